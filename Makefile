@@ -1,0 +1,41 @@
+# Everything a clone needs is made here: `make quickstart` or `make test` is all there is to type.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test lint format bench-sentiment bench-layers clean
+
+quickstart: .venv/.installed
+	$(BIN)/rnnapps quickstart
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# DATA_DIR: a tensorflow_datasets folder that holds imdb_reviews.
+bench-sentiment: .venv/.installed-dev
+	$(BIN)/python benchmarks/sentiment.py --data-dir $(DATA_DIR)
+
+bench-layers: .venv/.installed-dev
+	$(BIN)/python benchmarks/layers.py
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rnnapps needs Python 3.11 or newer; try: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/.installed-dev: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,serving]'
+	touch $@ .venv/.installed
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache

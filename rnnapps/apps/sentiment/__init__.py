@@ -1,0 +1,1 @@
+"""Texts to classes: film reviews, product reviews, messages."""

@@ -1,0 +1,64 @@
+"""What a person would try first: linear classifiers on word pairs, by scikit-learn."""
+
+import numpy as np
+import scipy.sparse
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+_WORDS = {"analyzer": "word", "token_pattern": r"(?u)\b\w+\b|[^\w\s]"}
+_CHARACTERS = {"analyzer": "char"}
+
+
+def baselines(
+    texts: list[str], labels: np.ndarray, test_texts: list[str], characters: bool = False
+) -> dict[str, np.ndarray]:
+    """Trains the linear classifiers and lets them judge the test texts.
+
+    Args:
+        texts: The training texts.
+        labels: Their classes' indices `(texts,)`.
+        test_texts: The texts to judge.
+        characters: Take pairs of characters, for scripts without spaces.
+
+    Returns:
+        Probabilities `(test_texts, classes)` of each baseline, by its name.
+
+    Reference:
+        - [Wang and Manning, 2012](https://aclanthology.org/P12-2018/) for the naive Bayes ratios.
+    """
+    options = {**(_CHARACTERS if characters else _WORDS), "ngram_range": (1, 2), "min_df": 2}
+    tfidf = TfidfVectorizer(sublinear_tf=True, **options)
+    weighted, test_weighted = tfidf.fit_transform(texts), tfidf.transform(test_texts)
+    binary = CountVectorizer(binary=True, **options)
+    seen, test_seen = binary.fit_transform(texts), binary.transform(test_texts)
+    classes = np.unique(labels)
+    return {
+        "TF-IDF + logistic regression": one_against_rest(
+            [(weighted, labels == c, test_weighted) for c in classes], strength=10.0
+        ),
+        "NB-SVM (logistic)": one_against_rest(
+            [naive_bayes_scaled(seen, labels == c, test_seen) for c in classes], strength=0.1
+        ),
+    }
+
+
+def naive_bayes_scaled(seen, mine: np.ndarray, test_seen) -> tuple:
+    """Scales each n-gram by the logarithm of how much likelier it is in one class."""
+    inside, outside = (1 + np.asarray(seen[rows].sum(0))[0] for rows in (mine, ~mine))
+    ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+    scale = scipy.sparse.diags(ratio)
+    return seen @ scale, mine, test_seen @ scale
+
+
+def one_against_rest(problems: list[tuple], strength: float) -> np.ndarray:
+    """Solves a yes-or-no problem for each class; the shares of their odds are probabilities."""
+    if len(problems) == 2:  # the first is the second's mirror image
+        problems = problems[1:]
+    columns = []
+    for features, mine, test_features in problems:
+        solver = LogisticRegression(C=strength, solver="liblinear", dual=True, tol=1e-2)
+        columns.append(solver.fit(features, mine).predict_proba(test_features)[:, 1])
+    if len(columns) == 1:
+        columns = [1 - columns[0], columns[0]]
+    probabilities = np.stack(columns, axis=1)
+    return probabilities / probabilities.sum(axis=1, keepdims=True)

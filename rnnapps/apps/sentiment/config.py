@@ -1,0 +1,56 @@
+"""What can be set about a sentiment classifier. Imports no TensorFlow."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rnnapps.config import TrainingConfig, Tune, TuneChoice
+
+
+class SentimentConfig(TrainingConfig):
+    """The settings of a sentiment classifier."""
+
+    text_column: str = "text"
+    """Column of the text, in your own file."""
+    label_column: str = "label"
+    """Column of the label, in your own file."""
+    tokenizer: Literal["auto", "word", "character", "subword"] = "auto"
+    """What a token is; auto takes characters for scripts without spaces, else words."""
+    max_tokens: Annotated[int, Field(ge=3), TuneChoice((10_000, 20_000, 30_000))] = 30_000
+    """Size of the vocabulary, at most."""
+    max_length: Annotated[int, Field(ge=2), TuneChoice((200, 400, 800))] = 400
+    """Tokens that the network reads of a text; a longer one loses its middle."""
+    embedding_dim: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
+    """Width of a token's vector."""
+    cell: Literal[
+        "simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"
+    ] = "lstm"
+    """The recurrent cell."""
+    units: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
+    """Units of the cell, in each direction."""
+    layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
+    """Recurrent layers, one on the other."""
+    bidirectional: bool = True
+    """Read the text in both directions."""
+    residual: bool = False
+    """Add each layer's input to its output, where their widths agree."""
+    normalization: Literal["none", "layer", "batch"] = "none"
+    """Normalisation after each recurrent layer."""
+    pooling: Literal["last", "max", "mean", "max_mean", "attention"] = "max_mean"
+    """How the states at all tokens become one vector; attention_lstm always attends."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
+    """Share of units dropped: of embeddings, between layers, and before the last one."""
+    recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the recurrent state's units dropped at each step."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.cell == "attention_lstm" and self.pooling not in ("attention", "max_mean"):
+            raise ValueError(
+                f"Expected --pooling attention with --cell attention_lstm, which attends by "
+                f"itself. Received: {self.pooling!r}."
+            )
+        return self
+
+
+CONFIG = SentimentConfig

@@ -1,0 +1,133 @@
+"""Where a sentiment classifier's examples come from."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnapps.apps.sentiment.config import SentimentConfig
+from rnnapps.data import Examples, load_tfds, make_reviews, read_examples, stratified_split
+from rnnapps.errors import DataError
+
+NAMED = ("sample", "imdb_reviews")
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The three parts of a data set; none holds a text of another, save where their maker did so."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def load_splits(config: SentimentConfig) -> Splits:
+    """Loads the configuration's data and divides it.
+
+    A part that the data set itself sets aside stays as it is. Otherwise validation and test are a
+    tenth each, with every class in its share.
+
+    Args:
+        config: Its `data`, `data_dir`, `text_column`, `label_column` and `seed` are read.
+
+    Returns:
+        The parts.
+
+    Raises:
+        DataError: If the data cannot be read, or holds fewer than two classes.
+    """
+    parts = _load(config)
+    if "all" in parts:
+        train, validation, test = split(parts["all"], (0.8, 0.1, 0.1), config.seed)
+    else:
+        train = parts["train"]
+        validation, test = parts.get("validation"), parts.get("test")
+        if test is None:
+            train, test = split(train, (0.9, 0.1), config.seed)
+        if validation is None:
+            train, validation = split(train, (0.9, 0.1), config.seed)
+    check(train, "The training part")
+    return Splits(train, validation, test)
+
+
+def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Examples]:
+    """Divides examples into parts with the classes' shares kept."""
+    parts = stratified_split(examples.texts, examples.labels, fractions, seed)
+    if not all(map(len, parts)):
+        raise DataError(
+            f"Expected enough texts to set some aside for validation. Received: {len(examples)}."
+        )
+    return [examples.take(part) for part in parts]
+
+
+def as_examples(given) -> Examples:
+    """Examples from what a person has at hand.
+
+    Args:
+        given: `Examples`; a pair of texts and labels; a DataFrame with columns `text` and `label`;
+            or a `tf.data.Dataset` of such pairs, one example or one batch at a time.
+
+    Returns:
+        The examples.
+
+    Raises:
+        DataError: If texts and labels differ in number, or a label is missing.
+    """
+    if isinstance(given, Examples):
+        return given
+    if hasattr(given, "columns"):
+        texts, labels = given["text"], given["label"]
+    elif hasattr(given, "as_numpy_iterator"):
+        pairs = list(given.as_numpy_iterator())
+        texts = np.concatenate([np.atleast_1d(text) for text, _ in pairs])
+        labels = np.concatenate([np.atleast_1d(label) for _, label in pairs])
+    else:
+        texts, labels = given
+    texts, labels = [_string(text) for text in texts], [_string(label) for label in labels]
+    if len(texts) != len(labels):
+        raise DataError(
+            f"Expected a label for each text. Received: {len(texts)} texts, {len(labels)} labels."
+        )
+    if "nan" in labels or "None" in labels:
+        raise DataError("Expected a label for each text. Received: a label that is missing.")
+    return Examples(texts, labels)
+
+
+def class_names(examples: Examples) -> list[str]:
+    """The classes in order: integers by value, anything else by the alphabet."""
+    names = set(examples.labels)
+    integers = all(name.lstrip("-").isdecimal() for name in names)
+    return sorted(names, key=int) if integers else sorted(names)
+
+
+def check(examples: Examples, what: str) -> None:
+    """Refuses examples from which nothing can be learned."""
+    classes = class_names(examples)
+    if len(classes) < 2:
+        raise DataError(
+            f"Expected at least two classes. Received: {what} holds only {', '.join(classes)}."
+        )
+
+
+def _load(config: SentimentConfig) -> dict[str, Examples]:
+    if config.data == "sample":
+        return {"all": Examples(*make_reviews(seed=config.seed))}
+    if config.data == "imdb_reviews":
+        loaded = load_tfds("imdb_reviews", ("train", "test"), config.data_dir)
+        return {
+            name: Examples(
+                [row["text"].decode() for row in rows], [("neg", "pos")[row["label"]] for row in rows]
+            )
+            for name, rows in zip(("train", "test"), loaded, strict=True)
+        }
+    if not pathlib.Path(config.data).exists() and not pathlib.Path(config.data).suffix:
+        raise DataError(
+            f"Expected --data to be {', '.join(NAMED)}, or the path of a file or folder. "
+            f"Received: {config.data!r}."
+        )
+    return read_examples(config.data, config.text_column, config.label_column)
+
+
+def _string(value) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

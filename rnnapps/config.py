@@ -1,0 +1,156 @@
+"""What the configurations of all applications share. Imports no TensorFlow.
+
+A configuration is defined once. Its fields are the constructor's arguments, the command line's
+flags, the keys of the TOML file and, where they carry a `Tune` range, the tuner's search space.
+"""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rnnapps.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Tune:
+    """The range over which a numeric field is tuned.
+
+    Args:
+        low: Smallest value.
+        high: Largest value, included.
+        step: Distance between neighbours; `None` for any value in between.
+        sampling: `"linear"` or `"log"`.
+    """
+
+    low: float
+    high: float
+    step: float | None = None
+    sampling: Literal["linear", "log"] = "linear"
+
+
+@dataclasses.dataclass(frozen=True)
+class TuneChoice:
+    """The values among which a field is tuned.
+
+    Args:
+        values: The values to choose from.
+    """
+
+    values: tuple[Any, ...]
+
+
+class Config(BaseModel):
+    """A frozen set of named values that refuses unknown names and values out of range."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    def __init__(self, **values: Any):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_sentence(type(self), error)) from None
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> Self:
+        """Reads a configuration from a TOML file.
+
+        Args:
+            path: The file; its keys are field names.
+
+        Returns:
+            The configuration; a field that the file leaves out has its default.
+
+        Raises:
+            ConfigError: If the file is missing or not TOML, or a key or value is not valid.
+        """
+        return cls(**read_toml(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values of TOML and JSON; those that are `None` are left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def differences(self, other: "Config") -> list[str]:
+        """Says in which fields two configurations differ, as `name (this value, that value)`."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        names = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+        return [f"{name} ({mine.get(name)!r}, {theirs.get(name)!r})" for name in names]
+
+
+class TrainingConfig(Config):
+    """The settings of data and training that every application has."""
+
+    data: str = "sample"
+    """A data set's name, or the path of your own file or folder."""
+    data_dir: Path | None = None
+    """Where tensorflow_datasets keeps prepared data."""
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Passes over the training data, at most."""
+    batch_size: Annotated[int, Field(ge=1), TuneChoice((32, 64, 128))] = 64
+    """Examples per training step, over all replicas."""
+    learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 1e-3
+    """Adam's step size at its highest."""
+    schedule: Literal["constant", "exponential", "cosine", "plateau"] = "cosine"
+    """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
+    weight_decay: Annotated[float, Field(ge=0), TuneChoice((0.0, 1e-4, 1e-2))] = 0.0
+    """Decoupled weight decay (AdamW)."""
+    clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Largest global norm of the gradients; 0 does not clip."""
+    patience: Annotated[int, Field(ge=0)] = 3
+    """Epochs without a better validation loss before training stops; 0 never stops."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """Arithmetic of the layers; weights stay float32."""
+    strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
+    """Devices to train on."""
+    jit: bool = False
+    """Compile the training step with XLA, on batches of a few fixed lengths."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of the splits, the weights, the order of examples and dropout."""
+
+
+def read_toml(path: Path | str) -> dict[str, Any]:
+    """Reads a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its keys and values.
+
+    Raises:
+        ConfigError: If the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}.") from None
+
+
+def flag(name: str) -> str:
+    """The command line's name of a field: `batch_size` -> `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """A clause that suggests the name most like a mistyped one, or nothing."""
+    import difflib  # takes 10 ms, and only a mistake needs it
+
+    found = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def _sentence(config_class: type[Config], error: ValidationError) -> str:
+    """The first complaint of pydantic, in one sentence that names the flag."""
+    first = error.errors(include_url=False)[0]
+    where, received = ".".join(str(part) for part in first["loc"]), first["input"]
+    if first["type"] == "extra_forbidden":
+        fields = [flag(name) for name in config_class.model_fields]
+        return f"Unknown setting {flag(where)}.{nearest(flag(where), fields)}"
+    if not where:  # a validator that looks at several fields writes its own sentence
+        return first["msg"].removeprefix("Value error, ")
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"Expected {flag(where)} to be {expected}. Received: {received!r}."

@@ -1,0 +1,36 @@
+"""Data sets that tensorflow_datasets knows by name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnnapps.errors import DataError
+
+
+def load_tfds(name: str, splits: Sequence[str], data_dir: Path | str | None) -> list[list[dict]]:
+    """Loads splits of a data set through tensorflow_datasets.
+
+    Args:
+        name: The data set's name there.
+        splits: The names of its splits.
+        data_dir: Where prepared data is kept; `None` for its own default folder.
+
+    Returns:
+        For each split its examples, as dictionaries of NumPy values.
+
+    Raises:
+        DataError: If the data is neither prepared nor can be downloaded.
+    """
+    import tensorflow_datasets as tfds  # takes a second, and only named data sets need it
+
+    tfds.disable_progress_bar()
+    builder = tfds.builder(name, data_dir=data_dir)
+    if not builder.is_prepared():
+        try:
+            builder.download_and_prepare()
+        except Exception as error:  # whatever the data set's own server or script answers
+            raise DataError(
+                f"{name} is not prepared in {Path(builder.data_dir_root)} and cannot be downloaded "
+                f"({type(error).__name__}): name the folder that holds it with --data-dir, or "
+                "train on --data sample."
+            ) from error
+    return [list(tfds.as_numpy(builder.as_dataset(split=split))) for split in splits]

@@ -1,0 +1,152 @@
+"""Labelled texts from a user's own table or folder."""
+
+import dataclasses
+import gzip
+import io
+import pathlib
+import zlib
+
+import pandas as pd
+
+from rnnapps.config import flag, nearest
+from rnnapps.errors import DataError
+
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Texts and the label of each.
+
+    Args:
+        texts: The texts.
+        labels: As many labels, as strings.
+    """
+
+    texts: list[str]
+    labels: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, indices) -> "Examples":
+        """The examples at these positions, in their order."""
+        return Examples([self.texts[i] for i in indices], [self.labels[i] for i in indices])
+
+
+def read_examples(
+    path: pathlib.Path | str, text_column: str = "text", label_column: str = "label"
+) -> dict[str, Examples]:
+    """Reads labelled texts.
+
+    Args:
+        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file, also gzipped (`.gz`), with a header; or
+            a folder with a folder of text files per class; or such folders under `train/` and
+            `test/` (and `validation/`).
+        text_column: Column of the text, in a file.
+        label_column: Column of the label (strings or integers), in a file.
+
+    Returns:
+        The splits that the data itself makes (`train`, `validation`, `test`), or all under `all`.
+
+    Raises:
+        DataError: If something is missing, empty, cannot be decoded, or has no label.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise DataError(f"No such file or folder: {path}.")
+    if not path.is_dir():
+        return {"all": _from_table(path, text_column, label_column)}
+    splits = {
+        name: _from_folder(path / name)
+        for name in ("train", "validation", "test")
+        if (path / name).is_dir()
+    }
+    return splits if "train" in splits else {"all": _from_folder(path)}
+
+
+def _from_table(path: pathlib.Path, text_column: str, label_column: str) -> Examples:
+    frame = _read_frame(path)
+    if frame.empty:
+        raise DataError(f"{path} holds no rows.")
+    for option, column in (("text_column", text_column), ("label_column", label_column)):
+        if column not in frame.columns:
+            names = [str(name) for name in frame.columns]
+            raise DataError(
+                f"{path} has no column {column!r} ({flag(option)}); its columns are "
+                f"{', '.join(names)}.{nearest(column, names)}"
+            )
+    missing = frame[label_column].isna() | (frame[label_column].astype(str).str.strip() == "")
+    if missing.any():
+        row = int(missing.to_numpy().argmax()) + 1
+        raise DataError(
+            f"{path} has no label in row {row} of column {label_column!r} "
+            f"({int(missing.sum())} rows have none)."
+        )
+    texts = frame[text_column].fillna("").astype(str).tolist()
+    return Examples(texts, [_label(value) for value in frame[label_column]])
+
+
+def _label(value) -> str:
+    """A label as a string; 1.0, which is what pandas makes of an integer, as "1"."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _read_frame(path: pathlib.Path) -> pd.DataFrame:
+    kind = pathlib.Path(path.name.removesuffix(".gz")).suffix.lower()
+    if kind not in _TABLES:
+        raise DataError(
+            f"Expected {path} to end in {', '.join(_TABLES)} (or those with .gz), or to be a folder."
+        )
+    content = _bytes(path)
+    try:
+        if kind == ".parquet":
+            return pd.read_parquet(io.BytesIO(content))
+        text = io.StringIO(_decode(content, path))
+        if kind == ".jsonl":
+            return pd.read_json(text, lines=True, dtype=False, convert_dates=False)
+        # Only an empty field is missing: "NA" and "null" are words that a text may hold.
+        return pd.read_csv(
+            text,
+            sep="\t" if kind == ".tsv" else ",",
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+        )
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty.") from None
+    except ValueError as error:  # also pandas' ParserError and pyarrow's ArrowInvalid
+        raise DataError(f"{path} is not a readable {kind[1:]} file: {error}.") from None
+
+
+def _bytes(path: pathlib.Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"Cannot read {path}: {error}.") from None
+
+
+def _decode(content: bytes, path: pathlib.Path) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; "
+            "save the file as UTF-8."
+        ) from None
+
+
+def _from_folder(path: pathlib.Path) -> Examples:
+    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    texts, labels = [], []
+    for folder in classes:
+        if folder.name == "unsup":  # aclImdb's unlabelled reviews
+            continue
+        for file in sorted(folder.glob("*.txt")):
+            texts.append(_decode(_bytes(file), file))
+            labels.append(folder.name)
+    if not texts:
+        raise DataError(f"{path} holds no folder per class with .txt files in it.")
+    return Examples(texts, labels)

@@ -1,0 +1,73 @@
+"""How good predictions are. scikit-learn's metrics, and the few it lacks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn import metrics
+
+
+def classification(
+    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Measures a classifier.
+
+    Args:
+        labels: The true classes' indices `(examples,)`.
+        probabilities: Predicted probabilities `(examples, classes)`.
+        classes: The classes' names.
+
+    Returns:
+        `accuracy`, `macro_f1`, `roc_auc` (of two classes), `log_loss` (nats),
+        `calibration_error`, and the `confusion` matrix (rows are true classes).
+    """
+    predicted = probabilities.argmax(1)
+    every = np.arange(len(classes))
+    found = {
+        "accuracy": float(metrics.accuracy_score(labels, predicted)),
+        "macro_f1": float(
+            metrics.f1_score(labels, predicted, labels=every, average="macro", zero_division=0)
+        ),
+        "log_loss": float(metrics.log_loss(labels, probabilities, labels=every)),
+        "calibration_error": calibration_error(labels, probabilities),
+        "confusion": metrics.confusion_matrix(labels, predicted, labels=every).tolist(),
+    }
+    if len(classes) == 2 and len(np.unique(labels)) == 2:
+        found["roc_auc"] = float(metrics.roc_auc_score(labels, probabilities[:, 1]))
+    return found
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> np.ndarray:
+    """Compares confidence with accuracy, in bins of confidence of equal width.
+
+    Args:
+        labels: The true classes' indices `(examples,)`.
+        probabilities: Predicted probabilities `(examples, classes)`.
+        bins: Number of bins between 0 and 1.
+
+    Returns:
+        `(filled bins, 3)`: the mean confidence, the accuracy, and the share of the examples.
+    """
+    confidence, hit = probabilities.max(1), probabilities.argmax(1) == labels
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    rows = [(confidence[index == b].mean(), hit[index == b].mean(), (index == b).mean())
+            for b in np.unique(index)]  # fmt: skip
+    return np.array(rows)
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
+    """The expected calibration error: the mean gap between confidence and accuracy.
+
+    Args:
+        labels: The true classes' indices `(examples,)`.
+        probabilities: Predicted probabilities `(examples, classes)`.
+        bins: Number of bins of confidence.
+
+    Returns:
+        The error, between 0 and 1.
+
+    Reference:
+        - [Guo et al., 2017](https://arxiv.org/abs/1706.04599)
+    """
+    confidence, accuracy, share = reliability(labels, probabilities, bins).T
+    return float(np.sum(share * np.abs(confidence - accuracy)))

@@ -1,0 +1,65 @@
+"""Where to start: weights that neither shrink nor blow up what passes through them.
+
+With weights of variance v, a sum over `fan_in` inputs has `fan_in * v` times their variance. The
+way back sums over `fan_out`. Xavier Glorot chooses v = 2 / (fan_in + fan_out), a compromise between
+the two for activations that are nearly linear round zero (tanh). Kaiming He chooses v = 2 / fan_in
+for ReLU, which lets only half through.
+
+A recurrent kernel is applied again at every step, so that even a gain close to 1 grows or shrinks
+geometrically: an orthogonal matrix has gain 1 exactly.
+
+References:
+    Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward networks.
+    He et al., 2015, Delving deep into rectifiers.
+    Saxe et al., 2014, Exact solutions to the nonlinear dynamics of learning.
+    Gers et al., 2000, Learning to forget (and Jozefowicz et al., 2015, for the forget bias of 1).
+"""
+
+import numpy as np
+
+from rnnapps.reference.layer import Array
+
+
+def glorot_uniform(shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Draw from [-l, l], l = sqrt(6 / (fan_in + fan_out)): the variance is 2 / (fan_in + fan_out).
+
+    Args:
+        shape: `(fan_in, fan_out)`.
+        rng: Source of randomness.
+    """
+    limit = np.sqrt(6.0 / sum(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+def he_normal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Draw from a normal distribution of mean 0 and variance 2 / fan_in.
+
+    Args:
+        shape: `(fan_in, fan_out)`.
+        rng: Source of randomness.
+    """
+    return rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape)
+
+
+def orthogonal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Draw a matrix with orthonormal rows, or columns where it is taller than wide.
+
+    The QR decomposition of a normal matrix gives one; fixing the signs of R's diagonal makes it
+    uniform among all of them.
+
+    Args:
+        shape: `(rows, columns)`.
+        rng: Source of randomness.
+    """
+    rows, columns = shape
+    q, r = np.linalg.qr(rng.normal(size=(max(shape), min(shape))))
+    q = q * np.sign(np.diag(r))
+    return q if rows >= columns else q.T
+
+
+def lstm_bias(units: int) -> Array:
+    """Return an LSTM's bias (i, f, c, o): 1 in the forget gate, so that it starts by remembering.
+
+    sigmoid(0) = 1/2 would halve the cell, and its gradient, at every step; sigmoid(1) is 0.73.
+    """
+    return np.concatenate([np.zeros(units), np.ones(units), np.zeros(2 * units)])

@@ -1,0 +1,18 @@
+"""Learning-rate decay: long strides first, short ones near the goal.
+
+A schedule is a function from the number of updates made so far to a learning rate.
+"""
+
+from collections.abc import Callable
+
+Schedule = Callable[[int], float]
+
+
+def exponential_decay(initial: float, rate: float, steps: int) -> Schedule:
+    """Multiply by `rate` every `steps` updates, smoothly: initial * rate^(step / steps)."""
+    return lambda step: initial * rate ** (step / steps)
+
+
+def step_decay(initial: float, rate: float, steps: int) -> Schedule:
+    """Multiply by `rate` every `steps` updates, at once: initial * rate^floor(step / steps)."""
+    return lambda step: initial * rate ** (step // steps)

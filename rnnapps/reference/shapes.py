@@ -1,0 +1,117 @@
+"""The five shapes of a problem, and how one recurrent layer serves them all.
+
+    one-to-one              an image to its class: no time at all, a dense layer does
+    one-to-many             an image to its caption, a first note to a tune
+    many-to-one             a review to its sentiment, the past days to the next
+    many-to-many, equal     each word to its part of speech, each word to the next
+    many-to-many, unequal   a sentence to its translation
+
+Reference:
+    Karpathy, 2015, The unreasonable effectiveness of recurrent neural networks.
+    Sutskever et al., 2014, Sequence to sequence learning with neural networks.
+"""
+
+import numpy as np
+
+from rnnapps.reference.dense import Dense
+from rnnapps.reference.layer import Array
+from rnnapps.reference.recurrent import Recurrent
+
+
+def one_to_one(readout: Dense, x: Array) -> Array:
+    """Map each input to one output.
+
+    Args:
+        readout: From `inputs` to `outputs`.
+        x: Shape `(batch, inputs)`.
+
+    Returns:
+        Shape `(batch, outputs)`.
+    """
+    return readout.forward(x)[0]
+
+
+def one_to_many(layer: Recurrent, readout: Dense, x: Array, steps: int) -> Array:
+    """Start from one input, and from then on read one's own last output.
+
+    Args:
+        layer: A recurrent layer of `inputs`.
+        readout: From the layer's units to `inputs`.
+        x: Shape `(batch, inputs)`.
+        steps: How many outputs to make.
+
+    Returns:
+        Shape `(batch, steps, inputs)`.
+    """
+    state = layer.zero_state(len(x))
+    outputs = []
+    for _ in range(steps):
+        state, _ = layer.step(x, state)
+        x, _ = readout.forward(state[0])
+        outputs.append(x)
+    return np.stack(outputs, axis=1)
+
+
+def many_to_one(
+    layer: Recurrent, readout: Dense, x: Array, mask: np.ndarray | None = None
+) -> Array:
+    """Read everything, then answer once, from the output of the last step.
+
+    Args:
+        layer: A recurrent layer of `inputs`.
+        readout: From the layer's units to `outputs`.
+        x: Shape `(batch, time, inputs)`.
+        mask: Optional booleans of shape `(batch, time)`.
+
+    Returns:
+        Shape `(batch, outputs)`.
+    """
+    h, _, _ = layer.forward(x, mask)
+    return readout.forward(h[:, -1])[0]
+
+
+def many_to_many_equal(
+    layer: Recurrent, readout: Dense, x: Array, mask: np.ndarray | None = None
+) -> Array:
+    """Answer at every step, from what was read so far.
+
+    Args:
+        layer: A recurrent layer of `inputs`.
+        readout: From the layer's units to `outputs`.
+        x: Shape `(batch, time, inputs)`.
+        mask: Optional booleans of shape `(batch, time)`.
+
+    Returns:
+        Shape `(batch, time, outputs)`.
+    """
+    h, _, _ = layer.forward(x, mask)
+    return readout.forward(h)[0]
+
+
+def many_to_many_unequal(
+    encoder: Recurrent,
+    decoder: Recurrent,
+    readout: Dense,
+    x: Array,
+    y: Array,
+    mask: np.ndarray | None = None,
+) -> Array:
+    """Read everything with one layer, hand its last state to another, and let that answer.
+
+    While training, the decoder reads the right answers, each a step late (teacher forcing);
+    afterwards it reads its own, as in `one_to_many`.
+
+    Args:
+        encoder: A recurrent layer of `inputs`.
+        decoder: A recurrent layer of `outputs`, with states like the encoder's.
+        readout: From the decoder's units to `outputs`.
+        x: Shape `(batch, time, inputs)`.
+        y: Shape `(batch, other_time, outputs)`.
+        mask: Optional booleans of shape `(batch, time)`.
+
+    Returns:
+        Shape `(batch, other_time, outputs)`.
+    """
+    _, state, _ = encoder.forward(x, mask)
+    h, _, _ = decoder.forward(y, initial_state=state)
+    return readout.forward(h)[0]

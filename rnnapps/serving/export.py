@@ -1,0 +1,128 @@
+"""Publishing a SavedModel: whole, checked, and as the next version."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnapps.errors import RunError
+
+_TOLERANCE = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One function of a SavedModel.
+
+    Args:
+        function: From tensors to a dictionary of named tensors, in stock TensorFlow ops.
+        inputs: The specification of each argument, with its name.
+        example: Arguments on which the written model is compared with `function`.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: Sequence[tf.TensorSpec]
+    example: Sequence[tf.Tensor]
+
+
+def publish(
+    model_dir: pathlib.Path | str,
+    signatures: Mapping[str, Signature],
+    layers: Sequence[keras.layers.Layer],
+    assets: Mapping[str, str],
+) -> pathlib.Path:
+    """Writes the next version of a SavedModel, so that no server ever sees half of one.
+
+    The version is written into a hidden folder, loaded again, compared with the functions that it
+    was made from, and only then renamed to its number.
+
+    Args:
+        model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
+        signatures: What the model can be asked, by name.
+        layers: The layers whose variables and tables the functions use.
+        assets: Texts to put beside the graph, by file name.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        RunError: If the graph needs an op that TF Serving lacks, or the written model answers
+            differently.
+    """
+    model_dir = pathlib.Path(model_dir)
+    if model_dir.exists() and not model_dir.is_dir():
+        raise RunError(f"Expected a folder to export to. Received: the file {model_dir}.")
+    existed = model_dir.exists()
+    model_dir.mkdir(parents=True, exist_ok=True)
+    draft = model_dir / f".draft-{os.getpid()}"
+    try:
+        _write(draft, signatures, layers, assets)
+        _check(draft, signatures)
+        return _rename(draft, model_dir)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not existed:
+            model_dir.rmdir()
+        raise
+
+
+def _write(draft, signatures, layers, assets) -> None:
+    archive = keras.export.ExportArchive()
+    for layer in layers:
+        archive.track(layer)
+    with tempfile.TemporaryDirectory() as folder:
+        holder = tf.Module()
+        holder.assets = []
+        for name, text in assets.items():
+            path = pathlib.Path(folder, name)
+            path.write_text(text, encoding="utf-8")
+            holder.assets.append(tf.saved_model.Asset(str(path)))
+        archive.track(holder)
+        for name, signature in signatures.items():
+            archive.add_endpoint(name, signature.function, list(signature.inputs))
+        archive.write_out(str(draft), verbose=False)
+
+
+def _check(draft, signatures) -> None:
+    loaded = tf.saved_model.load(str(draft))
+    for name, signature in signatures.items():
+        for op in _ops(loaded.signatures[name]):
+            if "Cudnn" in op or "PyFunc" in op:
+                raise RunError(f"The signature {name} needs {op}, which TF Serving cannot run.")
+        names = [spec.name for spec in signature.inputs]
+        answers = loaded.signatures[name](**dict(zip(names, signature.example, strict=True)))
+        for key, expected in signature.function(*signature.example).items():
+            expected, received = expected.numpy(), answers[key].numpy()
+            same = (
+                np.allclose(expected, received, _TOLERANCE, _TOLERANCE)
+                if expected.dtype.kind == "f"
+                else np.array_equal(expected, received)
+            )
+            if not same:
+                raise RunError(
+                    f"The exported signature {name} answers {key} = {received}; expected {expected}."
+                )
+
+
+def _ops(function: tf.types.experimental.ConcreteFunction) -> Iterator[str]:
+    """The types of all ops that a function may run, those of its inner functions included."""
+    graph = function.graph.as_graph_def()
+    for nodes in (graph.node, *(inner.node_def for inner in graph.library.function)):
+        yield from (node.op for node in nodes)
+
+
+def _rename(draft: pathlib.Path, model_dir: pathlib.Path) -> pathlib.Path:
+    while True:
+        versions = [int(path.name) for path in model_dir.iterdir() if path.name.isdecimal()]
+        target = model_dir / str(max(versions, default=0) + 1)
+        try:
+            return draft.rename(target)
+        except OSError:
+            if not target.exists():  # else another export took the number
+                raise

@@ -1,0 +1,109 @@
+"""A linear classifier over the n-grams of a text: what word order costs nothing to know."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+from sklearn.linear_model import LogisticRegression
+
+from rnnapps.text.tokenizer import PADDING
+
+_PRIME = 1_000_003
+_BITS = 40  # of a hash; int64 holds its product with the prime
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class NGramClassifier(keras.layers.Layer):
+    """Logistic regression on hashed n-grams, scaled by their naive Bayes log-count ratios.
+
+    The weights come from `adapt`, which solves the convex problem once; they are not trained by
+    gradient descent. Every n-gram counts once in a text, however often it stands there.
+
+    Args:
+        classes: Number of classes.
+        n: Longest n-gram, in tokens.
+        bits: The n-grams are hashed into `2**bits` buckets.
+        strength: Inverse strength of the L2 regularization.
+
+    Call arguments:
+        ids: int32 ids `(batch, time)`, 0 where there is no token.
+
+    Output:
+        Logits `(batch, classes)`.
+
+    Reference:
+        - [Wang and Manning, 2012](https://aclanthology.org/P12-2018/)
+    """
+
+    def __init__(self, classes: int, n: int = 2, bits: int = 20, strength: float = 0.1, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.classes, self.n, self.bits, self.strength = classes, n, bits, strength
+        self.columns = 1 if classes == 2 else classes  # two classes need one score
+        self.table = self.add_weight((2**bits, self.columns), "zeros", name="table")
+        self.bias = self.add_weight((self.columns,), "zeros", name="bias")
+
+    def buckets(self, ids: tf.Tensor) -> tf.Tensor:
+        """The distinct n-grams of each text `(batch, n * time)`; 0 stands for none."""
+        ids = tf.cast(ids, tf.int64)
+        key, whole, grams = tf.zeros_like(ids), tf.ones_like(ids, tf.bool), []
+        for i in range(self.n):
+            later = tf.pad(ids, [[0, 0], [0, i]])[:, i:]  # (batch, time): the token i places on
+            key = ((key + later + 1) * _PRIME) & (2**_BITS - 1)
+            whole &= later != PADDING
+            bucket = (key * _PRIME & (2**_BITS - 1)) // 2 ** (_BITS - self.bits)
+            grams.append(tf.where(whole, tf.maximum(bucket, 1), 0))
+        grams = tf.sort(tf.cast(tf.concat(grams, 1), tf.int32))  # (batch, n * time)
+        repeated = tf.pad(grams[:, 1:] == grams[:, :-1], [[0, 0], [1, 0]])
+        return tf.where(repeated, 0, grams)
+
+    def adapt(self, ids: tf.RaggedTensor, labels: Sequence[int]) -> None:
+        """Fits the weights to texts.
+
+        Args:
+            ids: int32 ids, ragged `(texts, time)`.
+            labels: The classes' indices `(texts,)`.
+        """
+        rows = [self.buckets(ids[i : i + 256].to_tensor()).numpy() for i in range(0, len(labels), 256)]
+        filled = [row[row > 0] for chunk in rows for row in chunk]
+        ends = np.cumsum([0] + [len(row) for row in filled])
+        seen = scipy.sparse.csr_matrix(
+            (np.ones(ends[-1], np.float32), np.concatenate(filled), ends),
+            shape=(len(filled), 2**self.bits),
+        )
+        targets = [1] if self.columns == 1 else range(self.classes)
+        solved = [self._solve(seen, np.asarray(labels) == target) for target in targets]
+        self.table.assign(np.stack([weights for weights, _ in solved], axis=1))
+        self.bias.assign([bias for _, bias in solved])
+
+    def _solve(self, seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> tuple[np.ndarray, float]:
+        """Weights `(buckets,)` and bias that tell one class from the rest."""
+        inside = 1 + np.asarray(seen[mine].sum(0))[0]  # (buckets,): texts that hold it, smoothed
+        outside = 1 + np.asarray(seen[~mine].sum(0))[0]
+        ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+        scaled = seen @ scipy.sparse.diags(ratio.astype(np.float32))
+        solver = LogisticRegression(C=self.strength, solver="liblinear", dual=True, tol=1e-2)
+        solver.fit(scaled, mine)
+        weights = ratio * solver.coef_[0]
+        weights[0] = 0.0  # no n-gram
+        return weights, float(solver.intercept_[0])
+
+    def call(self, ids):
+        scores = tf.gather(tf.cast(self.table, self.compute_dtype), self.buckets(ids))
+        scores = tf.reduce_sum(scores, axis=1) + tf.cast(self.bias, self.compute_dtype)
+        return tf.pad(scores, [[0, 0], [1, 0]]) if self.columns == 1 else scores
+
+    def compute_output_spec(self, ids):
+        return keras.KerasTensor((ids.shape[0], self.classes), dtype=self.compute_dtype)
+
+    def get_config(self):
+        config = super().get_config()
+        config.pop("trainable")
+        return {
+            **config,
+            "classes": self.classes,
+            "n": self.n,
+            "bits": self.bits,
+            "strength": self.strength,
+        }

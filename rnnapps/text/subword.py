@@ -1,0 +1,106 @@
+"""Pieces of words as tokens, by SentencePiece."""
+
+import io
+import pathlib
+from collections.abc import Sequence
+from typing import Literal
+
+import keras
+import sentencepiece
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer
+
+BEGIN, END = 2, 3
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class SubwordTokenizer(Tokenizer):
+    """Cuts a text into pieces of words learned from the text itself, whatever its script.
+
+    The ids 2 and 3 are reserved for the begin and the end of a sentence; `call` adds neither.
+
+    Args:
+        max_tokens: Largest size of the vocabulary, the four reserved ids included.
+        min_count: Kept for uniformity; pieces are chosen by likelihood, not by count.
+        lower: Whether texts are lower-cased.
+        algorithm: `"unigram"` or `"bpe"`.
+
+    Call arguments:
+        texts: String tensor `(batch,)`.
+
+    Output:
+        int32 ids `(batch, time)`, padded with 0 on the right; time is at least 1.
+
+    Reference:
+        - [Kudo and Richardson, 2018](https://arxiv.org/abs/1808.06226)
+    """
+
+    def __init__(
+        self,
+        max_tokens: int = 8_000,
+        min_count: int = 1,
+        lower: bool = True,
+        algorithm: Literal["unigram", "bpe"] = "unigram",
+        **kwargs,
+    ):
+        super().__init__(max_tokens, min_count, lower, **kwargs)
+        if algorithm not in ("unigram", "bpe"):
+            raise ValueError(f"Expected algorithm to be 'unigram' or 'bpe'. Received: {algorithm}")
+        self.algorithm = algorithm
+
+    def adapt(self, texts: Sequence[str]) -> None:
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(self._cleaned(texts)),
+            model_writer=model,
+            vocab_size=self.max_tokens,
+            model_type=self.algorithm,
+            hard_vocab_limit=False,  # a small text has fewer pieces than were asked for
+            pad_id=PADDING,
+            unk_id=UNKNOWN,
+            bos_id=BEGIN,
+            eos_id=END,
+            max_sentence_length=1_000_000,  # bytes
+            minloglevel=2,
+        )
+        self._set_model(model.getvalue())
+
+    def _cleaned(self, texts: Sequence[str]):
+        for chunk in self._chunks(texts, self.clean):
+            yield from (text.decode() for text in chunk.numpy())
+
+    def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        # (batch, time): U+2581 stands for the space before a piece
+        return tf.ragged.map_flat_values(self._pieces.id_to_string, self.ids(texts))
+
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        return self._pieces.tokenize(self.clean(texts))
+
+    def detokenize(self, ids: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.ragged.boolean_mask(ids, ids != PADDING)
+        return self._pieces.detokenize(ids)
+
+    @property
+    def vocabulary(self) -> list[str]:
+        ids = tf.range(self.vocabulary_size)
+        return [piece.decode() for piece in self._pieces.id_to_string(ids).numpy()]
+
+    @property
+    def vocabulary_size(self) -> int:
+        return int(self._pieces.vocab_size())
+
+    def _set_model(self, model: bytes) -> None:
+        self._model = model
+        self._pieces = tf_text.SentencepieceTokenizer(model=model, out_type=tf.int32)
+
+    def save_assets(self, dir_path: str) -> None:
+        pathlib.Path(dir_path, "sentencepiece.model").write_bytes(self._model)
+
+    def load_assets(self, dir_path: str) -> None:
+        self._set_model(pathlib.Path(dir_path, "sentencepiece.model").read_bytes())
+
+    def get_config(self):
+        return {**super().get_config(), "algorithm": self.algorithm}

@@ -1,0 +1,144 @@
+"""What all tokenizers share: cleaning, padding, and a vocabulary kept as an asset."""
+
+import collections
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+PADDING, UNKNOWN = 0, 1
+_CHUNK = 2048  # texts tokenized at a time: bounds the memory of adapt() and encode()
+
+
+class Tokenizer(keras.layers.Layer):
+    """A layer that turns strings into ids with stock TensorFlow ops.
+
+    A subclass says how a text falls into tokens (`split`) and how tokens make a text (`join`). The
+    id 0 is padding and 1 is any token outside the vocabulary.
+
+    Args:
+        max_tokens: Largest size of the vocabulary, padding and unknown included.
+        min_count: A token seen less often in `adapt` stays outside the vocabulary.
+        lower: Whether texts are lower-cased.
+
+    Call arguments:
+        texts: String tensor `(batch,)`. Bytes that are not UTF-8 become U+FFFD.
+
+    Output:
+        int32 ids `(batch, time)`, padded with 0 on the right; time is at least 1.
+    """
+
+    def __init__(self, max_tokens: int = 30_000, min_count: int = 1, lower: bool = True, **kwargs):
+        super().__init__(trainable=False, dtype="int32", **kwargs)
+        if max_tokens < 3:
+            raise ValueError(f"Expected max_tokens to be at least 3. Received: {max_tokens}")
+        self.max_tokens, self.min_count, self.lower = max_tokens, min_count, lower
+        self._vocabulary = np.array([], dtype=object)
+
+    # What a subclass says.
+
+    def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Cuts clean texts `(batch,)` into tokens `(batch, time)`."""
+        raise NotImplementedError
+
+    def join(self, tokens: tf.RaggedTensor) -> tf.Tensor:
+        """Makes texts `(batch,)` of tokens `(batch, time)`."""
+        raise NotImplementedError
+
+    # What all of them do.
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """The tokens by id; the first two stand for padding and unknown."""
+        return ["", "[UNK]", *self._vocabulary]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids, padding and unknown included."""
+        return len(self._vocabulary) + 2
+
+    def adapt(self, texts: Sequence[str]) -> None:
+        """Takes the most frequent tokens of these texts as the vocabulary."""
+        counts: collections.Counter[bytes] = collections.Counter()
+        for tokens in self._chunks(texts, self.tokens):
+            counts.update(tokens.flat_values.numpy().tolist())
+        frequent = [(-n, token) for token, n in counts.items() if n >= self.min_count]
+        best = sorted(frequent)[: self.max_tokens - 2]
+        self._set_vocabulary([token.decode() for _, token in best])
+
+    def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """The tokens of texts `(batch,)` as strings `(batch, time)`."""
+        return self.split(self.clean(texts))
+
+    def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """The ids of texts `(batch,)`, ragged `(batch, time)`."""
+        return tf.ragged.map_flat_values(self._to_id.lookup, self.tokens(texts))
+
+    def call(self, texts):
+        ids = self.ids(texts)
+        time = tf.maximum(1, tf.cast(tf.reduce_max(ids.row_lengths()), tf.int32))
+        return ids.to_tensor(PADDING, shape=(None, time))  # (batch, time)
+
+    def compute_output_spec(self, texts):
+        return keras.KerasTensor((*texts.shape, None), dtype="int32")
+
+    def detokenize(self, ids: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+        """Turns ids `(batch, time)` into texts `(batch,)`; padding is left out."""
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.ragged.boolean_mask(ids, ids != PADDING)
+        tokens = tf.constant(self.vocabulary)
+        return self.join(tf.ragged.map_flat_values(lambda flat: tf.gather(tokens, flat), ids))
+
+    def encode(self, texts: Sequence[str]) -> tf.RaggedTensor:
+        """The ids of any number of texts, in bounded memory."""
+        parts = list(self._chunks(texts, self.ids))
+        return tf.concat(parts, axis=0) if parts else tf.RaggedTensor.from_row_lengths([0], [1])
+
+    def clean(self, texts: tf.Tensor) -> tf.Tensor:
+        """Mends bytes that are not UTF-8, takes out HTML line breaks, lower-cases."""
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        texts = tf.strings.regex_replace(texts, r"(?i)<br\s*/?>", " ")
+        return tf.strings.lower(texts, encoding="utf-8") if self.lower else texts
+
+    def _chunks(self, texts: Sequence[str], function) -> Iterator[tf.RaggedTensor]:
+        compiled = tf.function(
+            function, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False
+        )
+        for start in range(0, len(texts), _CHUNK):
+            yield compiled(tf.constant(list(texts[start : start + _CHUNK]), tf.string))
+
+    def _set_vocabulary(self, tokens: Iterable[str]) -> None:
+        self._vocabulary = np.array(list(tokens), dtype=object)
+        with tf.init_scope():
+            keys = tf.constant(self._vocabulary.tolist(), tf.string)
+            initializer = tf.lookup.KeyValueTensorInitializer(
+                keys, tf.range(2, 2 + len(self._vocabulary), dtype=tf.int32)
+            )
+            self._to_id = tf.lookup.StaticHashTable(initializer, UNKNOWN)
+
+    # The vocabulary travels as an asset, one token a line, in the `.keras` archive.
+
+    def save_assets(self, dir_path: str) -> None:
+        lines = [token.replace("\\", "\\\\").replace("\n", "\\n") for token in self._vocabulary]
+        text = "".join(line + "\n" for line in lines)
+        pathlib.Path(dir_path, "vocabulary.txt").write_bytes(text.encode())
+
+    def load_assets(self, dir_path: str) -> None:
+        text = pathlib.Path(dir_path, "vocabulary.txt").read_bytes().decode()
+        lines = text.split("\n")[:-1]  # not splitlines(), which also cuts at U+2028 and the like
+        self._set_vocabulary(
+            "\\".join(part.replace("\\n", "\n") for part in line.split("\\\\")) for line in lines
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        for name in ("trainable", "dtype"):  # fixed for every tokenizer
+            config.pop(name)
+        return {
+            **config,
+            "max_tokens": self.max_tokens,
+            "min_count": self.min_count,
+            "lower": self.lower,
+        }

@@ -1,0 +1,30 @@
+"""Words, numbers, punctuation marks and emoji as tokens."""
+
+import keras
+import tensorflow as tf
+
+from rnnapps.text.tokenizer import Tokenizer
+
+# A run of letters, marks, digits and inner apostrophes; or any other visible character by itself.
+_TOKEN = r"([\p{L}\p{M}\p{N}_]+(?:['’]\p{L}+)*|[^\s])"
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class WordTokenizer(Tokenizer):
+    """Cuts a text into words; punctuation marks and emoji are tokens of their own.
+
+    For scripts that put spaces between words. See `Tokenizer` for the arguments.
+
+    Example:
+
+    >>> tokenizer = WordTokenizer()
+    >>> tokenizer.adapt(["Not bad, not bad at all!"])
+    >>> tokenizer(tf.constant(["bad, not awful"]))
+    <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[3, 5, 4, 1]], dtype=int32)>
+    """
+
+    def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        return tf.strings.split(tf.strings.regex_replace(texts, _TOKEN, r" \1 "))
+
+    def join(self, tokens: tf.RaggedTensor) -> tf.Tensor:
+        return tf.strings.reduce_join(tokens, axis=-1, separator=" ")

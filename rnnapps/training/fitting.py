@@ -1,0 +1,79 @@
+"""The one training loop: Keras' `fit`, with the callbacks that every application wants."""
+
+import math
+import pathlib
+import sys
+import tempfile
+from collections.abc import Sequence
+
+import keras
+
+from rnnapps.config import TrainingConfig
+from rnnapps.data import Batches
+from rnnapps.errors import RnnappsError
+from rnnapps.training.resuming import Resume
+
+
+class Diverged(RnnappsError):
+    """Training whose loss is no longer a number."""
+
+
+def fit(
+    model: keras.Model,
+    train: Batches,
+    validation: Batches | None,
+    config: TrainingConfig,
+    epochs: int,
+    state_dir: pathlib.Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> list[dict[str, float]]:
+    """Trains a compiled model, and leaves it with its best weights.
+
+    Args:
+        model: The compiled model.
+        train: Batches to train on.
+        validation: Batches that decide which weights are the best; `None` takes the last.
+        config: Its `patience`, `schedule` and `seed` are read.
+        epochs: Passes over `train`, at most.
+        state_dir: Where to keep the state from epoch to epoch; training goes on from what is there.
+        callbacks: More callbacks.
+
+    Returns:
+        One dictionary of metrics for each epoch.
+
+    Raises:
+        Diverged: If the loss becomes NaN or infinite.
+    """
+    keepers: list[keras.callbacks.Callback] = []
+    if validation is not None:
+        keepers.append(
+            keras.callbacks.EarlyStopping(
+                "val_loss", patience=config.patience or epochs, restore_best_weights=True
+            )
+        )
+        if config.schedule == "plateau":
+            keepers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=1))
+    with tempfile.TemporaryDirectory() as scratch:
+        resume = Resume(state_dir or pathlib.Path(scratch), keepers, config.seed)
+        done = epochs if resume.stopped else len(resume.history)
+        model.fit(
+            train.epochs(first=done),
+            steps_per_epoch=len(train),
+            initial_epoch=min(done, epochs),
+            epochs=epochs,
+            validation_data=None if validation is None else validation.in_order(),
+            callbacks=[*callbacks, StopOnNaN(), *keepers, resume],
+            verbose=1 if sys.stdout.isatty() else 0,
+        )
+    return resume.history
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends training with an error when an epoch's loss is not a number."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            raise Diverged(
+                f"The loss became {logs['loss']} in epoch {epoch + 1}; lower --learning-rate or "
+                "--clip-norm."
+            )

@@ -1,0 +1,37 @@
+"""Adam with clipping by the global norm, decoupled weight decay and a schedule."""
+
+import keras
+
+from rnnapps.config import TrainingConfig
+
+FLOOR = 0.01  # what the exponential schedule leaves of the learning rate at the end
+
+
+def make_optimizer(
+    config: TrainingConfig, steps: int, learning_rate: float | None = None
+) -> keras.optimizers.Optimizer:
+    """Makes the optimizer that a configuration asks for.
+
+    Args:
+        config: Its `learning_rate`, `schedule`, `weight_decay` and `clip_norm` are read.
+        steps: Number of training steps over which the schedule runs.
+        learning_rate: Instead of the configuration's.
+
+    Returns:
+        Adam, or AdamW where the weights decay.
+
+    Reference:
+        - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980)
+        - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)
+    """
+    rate = learning_rate or config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    elif config.schedule == "exponential":
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
+    options = {"learning_rate": rate, "global_clipnorm": config.clip_norm or None}
+    if config.weight_decay:
+        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+    return keras.optimizers.Adam(**options)

@@ -1,0 +1,83 @@
+"""Training that goes on where it was killed, and ends as if it never had been."""
+
+import json
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+_ATTRIBUTES = ("best", "wait", "best_epoch", "cooldown_counter")
+
+
+class Resume(keras.callbacks.Callback):
+    """Keeps the whole state of training on disk after every epoch, and takes it up again.
+
+    `keras.callbacks.BackupAndRestore` keeps weights, optimizer and epoch. A run that ends with the
+    same weights as an unbroken one also needs the state of its random numbers, of early stopping
+    with its best weights, and of the learning-rate plateau. Random numbers need no state here: each
+    epoch draws them afresh from the seed and its own number (and so does `data.Batches`).
+
+    It belongs at the end of the list of callbacks, so that it sees what the others have become.
+
+    Args:
+        directory: Where the state is kept. Each state is a folder that appears by a rename, so
+            that a kill at any moment leaves a whole one behind.
+        others: The callbacks whose state is kept too: `EarlyStopping`, `ReduceLROnPlateau`.
+        seed: Seed of dropout and of whatever else the model draws while it trains.
+    """
+
+    def __init__(
+        self, directory: pathlib.Path, others: Sequence[keras.callbacks.Callback] = (), seed: int = 0
+    ):
+        super().__init__()
+        self.directory, self.others, self.seed = pathlib.Path(directory), list(others), seed
+        self.history: list[dict[str, float]] = []
+        self.stopped = False
+        kept = sorted(self.directory.glob("epoch-*"))
+        self._latest = kept[-1] if kept else None
+        if self._latest:
+            state = json.loads((self._latest / "state.json").read_text())
+            self.history, self.stopped = state["history"], state["stopped"]
+            self._states = state["others"]
+
+    def on_train_begin(self, logs=None):
+        if self._latest is None:
+            return
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.model.load_weights(self._latest / "model.weights.h5")
+        for i, (other, state) in enumerate(zip(self.others, self._states, strict=True)):
+            vars(other).update(state)
+            best = self._latest / f"best-{i}.npz"
+            if best.exists():
+                with np.load(best) as arrays:
+                    other.best_weights = list(arrays.values())
+
+    def on_epoch_begin(self, epoch, logs=None):
+        generators = [
+            v for v in self.model.non_trainable_variables if v.name == "seed_generator_state"
+        ]
+        draws = np.random.default_rng((self.seed, epoch)).integers(2**31, size=len(generators))
+        for variable, draw in zip(generators, draws, strict=True):
+            variable.assign([draw, 0])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
+        self.stopped = self.model.stop_training
+        target = self.directory / f"epoch-{epoch + 1:05d}"
+        draft = self.directory / "draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        self.model.save_weights(draft / "model.weights.h5")
+        states = []
+        for i, other in enumerate(self.others):
+            states.append({k: v for k, v in vars(other).items() if k in _ATTRIBUTES})
+            if getattr(other, "best_weights", None) is not None:
+                np.savez(draft / f"best-{i}.npz", *other.best_weights)
+        state = {"history": self.history, "stopped": self.stopped, "others": states}
+        (draft / "state.json").write_text(json.dumps(state))
+        draft.rename(target)
+        for old in self.directory.glob("epoch-*"):
+            if old != target:
+                shutil.rmtree(old)
