@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.text import shorten
+
 
 class Batches:
     """Sequences with labels, cut into batches of like length so that little is padding.
@@ -17,8 +19,7 @@ class Batches:
         ids: int32 ids, ragged `(examples, time)`.
         labels: int32 labels `(examples,)`.
         batch_size: Rows of a batch.
-        max_length: Longer sequences lose their middle: the first and the last half of so many ids
-            are kept.
+        max_length: Longer sequences lose their middle (`text.shorten`); `None` keeps all.
         boundaries: Ascending lengths; every batch is padded to the smallest that holds it, so that
             XLA sees few shapes. Empty: each batch is padded to its own longest row.
         seed: Seed of the order.
@@ -33,9 +34,10 @@ class Batches:
         boundaries: Sequence[int] = (),
         seed: int = 0,
     ):
-        self.ids = ids if max_length is None else shorten(ids, max_length)
+        self.ids = ids
         self.labels = tf.constant(np.asarray(labels), tf.int32)
-        self.lengths = tf.cast(self.ids.row_lengths(), tf.int32)
+        self.lengths = tf.cast(ids.row_lengths(), tf.int32)
+        self.max_length = max_length or max(1, int(tf.reduce_max(self.lengths)))
         self.batch_size, self.seed = batch_size, seed
         self.boundaries = tuple(boundaries)
 
@@ -49,10 +51,17 @@ class Batches:
         plans = epochs.flat_map(lambda e: tf.data.Dataset.from_tensor_slices(self._plan(e)))
         return plans.map(self._batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
-    def in_order(self) -> tf.data.Dataset:
-        """One pass, in the examples' own order, for evaluation: `(ids, labels, weights)`."""
-        plan = tf.reshape(self._fill(tf.range(len(self.labels))), (-1, self.batch_size))
-        return tf.data.Dataset.from_tensor_slices(plan).map(self._batch, tf.data.AUTOTUNE)
+    def one_pass(self) -> tuple[tf.data.Dataset, np.ndarray]:
+        """Each example once, by length, for evaluation and prediction.
+
+        Returns:
+            The batches `(ids, labels, weights)`, and which example each of their rows is; rows past
+            the last example are filling.
+        """
+        order = np.argsort(self.lengths, kind="stable")
+        plan = tf.reshape(self._fill(tf.constant(order, tf.int32)), (-1, self.batch_size))
+        batches = tf.data.Dataset.from_tensor_slices(plan)
+        return batches.map(self._batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2), order
 
     def _fill(self, order: tf.Tensor) -> tf.Tensor:
         missing = len(self) * self.batch_size - len(self.labels)
@@ -63,29 +72,22 @@ class Batches:
         seeds = tf.random.experimental.stateless_split((self.seed, epoch), 2)
         # Sorting by length with some noise makes other batches of like length in every epoch.
         noise = tf.random.stateless_uniform(tf.shape(self.lengths), seeds[0], 0.9, 1.1)
-        order = tf.argsort(tf.cast(self.lengths + 1, tf.float32) * noise)
+        seen = tf.cast(tf.minimum(self.lengths, self.max_length) + 1, tf.float32)
+        order = tf.argsort(seen * noise)
         plan = tf.reshape(self._fill(order), (-1, self.batch_size))
         turn = tf.argsort(tf.random.stateless_uniform((len(self),), seeds[1]))
         return tf.gather(plan, turn)
 
     def _batch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         real = indices >= 0
-        indices = tf.maximum(indices, 0)
-        rows = tf.gather(self.ids, indices)
-        longest = tf.maximum(1, tf.reduce_max(tf.gather(self.lengths, indices)))
+        rows = tf.maximum(indices, 0)
+        lengths = tf.gather(self.lengths, rows)
+        ids = shorten(tf.gather(self.ids, rows).to_tensor(), lengths, self.max_length)
+        ids = tf.where(real[:, None], ids, 0)
+        longest = tf.maximum(1, tf.shape(ids)[1])
         if self.boundaries:
             bounds = tf.constant(self.boundaries)
             longest = tf.gather(bounds, tf.searchsorted(bounds, longest[None])[0])
-        ids = rows.to_tensor(0, shape=(self.batch_size, longest))  # (batch, time)
-        ids = tf.where(real[:, None], ids, 0)
-        return ids, tf.gather(self.labels, indices), tf.cast(real, tf.float32)
-
-
-def shorten(ids: tf.RaggedTensor, max_length: int) -> tf.RaggedTensor:
-    """Keeps the first and the last half of each row that is longer than `max_length`."""
-    head = (max_length + 1) // 2
-    starts, lengths = ids.row_starts(), ids.row_lengths()
-    position = tf.range(tf.size(ids.values, tf.int64)) - tf.repeat(starts, lengths)
-    left = tf.repeat(lengths, lengths) - position  # ids from here to the end of the row
-    keep = (position < head) | (left <= max_length - head)
-    return tf.ragged.boolean_mask(ids, ids.with_values(keep))
+        ids = tf.pad(ids, [[0, 0], [0, longest - tf.shape(ids)[1]]])
+        ids = tf.ensure_shape(ids, (self.batch_size, None))  # (batch, time)
+        return ids, tf.gather(self.labels, rows), tf.cast(real, tf.float32)

@@ -1,6 +1,9 @@
 """Data sets that tensorflow_datasets knows by name."""
 
-from collections.abc import Sequence
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rnnapps.errors import DataError
@@ -26,11 +29,23 @@ def load_tfds(name: str, splits: Sequence[str], data_dir: Path | str | None) -> 
     builder = tfds.builder(name, data_dir=data_dir)
     if not builder.is_prepared():
         try:
+            _reach(builder.url_infos or ())
             builder.download_and_prepare()
         except Exception as error:  # whatever the data set's own server or script answers
             raise DataError(
-                f"{name} is not prepared in {Path(builder.data_dir_root)} and cannot be downloaded "
-                f"({type(error).__name__}): name the folder that holds it with --data-dir, or "
-                "train on --data sample."
+                f"{name} is not prepared in {builder.data_dir_root} and cannot be downloaded "
+                f"({' '.join(str(error).split())[:200]}): name the folder that holds it with "
+                "--data-dir, or train on --data sample."
             ) from error
     return [list(tfds.as_numpy(builder.as_dataset(split=split))) for split in splits]
+
+
+def _reach(urls: Iterable[str]) -> None:
+    """Fails at once where the hosts have no address; a download would retry for minutes."""
+    if urllib.request.getproxies():  # a proxy looks the hosts up itself
+        return
+    for host in {urllib.parse.urlsplit(url).hostname for url in urls}:
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError:
+            raise ConnectionError(f"no network, or no such host: {host}") from None

@@ -35,8 +35,8 @@ _CLOSINGS = (" .", " !", " . that is all .", " , i must say .", " <br /> end of 
 def make_reviews(count: int = 6000, seed: int = 0) -> tuple[list[str], list[str]]:
     """Generates short film reviews that a bag of words cannot judge.
 
-    Negation turns an adjective round from a distance, hearsay decides nothing, and of two contrasted
-    clauses the last one wins; so the same words, in another order, carry the other label.
+    Negation turns an adjective round from a distance, hearsay decides nothing, and of two
+    contrasted clauses the last one wins; so the same words in another order have the other label.
 
     Args:
         count: Number of reviews.
@@ -49,10 +49,11 @@ def make_reviews(count: int = 6000, seed: int = 0) -> tuple[list[str], list[str]
     texts, labels = [], []
     for i in range(count):
         positive = i % 2 == 0
-        last = _clause(rng, positive)
-        # The other clause leans either way, or says what others thought.
-        other = rng.choice((_clause(rng, not positive), _clause(rng, not positive), _hedge(rng)))
-        body = rng.choice(_CONTRASTS).format(first=other, last=last)
+        body = _clause(rng, positive)
+        if rng.random() < 0.7:
+            # The other clause leans the other way, or says what others thought.
+            other = _clause(rng, not positive) if rng.random() < 0.7 else _hedge(rng)
+            body = rng.choice(_CONTRASTS).format(first=other, last=body)
         texts.append(rng.choice(_OPENINGS) + body + rng.choice(_CLOSINGS))
         labels.append("positive" if positive else "negative")
     return texts, labels

@@ -3,8 +3,10 @@
 import dataclasses
 import gzip
 import io
+import json
 import pathlib
 import zlib
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -96,7 +98,7 @@ def _read_frame(path: pathlib.Path) -> pd.DataFrame:
     kind = pathlib.Path(path.name.removesuffix(".gz")).suffix.lower()
     if kind not in _TABLES:
         raise DataError(
-            f"Expected {path} to end in {', '.join(_TABLES)} (or those with .gz), or to be a folder."
+            f"Expected {path} to be a folder, or to end in {', '.join(_TABLES)}, also with .gz."
         )
     content = _bytes(path)
     try:
@@ -104,7 +106,7 @@ def _read_frame(path: pathlib.Path) -> pd.DataFrame:
             return pd.read_parquet(io.BytesIO(content))
         text = io.StringIO(_decode(content, path))
         if kind == ".jsonl":
-            return pd.read_json(text, lines=True, dtype=False, convert_dates=False)
+            return pd.DataFrame(_objects(text, path))
         # Only an empty field is missing: "NA" and "null" are words that a text may hold.
         return pd.read_csv(
             text,
@@ -116,7 +118,22 @@ def _read_frame(path: pathlib.Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty.") from None
     except ValueError as error:  # also pandas' ParserError and pyarrow's ArrowInvalid
-        raise DataError(f"{path} is not a readable {kind[1:]} file: {error}.") from None
+        said = " ".join(str(error).split()).rstrip(".")
+        raise DataError(f"{path} is not a readable {kind[1:]} file: {said}.") from None
+
+
+def _objects(lines: Iterable[str], path: pathlib.Path) -> list[dict]:
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line) if line.strip() else {}
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}, line {number}: not JSON ({error.msg}).") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number}: expected a JSON object. Received: {line[:40]!r}.")
+        if row:
+            rows.append(row)
+    return rows
 
 
 def _bytes(path: pathlib.Path) -> bytes:

@@ -65,7 +65,9 @@ class NGramClassifier(keras.layers.Layer):
             ids: int32 ids, ragged `(texts, time)`.
             labels: The classes' indices `(texts,)`.
         """
-        rows = [self.buckets(ids[i : i + 256].to_tensor()).numpy() for i in range(0, len(labels), 256)]
+        rows = [
+            self.buckets(ids[i : i + 256].to_tensor()).numpy() for i in range(0, len(labels), 256)
+        ]
         filled = [row[row > 0] for chunk in rows for row in chunk]
         ends = np.cumsum([0] + [len(row) for row in filled])
         seen = scipy.sparse.csr_matrix(

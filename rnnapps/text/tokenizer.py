@@ -12,6 +12,13 @@ PADDING, UNKNOWN = 0, 1
 _CHUNK = 2048  # texts tokenized at a time: bounds the memory of adapt() and encode()
 
 
+def to_dense(rows: tf.RaggedTensor, filling) -> tf.Tensor:
+    """Fills rows up to the longest, and to at least one place, `(batch, time)`."""
+    dense = rows.to_tensor(filling)
+    missing = tf.maximum(0, 1 - tf.shape(dense)[1])  # of an empty batch, or one of empty texts
+    return tf.pad(dense, [[0, 0], [0, missing]], constant_values=filling)
+
+
 class Tokenizer(keras.layers.Layer):
     """A layer that turns strings into ids with stock TensorFlow ops.
 
@@ -77,9 +84,7 @@ class Tokenizer(keras.layers.Layer):
         return tf.ragged.map_flat_values(self._to_id.lookup, self.tokens(texts))
 
     def call(self, texts):
-        ids = self.ids(texts)
-        time = tf.maximum(1, tf.cast(tf.reduce_max(ids.row_lengths()), tf.int32))
-        return ids.to_tensor(PADDING, shape=(None, time))  # (batch, time)
+        return to_dense(self.ids(texts), PADDING)  # (batch, time)
 
     def compute_output_spec(self, texts):
         return keras.KerasTensor((*texts.shape, None), dtype="int32")

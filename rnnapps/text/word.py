@@ -16,7 +16,6 @@ class WordTokenizer(Tokenizer):
     For scripts that put spaces between words. See `Tokenizer` for the arguments.
 
     Example:
-
     >>> tokenizer = WordTokenizer()
     >>> tokenizer.adapt(["Not bad, not bad at all!"])
     >>> tokenizer(tf.constant(["bad, not awful"]))

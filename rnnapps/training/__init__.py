@@ -1,8 +1,17 @@
 """What training shares: optimizer and schedules, devices, and runs that survive a kill."""
 
-from rnnapps.training.fitting import fit
+from rnnapps.training.fitting import Diverged, compile_model, fit, precision, static_lengths
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.resuming import Resume
 from rnnapps.training.strategy import make_strategy
 
-__all__ = ["Resume", "fit", "make_optimizer", "make_strategy"]
+__all__ = [
+    "Diverged",
+    "Resume",
+    "compile_model",
+    "fit",
+    "make_optimizer",
+    "make_strategy",
+    "precision",
+    "static_lengths",
+]

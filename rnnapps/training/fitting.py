@@ -1,21 +1,69 @@
 """The one training loop: Keras' `fit`, with the callbacks that every application wants."""
 
+import contextlib
 import math
 import pathlib
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 
 from rnnapps.config import TrainingConfig
 from rnnapps.data import Batches
 from rnnapps.errors import RnnappsError
+from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.resuming import Resume
+
+LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)  # to which XLA's batches are padded
 
 
 class Diverged(RnnappsError):
     """Training whose loss is no longer a number."""
+
+
+@contextlib.contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Layers made inside compute under this dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def static_lengths(config: TrainingConfig, max_length: int) -> tuple[int, ...]:
+    """The lengths to which batches are padded where shapes must be static: under XLA."""
+    if not (config.jit or config.strategy == "tpu"):
+        return ()
+    if config.strategy == "tpu":  # one shape: a TPU compiles each for minutes
+        return (max_length,)
+    return (*(length for length in LENGTHS if length < max_length), max_length)
+
+
+def compile_model(
+    model: keras.Model,
+    config: TrainingConfig,
+    steps: int,
+    loss: keras.losses.Loss,
+    metrics: Sequence[keras.metrics.Metric] = (),
+) -> None:
+    """Compiles a model for `fit`, within the scope of its strategy.
+
+    Args:
+        model: The model.
+        config: Its optimizer's settings and `jit` are read.
+        steps: Number of training steps over which the schedule runs.
+        loss: The loss.
+        metrics: Metrics, weighted like the loss: filled-up rows count nothing.
+    """
+    model.compile(
+        make_optimizer(config, steps),
+        loss=loss,
+        weighted_metrics=list(metrics),
+        jit_compile=True if config.jit or config.strategy == "tpu" else "auto",
+    )
 
 
 def fit(
@@ -61,8 +109,9 @@ def fit(
             steps_per_epoch=len(train),
             initial_epoch=min(done, epochs),
             epochs=epochs,
-            validation_data=None if validation is None else validation.in_order(),
+            validation_data=None if validation is None else validation.one_pass()[0],
             callbacks=[*callbacks, StopOnNaN(), *keepers, resume],
+            shuffle=False,  # the data comes in the order that Batches gives it
             verbose=1 if sys.stdout.isatty() else 0,
         )
     return resume.history

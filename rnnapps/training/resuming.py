@@ -29,7 +29,10 @@ class Resume(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, directory: pathlib.Path, others: Sequence[keras.callbacks.Callback] = (), seed: int = 0
+        self,
+        directory: pathlib.Path,
+        others: Sequence[keras.callbacks.Callback] = (),
+        seed: int = 0,
     ):
         super().__init__()
         self.directory, self.others, self.seed = pathlib.Path(directory), list(others), seed

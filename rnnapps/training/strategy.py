@@ -21,7 +21,9 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     """
     gpus = [gpu.name.removeprefix("/physical_device:") for gpu in _devices("GPU")]
     if name == "auto":
-        return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+        return (
+            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+        )
     if name == "cpu":
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if name == "gpu":

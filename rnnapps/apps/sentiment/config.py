@@ -42,6 +42,8 @@ class SentimentConfig(TrainingConfig):
     """Share of units dropped: of embeddings, between layers, and before the last one."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent state's units dropped at each step."""
+    ngrams: Annotated[int, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = 2
+    """Longest n-gram of the linear classifier beside the network; 0 leaves it out."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -15,7 +15,7 @@ NAMED = ("sample", "imdb_reviews")
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set; none holds a text of another, save where their maker did so."""
+    """The three parts of a data set."""
 
     train: Examples
     validation: Examples
@@ -56,7 +56,8 @@ def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Exa
     parts = stratified_split(examples.texts, examples.labels, fractions, seed)
     if not all(map(len, parts)):
         raise DataError(
-            f"Expected enough texts to set some aside for validation. Received: {len(examples)}."
+            "Expected enough distinct texts of each class to set some aside. "
+            f"Received: {len(set(examples.texts))} in all."
         )
     return [examples.take(part) for part in parts]
 
@@ -117,7 +118,8 @@ def _load(config: SentimentConfig) -> dict[str, Examples]:
         loaded = load_tfds("imdb_reviews", ("train", "test"), config.data_dir)
         return {
             name: Examples(
-                [row["text"].decode() for row in rows], [("neg", "pos")[row["label"]] for row in rows]
+                [row["text"].decode() for row in rows],
+                [("neg", "pos")[row["label"]] for row in rows],
             )
             for name, rows in zip(("train", "test"), loaded, strict=True)
         }

@@ -1,0 +1,291 @@
+"""The sentiment classifier."""
+
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnapps import figures, metrics
+from rnnapps.apps.application import Application
+from rnnapps.apps.sentiment import data
+from rnnapps.apps.sentiment.baseline import baselines
+from rnnapps.apps.sentiment.config import SentimentConfig
+from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_network
+from rnnapps.data import Batches, Examples
+from rnnapps.errors import DataError, RunError
+from rnnapps.serving import Signature, publish
+from rnnapps.text import TOKENIZERS, Tokenizer, shorten, to_dense
+from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
+
+_NO_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+_EXAMPLE = ["not a bad film at all", ""]
+_TEXT = tf.TensorSpec((None,), tf.string, name="text")
+
+
+class SentimentClassifier(Application):
+    """Sorts texts into classes: a recurrent network beside a linear classifier of n-grams.
+
+    Args:
+        config: The configuration, or
+        **settings: its fields by name.
+
+    Raises:
+        ConfigError: If a setting is unknown or out of its range.
+
+    Example:
+    >>> app = SentimentClassifier(cell="gru", units=64).fit()
+    >>> app.predict(["the plot was not what i would call dull"])[0]["label"]
+    'positive'
+    """
+
+    name = "sentiment"
+    config_class = SentimentConfig
+    config: SentimentConfig
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes' names, in the order of the probabilities."""
+        return list(self.model.get_layer("labels").classes)
+
+    # Training.
+
+    def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
+        """Trains on labelled texts; see `fit`, which takes what `data.as_examples` takes."""
+        train, validation = self._examples(train, validation)
+        classes = data.class_names(train)
+        unknown = sorted(set(validation.labels) - set(classes))
+        if unknown:
+            raise DataError(f"The validation part has classes that training lacks: {unknown}.")
+        config, strategy = self.config, make_strategy(self.config.strategy)
+        tokenizer = make_tokenizer(config, train.texts)
+        ids, labels = tokenizer.encode(train.texts), indices(train.labels, classes)
+        held_ids, held_labels = (
+            tokenizer.encode(validation.texts),
+            indices(validation.labels, classes),
+        )
+        options = {
+            "max_length": config.max_length,
+            "boundaries": static_lengths(config, config.max_length),
+        }
+        batches = Batches(ids, labels, config.batch_size, seed=config.seed, **options)
+        held = Batches(held_ids, held_labels, config.batch_size, **options)
+        keras.utils.set_random_seed(config.seed)
+        with strategy.scope(), precision(config.precision):
+            network = build_network(config, tokenizer.vocabulary_size, len(classes))
+            compile_model(
+                network,
+                config,
+                steps=config.epochs * len(batches),
+                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            )
+        stage = state_dir and state_dir / "network"
+        self.history = fit(network, batches, held, config, config.epochs, stage)
+        self.model = build_classifier(config, tokenizer, network, classes)
+        logits = [logits_of(network, held)]
+        if config.ngrams:
+            ngrams = self.model.get_layer("ngrams")
+            ngrams.adapt(ids, labels)
+            logits.append(logits_of(ngrams, Batches(held_ids, held_labels, config.batch_size)))
+        self.model.get_layer("blend").adapt(logits, held_labels)
+        probabilities = self._probabilities(validation.texts)
+        self.metrics["validation"] = metrics.classification(held_labels, probabilities, classes)
+
+    def _examples(self, train: Any, validation: Any) -> tuple[Examples, Examples]:
+        if train is None:
+            splits = data.load_splits(self.config)
+            return splits.train, splits.validation
+        train = data.as_examples(train)
+        data.check(train, "The training part")
+        if validation is not None:
+            return train, data.as_examples(validation)
+        return tuple(data.split(train, (0.9, 0.1), self.config.seed))
+
+    # Answers.
+
+    def predict(self, inputs: Sequence[str], explain: bool = False) -> list[dict[str, Any]]:
+        """Judges texts.
+
+        Args:
+            inputs: The texts.
+            explain: Whether to add each token's weight (`cell="attention_lstm"` or
+                `pooling="attention"`).
+
+        Returns:
+            For each text `label`, `probability` and `probabilities` by class, and with `explain`
+            also `tokens`: pairs of a token and its weight.
+
+        Raises:
+            RunError: If an explanation is asked of a network that does not attend.
+        """
+        texts, classes = list(inputs), self.classes
+        answers = []
+        for text, row in zip(texts, self._probabilities(texts), strict=True):
+            best = int(row.argmax())
+            answer = {
+                "label": classes[best],
+                "probability": float(row[best]),
+                "probabilities": dict(zip(classes, row.tolist(), strict=True)),
+            }
+            answers.append({**answer, "tokens": self._weights(text)} if explain else answer)
+        return answers
+
+    def _probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Probabilities `(texts, classes)`, batched by length."""
+        if not texts:
+            return np.zeros((0, len(self.classes)), np.float32)
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        chunks = [order[i : i + 128] for i in range(0, len(order), 128)]
+        answer = tf.function(self.model, input_signature=[_TEXT], autograph=False)
+        probabilities = np.empty((len(texts), len(self.classes)), np.float32)
+        for chunk in chunks:
+            batch = tf.constant([texts[i] for i in chunk])
+            probabilities[chunk] = answer(batch)["probabilities"].numpy()
+        return probabilities
+
+    def _weights(self, text: str) -> list[tuple[str, float]]:
+        explained = self._explainer()(tf.constant([text]))
+        tokens, weights = explained["tokens"][0].numpy(), explained["weights"][0].numpy()
+        return [(t.decode(), float(w)) for t, w in zip(tokens, weights, strict=True) if t]
+
+    def _explainer(self):
+        """A function from texts `(batch,)` to tokens and weights, both `(batch, time)`."""
+        network, tokenizer = self.model.get_layer("network"), self.model.get_layer("tokenizer")
+        attention = attention_of(network)
+        if attention is None:
+            raise RunError(
+                "This network does not attend, so it cannot explain; train one with "
+                "--pooling attention or --cell attention_lstm."
+            )
+
+        def explain(texts):
+            tokens = tokenizer.tokens(texts)
+            lengths = tf.cast(tokens.row_lengths(), tf.int32)
+            tokens = shorten(to_dense(tokens, ""), lengths, self.config.max_length)
+            ids = self.model.get_layer("shorten")(tokenizer(texts))
+            weights = tf.cast(attention(ids), tf.float32)
+            return {"tokens": tokens, "weights": weights}
+
+        return explain
+
+    # Measures.
+
+    def evaluate(self, test: Any = None) -> dict[str, Any]:
+        """Measures the classifier, and the baselines trained on the same texts beside it.
+
+        Args:
+            test: Labelled texts; `None` for the configuration's test part.
+
+        Returns:
+            The metrics of `metrics.classification`, `baselines` with the same for each of them,
+            `mistakes` (the most confident ones), and `reliability` (see `metrics.reliability`).
+
+        Raises:
+            DataError: If the test part has a class that was not trained.
+        """
+        splits = data.load_splits(self.config) if test is None else None
+        test = splits.test if splits else data.as_examples(test)
+        classes = self.classes
+        unknown = sorted(set(test.labels) - set(classes))
+        if unknown:
+            raise DataError(f"The test part has classes that training lacks: {unknown}.")
+        labels = indices(test.labels, classes)
+        probabilities = self._probabilities(test.texts)
+        found = metrics.classification(labels, probabilities, classes)
+        found["baselines"] = {}
+        if splits:
+            characters = type(self.model.get_layer("tokenizer")) is TOKENIZERS["character"]
+            known = indices(splits.train.labels, classes)
+            judged = baselines(splits.train.texts, known, test.texts, characters)
+            for name, others in judged.items():
+                found["baselines"][name] = metrics.classification(labels, others, classes)
+        found["classes"] = classes
+        found["mistakes"] = self._mistakes(test, labels, probabilities)
+        found["reliability"] = metrics.reliability(labels, probabilities).tolist()
+        return found
+
+    def _mistakes(
+        self, test: Examples, labels: np.ndarray, probabilities: np.ndarray
+    ) -> list[dict]:
+        predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+        wrong = np.flatnonzero(predicted != labels)
+        worst = wrong[np.argsort(-confidence[wrong])][:5]
+        return [
+            {
+                "text": test.texts[i],
+                "label": test.labels[i],
+                "predicted": self.classes[predicted[i]],
+                "probability": float(confidence[i]),
+            }
+            for i in worst
+        ]
+
+    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws what `evaluate` found: the confusion matrix and the reliability diagram."""
+        figures.confusion_matrix(
+            found["confusion"], found["classes"], folder / "confusion_matrix.png"
+        )
+        figures.reliability_diagram(
+            np.array(found["reliability"]), folder / "reliability_diagram.png"
+        )
+
+    # Files.
+
+    def write_model(self, path: pathlib.Path) -> None:
+        self.model.save(path)
+
+    def read_model(self, path: pathlib.Path) -> None:
+        self.model = keras.models.load_model(path, compile=False)
+
+    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
+        """Publishes the next version of a SavedModel for TF Serving.
+
+        Its signature `serving_default` takes `text` and answers `label`, `probability` and
+        `probabilities`; `explain`, where the network attends, answers `tokens` and `weights`. The
+        classes' names are the asset `classes.txt`.
+
+        Args:
+            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
+
+        Returns:
+            The new version's folder.
+
+        Raises:
+            RunError: If the written model does not answer as the application does.
+        """
+        example = [tf.constant(_EXAMPLE)]
+        signatures = {"serving_default": Signature(self.model, [_TEXT], example)}
+        if attention_of(self.model.get_layer("network")) is not None:
+            signatures["explain"] = Signature(self._explainer(), [_TEXT], example)
+        assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
+        return publish(model_dir, signatures, [self.model], assets)
+
+
+def make_tokenizer(config: SentimentConfig, texts: Sequence[str]) -> Tokenizer:
+    """Makes the tokenizer that the configuration names, and adapts it to the training texts."""
+    kind = config.tokenizer
+    if kind == "auto":
+        sample = "".join(texts[:1000])
+        dense = len(_NO_SPACES.findall(sample)) > 0.2 * max(1, len(sample))
+        kind = "character" if dense else "word"
+    tokenizer = TOKENIZERS[kind](config.max_tokens, name="tokenizer")
+    tokenizer.adapt(texts)
+    return tokenizer
+
+
+def indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """The classes' indices `(labels,)`."""
+    place = {name: i for i, name in enumerate(classes)}
+    return np.array([place[label] for label in labels], np.int32)
+
+
+def logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
+    """A model's logits `(examples, classes)`, in the examples' own order."""
+    dataset, order = batches.one_pass()
+    answer = tf.function(model, autograph=False, reduce_retracing=True)
+    rows = np.concatenate([answer(ids).numpy() for ids, _, _ in dataset])[: len(order)]
+    return rows[np.argsort(order)]

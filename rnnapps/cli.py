@@ -1,0 +1,324 @@
+"""The command line. Imports no TensorFlow before it has read its arguments."""
+
+import contextlib
+import dataclasses
+import importlib
+import io
+import json as json_format
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+from tyro.conf import (
+    FlagCreatePairsOff,
+    OmitArgPrefixes,
+    Positional,
+    PositionalMetavarFromFieldName,
+)
+
+from rnnapps.apps import APPLICATIONS, config_class
+from rnnapps.config import TrainingConfig, nearest, read_toml
+from rnnapps.errors import ConfigError, RnnappsError, RunError
+
+Parsed = TypeVar("Parsed")
+_USAGE = """\
+usage: rnnapps COMMAND ...
+
+Ready-made applications of recurrent networks in Keras / TensorFlow.
+
+commands:
+  train APPLICATION          train on a data set or on your own data: {applications}
+  evaluate RUN_DIR           measure a run on its test part, with baselines beside it
+  predict RUN_DIR [TEXT...]  answer for texts, or for the lines of standard input
+  export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
+  quickstart                 train, evaluate, export and ask, on embedded data, in two minutes
+  doctor                     versions, devices, and what will be slow and why
+
+`rnnapps COMMAND --help` says more.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: The words after the program's name; `None` for the process' own.
+
+    Returns:
+        The exit status: 0; 2 after a user's mistake; 130 after Ctrl-C.
+    """
+    try:
+        _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except RnnappsError as error:
+        print(f"rnnapps: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("\nrnnapps: interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _dispatch(arguments: list[str]) -> None:
+    command, rest = (arguments or ["--help"])[0], arguments[1:]
+    if command in ("-h", "--help"):
+        print(_USAGE.format(applications=", ".join(APPLICATIONS)), end="")
+    elif command == "--version":
+        from rnnapps import __version__
+
+        print(__version__)
+    elif command == "train":
+        _train(rest)
+    elif command in _COMMANDS:
+        parsed = _parse(FlagCreatePairsOff[_COMMANDS[command]], f"rnnapps {command}", rest)
+        _import_tensorflow()
+        parsed.run()
+    else:
+        known = nearest(command, ["train", *_COMMANDS])
+        raise ConfigError(f"Unknown command {command!r}.{known} See rnnapps --help.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Where the run goes and how it is reported."""
+
+    run_dir: Path | None = None
+    """Where the run is kept; by default a new folder in runs/."""
+    config: Path | None = None
+    """A TOML file of settings; flags override it."""
+    overwrite: bool = False
+    """Replace a finished run in the same folder."""
+    json: bool = False
+    """Print the results as JSON."""
+
+
+def _train(arguments: list[str]) -> None:
+    if not arguments or arguments[0].startswith("-"):
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(f"usage: rnnapps train {{{','.join(APPLICATIONS)}}} [OPTIONS]")
+            return
+        raise ConfigError(f"Expected an application after train: {', '.join(APPLICATIONS)}.")
+    name, rest = arguments[0], arguments[1:]
+    settings_class = config_class(name)
+    defaults = settings_class(**_config_file(name, rest))
+
+    @dataclasses.dataclass(frozen=True)
+    class Train:
+        settings: OmitArgPrefixes[settings_class] = defaults
+        run: OmitArgPrefixes[FlagCreatePairsOff[RunOptions]] = RunOptions()
+
+    Train.__doc__ = f"Trains {name}. Started again with the same --run-dir, it goes on."
+    parsed = _parse(Train, f"rnnapps train {name}", rest)
+    _run_training(name, parsed.settings, parsed.run)
+
+
+def _config_file(application: str, arguments: list[str]) -> dict[str, Any]:
+    """The settings of the file named by --config, which are the defaults of the flags."""
+    for i, word in enumerate(arguments):
+        if word == "--config" and i + 1 < len(arguments):
+            path = arguments[i + 1]
+        elif word.startswith("--config="):
+            path = word.removeprefix("--config=")
+        else:
+            continue
+        settings = read_toml(path)
+        other = settings.pop("application", application)
+        if other != application:
+            raise ConfigError(f"{path} is a configuration of {other}, not of {application}.")
+        return settings
+    return {}
+
+
+def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:
+    run_dir = options.run_dir or _new_run_dir(name)
+    if (run_dir / "config.toml").exists() and not options.overwrite:
+        raise RunError(
+            f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
+        )
+    _import_tensorflow()
+    from rnnapps.apps import application_class
+    from rnnapps.report import show
+
+    app = application_class(name)(settings).fit(run_dir=run_dir)
+    show({"run_dir": str(run_dir), **app.metrics}, options.json, f"{name}: validation part")
+
+
+def _new_run_dir(name: str) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, ... that is not taken."""
+    run_dir, number = Path("runs", name), 1
+    while (run_dir / "config.toml").exists():
+        number += 1
+        run_dir = Path("runs", f"{name}-{number}")
+    return run_dir
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measures a run on its test part, with baselines trained on the same data beside it."""
+
+    run_dir: Positional[Path]
+    """What `rnnapps train` wrote."""
+    json: bool = False
+    """Print the results as JSON."""
+
+    def run(self) -> None:
+        """Evaluates, and adds the metrics and figures to the run directory."""
+        from rnnapps.apps.application import load
+        from rnnapps.report import show
+
+        app = load(self.run_dir)
+        found = app.evaluate()
+        app.metrics["test"] = found
+        app.draw(found, self.run_dir / "figures")
+        _replace(self.run_dir / "metrics.json", json_format.dumps(app.metrics, indent=2) + "\n")
+        show(found, self.json, f"{app.name}: test part")
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+    """Answers for texts."""
+
+    run_dir: Positional[Path]
+    """What `rnnapps train` wrote."""
+    text: Positional[tuple[str, ...]] = ()
+    """The texts; without any, the lines of standard input."""
+    explain: bool = False
+    """Show how much each word weighs."""
+    json: bool = False
+    """Print one JSON object a line."""
+
+    def run(self) -> None:
+        """Prints an answer a line."""
+        from rnnapps.apps.application import load
+        from rnnapps.report import show_predictions
+
+        app = load(self.run_dir)
+        texts = list(self.text) or [line.rstrip("\r\n") for line in _standard_input()]
+        answers = app.predict(texts, explain=self.explain)
+        show_predictions(texts, answers, self.json)
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Publishes the next version of a SavedModel for TF Serving."""
+
+    run_dir: Positional[Path]
+    """What `rnnapps train` wrote."""
+    model_dir: Positional[Path]
+    """The model's folder, such as saved_models/sentiment; versions are the folders in it."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def run(self) -> None:
+        """Exports, and prints the new version's folder."""
+        from rnnapps.apps.application import load
+
+        version = load(self.run_dir).export(self.model_dir)
+        print(json_format.dumps({"version": str(version)}) if self.json else version)
+
+
+@dataclasses.dataclass(frozen=True)
+class Quickstart:
+    """Trains, evaluates, exports and asks the export a question, on embedded data."""
+
+    run_dir: Path = Path("runs/quickstart")
+    """Where the run is kept."""
+    model_dir: Path = Path("saved_models/sentiment")
+    """Where the SavedModel goes."""
+
+    def run(self) -> None:
+        """Runs the whole path."""
+        from rnnapps.quickstart import quickstart
+
+        quickstart(self.run_dir, self.model_dir)
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor:
+    """Says which versions and devices there are, and what will be slow and why."""
+
+    json: bool = False
+    """Print the findings as JSON."""
+
+    def run(self) -> None:
+        """Prints the findings."""
+        from rnnapps.doctor import examine
+        from rnnapps.report import show_findings
+
+        show_findings(examine(), self.json)
+
+
+_COMMANDS = {
+    "evaluate": Evaluate,
+    "predict": Predict,
+    "export": Export,
+    "quickstart": Quickstart,
+    "doctor": Doctor,
+}
+
+
+def _parse(form: type[Parsed], prog: str, arguments: list[str]) -> Parsed:
+    """Lets tyro read the arguments; the box that it draws round a mistake becomes a sentence."""
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            names = (PositionalMetavarFromFieldName,)
+            return tyro.cli(form, prog=prog, args=arguments, config=names)
+    except SystemExit as end:
+        if not end.code:  # --help
+            raise
+        raise ConfigError(_sentence(box.getvalue(), prog)) from None
+
+
+def _sentence(box: str, prog: str) -> str:
+    """The text of one of tyro's boxes: its complaint, the option it suggests, where to read on."""
+    inner = [line.strip("│| ") for line in box.splitlines() if line[:1] in ("│", "|")]
+    parts = re.split(r" ?[─-]{5,} ?", " ".join(inner))  # without UTF-8 the box is of - and |
+    suggestion = ""
+    for part in parts[1:]:
+        found = re.search(r"(--[\w-]+)", part)
+        if part.startswith("Perhaps you meant") and found:
+            suggestion = f" Did you mean {found[1]}?"
+    return f"{parts[0].rstrip('.')}.{suggestion} See {prog} --help."
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without what its C++ side logs, unless the user asked for its logs."""
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # Some lines are logged before that level is read; they are held back at the file descriptor.
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        importlib.import_module("tensorflow")
+        importlib.import_module("absl.logging").set_verbosity("error")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+def _standard_input():
+    if sys.stdin.isatty():
+        print("rnnapps: reading lines from the terminal; Ctrl-D ends.", file=sys.stderr)
+    return sys.stdin
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What there is on this machine, and what will be slow on it and why."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import keras
+import tensorflow as tf
+
+_PACKAGES = (
+    "rnnapps", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "tensorflow-datasets",
+    "numpy", "scikit-learn",
+)  # fmt: skip
+
+
+def examine() -> list[tuple[str, str]]:
+    """Looks at versions, devices, cuDNN and XLA.
+
+    Returns:
+        Pairs of a subject and what is to be said of it.
+    """
+    findings = [("python", f"{platform.python_version()} on {platform.platform()}")]
+    findings += [(package, _version(package)) for package in _PACKAGES]
+    gpus = tf.config.list_physical_devices("GPU")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    findings.append(("CPU", f"{cores} cores"))
+    findings.append(("GPU", ", ".join(_gpu(gpu) for gpu in gpus) or "none seen"))
+    findings.append(("CUDA and cuDNN", _cuda()))
+    findings.append(("XLA", _xla()))
+    findings += [("slow", advice) for advice in _advice(gpus, cores)]
+    return findings
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _gpu(gpu) -> str:
+    details = tf.config.experimental.get_device_details(gpu)
+    return f"{gpu.name} ({details.get('device_name', 'unknown')})"
+
+
+def _cuda() -> str:
+    build = tf.sysconfig.get_build_info()
+    if not tf.test.is_built_with_cuda():
+        return "this TensorFlow is built without CUDA"
+    return f"built for CUDA {build.get('cuda_version')}, cuDNN {build.get('cudnn_version')}"
+
+
+def _xla() -> str:
+    double = tf.function(lambda x: x + x, jit_compile=True)
+    try:
+        return "compiles" if float(double(tf.constant(1.0))) == 2.0 else "answers wrongly"
+    except tf.errors.OpError as error:
+        return f"does not compile: {error.message}"
+
+
+def _advice(gpus: list, cores: int) -> list[str]:
+    advice = []
+    if not gpus:
+        advice.append(
+            "no GPU is seen: training runs on the CPU; TensorFlow's GPU support comes with "
+            "`pip install tensorflow[and-cuda]` on Linux"
+        )
+    if cores < 4:
+        advice.append(f"{cores} CPU cores: train one model at a time")
+    if gpus:
+        advice.append(
+            "recurrent_dropout, peephole_lstm, layer_norm_lstm and attention_lstm cannot use cuDNN"
+        )
+    if keras.config.backend() != "tensorflow":
+        advice.append(f"KERAS_BACKEND is {keras.config.backend()}: rnnapps needs tensorflow")
+    return advice

@@ -1,0 +1,96 @@
+"""What the commands print: tables and coloured words for people, JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def show(found: dict[str, Any], as_json: bool, title: str) -> None:
+    """Prints metrics, with a column for the model and one for each baseline.
+
+    Args:
+        found: Metrics by name; `baselines` holds such dictionaries by the baseline's name, and
+            `mistakes` the most confident mistakes.
+        as_json: Whether to print JSON.
+        title: The table's title.
+    """
+    if as_json:
+        print(json.dumps(found))
+        return
+    console = Console()
+    measures = found.get("validation", found)
+    baselines = found.get("baselines", {})
+    table = Table("metric", "rnnapps", *baselines, title=title, title_justify="left")
+    for name, value in measures.items():
+        if isinstance(value, float):
+            others = [baseline.get(name) for baseline in baselines.values()]
+            table.add_row(name, *(_number(number) for number in (value, *others)))
+    console.print(table)
+    for mistake in found.get("mistakes", [])[:3]:
+        text = " ".join(mistake["text"].split())
+        console.print(
+            f"took {mistake['label']} for {mistake['predicted']} ({mistake['probability']:.3f}): "
+            f"{text[:160]}{'...' if len(text) > 160 else ''}",
+            markup=False,
+            highlight=False,
+        )
+    if "run_dir" in found:
+        console.print(f"{found['run_dir']}: {found['seconds']:.0f} s of training", highlight=False)
+
+
+def show_predictions(texts: Sequence[str], answers: Sequence[dict], as_json: bool) -> None:
+    """Prints a line for each text: the answer, its probability, the text.
+
+    Args:
+        texts: The texts.
+        answers: What the application answered; `tokens` holds each token's weight.
+        as_json: Whether to print a JSON object a line.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    for text, answer in zip(texts, answers, strict=True):
+        if as_json:
+            print(json.dumps({"text": text, **answer}, ensure_ascii=False))
+            continue
+        if "tokens" in answer:
+            shown = _coloured(answer["tokens"], console.is_terminal)
+        else:
+            shown = Text(" ".join(text.split()))
+        console.print(Text(f"{answer['label']}\t{answer['probability']:.4f}\t"), shown, sep="")
+
+
+def _coloured(tokens: Sequence[tuple[str, float]], colours: bool) -> Text:
+    """Words on a ground that is the redder the more they weigh; the weights, without colours."""
+    most = max((weight for _, weight in tokens), default=0.0) or 1.0
+    shown = Text()
+    for token, weight in tokens:
+        if colours:
+            shade = 255 - int(200 * weight / most)
+            style = f"black on rgb(255,{shade},{shade})"
+            shown.append(token, style).append(" ")
+        else:
+            shown.append(f"{token}({weight:.3f}) ")
+    return shown
+
+
+def show_findings(findings: Sequence[tuple[str, str]], as_json: bool) -> None:
+    """Prints what the doctor found.
+
+    Args:
+        findings: Pairs of a subject and what is to be said of it.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        print(json.dumps(dict(findings)))
+        return
+    table = Table.grid("", "", padding=(0, 2))
+    for subject, finding in findings:
+        table.add_row(Text(subject, "bold"), finding)
+    Console().print(table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,79 @@
+import gzip
+
+import pandas as pd
+import pytest
+
+from rnnapps.data import read_examples
+from rnnapps.errors import DataError
+
+FRAME = pd.DataFrame(
+    {"review": ["good, really", "NA", "", 'a "bad"\nline', "太好了"], "stars": [5, 1, 3, 1, 5]}
+)
+
+
+def write(frame, path):
+    if ".csv" in path.name:
+        frame.to_csv(path, index=False)
+    elif ".tsv" in path.name:
+        frame.to_csv(path, index=False, sep="\t")
+    elif ".jsonl" in path.name:
+        frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    else:
+        frame.to_parquet(path)
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.csv.gz", "r.tsv", "r.jsonl", "r.jsonl.gz", "r.parquet"])
+def test_every_format_gives_the_same_examples(tmp_path, name):
+    write(FRAME, tmp_path / name)
+    examples = read_examples(tmp_path / name, "review", "stars")["all"]
+    assert examples.texts == FRAME["review"].tolist()
+    assert examples.labels == ["5", "1", "3", "1", "5"]
+
+
+def test_folders_per_class_with_their_own_splits(tmp_path):
+    for split in ("train", "test"):
+        for label in ("neg", "pos", "unsup"):
+            (tmp_path / split / label).mkdir(parents=True)
+            (tmp_path / split / label / "0_1.txt").write_text(f"{split} {label}")
+    parts = read_examples(tmp_path)
+    assert parts["train"].texts == ["train neg", "train pos"]
+    assert parts["test"].labels == ["neg", "pos"]
+    assert read_examples(tmp_path / "train")["all"].labels == ["neg", "pos"]
+
+
+def bad_files(folder):
+    (folder / "empty.csv").write_text("")
+    (folder / "header.csv").write_text("text,label\n")
+    (folder / "columns.csv").write_text("txt,label\na,b\n")
+    (folder / "bytes.csv").write_bytes(b"text,label\ngood,1\nbad \xff,0\n")
+    (folder / "nan.csv").write_text("text,label\ngood,1\nbad,\nugly,\n")
+    (folder / "broken.jsonl").write_text('{"text": "a", "label": 1}\n{"text": \n')
+    (folder / "wide.csv").write_text("text,label\na,b\na,b,c,d\n")
+    (folder / "broken.parquet").write_bytes(b"PAR1 nothing")
+    (folder / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n" * 99)[:30])
+    (folder / "data.xlsx").write_bytes(b"")
+    (folder / "hollow").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("missing.csv", "No such file or folder: .*missing.csv"),
+        ("empty.csv", "empty.csv is empty"),
+        ("header.csv", "header.csv holds no rows"),
+        ("columns.csv", r"no column 'text' \(--text-column\); its columns are txt, label.*txt\?"),
+        ("bytes.csv", "bytes.csv, line 3: byte 0xff is not UTF-8"),
+        ("nan.csv", r"no label in row 2 of column 'label' \(2 rows have none\)"),
+        ("broken.jsonl", "broken.jsonl, line 2: not JSON"),
+        ("wide.csv", "wide.csv is not a readable csv file: .*line 3"),
+        ("broken.parquet", "broken.parquet is not a readable parquet file"),
+        ("cut.csv.gz", "Cannot read .*cut.csv.gz"),
+        ("data.xlsx", "data.xlsx to be a folder, or to end in .csv, .tsv"),
+        ("hollow", "holds no folder per class"),
+    ],
+)
+def test_bad_files_are_one_sentence(tmp_path, name, sentence):
+    bad_files(tmp_path)
+    with pytest.raises(DataError, match=sentence) as raised:
+        read_examples(tmp_path / name)
+    assert "\n" not in str(raised.value)

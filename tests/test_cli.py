@@ -1,0 +1,149 @@
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from rnnapps import cli, quickstart
+from rnnapps.apps.application import read_run
+
+PROGRAM = [sys.executable, "-m", "rnnapps.cli"]
+
+
+def ask(capsys, *arguments, status=0):
+    """Runs a command in this process; returns its standard output and standard error."""
+    capsys.readouterr()
+    assert cli.main([str(a) for a in arguments]) == status
+    return capsys.readouterr()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "sentiment", "--help"], ["--version"]])
+def test_help_imports_no_tensorflow(arguments):
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "rnnapps.cli", *arguments],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = {line.rsplit("|", 1)[-1].strip() for line in run.stderr.splitlines()}
+    assert not imported & {"tensorflow", "keras", "pandas", "sklearn", "numpy"}
+    assert run.stdout
+
+
+def test_every_setting_is_a_flag(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "sentiment", "--help"])
+    text = capsys.readouterr().out
+    for flag in ("data", "data-dir", "run-dir", "cell", "units", "epochs", "batch-size",
+                 "learning-rate", "seed", "config", "json", "strategy", "jit", "overwrite"):  # fmt: skip
+        assert f"--{flag}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("train sentiment --unts 3", "Did you mean --units?"),
+        ("train sentiment --units 0", "Expected --units to be greater than or equal to 1."),
+        ("train sentiment --cell ltsm", "Expected one of ('simple_rnn', 'lstm',"),
+        ("train sentiment --epochs many", "--epochs"),
+        ("train sentimant", "Did you mean sentiment?"),
+        ("train", "Expected an application"),
+        ("tarin sentiment", "Did you mean train?"),
+        ("train sentiment --config nowhere.toml", "Cannot read the configuration nowhere.toml"),
+        ("train sentiment --data nowhere.csv", "No such file or folder: nowhere.csv."),
+        ("train sentiment --data imbd_reviews", "--data to be sample, imdb_reviews, or the path"),
+        ("train sentiment --strategy gpu", "Expected a GPU"),
+        ("evaluate nowhere", "nowhere does not exist"),
+        ("predict nowhere hello", "nowhere does not exist"),
+        ("export nowhere there", "nowhere does not exist"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(
+    arguments, sentence, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    out, err = ask(capsys, *arguments.split(), status=2)
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert [p for p in tmp_path.rglob("*") if p.name != "runs"] == []
+
+
+def test_no_network_and_no_prepared_data_names_the_flag(tmp_path):
+    alone = ["unshare", "--map-root-user", "--net"]  # a process without any network
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"]).returncode:
+        pytest.skip("this system cannot take a process off the network")
+    run = subprocess.run(
+        [*alone, *PROGRAM, "train", "sentiment", "--data", "imdb_reviews",
+         "--data-dir", tmp_path / "data", "--run-dir", tmp_path / "run"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1
+    assert "name the folder that holds it with --data-dir" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_override_the_file_and_the_run_keeps_both(capsys, tmp_path):
+    reviews = tmp_path / "reviews.csv"
+    reviews.write_text("text,label\n" + "".join(f"fine {i},1\nbad {i},0\n" for i in range(40)))
+    settings = tmp_path / "run.toml"
+    settings.write_text(f'data = "{reviews}"\nunits = 4\nembedding_dim = 4\nepochs = 3\n')
+    out, _ = ask(capsys, "train", "sentiment", "--config", settings, "--epochs", 1,
+                 "--run-dir", tmp_path / "run", "--json")  # fmt: skip
+    assert json.loads(out)["validation"]["confusion"]
+    kept = read_run(tmp_path / "run")
+    assert (kept["units"], kept["epochs"]) == (4, 1)
+
+    _, err = ask(capsys, "train", "sentiment", "--config", settings, "--run-dir", tmp_path / "run",
+                 status=2)  # fmt: skip
+    assert "already holds a finished run" in err
+    (tmp_path / "run" / "config.toml").write_text('application = "forecasting"\n')
+    _, err = ask(capsys, "train", "sentiment", "--config", settings, "--overwrite",
+                 "--run-dir", tmp_path / "run", status=2)  # fmt: skip
+    assert "holds a run of forecasting" in err
+
+
+def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):
+    out, err = ask(capsys, "evaluate", sample_run, "--json")
+    found = json.loads(out)
+    assert found["accuracy"] >= 0.97
+    assert max(b["accuracy"] for b in found["baselines"].values()) < 0.9
+    assert json.loads((sample_run / "metrics.json").read_text())["test"] == found
+    for name in ("learning_curves", "confusion_matrix", "reliability_diagram"):
+        assert (sample_run / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+    out, _ = ask(capsys, "predict", sample_run, "the plot was not clumsy .", "--json")
+    assert json.loads(out)["label"] == "positive"
+    out, _ = ask(capsys, "predict", sample_run, "--explain", "the plot was dull")
+    assert out.startswith("negative\t")
+    assert out.count("(0.") + out.count("(1.") == 4  # a weight behind each word
+
+    out, _ = ask(capsys, "export", sample_run, tmp_path / "saved")
+    assert out.strip() == str(tmp_path / "saved" / "1")
+    out, _ = ask(capsys, "export", sample_run, tmp_path / "saved")
+    assert out.strip() == str(tmp_path / "saved" / "2")
+
+
+def test_lines_of_standard_input_are_answered_one_by_one(sample_run):
+    run = subprocess.run(
+        [*PROGRAM, "predict", sample_run], input="the plot was dull\n\nthe cast was superb\n",
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    rows = [line.split("\t") for line in run.stdout.splitlines()]
+    assert [row[0] for row in rows][::2] == ["negative", "positive"]
+    assert len(rows) == 3
+    assert run.stderr == ""
+
+
+def test_the_doctor_names_versions_and_devices(capsys):
+    findings = json.loads(ask(capsys, "doctor", "--json").out)
+    assert {"tensorflow", "keras", "CPU", "GPU", "XLA", "CUDA and cuDNN"} <= set(findings)
+    assert findings["XLA"] == "compiles"
+
+
+def test_quickstart_answers_its_own_questions(capsys, tmp_path):
+    ask(capsys, "quickstart", "--run-dir", tmp_path / "run", "--model-dir", tmp_path / "saved")
+    ask_again = capsys.readouterr().out
+    assert pathlib.Path(tmp_path / "saved" / "1" / "saved_model.pb").exists()
+    assert quickstart.QUESTIONS[0] not in ask_again

@@ -1,0 +1,52 @@
+import tomllib
+
+import pytest
+import tomli_w
+
+from rnnapps import SentimentConfig
+from rnnapps.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"units": 0}, "Expected --units to be greater than or equal to 1. Received: 0."),
+        ({"unts": 64}, "Unknown setting --unts. Did you mean --units?"),
+        ({"dropout": 1.0}, "Expected --dropout to be less than 1. Received: 1.0."),
+        ({"learning_rate": 0}, "Expected --learning-rate to be greater than 0. Received: 0."),
+        (
+            {"cell": "attention_lstm", "pooling": "last"},
+            "Expected --pooling attention with --cell attention_lstm, which attends by itself. "
+            "Received: 'last'.",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_with_its_flag(settings, sentence):
+    with pytest.raises(ConfigError) as raised:
+        SentimentConfig(**settings)
+    assert str(raised.value) == sentence
+
+
+def test_an_unknown_cell_names_the_known_ones():
+    with pytest.raises(ConfigError, match=r"--cell to be 'simple_rnn', 'lstm'.*Received: 'ltsm'"):
+        SentimentConfig(cell="ltsm")
+
+
+def test_a_configuration_survives_toml(tmp_path):
+    config = SentimentConfig(data_dir="somewhere", units=7, bidirectional=False, ngrams=0)
+    path = tmp_path / "run.toml"
+    path.write_text(tomli_w.dumps(config.to_dict()))
+    assert SentimentConfig.from_toml(path) == config
+    assert tomllib.loads(path.read_text())["units"] == 7
+
+
+def test_differences_name_the_fields():
+    changed = SentimentConfig(units=7).differences(SentimentConfig(units=8))
+    assert changed == ["units (7, 8)"]
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("units 7")
+    with pytest.raises(ConfigError, match=r"run\.toml is not a TOML file"):
+        SentimentConfig.from_toml(path)

@@ -1,0 +1,140 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rnnapps.text import (
+    CharacterTokenizer,
+    NGramClassifier,
+    Shorten,
+    SubwordTokenizer,
+    WordTokenizer,
+)
+
+TEXTS = [
+    "Not bad, not bad at all!<br /><br />I'd see it again 😀",
+    "",
+    "这部电影不错",
+    "L'été à Łódź — 100% naïve\u2028line\n\\n",
+]
+
+
+def test_words_are_cut_at_spaces_and_punctuation():
+    tokens = WordTokenizer().tokens(tf.constant(TEXTS)).to_list()
+    assert [t.decode() for t in tokens[0]] == (
+        "not bad , not bad at all ! i'd see it again 😀".split()
+    )
+    assert tokens[1] == []
+    assert [t.decode() for t in tokens[3]][:6] == ["l'été", "à", "łódź", "—", "100", "%"]
+
+
+def test_ids_go_by_frequency_and_zero_is_padding():
+    tokenizer = WordTokenizer()
+    tokenizer.adapt(["b a a", "a c c"])
+    assert tokenizer.vocabulary == ["", "[UNK]", "a", "c", "b"]
+    np.testing.assert_array_equal(
+        tokenizer(tf.constant(["c a never", "b", ""])), [[3, 2, 1], [4, 0, 0], [0, 0, 0]]
+    )
+
+
+def test_rare_tokens_stay_outside():
+    tokenizer = WordTokenizer(max_tokens=3)
+    tokenizer.adapt(["a a b b b"])
+    assert tokenizer.vocabulary == ["", "[UNK]", "b"]
+    tokenizer = WordTokenizer(min_count=3)
+    tokenizer.adapt(["a a b b b"])
+    assert tokenizer.vocabulary == ["", "[UNK]", "b"]
+
+
+@pytest.mark.parametrize("kind", [WordTokenizer, CharacterTokenizer, SubwordTokenizer])
+def test_every_text_passes_alone_in_a_batch_and_through_a_file(kind, tmp_path):
+    tokenizer = kind(max_tokens=45)
+    tokenizer.adapt(TEXTS * 3)
+    odd = [*TEXTS, b"\xff\xfe not UTF-8 \xc3", "word " * 10_000]
+    together = tokenizer(tf.constant(odd)).numpy()
+    for text, row in zip(odd, together, strict=True):
+        alone = tokenizer(tf.constant([text])).numpy()[0]
+        np.testing.assert_array_equal(row[: len(alone)], alone)
+        assert not row[len(alone) :].any()
+    assert together.max() < tokenizer.vocabulary_size == len(tokenizer.vocabulary)
+
+    text = keras.Input((), dtype="string")
+    model = keras.Model(text, tokenizer(text))
+    model.save(tmp_path / "tokenizer.keras")
+    again = keras.models.load_model(tmp_path / "tokenizer.keras")
+    np.testing.assert_array_equal(again(tf.constant(odd)), together)
+    assert tokenizer(tf.constant([], tf.string)).shape[0] == 0
+
+
+def test_characters_and_subwords_give_the_text_back():
+    for tokenizer in (CharacterTokenizer(lower=False), SubwordTokenizer(60, lower=False)):
+        texts = ["Not bad at all!", "这部电影不错"]
+        tokenizer.adapt(texts * 4)
+        ids = tokenizer(tf.constant(texts))
+        assert [t.decode() for t in tokenizer.detokenize(ids).numpy()] == texts
+
+
+def test_subwords_agree_with_sentencepiece_itself():
+    import sentencepiece
+
+    tokenizer = SubwordTokenizer(60)
+    tokenizer.adapt(["the cat sat on the mat", "the dog sat on the log"] * 5)
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=tokenizer._model)
+    text = "the cat on the log"
+    assert tokenizer(tf.constant([text])).numpy()[0].tolist() == pieces.encode(text)
+    assert tokenizer.vocabulary == [pieces.id_to_piece(i) for i in range(len(pieces))]
+
+
+def test_shorten_keeps_head_and_tail():
+    ids = tf.constant([[1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 0, 0, 0, 0], [0] * 7])
+    np.testing.assert_array_equal(
+        Shorten(5)(ids), [[1, 2, 3, 6, 7], [1, 2, 3, 0, 0], [0, 0, 0, 0, 0]]
+    )
+    np.testing.assert_array_equal(Shorten(9)(ids), ids)
+
+
+def count_ngrams(row, n):
+    row = [i for i in row if i]
+    return {tuple(row[i : i + k]) for k in range(1, n + 1) for i in range(len(row) - k + 1)}
+
+
+def test_ngrams_are_counted_once_each():
+    rows = np.random.default_rng(0).integers(1, 9, (20, 30))
+    rows[3, 10:] = 0
+    rows[4] = 0
+    layer = NGramClassifier(2, n=3, bits=22)
+    buckets = layer.buckets(tf.constant(rows)).numpy()
+    for row, found in zip(rows, buckets, strict=True):
+        distinct = found[found > 0]
+        assert len(distinct) == len(set(distinct)) == len(count_ngrams(row, 3))
+    wider = layer.buckets(tf.pad(tf.constant(rows), [[0, 0], [0, 5]])).numpy()
+    for row, padded in zip(buckets, wider, strict=True):
+        assert set(row) | {0} == set(padded)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_ngram_classifier_agrees_with_scikit_learn(classes):
+    """The hashed table answers as logistic regression on explicit n-grams does."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(classes)
+    labels = rng.integers(0, classes, 150)
+    words = np.array(["red", "green", "blue", "good", "bad", "so", "film"])
+    texts = [" ".join(rng.choice(np.roll(words, y)[:5], 12)) for y in labels]
+    tokenizer = WordTokenizer()
+    tokenizer.adapt(texts)
+    layer = NGramClassifier(classes, n=2, bits=18, strength=0.5)
+    layer.adapt(tokenizer.encode(texts), labels)
+    logits = layer(tokenizer(tf.constant(texts))).numpy()
+
+    seen = CountVectorizer(ngram_range=(1, 2), binary=True).fit_transform(texts).toarray()
+    for column in range(1, classes) if classes == 2 else range(classes):
+        mine = labels == column
+        inside, outside = 1 + seen[mine].sum(0), 1 + seen[~mine].sum(0)
+        # Empty buckets, one text each after smoothing, belong to the sums as well.
+        empty = 2**18 - seen.shape[1]
+        ratio = np.log(inside / (inside.sum() + empty)) - np.log(outside / (outside.sum() + empty))
+        solver = LogisticRegression(C=0.5, solver="liblinear", dual=True, tol=1e-2)
+        expected = solver.fit(seen * ratio, mine).decision_function(seen * ratio)
+        np.testing.assert_allclose(logits[:, column], expected, atol=0.05)

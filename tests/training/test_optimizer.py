@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rnnapps import SentimentConfig
+from rnnapps.training import make_optimizer
+
+
+def rates(schedule, steps=10):
+    optimizer = make_optimizer(SentimentConfig(schedule=schedule, learning_rate=0.1), steps)
+    weight = tf.Variable([1.0])
+    found = []
+    for _ in range(steps + 1):
+        found.append(float(optimizer.learning_rate))
+        optimizer.apply([tf.constant([1.0])], [weight])
+    return np.array(found)
+
+
+def test_schedules_fall_as_they_say():
+    np.testing.assert_allclose(rates("constant"), 0.1)
+    np.testing.assert_allclose(rates("exponential")[[0, 5, 10]], [0.1, 0.01, 0.001], rtol=1e-5)
+    np.testing.assert_allclose(rates("cosine")[[0, 5, 10]], [0.1, 0.05, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.5])
+def test_gradients_are_clipped_by_their_global_norm(clip):
+    # One step of Adam with no memory and a large epsilon is nearly the gradient itself.
+    optimizer = make_optimizer(SentimentConfig(clip_norm=clip, schedule="constant"), 1)
+    optimizer.beta_1, optimizer.beta_2, optimizer.epsilon = 0.0, 0.0, 1e6
+    weights = [tf.Variable([0.0]), tf.Variable([0.0])]
+    optimizer.apply([tf.constant([3.0]), tf.constant([4.0])], weights)
+    step = -np.array([float(w[0]) for w in weights]) * 1e6 / 1e-3
+    np.testing.assert_allclose(step, [3.0, 4.0] if not clip else [0.3, 0.4], rtol=1e-3)
+
+
+def test_weights_decay_but_biases_do_not():
+    optimizer = make_optimizer(SentimentConfig(weight_decay=0.1, schedule="constant"), 1)
+    kernel, bias = tf.Variable([1.0], name="kernel"), tf.Variable([1.0], name="bias")
+    optimizer.apply([tf.constant([0.0]), tf.constant([0.0])], [kernel, bias])
+    np.testing.assert_allclose(kernel, [1 - 0.1 * 1e-3], rtol=1e-6)
+    np.testing.assert_allclose(bias, [1.0])
