@@ -18,9 +18,9 @@ format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# DATA_DIR: a tensorflow_datasets folder that holds imdb_reviews.
+# make bench-sentiment DATA_DIR=a tensorflow_datasets folder that holds imdb_reviews
 bench-sentiment: .venv/.installed-dev
-	$(BIN)/python benchmarks/sentiment.py --data-dir $(DATA_DIR)
+	$(BIN)/python benchmarks/sentiment.py $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 bench-layers: .venv/.installed-dev
 	$(BIN)/python benchmarks/layers.py

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import absl.logging
@@ -47,7 +46,7 @@ def publish(
         model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
         signatures: What the model can be asked, by name.
         layers: The layers whose variables and tables the functions use.
-        assets: Texts to put beside the graph, by file name.
+        assets: Texts for the folder `assets`, by file name.
 
     Returns:
         The new version's folder.
@@ -77,19 +76,14 @@ def _write(draft, signatures, layers, assets) -> None:
     archive = keras.export.ExportArchive()
     for layer in layers:
         archive.track(layer)
-    with tempfile.TemporaryDirectory() as folder:
-        holder = tf.Module()
-        holder.assets = []
-        for name, text in assets.items():
-            path = pathlib.Path(folder, name)
-            path.write_text(text, encoding="utf-8")
-            holder.assets.append(tf.saved_model.Asset(str(path)))
-        archive.track(holder)
-        for name, signature in signatures.items():
-            archive.add_endpoint(name, signature.function, list(signature.inputs))
-        # Nothing served is ever differentiated, so hand-written gradients stay behind.
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        archive.write_out(str(draft), options, verbose=False)
+    for name, signature in signatures.items():
+        archive.add_endpoint(name, signature.function, list(signature.inputs))
+    # Nothing served is ever differentiated, so hand-written gradients stay behind.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    archive.write_out(str(draft), options, verbose=False)
+    (draft / "assets").mkdir(exist_ok=True)
+    for name, text in assets.items():
+        (draft / "assets" / name).write_text(text, encoding="utf-8")
 
 
 def _check(draft, signatures) -> None:

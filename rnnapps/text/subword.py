@@ -65,7 +65,7 @@ class SubwordTokenizer(Tokenizer):
             max_sentence_length=1_000_000,  # bytes
             minloglevel=2,
         )
-        self._set_model(model.getvalue())
+        self._model = model.getvalue()
 
     def _cleaned(self, texts: Sequence[str]):
         for chunk in self._chunks(texts, self.clean):
@@ -73,7 +73,10 @@ class SubwordTokenizer(Tokenizer):
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
         # (batch, time): U+2581 stands for the space before a piece
-        return tf.ragged.map_flat_values(self._pieces.id_to_string, self.ids(texts))
+        pieces = self._pieces
+        return tf.ragged.map_flat_values(
+            pieces.id_to_string, pieces.tokenize(self.clean(texts))
+        )
 
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         return self._pieces.tokenize(self.clean(texts))
@@ -92,15 +95,20 @@ class SubwordTokenizer(Tokenizer):
     def vocabulary_size(self) -> int:
         return int(self._pieces.vocab_size())
 
-    def _set_model(self, model: bytes) -> None:
-        self._model = model
-        self._pieces = tf_text.SentencepieceTokenizer(model=model, out_type=tf.int32)
+    @property
+    def _pieces(self) -> tf_text.SentencepieceTokenizer:
+        """The tokenizer, as a constant of whichever graph is being built.
+
+        One that is made once, outside, belongs to a kernel in TensorFlow's cache, and is gone when
+        that is cleared, as `keras.utils.set_random_seed` does.
+        """
+        return tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.int32)
 
     def save_assets(self, dir_path: str) -> None:
         pathlib.Path(dir_path, "sentencepiece.model").write_bytes(self._model)
 
     def load_assets(self, dir_path: str) -> None:
-        self._set_model(pathlib.Path(dir_path, "sentencepiece.model").read_bytes())
+        self._model = pathlib.Path(dir_path, "sentencepiece.model").read_bytes()
 
     def get_config(self):
         return {**super().get_config(), "algorithm": self.algorithm}

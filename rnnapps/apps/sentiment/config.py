@@ -40,6 +40,8 @@ class SentimentConfig(TrainingConfig):
     """How the states at all tokens become one vector; attention_lstm always attends."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
     """Share of units dropped: of embeddings, between layers, and before the last one."""
+    word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.0
+    """Share of words hidden from the network while it trains."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent state's units dropped at each step."""
     ngrams: Annotated[int, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = 2

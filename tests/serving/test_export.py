@@ -1,0 +1,165 @@
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+import rnnapps
+from rnnapps import SentimentClassifier
+from rnnapps.data import make_reviews
+from rnnapps.errors import RunError
+from rnnapps.serving import Signature, publish
+
+TEXTS = ["not a bad film at all", "", "the plot was anything but superb <br /> 😀", "好看", "a " * 999]
+
+
+@pytest.fixture(scope="module")
+def app():
+    settings = {"units": 6, "embedding_dim": 5, "epochs": 1, "pooling": "attention"}
+    return SentimentClassifier(**settings).fit(make_reviews(200))
+
+
+@pytest.fixture(scope="module")
+def model_dir(app, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "sentiment"
+    assert app.export(folder) == folder / "1"
+    assert app.export(str(folder)) == folder / "2"
+    return folder
+
+
+def test_versions_appear_whole_and_count_up(model_dir):
+    assert sorted(p.name for p in model_dir.iterdir()) == ["1", "2"]
+    assert (model_dir / "1" / "assets" / "classes.txt").read_text() == "negative\npositive\n"
+
+
+def test_the_export_answers_without_rnnapps_as_the_application_does(app, model_dir):
+    script = (
+        "import sys, json, tensorflow as tf\n"
+        "loaded = tf.saved_model.load(sys.argv[1])\n"
+        "answer = loaded.signatures['serving_default'](text=tf.constant(json.loads(sys.argv[2])))\n"
+        "assert 'rnnapps' not in sys.modules\n"
+        "print(json.dumps({k: v.numpy().astype(str).tolist() for k, v in answer.items()}))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(model_dir / "1"), json.dumps(TEXTS)],
+        capture_output=True, text=True, cwd=model_dir,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    received, expected = json.loads(run.stdout), app.predict(TEXTS)
+    assert received["label"] == [e["label"] for e in expected]
+    for name in ("probability", "probabilities"):
+        wanted = [
+            list(e[name].values()) if name == "probabilities" else e[name] for e in expected
+        ]
+        np.testing.assert_allclose(np.array(received[name], float), wanted, atol=1e-5)
+
+
+def test_signatures_have_names_and_take_any_bytes(app, model_dir):
+    signatures = tf.saved_model.load(str(model_dir / "1")).signatures
+    assert set(signatures) == {"serving_default", "explain"}
+    specs = signatures["serving_default"].structured_input_signature[1]
+    assert specs["text"].shape.as_list() == [None]
+    outputs = signatures["serving_default"].structured_outputs
+    assert {k: (v.dtype.name, v.shape.as_list()) for k, v in outputs.items()} == {
+        "label": ("string", [None]),
+        "probability": ("float32", [None]),
+        "probabilities": ("float32", [None, 2]),
+    }
+    answer = signatures["serving_default"](text=tf.constant([b"\xff\xfe\x00 \xc3\x28", b""]))
+    assert np.isfinite(answer["probability"].numpy()).all()
+    assert signatures["serving_default"](text=tf.constant([], tf.string))["label"].shape == (0,)
+
+    explained = signatures["explain"](text=tf.constant(["the plot was dull", "dull"]))
+    pairs = app.predict(["the plot was dull"], explain=True)[0]["tokens"]
+    assert [t.decode() for t in explained["tokens"].numpy()[0]] == [token for token, _ in pairs]
+    np.testing.assert_allclose(explained["weights"][0], [w for _, w in pairs], atol=1e-5)
+    assert explained["tokens"].numpy()[1].tolist() == [b"dull", b"", b"", b""]
+
+
+def test_only_stock_ops_are_in_the_graph(model_dir):
+    meta = saved_model_pb2.SavedModel.FromString((model_dir / "1/saved_model.pb").read_bytes())
+    graph = meta.meta_graphs[0].graph_def
+    used = {node.op for node in graph.node}
+    used |= {node.op for function in graph.library.function for node in function.node_def}
+    assert len(used) > 20
+    assert not {op for op in used if "Cudnn" in op or "PyFunc" in op or "SentencePiece" in op}
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
+def test_the_cpp_loader_that_tf_serving_uses_answers_the_same(app, model_dir, tmp_path):
+    home = pathlib.Path(tf.sysconfig.get_lib())
+    program = tmp_path / "loader"
+    subprocess.run(
+        ["gcc", "-O1", "-o", program, pathlib.Path(__file__).with_name("loader.c"),
+         f"-I{tf.sysconfig.get_include()}", home / "libtensorflow_cc.so.2",
+         home / "libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
+        check=True,
+    )  # fmt: skip
+    meta = saved_model_pb2.SavedModel.FromString((model_dir / "1/saved_model.pb").read_bytes())
+    signature = meta.meta_graphs[0].signature_def["serving_default"]
+    outputs = [signature.outputs[name].name for name in ("label", "probability", "probabilities")]
+    operation = outputs[0].split(":")[0]
+    indices = ",".join(name.split(":")[1] for name in outputs)
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    run = subprocess.run(
+        [program, model_dir / "1", signature.inputs["text"].name.split(":")[0], operation, indices,
+         *TEXTS],
+        capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    labels, probability, probabilities = (line.split("\t") for line in run.stdout.splitlines())
+    expected = app.predict(TEXTS)
+    assert labels == [e["label"] for e in expected]
+    np.testing.assert_allclose(
+        np.array(probability, float), [e["probability"] for e in expected], atol=1e-5
+    )
+    np.testing.assert_allclose(
+        np.array(probabilities, float).reshape(-1, 2),
+        [list(e["probabilities"].values()) for e in expected],
+        atol=1e-5,
+    )
+
+
+def test_a_failed_export_leaves_nothing(tmp_path, model_dir):
+    layer = keras.layers.Dense(1)
+    layer.build((None, 1))
+    spec = tf.TensorSpec((None, 1), name="x")
+    calls = []
+
+    def unsteady(x):  # answers otherwise each time that Python runs it
+        calls.append(x)
+        return {"y": layer(x) + float(len(calls))}
+
+    def python(x):
+        return {"y": tf.reshape(tf.py_function(lambda v: v, [x], tf.float32), (-1, 1))}
+
+    for function, sentence in ((unsteady, "differs from the application in y"), (python, "PyFunc")):
+        signature = Signature(function, [spec], [tf.ones((1, 1))])
+        with pytest.raises(RunError, match=sentence):
+            publish(tmp_path / "model", {"serving_default": signature}, [layer], {})
+        assert not (tmp_path / "model").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="Expected a folder"):
+        publish(tmp_path / "file", {}, [], {})
+
+
+def test_a_subword_model_needs_only_tf_text(tmp_path):
+    settings = {"units": 6, "embedding_dim": 5, "epochs": 1, "tokenizer": "subword"}
+    app = SentimentClassifier(**settings, max_tokens=200).fit(make_reviews(200))
+    version = app.export(tmp_path / "subword")
+    app.save(tmp_path / "run")
+    again = rnnapps.load(tmp_path / "run")
+    answer = tf.saved_model.load(str(version)).signatures["serving_default"](
+        text=tf.constant(TEXTS)
+    )
+    for given in (app, again):
+        np.testing.assert_allclose(
+            answer["probability"], [e["probability"] for e in given.predict(TEXTS)], atol=1e-5
+        )
