@@ -1,8 +1,7 @@
-"""Trains the sentiment classifier with its defaults, and prints what it reached and how long it took.
+"""Trains the sentiment classifier, and prints what it reached on test and how long it took.
 
-    python benchmarks/sentiment.py --data-dir DIR         the 50,000 IMDB reviews, through tfds
-    python benchmarks/sentiment.py                        the embedded sample
-    python benchmarks/sentiment.py --data reviews.csv ... any flag of `rnnapps train sentiment`
+Any flag of `rnnapps train sentiment` may follow. `--data-dir DIR` alone takes the 50,000 IMDB
+reviews through tensorflow_datasets; no flag at all takes the embedded sample.
 """
 
 import datetime

@@ -21,6 +21,7 @@ from tyro.conf import (
 )
 
 from rnnapps.apps import APPLICATIONS, config_class
+from rnnapps.apps.run_directory import check_free
 from rnnapps.config import TrainingConfig, nearest, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        print("\nrnnapps: interrupted; the same command goes on from here.", file=sys.stderr)
+        print("\nrnnapps: interrupted.", file=sys.stderr)
         return 130
     return 0
 
@@ -138,6 +139,7 @@ def _config_file(application: str, arguments: list[str]) -> dict[str, Any]:
 
 def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:
     run_dir = options.run_dir or _new_run_dir(name)
+    check_free(run_dir, name)
     if (run_dir / "config.toml").exists() and not options.overwrite:
         raise RunError(
             f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
@@ -146,7 +148,15 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
     from rnnapps.apps import application_class
     from rnnapps.report import show
 
-    app = application_class(name)(settings).fit(run_dir=run_dir)
+    try:
+        app = application_class(name)(settings).fit(run_dir=run_dir)
+    except KeyboardInterrupt:
+        print(
+            f"\nrnnapps: interrupted; the same command with --run-dir {run_dir} goes on from the "
+            "last whole epoch.",
+            file=sys.stderr,
+        )
+        sys.exit(130)
     show({"run_dir": str(run_dir), **app.metrics}, options.json, f"{name}: validation part")
 
 

@@ -1,4 +1,4 @@
-"""What all tests share. TensorFlow starts with two logical CPUs, so that strategies have devices."""
+"""What all tests share. TensorFlow starts with two logical CPUs, for strategies to spread over."""
 
 import os
 import pathlib
@@ -27,8 +27,6 @@ def test_data() -> pathlib.Path:
 def sample_run(tmp_path_factory) -> pathlib.Path:
     """A run of the sentiment classifier on the embedded sample, trained once for all tests."""
     run_dir = tmp_path_factory.mktemp("runs") / "sample"
-    app = SentimentClassifier(
-        epochs=4, units=64, embedding_dim=64, learning_rate=3e-3
-    )
+    app = SentimentClassifier(epochs=4, units=64, embedding_dim=64, learning_rate=3e-3)
     app.fit(run_dir=run_dir)
     return run_dir

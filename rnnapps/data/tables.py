@@ -130,7 +130,9 @@ def _objects(lines: Iterable[str], path: pathlib.Path) -> list[dict]:
         except json.JSONDecodeError as error:
             raise DataError(f"{path}, line {number}: not JSON ({error.msg}).") from None
         if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: expected a JSON object. Received: {line[:40]!r}.")
+            raise DataError(
+                f"{path}, line {number}: expected a JSON object. Received: {line[:40]!r}."
+            )
         if row:
             rows.append(row)
     return rows

@@ -1,17 +1,12 @@
 """Strings to ids and back, inside the graph."""
 
 from rnnapps.text.character import CharacterTokenizer
+from rnnapps.text.choosing import TOKENIZERS, make_tokenizer
 from rnnapps.text.ngrams import NGramClassifier
 from rnnapps.text.shorten import Shorten, shorten
 from rnnapps.text.subword import SubwordTokenizer
 from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer, to_dense
 from rnnapps.text.word import WordTokenizer
-
-TOKENIZERS = {
-    "word": WordTokenizer,
-    "character": CharacterTokenizer,
-    "subword": SubwordTokenizer,
-}
 
 __all__ = [
     "PADDING",
@@ -23,6 +18,7 @@ __all__ = [
     "SubwordTokenizer",
     "Tokenizer",
     "WordTokenizer",
+    "make_tokenizer",
     "shorten",
     "to_dense",
 ]

@@ -74,9 +74,7 @@ class SubwordTokenizer(Tokenizer):
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
         # (batch, time): U+2581 stands for the space before a piece
         pieces = self._pieces
-        return tf.ragged.map_flat_values(
-            pieces.id_to_string, pieces.tokenize(self.clean(texts))
-        )
+        return tf.ragged.map_flat_values(pieces.id_to_string, pieces.tokenize(self.clean(texts)))
 
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         return self._pieces.tokenize(self.clean(texts))

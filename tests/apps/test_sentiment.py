@@ -71,7 +71,7 @@ def test_a_training_step_under_xla_equals_one_without(variant):
             network.train_on_batch(ids, labels, rows)
         weights.append(network.get_weights())
     before = compiled(SentimentConfig(**TINY, **variant)).get_weights()
-    for start, plain, xla in zip(before, *weights, strict=True):
+    for plain, xla in zip(*weights, strict=True):
         np.testing.assert_allclose(plain, xla, atol=2e-4)
     assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, weights[0], strict=True))
 
@@ -159,7 +159,7 @@ def test_integer_and_many_classes_from_lists_frames_and_datasets(tmp_path):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ((["a", "b"], ["x", "x"]), "at least two classes.*only x"),
+        ((["a", "b"], ["x", "x"]), "two classes. Received: the training part, with only x"),
         ((["a", "b"], ["x"]), "2 texts, 1 labels"),
         ((["a", "b"], ["x", None]), "a label that is missing"),
         ((["a", "b"], ["x", float("nan")]), "a label that is missing"),
@@ -233,13 +233,13 @@ def test_imdb_reads_through_tfds(test_data, tmp_path):
     """A data set of that name in the folder that --data-dir names."""
     import tensorflow_datasets as tfds
 
-    rows = {}
+    rows = {"train": [], "test": []}
     with tarfile.open(test_data / "imdb" / "aclImdb_v1.tar.gz") as archive:
         for member in archive:
             found = re.search(r"(train|test)/(pos|neg)/1\d\d\d_", member.name)
             if found:
                 text = archive.extractfile(member).read().decode()
-                rows.setdefault(found[1], []).append((member.name, {"text": text, "label": found[2]}))
+                rows[found[1]].append((member.name, {"text": text, "label": found[2]}))
     label = tfds.features.ClassLabel(names=["neg", "pos"])
     tfds.dataset_builders.store_as_tfds_dataset(
         name="imdb_reviews", config="plain_text", version="1.0.0", data_dir=tmp_path,
@@ -272,7 +272,7 @@ def test_chinese_reviews_are_cut_into_characters(test_data):
 
 def test_a_missing_column_of_a_real_table_is_named(test_data):
     path = test_data / "chnsenticorp" / "waimai_10k.csv"
-    with pytest.raises(RnnappsError, match="no column 'text'.*its columns are label, review"):
+    with pytest.raises(RnnappsError, match=r"no column 'text'.*its columns are label, review"):
         load_splits(SentimentConfig(data=str(path)))
 
 

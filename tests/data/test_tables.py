@@ -22,10 +22,11 @@ def write(frame, path):
         frame.to_parquet(path)
 
 
-@pytest.mark.parametrize("name", ["r.csv", "r.csv.gz", "r.tsv", "r.jsonl", "r.jsonl.gz", "r.parquet"])
-def test_every_format_gives_the_same_examples(tmp_path, name):
-    write(FRAME, tmp_path / name)
-    examples = read_examples(tmp_path / name, "review", "stars")["all"]
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "jsonl", "jsonl.gz", "parquet"])
+def test_every_format_gives_the_same_examples(tmp_path, kind):
+    path = tmp_path / f"reviews.{kind}"
+    write(FRAME, path)
+    examples = read_examples(path, "review", "stars")["all"]
     assert examples.texts == FRAME["review"].tolist()
     assert examples.labels == ["5", "1", "3", "1", "5"]
 

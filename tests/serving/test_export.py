@@ -17,7 +17,13 @@ from rnnapps.data import make_reviews
 from rnnapps.errors import RunError
 from rnnapps.serving import Signature, publish
 
-TEXTS = ["not a bad film at all", "", "the plot was anything but superb <br /> 😀", "好看", "a " * 999]
+TEXTS = [
+    "not a bad film at all",
+    "",
+    "the plot was anything but superb <br /> 😀",
+    "好看",
+    "a " * 999,
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +61,7 @@ def test_the_export_answers_without_rnnapps_as_the_application_does(app, model_d
     received, expected = json.loads(run.stdout), app.predict(TEXTS)
     assert received["label"] == [e["label"] for e in expected]
     for name in ("probability", "probabilities"):
-        wanted = [
-            list(e[name].values()) if name == "probabilities" else e[name] for e in expected
-        ]
+        wanted = [list(e[name].values()) if name == "probabilities" else e[name] for e in expected]
         np.testing.assert_allclose(np.array(received[name], float), wanted, atol=1e-5)
 
 

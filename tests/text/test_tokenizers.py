@@ -21,9 +21,8 @@ TEXTS = [
 
 def test_words_are_cut_at_spaces_and_punctuation():
     tokens = WordTokenizer().tokens(tf.constant(TEXTS)).to_list()
-    assert [t.decode() for t in tokens[0]] == (
-        "not bad , not bad at all ! i'd see it again 😀".split()
-    )
+    spaced = "not bad , not bad at all ! i'd see it again 😀"
+    assert b" ".join(tokens[0]).decode() == spaced
     assert tokens[1] == []
     assert [t.decode() for t in tokens[3]][:6] == ["l'été", "à", "łódź", "—", "100", "%"]
 

@@ -79,5 +79,5 @@ def test_other_settings_do_not_take_up_an_interrupted_run(settings, tmp_path):
 
 def test_a_loss_that_is_no_number_ends_training(settings):
     app = SentimentClassifier(**{**settings, "learning_rate": 1e30, "clip_norm": 0, "layers": 1})
-    with pytest.raises(rnnapps.RnnappsError, match="loss became .* in epoch 1; lower"):
+    with pytest.raises(rnnapps.RnnappsError, match=r"loss became .* in epoch 1; lower"):
         app.fit()

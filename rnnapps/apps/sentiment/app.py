@@ -1,7 +1,6 @@
 """The sentiment classifier."""
 
 import pathlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +17,9 @@ from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_n
 from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
 from rnnapps.serving import Signature, publish
-from rnnapps.text import TOKENIZERS, Tokenizer, shorten, to_dense
+from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
 
-_NO_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 _EXAMPLE = ["not a bad film at all", ""]
 _TEXT = tf.TensorSpec((None,), tf.string, name="text")
 
@@ -51,6 +49,11 @@ class SentimentClassifier(Application):
         """The classes' names, in the order of the probabilities."""
         return list(self.model.get_layer("labels").classes)
 
+    def _use(self, model: keras.Model) -> None:
+        """Takes a model from texts to labels, and the one graph that answers with it."""
+        self.model = model
+        self._answer = tf.function(model, input_signature=[_TEXT], autograph=False)
+
     # Training.
 
     def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
@@ -61,7 +64,7 @@ class SentimentClassifier(Application):
         if unknown:
             raise DataError(f"The validation part has classes that training lacks: {unknown}.")
         config, strategy = self.config, make_strategy(self.config.strategy)
-        tokenizer = make_tokenizer(config, train.texts)
+        tokenizer = make_tokenizer(config.tokenizer, train.texts, config.max_tokens)
         ids, labels = tokenizer.encode(train.texts), indices(train.labels, classes)
         held_ids, held_labels = (
             tokenizer.encode(validation.texts),
@@ -85,7 +88,7 @@ class SentimentClassifier(Application):
             )
         stage = state_dir and state_dir / "network"
         self.history = fit(network, batches, held, config, config.epochs, stage)
-        self.model = build_classifier(config, tokenizer, network, classes)
+        self._use(build_classifier(config, tokenizer, network, classes))
         logits = [logits_of(network, held)]
         if config.ngrams:
             ngrams = self.model.get_layer("ngrams")
@@ -100,7 +103,7 @@ class SentimentClassifier(Application):
             splits = data.load_splits(self.config)
             return splits.train, splits.validation
         train = data.as_examples(train)
-        data.check(train, "The training part")
+        data.check(train, "the training part")
         if validation is not None:
             return train, data.as_examples(validation)
         return tuple(data.split(train, (0.9, 0.1), self.config.seed))
@@ -140,11 +143,10 @@ class SentimentClassifier(Application):
             return np.zeros((0, len(self.classes)), np.float32)
         order = np.argsort([len(text) for text in texts], kind="stable")
         chunks = [order[i : i + 128] for i in range(0, len(order), 128)]
-        answer = tf.function(self.model, input_signature=[_TEXT], autograph=False)
         probabilities = np.empty((len(texts), len(self.classes)), np.float32)
         for chunk in chunks:
             batch = tf.constant([texts[i] for i in chunk])
-            probabilities[chunk] = answer(batch)["probabilities"].numpy()
+            probabilities[chunk] = self._answer(batch)["probabilities"].numpy()
         return probabilities
 
     def _weights(self, text: str) -> list[tuple[str, float]]:
@@ -198,7 +200,7 @@ class SentimentClassifier(Application):
         found = metrics.classification(labels, probabilities, classes)
         found["baselines"] = {}
         if splits:
-            characters = type(self.model.get_layer("tokenizer")) is TOKENIZERS["character"]
+            characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
             known = indices(splits.train.labels, classes)
             judged = baselines(splits.train.texts, known, test.texts, characters)
             for name, others in judged.items():
@@ -239,7 +241,7 @@ class SentimentClassifier(Application):
         self.model.save(path)
 
     def read_model(self, path: pathlib.Path) -> None:
-        self.model = keras.models.load_model(path, compile=False)
+        self._use(keras.models.load_model(path, compile=False))
 
     def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
         """Publishes the next version of a SavedModel for TF Serving.
@@ -263,18 +265,6 @@ class SentimentClassifier(Application):
             signatures["explain"] = Signature(self._explainer(), [_TEXT], example)
         assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
         return publish(model_dir, signatures, [self.model], assets)
-
-
-def make_tokenizer(config: SentimentConfig, texts: Sequence[str]) -> Tokenizer:
-    """Makes the tokenizer that the configuration names, and adapts it to the training texts."""
-    kind = config.tokenizer
-    if kind == "auto":
-        sample = "".join(texts[:1000])
-        dense = len(_NO_SPACES.findall(sample)) > 0.2 * max(1, len(sample))
-        kind = "character" if dense else "word"
-    tokenizer = TOKENIZERS[kind](config.max_tokens, name="tokenizer")
-    tokenizer.adapt(texts)
-    return tokenizer
 
 
 def indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:

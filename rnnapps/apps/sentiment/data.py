@@ -38,6 +38,7 @@ def load_splits(config: SentimentConfig) -> Splits:
         DataError: If the data cannot be read, or holds fewer than two classes.
     """
     parts = _load(config)
+    check(parts.get("all") or parts["train"], config.data)
     if "all" in parts:
         train, validation, test = split(parts["all"], (0.8, 0.1, 0.1), config.seed)
     else:
@@ -47,7 +48,7 @@ def load_splits(config: SentimentConfig) -> Splits:
             train, test = split(train, (0.9, 0.1), config.seed)
         if validation is None:
             train, validation = split(train, (0.9, 0.1), config.seed)
-    check(train, "The training part")
+    check(train, "the training part")
     return Splits(train, validation, test)
 
 
@@ -107,7 +108,7 @@ def check(examples: Examples, what: str) -> None:
     classes = class_names(examples)
     if len(classes) < 2:
         raise DataError(
-            f"Expected at least two classes. Received: {what} holds only {', '.join(classes)}."
+            f"Expected at least two classes. Received: {what}, with only {', '.join(classes)}."
         )
 
 

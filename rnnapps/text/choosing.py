@@ -1,0 +1,38 @@
+"""The tokenizers by name."""
+
+import re
+from collections.abc import Sequence
+
+from rnnapps.text.character import CharacterTokenizer
+from rnnapps.text.subword import SubwordTokenizer
+from rnnapps.text.tokenizer import Tokenizer
+from rnnapps.text.word import WordTokenizer
+
+TOKENIZERS = {
+    "word": WordTokenizer,
+    "character": CharacterTokenizer,
+    "subword": SubwordTokenizer,
+}
+# Thai, Japanese kana and Chinese characters: scripts without spaces between words.
+_NO_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+
+
+def make_tokenizer(kind: str, texts: Sequence[str], max_tokens: int) -> Tokenizer:
+    """Makes a tokenizer and adapts it to texts.
+
+    Args:
+        kind: `"word"`, `"character"` or `"subword"`; or `"auto"`: characters where a fifth of the
+            text is of a script without spaces, else words.
+        texts: The training texts.
+        max_tokens: Size of the vocabulary, at most.
+
+    Returns:
+        The adapted tokenizer, a layer named `tokenizer`.
+    """
+    if kind == "auto":
+        sample = "".join(texts[:1000])
+        dense = len(_NO_SPACES.findall(sample)) > 0.2 * max(1, len(sample))
+        kind = "character" if dense else "word"
+    tokenizer = TOKENIZERS[kind](max_tokens, name="tokenizer")
+    tokenizer.adapt(texts)
+    return tokenizer
