@@ -289,8 +289,9 @@ def _parse(form: type[Parsed], prog: str, arguments: list[str]) -> Parsed:
 
 def _sentence(box: str, prog: str) -> str:
     """The text of one of tyro's boxes: its complaint, the option it suggests, where to read on."""
-    inner = [line.strip("│| ") for line in box.splitlines() if line[:1] in ("│", "|")]
-    parts = re.split(r" ?[─-]{5,} ?", " ".join(inner))  # without UTF-8 the box is of - and |
+    lines = [line.strip("│ ") for line in box.splitlines() if line[:1] not in ("╭", "╰")]
+    parts = [part for part in re.split(r" ?[─-]{5,} ?", " ".join(lines)) if part.strip()]
+    parts = parts[0 if "╭" in box else 1 :]  # where output is not UTF-8, the title is a part
     suggestion = ""
     for part in parts[1:]:
         found = re.search(r"(--[\w-]+)", part)
