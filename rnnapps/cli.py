@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import importlib
 import io
+import itertools
 import json as json_format
 import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ from tyro.conf import (
 )
 
 from rnnapps.apps import APPLICATIONS, config_class
-from rnnapps.apps.run_directory import check_free
+from rnnapps.apps.run_directory import check_free, partial_dir
 from rnnapps.config import TrainingConfig, nearest, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 
@@ -61,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"rnnapps: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nrnnapps: interrupted.", file=sys.stderr)
         return 130
@@ -138,9 +145,11 @@ def _config_file(application: str, arguments: list[str]) -> dict[str, Any]:
 
 
 def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:
-    run_dir = options.run_dir or _new_run_dir(name)
+    run_dir = options.run_dir or _new_run_dir(name, settings)
     check_free(run_dir, name)
-    if (run_dir / "config.toml").exists() and not options.overwrite:
+    if options.overwrite:
+        shutil.rmtree(partial_dir(run_dir.absolute()), ignore_errors=True)
+    elif (run_dir / "config.toml").exists():
         raise RunError(
             f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
         )
@@ -151,22 +160,24 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
     try:
         app = application_class(name)(settings).fit(run_dir=run_dir)
     except KeyboardInterrupt:
-        print(
-            f"\nrnnapps: interrupted; the same command with --run-dir {run_dir} goes on from the "
-            "last whole epoch.",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+        if partial_dir(run_dir.absolute()).exists():
+            print(
+                f"\nrnnapps: the same command with --run-dir {run_dir} goes on from the last "
+                "whole epoch.",
+                file=sys.stderr,
+            )
+        raise
     show({"run_dir": str(run_dir), **app.metrics}, options.json, f"{name}: validation part")
 
 
-def _new_run_dir(name: str) -> Path:
-    """runs/NAME, or the first of runs/NAME-2, ... that is not taken."""
-    run_dir, number = Path("runs", name), 1
-    while (run_dir / "config.toml").exists():
-        number += 1
-        run_dir = Path("runs", f"{name}-{number}")
-    return run_dir
+def _new_run_dir(name: str, settings: TrainingConfig) -> Path:
+    """The first of runs/NAME, runs/NAME-2, ... that is free, or was interrupted with these."""
+    mine = {"application": name, **settings.to_dict()}
+    for number in itertools.count(1):
+        run_dir = Path("runs", name if number == 1 else f"{name}-{number}")
+        interrupted = partial_dir(run_dir) / "config.toml"
+        if not run_dir.exists() and (not interrupted.exists() or read_toml(interrupted) == mine):
+            return run_dir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,16 +190,12 @@ class Evaluate:
     """Print the results as JSON."""
 
     def run(self) -> None:
-        """Evaluates, and adds the metrics and figures to the run directory."""
+        """Evaluates; the run directory gets the metrics and figures too."""
         from rnnapps.apps.application import load
         from rnnapps.report import show
 
         app = load(self.run_dir)
-        found = app.evaluate()
-        app.metrics["test"] = found
-        app.draw(found, self.run_dir / "figures")
-        _replace(self.run_dir / "metrics.json", json_format.dumps(app.metrics, indent=2) + "\n")
-        show(found, self.json, f"{app.name}: test part")
+        show(app.evaluate(), self.json, f"{app.name}: test part")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +207,7 @@ class Predict:
     text: Positional[tuple[str, ...]] = ()
     """The texts; without any, the lines of standard input."""
     explain: bool = False
-    """Show how much each word weighs."""
+    """Show how much each word weighs in the network, which has to attend."""
     json: bool = False
     """Print one JSON object a line."""
 
@@ -210,7 +217,8 @@ class Predict:
         from rnnapps.report import show_predictions
 
         app = load(self.run_dir)
-        texts = list(self.text) or [line.rstrip("\r\n") for line in _standard_input()]
+        texts = [os.fsencode(text).decode("utf-8", "replace") for text in self.text]
+        texts = texts or _standard_input()
         answers = app.predict(texts, explain=self.explain)
         show_predictions(texts, answers, self.json)
 
@@ -302,6 +310,11 @@ def _sentence(box: str, prog: str) -> str:
 
 def _import_tensorflow() -> None:
     """Imports TensorFlow without what its C++ side logs, unless the user asked for its logs."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise ConfigError(
+            f"Expected KERAS_BACKEND to be tensorflow or unset. Received: {backend!r}."
+        )
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -318,17 +331,11 @@ def _import_tensorflow() -> None:
         os.close(nowhere)
 
 
-def _standard_input():
+def _standard_input() -> list[str]:
     if sys.stdin.isatty():
         print("rnnapps: reading lines from the terminal; Ctrl-D ends.", file=sys.stderr)
-    return sys.stdin
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text)
-    draft.replace(path)
+    lines = sys.stdin.buffer.read().decode("utf-8", "replace").split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
 
 
 if __name__ == "__main__":

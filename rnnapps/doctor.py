@@ -4,7 +4,6 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-import keras
 import tensorflow as tf
 
 _PACKAGES = (
@@ -13,22 +12,23 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def examine() -> list[tuple[str, str]]:
+def examine() -> dict[str, str | list[str]]:
     """Looks at versions, devices, cuDNN and XLA.
 
     Returns:
-        Pairs of a subject and what is to be said of it.
+        What is to be said of each subject.
     """
-    findings = [("python", f"{platform.python_version()} on {platform.platform()}")]
-    findings += [(package, _version(package)) for package in _PACKAGES]
     gpus = tf.config.list_physical_devices("GPU")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    findings.append(("CPU", f"{cores} cores"))
-    findings.append(("GPU", ", ".join(_gpu(gpu) for gpu in gpus) or "none seen"))
-    findings.append(("CUDA and cuDNN", _cuda()))
-    findings.append(("XLA", _xla()))
-    findings += [("slow", advice) for advice in _advice(gpus, cores)]
-    return findings
+    return {
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        **{package: _version(package) for package in _PACKAGES},
+        "CPU": f"{cores} cores",
+        "GPU": ", ".join(_gpu(gpu) for gpu in gpus) or "none seen",
+        "CUDA and cuDNN": _cuda(),
+        "XLA": _xla(),
+        "slow": _advice(gpus, cores),
+    }
 
 
 def _version(package: str) -> str:
@@ -71,6 +71,4 @@ def _advice(gpus: list, cores: int) -> list[str]:
         advice.append(
             "recurrent_dropout, peephole_lstm, layer_norm_lstm and attention_lstm cannot use cuDNN"
         )
-    if keras.config.backend() != "tensorflow":
-        advice.append(f"KERAS_BACKEND is {keras.config.backend()}: rnnapps needs tensorflow")
     return advice

@@ -25,9 +25,7 @@ def classification(
     every = np.arange(len(classes))
     found = {
         "accuracy": float(metrics.accuracy_score(labels, predicted)),
-        "macro_f1": float(
-            metrics.f1_score(labels, predicted, labels=every, average="macro", zero_division=0)
-        ),
+        "macro_f1": float(metrics.f1_score(labels, predicted, average="macro", zero_division=0)),
         "log_loss": float(metrics.log_loss(labels, probabilities, labels=every)),
         "calibration_error": calibration_error(labels, probabilities),
         "confusion": metrics.confusion_matrix(labels, predicted, labels=every).tolist(),

@@ -1,6 +1,5 @@
 """The whole path in two minutes: train, evaluate, export, ask."""
 
-import shutil
 from pathlib import Path
 
 import tensorflow as tf
@@ -25,8 +24,6 @@ def quickstart(run_dir: Path, model_dir: Path) -> None:
     """
     console = Console()
     console.rule("1  train on the embedded sample")
-    if (run_dir / "config.toml").exists():
-        shutil.rmtree(run_dir)
     app = SentimentClassifier(epochs=6, embedding_dim=64, units=64, learning_rate=3e-3)
     app.fit(run_dir=run_dir)
     console.rule("2  evaluate on its test part")

@@ -76,19 +76,20 @@ def _coloured(tokens: Sequence[tuple[str, float]], colours: bool) -> Text:
     return shown
 
 
-def show_findings(findings: Sequence[tuple[str, str]], as_json: bool) -> None:
+def show_findings(findings: dict[str, str | list[str]], as_json: bool) -> None:
     """Prints what the doctor found.
 
     Args:
-        findings: Pairs of a subject and what is to be said of it.
+        findings: What is to be said of each subject.
         as_json: Whether to print JSON.
     """
     if as_json:
-        print(json.dumps(dict(findings)))
+        print(json.dumps(findings))
         return
     table = Table.grid("", "", padding=(0, 2))
-    for subject, finding in findings:
-        table.add_row(Text(subject, "bold"), finding)
+    for subject, finding in findings.items():
+        for line in finding if isinstance(finding, list) else [finding]:
+            table.add_row(Text(subject, "bold"), Text(line))
     Console().print(table)
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from rnnapps import cli, quickstart
 from rnnapps.apps.run_directory import read_run
 
 PROGRAM = [sys.executable, "-m", "rnnapps.cli"]
+PLAIN = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}  # a user's
 
 
 def ask(capsys, *arguments, status=0):
@@ -75,7 +77,7 @@ def test_no_network_and_no_prepared_data_names_the_flag(tmp_path):
     run = subprocess.run(
         [*alone, *PROGRAM, "train", "sentiment", "--data", "imdb_reviews",
          "--data-dir", tmp_path / "data", "--run-dir", tmp_path / "run"],
-        capture_output=True, text=True,
+        capture_output=True, text=True, env=PLAIN,
     )  # fmt: skip
     assert run.returncode == 2
     assert run.stderr.count("\n") == 1
@@ -114,9 +116,8 @@ def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):
 
     out, _ = ask(capsys, "predict", sample_run, "the plot was not clumsy .", "--json")
     assert json.loads(out)["label"] == "positive"
-    out, _ = ask(capsys, "predict", sample_run, "--explain", "the plot was dull")
-    assert out.startswith("negative\t")
-    assert out.count("(0.") + out.count("(1.") == 4  # a weight behind each word
+    _, err = ask(capsys, "predict", sample_run, "--explain", "the plot was dull", status=2)
+    assert "train one with --pooling attention or --cell attention_lstm" in err
 
     out, _ = ask(capsys, "export", sample_run, tmp_path / "saved")
     assert out.strip() == str(tmp_path / "saved" / "1")
@@ -126,13 +127,31 @@ def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):
 
 def test_lines_of_standard_input_are_answered_one_by_one(sample_run):
     run = subprocess.run(
-        [*PROGRAM, "predict", sample_run], input="the plot was dull\n\nthe cast was superb\n",
-        capture_output=True, text=True, check=True,
+        [*PROGRAM, "predict", sample_run],
+        input=b"the plot was dull\n\nthe cast was superb\nno \xff UTF-8\n", capture_output=True,
+        env=PLAIN,
     )  # fmt: skip
-    rows = [line.split("\t") for line in run.stdout.splitlines()]
-    assert [row[0] for row in rows][::2] == ["negative", "positive"]
-    assert len(rows) == 3
-    assert run.stderr == ""
+    assert run.stderr == b""
+    rows = [line.split("\t") for line in run.stdout.decode().splitlines()]
+    assert [row[0].strip() for row in rows][:3:2] == ["negative", "positive"]
+    assert [row[-1] for row in rows] == [
+        "the plot was dull",
+        "",
+        "the cast was superb",
+        "no � UTF-8",
+    ]
+
+
+def test_an_explanation_has_a_weight_behind_each_word(capsys, tmp_path):
+    reviews = tmp_path / "reviews.csv"
+    reviews.write_text("text,label\n" + "".join(f"fine {i},1\nbad {i},0\n" for i in range(40)))
+    ask(capsys, "train", "sentiment", "--data", reviews, "--units", 4, "--embedding-dim", 4,
+        "--epochs", 1, "--pooling", "attention", "--run-dir", tmp_path / "run")  # fmt: skip
+    out, _ = ask(capsys, "predict", tmp_path / "run", "--explain", "A fine film")
+    words = out.rstrip().split("\t")[-1].split(" ")
+    assert [word.partition("(")[0] for word in words] == ["a", "fine", "film"]
+    weights = [float(word.partition("(")[2].rstrip(")")) for word in words]
+    assert sum(weights) == pytest.approx(1, abs=0.01)
 
 
 def test_the_doctor_names_versions_and_devices(capsys):

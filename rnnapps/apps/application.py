@@ -1,24 +1,28 @@
 """What the four applications share: fit, evaluate, predict, save, load, export."""
 
 import abc
+import functools
 import json
 import pathlib
 import shutil
 import time
 from typing import Any, ClassVar, Self
 
+import keras
 import pandas as pd
+import tensorflow as tf
 import tomli_w
 
 from rnnapps import figures
 from rnnapps.apps import application_class
-from rnnapps.apps.run_directory import check_free, read_run
+from rnnapps.apps.run_directory import check_free, partial_dir, read_run
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, RunError
+from rnnapps.training import Diverged
 
 
 class Application(abc.ABC):
-    """A network with its data, its training and its export behind five verbs.
+    """A network with its data, its training and its export behind a few verbs.
 
     Args:
         config: The configuration, or
@@ -37,6 +41,8 @@ class Application(abc.ABC):
         self.config = config or self.config_class(**settings)
         self.history: list[dict[str, float]] = []
         self.metrics: dict[str, Any] = {}
+        self.run_dir: pathlib.Path | None = None
+        self._model: keras.Model | None = None
 
     # What an application says of itself.
 
@@ -45,8 +51,12 @@ class Application(abc.ABC):
         """Builds the model and trains it, keeping its state in `state_dir`."""
 
     @abc.abstractmethod
-    def evaluate(self, test: Any = None) -> dict[str, Any]:
-        """Measures the model, and the baseline beside it."""
+    def measure(self, test: Any) -> dict[str, Any]:
+        """Measures the model on test data, and the baselines beside it."""
+
+    @abc.abstractmethod
+    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws what `measure` found."""
 
     @abc.abstractmethod
     def predict(self, inputs: Any) -> list:
@@ -56,15 +66,24 @@ class Application(abc.ABC):
     def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
         """Publishes the next version of a SavedModel."""
 
-    @abc.abstractmethod
-    def write_model(self, path: pathlib.Path) -> None:
-        """Writes the model with all that it needs into one `.keras` file."""
-
-    @abc.abstractmethod
-    def read_model(self, path: pathlib.Path) -> None:
-        """Reads what `write_model` wrote."""
-
     # What all of them do.
+
+    @property
+    def model(self) -> keras.Model:
+        """The trained Keras model, from what `predict` takes to what it answers."""
+        if self._model is None:
+            raise RunError("There is no model yet: call fit() first, or load() a run.")
+        return self._model
+
+    @model.setter
+    def model(self, model: keras.Model) -> None:
+        self._model = model
+        self.__dict__.pop("graph", None)  # which was compiled from another model
+
+    @functools.cached_property
+    def graph(self) -> tf.types.experimental.PolymorphicFunction:
+        """The model as one graph, compiled on its first call."""
+        return tf.function(self.model, autograph=False, reduce_retracing=True)
 
     def fit(
         self, train: Any = None, validation: Any = None, run_dir: pathlib.Path | str | None = None
@@ -85,13 +104,14 @@ class Application(abc.ABC):
             RunError: If `run_dir` holds something else.
             DataError: If the data cannot be read, or is not what the application needs.
         """
-        run_dir = None if run_dir is None else pathlib.Path(run_dir)
+        run_dir = None if run_dir is None else pathlib.Path(run_dir).absolute()
         state_dir = run_dir and self._begin(run_dir)
         began = time.monotonic()
         try:
             self.train(train, validation, state_dir)
-        except BaseException:
-            if state_dir and not any(state_dir.glob("*/epoch-*")):  # nothing to go on from
+        except BaseException as error:
+            # Keeps what there is to go on from, which does not include a loss that is NaN.
+            if state_dir and (isinstance(error, Diverged) or not any(state_dir.glob("*/epoch-*"))):
                 shutil.rmtree(state_dir)
             raise
         self.metrics["seconds"] = round(time.monotonic() - began, 1)
@@ -99,6 +119,29 @@ class Application(abc.ABC):
             self.save(run_dir)
             shutil.rmtree(state_dir)
         return self
+
+    def evaluate(self, test: Any = None) -> dict[str, Any]:
+        """Measures the model, and the baselines beside it.
+
+        The run directory, where there is one, gets the metrics and their figures too.
+
+        Args:
+            test: Test data in the form that `fit` takes; `None` for the configuration's test part.
+
+        Returns:
+            The metrics of the field by name; under `baselines` the same for each baseline.
+
+        Raises:
+            RunError: If the configuration's data is no longer what the model was trained on.
+            DataError: If the data cannot be read, or does not fit the model.
+        """
+        found = self.metrics["test"] = self.measure(test)
+        if self.run_dir:
+            self.draw(found, self.run_dir / "figures")
+            draft = self.run_dir / ".metrics.json.draft"
+            self._write_metrics(draft)
+            draft.replace(self.run_dir / "metrics.json")
+        return found
 
     def save(self, run_dir: pathlib.Path | str) -> None:
         """Writes the run: its configuration, model, history, metrics and figures.
@@ -110,19 +153,22 @@ class Application(abc.ABC):
         Raises:
             RunError: If the folder holds anything else.
         """
-        run_dir = pathlib.Path(run_dir)
+        model, run_dir = self.model, pathlib.Path(run_dir).absolute()
         check_free(run_dir, self.name)
-        draft = run_dir.with_name(f".{run_dir.name}.draft")
+        draft, old = (run_dir.with_name(f".{run_dir.name}.{kind}") for kind in ("draft", "old"))
         shutil.rmtree(draft, ignore_errors=True)
         (draft / "figures").mkdir(parents=True)
         self._write_config(draft / "config.toml")
-        self.write_model(draft / "model.keras")
+        model.save(draft / "model.keras")
         pd.DataFrame(self.history).to_csv(draft / "history.csv", index=False)
-        (draft / "metrics.json").write_text(json.dumps(self.metrics, indent=2) + "\n")
+        self._write_metrics(draft / "metrics.json")
         figures.learning_curves(self.history, draft / "figures" / "learning_curves.png")
+        shutil.rmtree(old, ignore_errors=True)
         if run_dir.exists():
-            shutil.rmtree(run_dir)
+            run_dir.rename(old)
         draft.rename(run_dir)
+        shutil.rmtree(old, ignore_errors=True)
+        self.run_dir = run_dir
 
     @classmethod
     def load(cls, run_dir: pathlib.Path | str) -> Self:
@@ -137,23 +183,31 @@ class Application(abc.ABC):
         Raises:
             RunError: If the folder holds no run, or another application's.
         """
-        run_dir = pathlib.Path(run_dir)
+        run_dir = pathlib.Path(run_dir).absolute()
         settings = read_run(run_dir)
         if settings.pop("application") != cls.name:
             raise RunError(f"{run_dir} does not hold a run of {cls.name}; use rnnapps.load.")
         app = cls(**settings)
-        app.read_model(run_dir / "model.keras")
-        app.history = pd.read_csv(run_dir / "history.csv").to_dict("records")
-        app.metrics = json.loads((run_dir / "metrics.json").read_text())
+        try:
+            app.history = pd.read_csv(run_dir / "history.csv").to_dict("records")
+            app.metrics = json.loads((run_dir / "metrics.json").read_text())
+            app.model = keras.models.load_model(run_dir / "model.keras", compile=False)
+        except (OSError, ValueError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise RunError(f"The run in {run_dir} is not whole: {said}") from error
+        app.run_dir = run_dir
         return app
 
     def _write_config(self, path: pathlib.Path) -> None:
         path.write_text(tomli_w.dumps({"application": self.name, **self.config.to_dict()}))
 
+    def _write_metrics(self, path: pathlib.Path) -> None:
+        path.write_text(json.dumps(self.metrics, indent=2) + "\n")
+
     def _begin(self, run_dir: pathlib.Path) -> pathlib.Path:
-        """Opens the hidden folder beside the run's in which its state is kept until it is whole."""
+        """Opens the hidden folder in which the run's state is kept until it is whole."""
         check_free(run_dir, self.name)
-        state_dir = run_dir.with_name(f".{run_dir.name}.partial")
+        state_dir = partial_dir(run_dir)
         if (state_dir / "config.toml").exists():
             settings = read_run(state_dir)
             if settings.pop("application") != self.name:
@@ -162,7 +216,7 @@ class Application(abc.ABC):
             if changed:
                 raise RunError(
                     f"The interrupted run in {state_dir} has other settings (there, here): "
-                    f"{', '.join(changed)}; use those, another --run-dir, or remove that folder."
+                    f"{', '.join(changed)}; use those, another --run-dir, or --overwrite."
                 )
         else:
             state_dir.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,11 @@ from rnnapps.config import read_toml
 from rnnapps.errors import RunError
 
 
+def partial_dir(run_dir: pathlib.Path) -> pathlib.Path:
+    """The hidden folder beside a run's in which its state is kept until it is whole."""
+    return run_dir.with_name(f".{run_dir.name}.partial")
+
+
 def check_free(run_dir: pathlib.Path, application: str) -> None:
     """Refuses a folder in which a run of this application would overwrite something else.
 

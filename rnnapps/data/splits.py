@@ -21,13 +21,20 @@ def stratified_split(
     Returns:
         For each part the sorted indices of its examples.
     """
-    _, first, group = np.unique(np.asarray(texts), return_index=True, return_inverse=True)
+    # As objects: NumPy's own strings all take the room of the longest.
+    _, first, group = np.unique(
+        np.asarray(texts, dtype=object), return_index=True, return_inverse=True
+    )
     order = np.random.default_rng(seed).permutation(len(first))  # of the distinct texts
-    label_of_group = np.asarray(labels)[first]
+    by_class = np.asarray(labels)[first][order]
+    order = order[np.argsort(by_class, kind="stable")]
+    # Each text goes to the part that lacks most, so that any run of texts, and with it each class,
+    # is divided in these shares; a class of few members does not lose them all to rounding.
     part_of_group = np.empty(len(first), int)
-    for label in np.unique(label_of_group):
-        members = order[label_of_group[order] == label]
-        ends = np.round(np.cumsum(fractions) * len(members)).astype(int)
-        part_of_group[members] = np.searchsorted(ends, np.arange(len(members)), side="right")
-    part = part_of_group[group]
-    return [np.flatnonzero(part == i) for i in range(len(fractions))]
+    lacking = np.zeros(len(fractions))
+    for member in order:
+        lacking += fractions
+        part_of_group[member] = part = lacking.argmax()
+        lacking[part] -= 1
+    part_of_text = part_of_group[group]
+    return [np.flatnonzero(part_of_text == i) for i in range(len(fractions))]

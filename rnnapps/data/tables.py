@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import pathlib
+import re
+import warnings
 import zlib
 from collections.abc import Iterable
 
@@ -58,7 +60,7 @@ def read_examples(
     if not path.exists():
         raise DataError(f"No such file or folder: {path}.")
     if not path.is_dir():
-        return {"all": _from_table(path, text_column, label_column)}
+        return {"all": from_frame(_read_frame(path), text_column, label_column, str(path))}
     splits = {
         name: _from_folder(path / name)
         for name in ("train", "validation", "test")
@@ -67,31 +69,58 @@ def read_examples(
     return splits if "train" in splits else {"all": _from_folder(path)}
 
 
-def _from_table(path: pathlib.Path, text_column: str, label_column: str) -> Examples:
-    frame = _read_frame(path)
+def from_frame(
+    frame: pd.DataFrame, text_column: str, label_column: str, where: str = "the table"
+) -> Examples:
+    """Takes labelled texts from two columns of a table.
+
+    Labels lose the spaces around them, and 1.0, which is what many programs make of an integer,
+    becomes "1". A missing text is an empty one.
+
+    Args:
+        frame: The table.
+        text_column: Column of the text.
+        label_column: Column of the label.
+        where: What errors call the table.
+
+    Returns:
+        The examples.
+
+    Raises:
+        DataError: If there are no rows, or a column or a label is missing.
+    """
     if frame.empty:
-        raise DataError(f"{path} holds no rows.")
+        raise DataError(f"{where} holds no rows.")
     for option, column in (("text_column", text_column), ("label_column", label_column)):
         if column not in frame.columns:
             names = [str(name) for name in frame.columns]
             raise DataError(
-                f"{path} has no column {column!r} ({flag(option)}); its columns are "
+                f"{where} has no column {column!r} ({flag(option)}); its columns are "
                 f"{', '.join(names)}.{nearest(column, names)}"
             )
-    missing = frame[label_column].isna() | (frame[label_column].astype(str).str.strip() == "")
-    if missing.any():
-        row = int(missing.to_numpy().argmax()) + 1
+    labels = [_label(value) for value in frame[label_column]]
+    missing = [row for row, label in enumerate(labels, 1) if label is None]
+    if missing:
         raise DataError(
-            f"{path} has no label in row {row} of column {label_column!r} "
-            f"({int(missing.sum())} rows have none)."
+            f"{where} has no label in row {missing[0]} of column {label_column!r} "
+            f"({len(missing)} of {len(labels)} rows have none)."
         )
-    texts = frame[text_column].fillna("").astype(str).tolist()
-    return Examples(texts, [_label(value) for value in frame[label_column]])
+    return Examples([_text(value) for value in frame[text_column]], labels)
 
 
-def _label(value) -> str:
-    """A label as a string; 1.0, which is what pandas makes of an integer, as "1"."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _label(value) -> str | None:
+    """A label as a string; `None` where it is missing."""
+    label = _text(value).strip()
+    if label.lower() in ("", "nan"):
+        return None
+    whole = re.fullmatch(r"(-?\d+)\.0+", label)
+    return whole[1] if whole else label
+
+
+def _text(value) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if pd.isna(value) else str(value)
 
 
 def _read_frame(path: pathlib.Path) -> pd.DataFrame:
@@ -108,16 +137,19 @@ def _read_frame(path: pathlib.Path) -> pd.DataFrame:
         if kind == ".jsonl":
             return pd.DataFrame(_objects(text, path))
         # Only an empty field is missing: "NA" and "null" are words that a text may hold.
-        return pd.read_csv(
-            text,
-            sep="\t" if kind == ".tsv" else ",",
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                text,
+                sep="\t" if kind == ".tsv" else ",",
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+                index_col=False,  # rows with a field too many are a mistake, not an index
+            )
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty.") from None
-    except ValueError as error:  # also pandas' ParserError and pyarrow's ArrowInvalid
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{path} is not a readable {kind[1:]} file: {said}.") from None
 

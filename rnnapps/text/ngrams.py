@@ -85,7 +85,9 @@ class NGramClassifier(keras.layers.Layer):
         outside = 1 + np.asarray(seen[~mine].sum(0))[0]
         ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
         scaled = seen @ scipy.sparse.diags(ratio.astype(np.float32))
-        solver = LogisticRegression(C=self.strength, solver="liblinear", dual=True, tol=1e-2)
+        solver = LogisticRegression(
+            C=self.strength, solver="liblinear", dual=True, tol=1e-2, random_state=0
+        )
         solver.fit(scaled, mine)
         weights = ratio * solver.coef_[0]
         weights[0] = 0.0  # no n-gram

@@ -10,6 +10,7 @@ import sentencepiece
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from rnnapps.errors import DataError
 from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 
 BEGIN, END = 2, 3
@@ -52,6 +53,16 @@ class SubwordTokenizer(Tokenizer):
 
     def adapt(self, texts: Sequence[str]) -> None:
         model = io.BytesIO()
+        try:
+            self._train(texts, model)
+        except RuntimeError as error:  # what sentencepiece says begins with its own source line
+            said = str(error).rpartition("] ")[2].strip().rstrip(".")
+            raise DataError(
+                f"Cannot make subwords with --max-tokens {self.max_tokens}: {said}."
+            ) from None
+        self._model = model.getvalue()
+
+    def _train(self, texts: Sequence[str], model: io.BytesIO) -> None:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(self._cleaned(texts)),
             model_writer=model,
@@ -65,7 +76,6 @@ class SubwordTokenizer(Tokenizer):
             max_sentence_length=1_000_000,  # bytes
             minloglevel=2,
         )
-        self._model = model.getvalue()
 
     def _cleaned(self, texts: Sequence[str]):
         for chunk in self._chunks(texts, self.clean):

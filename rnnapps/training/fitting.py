@@ -62,7 +62,8 @@ def compile_model(
         make_optimizer(config, steps),
         loss=loss,
         weighted_metrics=list(metrics),
-        jit_compile=True if config.jit or config.strategy == "tpu" else "auto",
+        # Not Keras' "auto", which on a GPU compiles anew for each length of a batch.
+        jit_compile=config.jit or config.strategy == "tpu",
     )
 
 

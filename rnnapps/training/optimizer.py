@@ -12,6 +12,8 @@ def make_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Makes the optimizer that a configuration asks for.
 
+    With several replicas Keras clips each one's share of the gradients, before they are added.
+
     Args:
         config: Its `learning_rate`, `schedule`, `weight_decay` and `clip_norm` are read.
         steps: Number of training steps over which the schedule runs.

@@ -1,10 +1,13 @@
 """Where a model trains: `tf.distribute` by name."""
 
+import functools
+
 import tensorflow as tf
 
 from rnnapps.errors import ConfigError
 
 
+@functools.cache  # a second MirroredStrategy would take the collective keys of the first
 def make_strategy(name: str) -> tf.distribute.Strategy:
     """Makes the distribution strategy of a `--strategy` name.
 

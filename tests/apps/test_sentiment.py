@@ -117,6 +117,8 @@ def test_odd_texts_are_answered(sample_run):
         assert answer["label"] in ("positive", "negative")
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert app.predict([]) == []
+    with pytest.raises(DataError, match="Expected a list of texts"):
+        app.predict("one text")
     alone, among = app.predict(["the cast"])[0], app.predict([*odd, "the cast"])[-1]
     assert alone["probability"] == pytest.approx(among["probability"], abs=1e-5)
 
@@ -161,14 +163,40 @@ def test_integer_and_many_classes_from_lists_frames_and_datasets(tmp_path):
     [
         ((["a", "b"], ["x", "x"]), "two classes. Received: the training part, with only x"),
         ((["a", "b"], ["x"]), "2 texts, 1 labels"),
-        ((["a", "b"], ["x", None]), "a label that is missing"),
-        ((["a", "b"], ["x", float("nan")]), "a label that is missing"),
+        ((["a", "b"], ["x", None]), "no label in row 2"),
+        ((["a", "b"], ["x", float("nan")]), "no label in row 2"),
         ((["a", "b"], ["x", "y"]), "enough distinct texts"),
     ],
 )
 def test_data_that_cannot_be_learned_from(given, sentence):
     with pytest.raises(DataError, match=sentence):
         SentimentClassifier(**TINY).fit(given)
+
+
+def test_a_run_is_only_measured_beside_the_data_it_learned_from(tmp_path):
+    app = SentimentClassifier(**TINY).fit((TEXTS, LABELS), run_dir=tmp_path / "own")
+    with pytest.raises(RunError, match="did not learn from sample as it is now"):
+        rnnapps.load(tmp_path / "own").evaluate()
+    assert app.evaluate((TEXTS, LABELS))["accuracy"] > 0
+
+    path = tmp_path / "reviews.csv"
+    frame = pd.DataFrame({"text": TEXTS, "label": LABELS})
+    frame.to_csv(path, index=False)
+    app = SentimentClassifier(**TINY, data=str(path)).fit(run_dir=tmp_path / "run")
+    found = rnnapps.load(tmp_path / "run").evaluate()
+    assert set(found["baselines"]) == {"TF-IDF + logistic regression", "NB-SVM (logistic)"}
+    frame.loc[len(frame)] = ["one more", "positive"]
+    frame.to_csv(path, index=False)
+    with pytest.raises(RunError, match=r"did not learn from .*reviews.csv as it is now"):
+        rnnapps.load(tmp_path / "run").evaluate()
+
+
+def test_before_training_there_is_no_model(tmp_path):
+    app = SentimentClassifier(**TINY)
+    for verb in (lambda: app.predict(["a"]), lambda: app.save(tmp_path / "run")):
+        with pytest.raises(RunError, match="no model yet"):
+            verb()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_and_loading_keep_every_answer(sample_run, tmp_path):

@@ -77,6 +77,12 @@ def test_splits_keep_the_shares_and_never_part_copies():
     assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
     of_a = [sum(int(text.split()[1]) < 100 for text in s) for s in sets]
     assert of_a == [80, 10, 10]
+    # A class of few members does not lose them all to rounding.
+    rare = [f"class {i // 7}" for i in range(700)]
+    shares = stratified_split([str(i) for i in range(700)], rare, (0.8, 0.1, 0.1), seed=3)
+    assert [len(part) for part in shares] == [560, 70, 70]
+    assert all({f"class {c}" for c in range(100)} == {rare[i] for i in part} for part in shares[:1])
+    assert len({rare[i] for i in shares[2]}) > 50
     again = stratified_split(texts, classes, (0.8, 0.1, 0.1), seed=3)
     assert all((a == b).all() for a, b in zip(parts, again, strict=True))
 

@@ -31,6 +31,14 @@ def test_every_format_gives_the_same_examples(tmp_path, kind):
     assert examples.labels == ["5", "1", "3", "1", "5"]
 
 
+def test_labels_are_the_same_however_they_are_written(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\na,1.0\nb, 2\nc,10 \n")
+    frame = pd.DataFrame({"text": ["a", "b", "c"], "label": [1.0, 2.0, 10.0]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        assert read_examples(tmp_path / name)["all"].labels == ["1", "2", "10"]
+
+
 def test_folders_per_class_with_their_own_splits(tmp_path):
     for split in ("train", "test"):
         for label in ("neg", "pos", "unsup"):
@@ -48,6 +56,8 @@ def bad_files(folder):
     (folder / "columns.csv").write_text("txt,label\na,b\n")
     (folder / "bytes.csv").write_bytes(b"text,label\ngood,1\nbad \xff,0\n")
     (folder / "nan.csv").write_text("text,label\ngood,1\nbad,\nugly,\n")
+    (folder / "comma.csv").write_text("text,label\ngood, really,pos\nbad, really,neg\n")
+    (folder / "words.csv").write_text("text,label\ngood,pos\nbad,NaN\n")
     (folder / "broken.jsonl").write_text('{"text": "a", "label": 1}\n{"text": \n')
     (folder / "wide.csv").write_text("text,label\na,b\na,b,c,d\n")
     (folder / "broken.parquet").write_bytes(b"PAR1 nothing")
@@ -64,7 +74,9 @@ def bad_files(folder):
         ("header.csv", "header.csv holds no rows"),
         ("columns.csv", r"no column 'text' \(--text-column\); its columns are txt, label.*txt\?"),
         ("bytes.csv", "bytes.csv, line 3: byte 0xff is not UTF-8"),
-        ("nan.csv", r"no label in row 2 of column 'label' \(2 rows have none\)"),
+        ("nan.csv", r"no label in row 2 of column 'label' \(2 of 3 rows have none\)"),
+        ("comma.csv", "comma.csv is not a readable csv file"),
+        ("words.csv", r"no label in row 2 of column 'label' \(1 of 2 rows"),
         ("broken.jsonl", "broken.jsonl, line 2: not JSON"),
         ("wide.csv", "wide.csv is not a readable csv file: .*line 3"),
         ("broken.parquet", "broken.parquet is not a readable parquet file"),

@@ -16,6 +16,7 @@ from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_network
 from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
+from rnnapps.progress import working
 from rnnapps.serving import Signature, publish
 from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
@@ -49,11 +50,6 @@ class SentimentClassifier(Application):
         """The classes' names, in the order of the probabilities."""
         return list(self.model.get_layer("labels").classes)
 
-    def _use(self, model: keras.Model) -> None:
-        """Takes a model from texts to labels, and the one graph that answers with it."""
-        self.model = model
-        self._answer = tf.function(model, input_signature=[_TEXT], autograph=False)
-
     # Training.
 
     def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
@@ -64,16 +60,14 @@ class SentimentClassifier(Application):
         if unknown:
             raise DataError(f"The validation part has classes that training lacks: {unknown}.")
         config, strategy = self.config, make_strategy(self.config.strategy)
-        tokenizer = make_tokenizer(config.tokenizer, train.texts, config.max_tokens)
-        ids, labels = tokenizer.encode(train.texts), indices(train.labels, classes)
-        held_ids, held_labels = (
-            tokenizer.encode(validation.texts),
-            indices(validation.labels, classes),
-        )
-        options = {
-            "max_length": config.max_length,
-            "boundaries": static_lengths(config, config.max_length),
-        }
+        self._remember(train, validation, state_dir)
+        with working("reading the texts"):
+            tokenizer = make_tokenizer(config.tokenizer, train.texts, config.max_tokens)
+            ids, held_ids = tokenizer.encode(train.texts), tokenizer.encode(validation.texts)
+        labels = indices(train.labels, classes)
+        held_labels = indices(validation.labels, classes)
+        lengths = static_lengths(config, config.max_length)
+        options = {"max_length": config.max_length, "boundaries": lengths}
         batches = Batches(ids, labels, config.batch_size, seed=config.seed, **options)
         held = Batches(held_ids, held_labels, config.batch_size, **options)
         keras.utils.set_random_seed(config.seed)
@@ -88,25 +82,38 @@ class SentimentClassifier(Application):
             )
         stage = state_dir and state_dir / "network"
         self.history = fit(network, batches, held, config, config.epochs, stage)
-        self._use(build_classifier(config, tokenizer, network, classes))
-        logits = [logits_of(network, held)]
-        if config.ngrams:
-            ngrams = self.model.get_layer("ngrams")
-            ngrams.adapt(ids, labels)
-            logits.append(logits_of(ngrams, Batches(held_ids, held_labels, config.batch_size)))
-        self.model.get_layer("blend").adapt(logits, held_labels)
-        probabilities = self._probabilities(validation.texts)
+        self.model = build_classifier(config, tokenizer, network, classes)
+        with working("fitting the n-grams"):
+            logits = [logits_of(network, held)]
+            if config.ngrams:
+                ngrams = self.model.get_layer("ngrams")
+                ngrams.adapt(ids, labels)
+                logits.append(logits_of(ngrams, Batches(held_ids, held_labels, config.batch_size)))
+            self.model.get_layer("blend").adapt(logits, held_labels)
+            probabilities = self._probabilities(validation.texts)
         self.metrics["validation"] = metrics.classification(held_labels, probabilities, classes)
 
     def _examples(self, train: Any, validation: Any) -> tuple[Examples, Examples]:
         if train is None:
             splits = data.load_splits(self.config)
             return splits.train, splits.validation
-        train = data.as_examples(train)
+        train = data.as_examples(train, self.config)
         data.check(train, "the training part")
         if validation is not None:
-            return train, data.as_examples(validation)
+            return train, data.as_examples(validation, self.config)
         return tuple(data.split(train, (0.9, 0.1), self.config.seed))
+
+    def _remember(self, train: Examples, validation: Examples, state_dir) -> None:
+        """Notes what the run learns from, and refuses to go on with anything else."""
+        self.metrics["data"] = f"{data.fingerprint(train)}; {data.fingerprint(validation)}"
+        if state_dir:
+            note = state_dir / "data"
+            if note.exists() and note.read_text() != self.metrics["data"]:
+                raise RunError(
+                    f"The interrupted run in {state_dir} learned from other texts "
+                    f"({note.read_text()}); use those, another --run-dir, or --overwrite."
+                )
+            note.write_text(self.metrics["data"])
 
     # Answers.
 
@@ -125,34 +132,40 @@ class SentimentClassifier(Application):
         Raises:
             RunError: If an explanation is asked of a network that does not attend.
         """
-        texts, classes = list(inputs), self.classes
+        if isinstance(inputs, str):
+            raise DataError("Expected a list of texts. Received: one text.")
+        texts, classes = [_bytes(text) for text in inputs], self.classes
+        weights = self._weights(texts) if explain else None
         answers = []
-        for text, row in zip(texts, self._probabilities(texts), strict=True):
+        for i, row in enumerate(self._probabilities(texts)):
             best = int(row.argmax())
             answer = {
                 "label": classes[best],
                 "probability": float(row[best]),
                 "probabilities": dict(zip(classes, row.tolist(), strict=True)),
             }
-            answers.append({**answer, "tokens": self._weights(text)} if explain else answer)
+            answers.append({**answer, "tokens": weights[i]} if explain else answer)
         return answers
 
-    def _probabilities(self, texts: Sequence[str]) -> np.ndarray:
+    def _probabilities(self, texts: Sequence[str | bytes]) -> np.ndarray:
         """Probabilities `(texts, classes)`, batched by length."""
-        if not texts:
-            return np.zeros((0, len(self.classes)), np.float32)
+        texts = [_bytes(text) for text in texts]
         order = np.argsort([len(text) for text in texts], kind="stable")
-        chunks = [order[i : i + 128] for i in range(0, len(order), 128)]
         probabilities = np.empty((len(texts), len(self.classes)), np.float32)
-        for chunk in chunks:
-            batch = tf.constant([texts[i] for i in chunk])
-            probabilities[chunk] = self._answer(batch)["probabilities"].numpy()
+        for chunk in np.split(order, range(128, len(order), 128)) if texts else ():
+            answer = self.graph(tf.constant([texts[i] for i in chunk]))
+            probabilities[chunk] = answer["probabilities"].numpy()
         return probabilities
 
-    def _weights(self, text: str) -> list[tuple[str, float]]:
-        explained = self._explainer()(tf.constant([text]))
-        tokens, weights = explained["tokens"][0].numpy(), explained["weights"][0].numpy()
-        return [(t.decode(), float(w)) for t, w in zip(tokens, weights, strict=True) if t]
+    def _weights(self, texts: Sequence[bytes]) -> list[list[tuple[str, float]]]:
+        """Each text's tokens with their weights."""
+        explain = tf.function(self._explainer(), input_signature=[_TEXT], autograph=False)
+        found = []
+        for text in texts:
+            answer = explain(tf.constant([text]))
+            pairs = zip(answer["tokens"][0].numpy(), answer["weights"][0].numpy(), strict=True)
+            found.append([(token.decode(), float(weight)) for token, weight in pairs if token])
+        return found
 
     def _explainer(self):
         """A function from texts `(batch,)` to tokens and weights, both `(batch, time)`."""
@@ -176,39 +189,56 @@ class SentimentClassifier(Application):
 
     # Measures.
 
-    def evaluate(self, test: Any = None) -> dict[str, Any]:
+    def measure(self, test: Any) -> dict[str, Any]:
         """Measures the classifier, and the baselines trained on the same texts beside it.
 
         Args:
-            test: Labelled texts; `None` for the configuration's test part.
+            test: Labelled texts in the form that `fit` takes; `None` for the configuration's test
+                part.
 
         Returns:
-            The metrics of `metrics.classification`, `baselines` with the same for each of them,
-            `mistakes` (the most confident ones), and `reliability` (see `metrics.reliability`).
+            The metrics of `metrics.classification`; `baselines` with the same for each of them;
+            `mistakes` (the most confident ones); `reliability` (see `metrics.reliability`).
 
         Raises:
             DataError: If the test part has a class that was not trained.
+            RunError: If the configuration's data is no longer what the model was trained on.
         """
         splits = data.load_splits(self.config) if test is None else None
-        test = splits.test if splits else data.as_examples(test)
+        if splits:
+            self._recognise(splits)
+        test = splits.test if splits else data.as_examples(test, self.config)
         classes = self.classes
         unknown = sorted(set(test.labels) - set(classes))
         if unknown:
             raise DataError(f"The test part has classes that training lacks: {unknown}.")
         labels = indices(test.labels, classes)
-        probabilities = self._probabilities(test.texts)
+        with working("judging the test part"):
+            probabilities = self._probabilities(test.texts)
         found = metrics.classification(labels, probabilities, classes)
-        found["baselines"] = {}
-        if splits:
-            characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
-            known = indices(splits.train.labels, classes)
-            judged = baselines(splits.train.texts, known, test.texts, characters)
-            for name, others in judged.items():
-                found["baselines"][name] = metrics.classification(labels, others, classes)
+        found["baselines"] = self._baselines(splits, labels) if splits else {}
         found["classes"] = classes
         found["mistakes"] = self._mistakes(test, labels, probabilities)
         found["reliability"] = metrics.reliability(labels, probabilities).tolist()
         return found
+
+    def _recognise(self, splits: data.Splits) -> None:
+        now = f"{data.fingerprint(splits.train)}; {data.fingerprint(splits.validation)}"
+        if now != self.metrics.get("data", now):
+            raise RunError(
+                f"This run did not learn from {self.config.data} as it is now, whose test part may "
+                "hold what it was trained on; train again, or give test texts to app.evaluate()."
+            )
+
+    def _baselines(self, splits: data.Splits, labels: np.ndarray) -> dict[str, dict]:
+        characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
+        known = indices(splits.train.labels, self.classes)
+        with working("training the baselines"):
+            judged = baselines(splits.train.texts, known, splits.test.texts, characters)
+        return {
+            name: metrics.classification(labels, probabilities, self.classes)
+            for name, probabilities in judged.items()
+        }
 
     def _mistakes(
         self, test: Examples, labels: np.ndarray, probabilities: np.ndarray
@@ -235,14 +265,6 @@ class SentimentClassifier(Application):
             np.array(found["reliability"]), folder / "reliability_diagram.png"
         )
 
-    # Files.
-
-    def write_model(self, path: pathlib.Path) -> None:
-        self.model.save(path)
-
-    def read_model(self, path: pathlib.Path) -> None:
-        self._use(keras.models.load_model(path, compile=False))
-
     def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
         """Publishes the next version of a SavedModel for TF Serving.
 
@@ -264,7 +286,13 @@ class SentimentClassifier(Application):
         if attention_of(self.model.get_layer("network")) is not None:
             signatures["explain"] = Signature(self._explainer(), [_TEXT], example)
         assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
-        return publish(model_dir, signatures, [self.model], assets)
+        with working("exporting"):
+            return publish(model_dir, signatures, [self.model], assets)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    """A text's bytes; half a surrogate pair, which UTF-8 lacks, becomes a question mark."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
 def indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:

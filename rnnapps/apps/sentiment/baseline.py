@@ -26,7 +26,8 @@ def baselines(
     Reference:
         - [Wang and Manning, 2012](https://aclanthology.org/P12-2018/) for the naive Bayes ratios.
     """
-    options = {**(_CHARACTERS if characters else _WORDS), "ngram_range": (1, 2), "min_df": 2}
+    options = {**(_CHARACTERS if characters else _WORDS), "ngram_range": (1, 2)}
+    options["min_df"] = 2 if len(texts) > 1000 else 1
     tfidf = TfidfVectorizer(sublinear_tf=True, **options)
     weighted, test_weighted = tfidf.fit_transform(texts), tfidf.transform(test_texts)
     binary = CountVectorizer(binary=True, **options)
@@ -56,7 +57,9 @@ def one_against_rest(problems: list[tuple], strength: float) -> np.ndarray:
         problems = problems[1:]
     columns = []
     for features, mine, test_features in problems:
-        solver = LogisticRegression(C=strength, solver="liblinear", dual=True, tol=1e-2)
+        solver = LogisticRegression(
+            C=strength, solver="liblinear", dual=True, tol=1e-2, random_state=0
+        )
         columns.append(solver.fit(features, mine).predict_proba(test_features)[:, 1])
     if len(columns) == 1:
         columns = [1 - columns[0], columns[0]]

@@ -10,6 +10,10 @@ from rnnapps.config import TrainingConfig, Tune, TuneChoice
 class SentimentConfig(TrainingConfig):
     """The settings of a sentiment classifier."""
 
+    epochs: Annotated[int, Field(ge=1)] = 8
+    """Passes over the training data, at most."""
+    learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 2e-3
+    """Adam's step size at its highest."""
     text_column: str = "text"
     """Column of the text, in your own file."""
     label_column: str = "label"
@@ -24,7 +28,7 @@ class SentimentConfig(TrainingConfig):
     """Width of a token's vector."""
     cell: Literal[
         "simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"
-    ] = "lstm"
+    ] = "gru"
     """The recurrent cell."""
     units: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
     """Units of the cell, in each direction."""
@@ -40,7 +44,7 @@ class SentimentConfig(TrainingConfig):
     """How the states at all tokens become one vector; attention_lstm always attends."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
     """Share of units dropped: of embeddings, between layers, and before the last one."""
-    word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.0
+    word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.1
     """Share of words hidden from the network while it trains."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent state's units dropped at each step."""

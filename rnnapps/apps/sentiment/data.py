@@ -1,13 +1,26 @@
 """Where a sentiment classifier's examples come from."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import tensorflow as tf
 
 from rnnapps.apps.sentiment.config import SentimentConfig
-from rnnapps.data import Examples, load_tfds, make_reviews, read_examples, stratified_split
+from rnnapps.data import (
+    Examples,
+    from_frame,
+    load_tfds,
+    make_reviews,
+    read_examples,
+    stratified_split,
+)
 from rnnapps.errors import DataError
 
 NAMED = ("sample", "imdb_reviews")
@@ -63,12 +76,14 @@ def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Exa
     return [examples.take(part) for part in parts]
 
 
-def as_examples(given) -> Examples:
+def as_examples(given: Any, config: SentimentConfig) -> Examples:
     """Examples from what a person has at hand.
 
     Args:
-        given: `Examples`; a pair of texts and labels; a DataFrame with columns `text` and `label`;
-            or a `tf.data.Dataset` of such pairs, one example or one batch at a time.
+        given: A pair of texts and labels; a DataFrame with the configuration's `text_column` and
+            `label_column`; a `tf.data.Dataset` of such pairs, one example or one batch at a time;
+            or `Examples`.
+        config: The configuration.
 
     Returns:
         The examples.
@@ -78,29 +93,33 @@ def as_examples(given) -> Examples:
     """
     if isinstance(given, Examples):
         return given
-    if hasattr(given, "columns"):
-        texts, labels = given["text"], given["label"]
-    elif hasattr(given, "as_numpy_iterator"):
+    if isinstance(given, pd.DataFrame):
+        return from_frame(given, config.text_column, config.label_column)
+    if isinstance(given, tf.data.Dataset):
         pairs = list(given.as_numpy_iterator())
-        texts = np.concatenate([np.atleast_1d(text) for text, _ in pairs])
-        labels = np.concatenate([np.atleast_1d(label) for _, label in pairs])
-    else:
-        texts, labels = given
-    texts, labels = [_string(text) for text in texts], [_string(label) for label in labels]
+        given = (np.concatenate([np.atleast_1d(part) for part in column])
+                 for column in zip(*pairs, strict=True))  # fmt: skip
+    texts, labels = (list(column) for column in given)
     if len(texts) != len(labels):
         raise DataError(
             f"Expected a label for each text. Received: {len(texts)} texts, {len(labels)} labels."
         )
-    if "nan" in labels or "None" in labels:
-        raise DataError("Expected a label for each text. Received: a label that is missing.")
-    return Examples(texts, labels)
+    frame = pd.DataFrame({"text": texts, "label": labels}, dtype=object)
+    return from_frame(frame, "text", "label", "the list")
 
 
 def class_names(examples: Examples) -> list[str]:
     """The classes in order: integers by value, anything else by the alphabet."""
     names = set(examples.labels)
-    integers = all(name.lstrip("-").isdecimal() for name in names)
-    return sorted(names, key=int) if integers else sorted(names)
+    if all(re.fullmatch(r"-?\d+", name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def fingerprint(examples: Examples) -> str:
+    """What tells these examples from any others: a run is only evaluated beside its own."""
+    content = json.dumps([examples.texts, examples.labels])
+    return f"{len(examples)} texts, sha256 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def check(examples: Examples, what: str) -> None:
@@ -114,7 +133,7 @@ def check(examples: Examples, what: str) -> None:
 
 def _load(config: SentimentConfig) -> dict[str, Examples]:
     if config.data == "sample":
-        return {"all": Examples(*make_reviews(seed=config.seed))}
+        return {"all": Examples(*make_reviews())}
     if config.data == "imdb_reviews":
         loaded = load_tfds("imdb_reviews", ("train", "test"), config.data_dir)
         return {
@@ -130,7 +149,3 @@ def _load(config: SentimentConfig) -> dict[str, Examples]:
             f"Received: {config.data!r}."
         )
     return read_examples(config.data, config.text_column, config.label_column)
-
-
-def _string(value) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

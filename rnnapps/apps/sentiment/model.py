@@ -95,7 +95,9 @@ def build_classifier(
     ids = tokenizer(text)  # (batch, time)
     logits = [network(Shorten(config.max_length, name="shorten")(ids))]
     if config.ngrams:
-        logits.append(NGramClassifier(len(classes), config.ngrams, name="ngrams")(ids))
+        bits = min(20, 22 - (len(classes) - 1).bit_length())  # many classes share the room of few
+        ngrams = NGramClassifier(len(classes), config.ngrams, bits, name="ngrams")
+        logits.append(ngrams(ids))
     blended = Blend(len(logits), name="blend")(logits)  # (batch, classes)
     return keras.Model(text, Labels(classes, name="labels")(blended), name="classifier")
 
