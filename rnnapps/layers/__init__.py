@@ -1,0 +1,28 @@
+"""Recurrent layers for Keras 3, and the loops under them."""
+
+from rnnapps.layers.attention import AttentionPooling
+from rnnapps.layers.attention_decoder import AttentionDecoder
+from rnnapps.layers.attention_lstm import AttentionLSTM, AttentionLSTMCell
+from rnnapps.layers.gru import GRU
+from rnnapps.layers.layer_norm_lstm import LayerNormLSTM, LayerNormLSTMCell
+from rnnapps.layers.lstm import LSTM
+from rnnapps.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
+from rnnapps.layers.pooling import SequencePooling
+from rnnapps.layers.stack import CELLS, RecurrentStack, recurrent
+
+__all__ = [
+    "CELLS",
+    "GRU",
+    "LSTM",
+    "AttentionDecoder",
+    "AttentionLSTM",
+    "AttentionLSTMCell",
+    "AttentionPooling",
+    "LayerNormLSTM",
+    "LayerNormLSTMCell",
+    "PeepholeLSTM",
+    "PeepholeLSTMCell",
+    "RecurrentStack",
+    "SequencePooling",
+    "recurrent",
+]

@@ -1,0 +1,182 @@
+"""Score functions of attention, and AttentionPooling: a sequence to one vector."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from rnnapps.layers.base import check_choice, check_rank, check_rate, check_units
+
+POOLING_SCORES = ("additive", "dot", "scaled_dot")
+MEMORY_SCORES = ("additive", "dot", "general", "scaled_dot")
+
+
+def additive_score(keys, scale, query=None):
+    """`scale . tanh(query + keys)`, of projected keys and, where there is one, projected query.
+
+    Args:
+        keys: `(batch, time, width)`.
+        scale: `(width,)`.
+        query: `(batch, queries, width)` or `None`.
+
+    Returns:
+        `(batch, queries, time)`, or `(batch, time)` without a query.
+
+    Reference:
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473).
+    """
+    if query is not None:
+        keys = ops.expand_dims(query, 2) + ops.expand_dims(keys, 1)
+    return ops.squeeze(ops.matmul(ops.tanh(keys), ops.expand_dims(scale, -1)), -1)
+
+
+def dot_score(keys, query):
+    """`query . keys`.
+
+    Args:
+        keys: `(batch, time, width)`.
+        query: `(batch, queries, width)`.
+
+    Returns:
+        `(batch, queries, time)`.
+
+    Reference:
+        [Luong et al., 2015](https://arxiv.org/abs/1508.04025).
+    """
+    return ops.matmul(query, ops.swapaxes(keys, 1, 2))
+
+
+def masked_softmax(scores, mask=None):
+    """Softmax along the last axis over the places where `mask` is true; zeros where there is none.
+
+    The softmax is computed in float32 at least: a sum over many steps is too long for bfloat16.
+    """
+    dtype = scores.dtype
+    scores = ops.cast(scores, keras.backend.result_type(dtype, "float32"))
+    if mask is None:
+        return ops.cast(ops.softmax(scores, axis=-1), dtype)
+    mask = ops.cast(mask, "bool")
+    # A row with nothing to see would divide zero by zero: it is shown everything, then nothing.
+    shown = ops.where(ops.any(mask, axis=-1, keepdims=True), mask, ops.ones_like(mask))
+    weights = ops.softmax(ops.where(shown, scores, -1e9), axis=-1)
+    return ops.cast(ops.where(mask, weights, ops.zeros_like(weights)), dtype)
+
+
+def weighted_sum(weights, values):
+    """`weights (..., time)` over `values (..., time, width)` -> `(..., width)`."""
+    return ops.squeeze(ops.matmul(ops.expand_dims(weights, -2), values), -2)
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class AttentionPooling(keras.layers.Layer):
+    """The mean of a sequence, weighted by learnt attention.
+
+        weights = softmax(score(sequence)),  context = sum over t of weights[t] * sequence[t]
+
+    where `score(h)` is `scale . tanh(h kernel + bias)` (`"additive"`), `query . h` (`"dot"`), or
+    `query . h / sqrt(features)` (`"scaled_dot"`).
+
+    Args:
+        units: The width of the additive score; the features' width by default. The other scores
+            have none.
+        score: `"additive"`, `"dot"` or `"scaled_dot"`.
+        dropout: The share of the attention weights to drop in training.
+        kernel_initializer: Initializer of `kernel`, `scale` and `query`.
+        seed: Seed of the dropout.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        sequence: `(batch, time, features)`.
+        mask: `(batch, time)`, false where a step is not to be seen.
+        training: Whether to apply dropout.
+        return_attention_scores: Whether to return the weights too.
+
+    Output:
+        The context, `(batch, features)`; with `return_attention_scores=True` then the weights,
+        `(batch, time)`. Both are zero where a row is wholly masked.
+
+    Raises:
+        ValueError: If an argument or the shape of the input cannot be.
+
+    Reference:
+        [Yang et al., 2016](https://aclanthology.org/N16-1174/);
+        [Raffel and Ellis, 2015](https://arxiv.org/abs/1512.08756).
+    """
+
+    def __init__(
+        self,
+        units: int | None = None,
+        score: str = "additive",
+        dropout: float = 0.0,
+        kernel_initializer: Any = "glorot_uniform",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if units is not None:
+            check_units(units)
+        check_choice(score, POOLING_SCORES, "score")
+        check_rate(dropout, "dropout")
+        super().__init__(**kwargs)
+        self.units = units
+        self.score = score
+        self.dropout = dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def build(self, sequence_shape: tuple) -> None:
+        """Create the weights."""
+        check_rank(sequence_shape, 3, "sequence")
+        width = sequence_shape[-1]
+
+        def weight(name: str, shape: tuple, initializer: Any = self.kernel_initializer):
+            return self.add_weight(name=name, shape=shape, initializer=initializer)
+
+        if self.score == "additive":
+            units = self.units or width
+            self.kernel = weight("kernel", (width, units))
+            self.bias = weight("bias", (units,), "zeros")
+            self.scale = weight("scale", (units,))
+        else:
+            self.query = weight("query", (width,))
+
+    def call(self, sequence, mask=None, training=None, return_attention_scores=False):
+        """See the class."""
+        if self.score == "additive":
+            scores = additive_score(ops.matmul(sequence, self.kernel) + self.bias, self.scale)
+        else:
+            scores = ops.squeeze(ops.matmul(sequence, ops.expand_dims(self.query, -1)), -1)
+        if self.score == "scaled_dot":
+            scores = scores / sequence.shape[-1] ** 0.5
+        weights = masked_softmax(scores, mask)  # (batch, time)
+        seen = weights
+        if training and self.dropout:
+            seen = keras.random.dropout(weights, self.dropout, seed=self.seed_generator)
+        context = weighted_sum(seen, sequence)  # (batch, features)
+        return (context, weights) if return_attention_scores else context
+
+    def compute_mask(self, sequence, mask=None) -> None:
+        """A context has no time axis, and so no mask."""
+
+    def compute_output_shape(self, sequence_shape: tuple) -> tuple:
+        """The context's shape."""
+        return (sequence_shape[0], sequence_shape[-1])
+
+    def compute_output_spec(self, sequence, return_attention_scores=False, **arguments):
+        """The outputs' shapes and types."""
+        shape = self.compute_output_shape(sequence.shape)
+        context = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        weights = keras.KerasTensor(sequence.shape[:2], dtype=self.compute_dtype)
+        return (context, weights) if return_attention_scores else context
+
+    def get_config(self) -> dict:
+        """The layer's arguments."""
+        config = {
+            "units": self.units,
+            "score": self.score,
+            "dropout": self.dropout,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "seed": self.seed,
+        }
+        return {**super().get_config(), **config}

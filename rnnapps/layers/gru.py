@@ -1,0 +1,90 @@
+"""GRU: `keras.layers.GRU`, with the same arguments and weights, on a faster loop."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnapps.layers import scan
+from rnnapps.layers.base import ScanMixin, check_rate, check_units, project
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class GRU(ScanMixin, keras.layers.GRU):
+    """A gated recurrent unit, with the arguments and the weights of `keras.layers.GRU`.
+
+        z    = sigmoid(x[t] K_z + h[t-1] R_z + b_z)
+        r    = sigmoid(x[t] K_r + h[t-1] R_r + b_r)
+        a    = tanh(x[t] K_h + b_h + r * (h[t-1] R_h + b'_h))    with reset_after=True, or
+        a    = tanh(x[t] K_h + b_h + (r * h[t-1]) R_h)           with reset_after=False
+        h[t] = z * h[t-1] + (1 - z) * a
+
+    It runs on a loop whose backward pass is written by hand (`rnnapps.layers.scan`), or, with other
+    activations than tanh and sigmoid or with `unroll=True`, on Keras' own. Dropout draws one mask
+    for all steps and gates.
+
+    On a GPU, training takes Keras' cuDNN path where it can, and this loop where cuDNN cannot take
+    the mask. Inference never does, so that an exported model runs on any machine. XLA cannot
+    compile cuDNN: with `jit_compile=True` on a GPU, pass `use_cudnn=False`.
+
+    Args:
+        units: The width of the state.
+        *args: The next arguments of `keras.layers.GRU`, in its order.
+        dropout: The share of the inputs' features to drop.
+        recurrent_dropout: The share of the state's features to drop in the recurrent product.
+        **kwargs: The other arguments of `keras.layers.GRU`.
+
+    Call arguments:
+        sequences: `(batch, time, features)`.
+        initial_state: `[h]`, `(batch, units)`; zeros by default.
+        mask: `(batch, time)`, false where a step is to be skipped.
+        training: Whether to apply dropout.
+
+    Output:
+        `(batch, units)`, or `(batch, time, units)` with `return_sequences=True`; then, with
+        `return_state=True`, the last `h`.
+
+    Raises:
+        ValueError: If an argument or the shape of an input cannot be.
+
+    Reference:
+        [Cho et al., 2014](https://arxiv.org/abs/1406.1078).
+    """
+
+    cudnn_layer = keras.layers.GRU
+
+    def __init__(
+        self,
+        units: int,
+        *args: Any,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        check_units(units)
+        check_rate(dropout, "dropout")
+        check_rate(recurrent_dropout, "recurrent_dropout")
+        super().__init__(
+            units, *args, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs
+        )
+        self.input_spec = None  # until `build` has checked the rank
+
+    def scan(self, x, state, mask, dropout_mask):
+        """See `ScanMixin`."""
+        cell = self.cell
+        bias, recurrent_bias = cell.bias, None
+        if cell.use_bias and cell.reset_after:
+            # The gates' two biases add up, and can be added outside the loop.
+            bias, recurrent_bias = tf.unstack(tf.convert_to_tensor(cell.bias))
+            gates, recurrent_bias = tf.split(recurrent_bias, [2 * self.units, self.units])
+            bias = bias + tf.concat([gates, tf.zeros_like(recurrent_bias)], axis=0)
+        outputs, h = scan.gru(
+            project(x, cell.kernel, bias),
+            tf.convert_to_tensor(cell.recurrent_kernel),
+            *state,
+            recurrent_bias,
+            cell.reset_after,
+            mask,
+            dropout_mask,
+        )
+        return outputs, [h]
