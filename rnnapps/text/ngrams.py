@@ -37,7 +37,7 @@ class NGramClassifier(keras.layers.Layer):
         - [Wang and Manning, 2012](https://aclanthology.org/P12-2018/)
     """
 
-    def __init__(self, classes: int, n: int = 2, bits: int = 20, strength: float = 0.1, **kwargs):
+    def __init__(self, classes: int, n: int = 3, bits: int = 22, strength: float = 0.2, **kwargs):
         super().__init__(trainable=False, **kwargs)
         self.classes, self.n, self.bits, self.strength = classes, n, bits, strength
         self.columns = 1 if classes == 2 else classes  # two classes need one score

@@ -82,7 +82,9 @@ class SentimentClassifier(Application):
             )
         stage = state_dir and state_dir / "network"
         self.history = fit(network, batches, held, config, config.epochs, stage)
-        self.model = build_classifier(config, tokenizer, network, classes)
+        self.model = build_classifier(
+            config, tokenizer, network, classes, tokens=int(tf.size(ids.flat_values))
+        )
         with working("fitting the n-grams"):
             logits = [logits_of(network, held)]
             if config.ngrams:

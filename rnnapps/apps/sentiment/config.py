@@ -48,7 +48,7 @@ class SentimentConfig(TrainingConfig):
     """Share of words hidden from the network while it trains."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent state's units dropped at each step."""
-    ngrams: Annotated[int, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = 2
+    ngrams: Annotated[int, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = 3
     """Longest n-gram of the linear classifier beside the network; 0 leaves it out."""
 
     @model_validator(mode="after")

@@ -77,7 +77,11 @@ def attention_of(network: keras.Model) -> keras.Model | None:
 
 
 def build_classifier(
-    config: SentimentConfig, tokenizer: Tokenizer, network: keras.Model, classes: Sequence[str]
+    config: SentimentConfig,
+    tokenizer: Tokenizer,
+    network: keras.Model,
+    classes: Sequence[str],
+    tokens: int,
 ) -> keras.Model:
     """Puts the n-grams beside the network, the tokenizer before both, and the labels behind.
 
@@ -86,6 +90,7 @@ def build_classifier(
         tokenizer: The adapted tokenizer.
         network: The trained network.
         classes: The classes' names.
+        tokens: Number of tokens in the training texts.
 
     Returns:
         A model from strings `(batch,)` to `label` and `probability` `(batch,)`, and
@@ -95,7 +100,8 @@ def build_classifier(
     ids = tokenizer(text)  # (batch, time)
     logits = [network(Shorten(config.max_length, name="shorten")(ids))]
     if config.ngrams:
-        bits = min(20, 22 - (len(classes) - 1).bit_length())  # many classes share the room of few
+        # Room for every n-gram there may be, up to 2**22 weights for all classes together.
+        bits = min((tokens * config.ngrams).bit_length(), 22 - (len(classes) - 2).bit_length())
         ngrams = NGramClassifier(len(classes), config.ngrams, bits, name="ngrams")
         logits.append(ngrams(ids))
     blended = Blend(len(logits), name="blend")(logits)  # (batch, classes)
