@@ -2,8 +2,7 @@
 
 Prints ratios of medians of one training step (forward and backward, float32), or of one call for
 inference. The contenders of a shape take turns, so that what else the machine does hits all alike.
-PyTorch takes part where it is installed: `pip install torch --index-url
-https://download.pytorch.org/whl/cpu`.
+PyTorch takes part where it is installed (2.13, built for CPUs).
 
     python benchmarks/layers.py [--repeats 20] [--only lstm torch]
 """

@@ -28,6 +28,9 @@ _TEXT = tf.TensorSpec((None,), tf.string, name="text")
 class SentimentClassifier(Application):
     """Sorts texts into classes: a recurrent network beside a linear classifier of n-grams.
 
+    `fit` and `evaluate` take your own examples as a pair of texts and labels, as a DataFrame with
+    the configuration's `text_column` and `label_column`, or as a `tf.data.Dataset` of pairs.
+
     Args:
         config: The configuration, or
         **settings: its fields by name.
