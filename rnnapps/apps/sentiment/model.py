@@ -98,6 +98,7 @@ def build_classifier(
     """
     text = keras.Input((), dtype="string", name="text")
     ids = tokenizer(text)  # (batch, time)
+    network = keras.Model(network.input, network.output, name="network")  # leaves the optimizer
     logits = [network(Shorten(config.max_length, name="shorten")(ids))]
     if config.ngrams:
         # Room for every n-gram there may be, up to 2**22 weights for all classes together.
