@@ -17,7 +17,10 @@ from rnnapps.data import Batches, make_reviews
 from rnnapps.errors import DataError, RnnappsError, RunError
 from rnnapps.training import compile_model, make_strategy, precision, static_lengths
 
-TINY = {"units": 6, "embedding_dim": 5, "epochs": 1, "dropout": 0.0, "batch_size": 8}
+TINY = {
+    "units": 6, "embedding_dim": 5, "epochs": 1, "dropout": 0.0, "word_dropout": 0.0,
+    "batch_size": 8,
+}  # fmt: skip
 TEXTS, LABELS = make_reviews(200)
 # Every cell, pooling, normalisation and direction at least once.
 VARIANTS = [
