@@ -8,7 +8,7 @@ quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
