@@ -25,7 +25,9 @@ def test_schedules_fall_as_they_say():
 @pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_gradients_are_clipped_by_their_global_norm(clip):
     # One step of Adam with no memory and a large epsilon is nearly the gradient itself.
-    optimizer = make_optimizer(SentimentConfig(clip_norm=clip, schedule="constant"), 1)
+    optimizer = make_optimizer(
+        SentimentConfig(clip_norm=clip, schedule="constant", learning_rate=1e-3), 1
+    )
     optimizer.beta_1, optimizer.beta_2, optimizer.epsilon = 0.0, 0.0, 1e6
     weights = [tf.Variable([0.0]), tf.Variable([0.0])]
     optimizer.apply([tf.constant([3.0]), tf.constant([4.0])], weights)
@@ -34,7 +36,9 @@ def test_gradients_are_clipped_by_their_global_norm(clip):
 
 
 def test_weights_decay_but_biases_do_not():
-    optimizer = make_optimizer(SentimentConfig(weight_decay=0.1, schedule="constant"), 1)
+    optimizer = make_optimizer(
+        SentimentConfig(weight_decay=0.1, schedule="constant", learning_rate=1e-3), 1
+    )
     kernel, bias = tf.Variable([1.0], name="kernel"), tf.Variable([1.0], name="bias")
     optimizer.apply([tf.constant([0.0]), tf.constant([0.0])], [kernel, bias])
     np.testing.assert_allclose(kernel, [1 - 0.1 * 1e-3], rtol=1e-6)
