@@ -22,8 +22,8 @@ from tyro.conf import (
     PositionalMetavarFromFieldName,
 )
 
-from rnnapps.apps import APPLICATIONS, config_class
-from rnnapps.apps.run_directory import check_free, partial_dir
+from rnnapps.apps import APPLICATIONS, command_options, config_class
+from rnnapps.apps.run_directory import check_free, partial_dir, read_run
 from rnnapps.config import TrainingConfig, nearest, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 
@@ -36,7 +36,7 @@ Ready-made applications of recurrent networks in Keras / TensorFlow.
 commands:
   train APPLICATION          train on a data set or on your own data: {applications}
   evaluate RUN_DIR           measure a run on its test part, with baselines beside it
-  predict RUN_DIR [TEXT...]  answer for texts, or for the lines of standard input
+  predict RUN_DIR [...]      answer for what follows, or for standard input
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   quickstart                 train, evaluate, export and ask, on embedded data, in two minutes
   doctor                     versions, devices, and what will be slow and why
@@ -82,14 +82,14 @@ def _dispatch(arguments: list[str]) -> None:
         from rnnapps import __version__
 
         print(__version__)
-    elif command == "train":
-        _train(rest)
+    elif command in _OF_AN_APPLICATION:
+        _OF_AN_APPLICATION[command](rest)
     elif command in _COMMANDS:
         parsed = _parse(FlagCreatePairsOff[_COMMANDS[command]], f"rnnapps {command}", rest)
         _import_tensorflow()
         parsed.run()
     else:
-        known = nearest(command, ["train", *_COMMANDS])
+        known = nearest(command, [*_OF_AN_APPLICATION, *_COMMANDS])
         raise ConfigError(f"Unknown command {command!r}.{known} See rnnapps --help.")
 
 
@@ -180,47 +180,43 @@ def _new_run_dir(name: str, settings: TrainingConfig) -> Path:
             return run_dir
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluate:
-    """Measures a run on its test part, with baselines trained on the same data beside it."""
+def _evaluate(arguments: list[str]) -> None:
+    run_dir, options, as_json = _options_of_run("evaluate", arguments)
+    from rnnapps.apps.application import load
+    from rnnapps.report import show
 
-    run_dir: Positional[Path]
-    """What `rnnapps train` wrote."""
-    json: bool = False
-    """Print the results as JSON."""
-
-    def run(self) -> None:
-        """Evaluates; the run directory gets the metrics and figures too."""
-        from rnnapps.apps.application import load
-        from rnnapps.report import show
-
-        app = load(self.run_dir)
-        show(app.evaluate(), self.json, f"{app.name}: test part")
+    app = load(run_dir)
+    show(app.evaluate(**dataclasses.asdict(options)), as_json, f"{app.name}: test part")
 
 
-@dataclasses.dataclass(frozen=True)
-class Predict:
-    """Answers for texts."""
+def _predict(arguments: list[str]) -> None:
+    run_dir, options, as_json = _options_of_run("predict", arguments)
+    from rnnapps.apps.application import load
 
-    run_dir: Positional[Path]
-    """What `rnnapps train` wrote."""
-    text: Positional[tuple[str, ...]] = ()
-    """The texts; without any, the lines of standard input."""
-    explain: bool = False
-    """Show how much each word weighs in the network, which has to attend."""
-    json: bool = False
-    """Print one JSON object a line."""
+    load(run_dir).respond(options, as_json)
 
-    def run(self) -> None:
-        """Prints an answer a line."""
-        from rnnapps.apps.application import load
-        from rnnapps.report import show_predictions
 
-        app = load(self.run_dir)
-        texts = [os.fsencode(text).decode("utf-8", "replace") for text in self.text]
-        texts = texts or _standard_input()
-        answers = app.predict(texts, explain=self.explain)
-        show_predictions(texts, answers, self.json)
+def _options_of_run(command: str, arguments: list[str]) -> tuple[Path, Any, bool]:
+    """The run directory, which comes first, and the options that its application has."""
+    if not arguments or arguments[0].startswith("-"):
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(f"usage: rnnapps {command} RUN_DIR [OPTIONS]\n")
+            print(f"`rnnapps {command} RUN_DIR --help` says what RUN_DIR's application takes.")
+            raise SystemExit(0)
+        raise ConfigError(f"Expected a run directory after {command}.")
+    run_dir = Path(arguments[0])
+    options_class = command_options(read_run(run_dir)["application"], command)
+
+    @dataclasses.dataclass(frozen=True)
+    class Form:
+        options: OmitArgPrefixes[options_class] = dataclasses.field(default_factory=options_class)
+        json: bool = False
+        """Print the results as JSON."""
+
+    Form.__doc__ = options_class.__doc__
+    parsed = _parse(FlagCreatePairsOff[Form], f"rnnapps {command} {run_dir}", arguments[1:])
+    _import_tensorflow()
+    return run_dir, parsed.options, parsed.json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,9 +269,8 @@ class Doctor:
         show_findings(examine(), self.json)
 
 
+_OF_AN_APPLICATION = {"train": _train, "evaluate": _evaluate, "predict": _predict}
 _COMMANDS = {
-    "evaluate": Evaluate,
-    "predict": Predict,
     "export": Export,
     "quickstart": Quickstart,
     "doctor": Doctor,
@@ -329,13 +324,6 @@ def _import_tensorflow() -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
-
-
-def _standard_input() -> list[str]:
-    if sys.stdin.isatty():
-        print("rnnapps: reading lines from the terminal; Ctrl-D ends.", file=sys.stderr)
-    lines = sys.stdin.buffer.read().decode("utf-8", "replace").split("\n")
-    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
 
 
 if __name__ == "__main__":

@@ -20,6 +20,13 @@ def config_class(name: str) -> type[TrainingConfig]:
     return importlib.import_module(f"rnnapps.apps.{name}.config").CONFIG
 
 
+def command_options(name: str, command: str) -> type:
+    """What an application's `"predict"` or `"evaluate"` takes, as a dataclass of flags."""
+    _check(name)
+    home = importlib.import_module(f"rnnapps.apps.{name}.config")
+    return getattr(home, f"{command.title()}Options")
+
+
 def _check(name: str) -> None:
     if name not in APPLICATIONS:
         raise ConfigError(

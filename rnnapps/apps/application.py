@@ -51,7 +51,7 @@ class Application(abc.ABC):
         """Builds the model and trains it, keeping its state in `state_dir`."""
 
     @abc.abstractmethod
-    def measure(self, test: Any) -> dict[str, Any]:
+    def measure(self, test: Any, **options: Any) -> dict[str, Any]:
         """Measures the model on test data, and the baselines beside it."""
 
     @abc.abstractmethod
@@ -61,6 +61,10 @@ class Application(abc.ABC):
     @abc.abstractmethod
     def predict(self, inputs: Any) -> list:
         """Answers for new inputs."""
+
+    @abc.abstractmethod
+    def respond(self, options: Any, as_json: bool) -> None:
+        """Prints what `rnnapps predict` answers to its options."""
 
     @abc.abstractmethod
     def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
@@ -120,13 +124,14 @@ class Application(abc.ABC):
             shutil.rmtree(state_dir)
         return self
 
-    def evaluate(self, test: Any = None) -> dict[str, Any]:
+    def evaluate(self, test: Any = None, **options: Any) -> dict[str, Any]:
         """Measures the model, and the baselines beside it.
 
         The run directory, where there is one, gets the metrics and their figures too.
 
         Args:
             test: Test data in the form that `fit` takes; `None` for the configuration's test part.
+            **options: What the application's `EvaluateOptions` hold.
 
         Returns:
             The metrics of the field by name; under `baselines` the same for each baseline.
@@ -135,7 +140,7 @@ class Application(abc.ABC):
             RunError: If the configuration's data is no longer what the model was trained on.
             DataError: If the data cannot be read, or does not fit the model.
         """
-        found = self.metrics["test"] = self.measure(test)
+        found = self.metrics["test"] = self.measure(test, **options)
         if self.run_dir:
             self.draw(found, self.run_dir / "figures")
             draft = self.run_dir / ".metrics.json.draft"

@@ -6,16 +6,27 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import keras
+import tensorflow as tf
 
 from rnnapps.config import TrainingConfig
-from rnnapps.data import Batches
 from rnnapps.errors import RnnappsError
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.resuming import Resume
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)  # to which XLA's batches are padded
+
+
+class Source(Protocol):
+    """Training data whose epochs differ, each in a way that depends on its number alone."""
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """The batches of all epochs from `first` on, without end."""
 
 
 class Diverged(RnnappsError):
@@ -69,8 +80,8 @@ def compile_model(
 
 def fit(
     model: keras.Model,
-    train: Batches,
-    validation: Batches | None,
+    train: Source,
+    validation: tf.data.Dataset | None,
     config: TrainingConfig,
     epochs: int,
     state_dir: pathlib.Path | None = None,
@@ -80,7 +91,7 @@ def fit(
 
     Args:
         model: The compiled model.
-        train: Batches to train on.
+        train: Where the training batches come from.
         validation: Batches that decide which weights are the best; `None` takes the last.
         config: Its `patience`, `schedule` and `seed` are read.
         epochs: Passes over `train`, at most.
@@ -110,7 +121,7 @@ def fit(
             steps_per_epoch=len(train),
             initial_epoch=min(done, epochs),
             epochs=epochs,
-            validation_data=None if validation is None else validation.one_pass()[0],
+            validation_data=validation,
             callbacks=[*callbacks, StopOnNaN(), *keepers, resume],
             shuffle=False,  # the data comes in the order that Batches gives it
             verbose=1 if sys.stdout.isatty() else 0,

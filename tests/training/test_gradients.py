@@ -9,7 +9,8 @@ from rnnapps.training.gradients import GradientNorms
 def test_norms_are_those_of_the_gradients_by_hand(jit):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(12, 3)), rng.normal(size=(12, 1))
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    dense = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(0.5))
+    model = keras.Sequential([keras.Input((3,)), dense])
     model.compile(keras.optimizers.SGD(0.0, global_clipnorm=2.0), "mse", jit_compile=jit)
     kernel, bias = model.get_weights()
     history = model.fit(

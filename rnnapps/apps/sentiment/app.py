@@ -1,5 +1,6 @@
 """The sentiment classifier."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +13,14 @@ from rnnapps import figures, metrics
 from rnnapps.apps.application import Application
 from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.baseline import baselines
-from rnnapps.apps.sentiment.config import SentimentConfig
+from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_network
 from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
+from rnnapps.report import show_predictions
 from rnnapps.serving import Signature, publish
+from rnnapps.standard_input import read_lines
 from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
 
@@ -84,7 +87,7 @@ class SentimentClassifier(Application):
                 metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             )
         stage = state_dir and state_dir / "network"
-        self.history = fit(network, batches, held, config, config.epochs, stage)
+        self.history = fit(network, batches, held.one_pass()[0], config, config.epochs, stage)
         self.model = build_classifier(
             config, tokenizer, network, classes, tokens=int(tf.size(ids.flat_values))
         )
@@ -151,6 +154,12 @@ class SentimentClassifier(Application):
             }
             answers.append({**answer, "tokens": weights[i]} if explain else answer)
         return answers
+
+    def respond(self, options: PredictOptions, as_json: bool) -> None:
+        """Prints an answer a line."""
+        texts = [os.fsencode(text).decode("utf-8", "replace") for text in options.text]
+        texts = texts or read_lines()
+        show_predictions(texts, self.predict(texts, options.explain), as_json)
 
     def _probabilities(self, texts: Sequence[str | bytes]) -> np.ndarray:
         """Probabilities `(texts, classes)`, batched by length."""

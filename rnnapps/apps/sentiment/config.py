@@ -1,8 +1,10 @@
 """What can be set about a sentiment classifier. Imports no TensorFlow."""
 
+import dataclasses
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
+from tyro.conf import Positional
 
 from rnnapps.config import TrainingConfig, Tune, TuneChoice
 
@@ -59,6 +61,21 @@ class SentimentConfig(TrainingConfig):
                 f"itself. Received: {self.pooling!r}."
             )
         return self
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """Judges texts."""
+
+    text: Positional[tuple[str, ...]] = ()
+    """The texts; without any, the lines of standard input."""
+    explain: bool = False
+    """Show how much each word weighs in the network, which has to attend."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Measures a run on its test part, with baselines trained on the same data beside it."""
 
 
 CONFIG = SentimentConfig
