@@ -148,6 +148,15 @@ class Application(abc.ABC):
             draft.replace(self.run_dir / "metrics.json")
         return found
 
+    def card(self) -> dict[str, Any]:
+        """What an export's `model_card.json` says: whose model it is, of what data, how good."""
+        return {
+            "application": self.name,
+            "data": self.config.data,
+            "configuration": self.config.to_dict(),
+            "metrics": _numbers(self.metrics),
+        }
+
     def save(self, run_dir: pathlib.Path | str) -> None:
         """Writes the run: its configuration, model, history, metrics and figures.
 
@@ -227,6 +236,12 @@ class Application(abc.ABC):
             state_dir.mkdir(parents=True, exist_ok=True)
             self._write_config(state_dir / "config.toml")
         return state_dir
+
+
+def _numbers(found: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of nested metrics, without lists and texts, which may quote the test part."""
+    kept = {key: _numbers(v) if isinstance(v, dict) else v for key, v in found.items()}
+    return {key: v for key, v in kept.items() if isinstance(v, dict | float | int)}
 
 
 def load(run_dir: pathlib.Path | str) -> Application:

@@ -1,10 +1,10 @@
 """Publishing a SavedModel: whole, checked, and as the next version."""
 
-import dataclasses
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import absl.logging
 import keras
@@ -12,23 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.errors import RunError
+from rnnapps.serving.requests import Signature, write_card, write_requests
 
 _TOLERANCE = 1e-5
-
-
-@dataclasses.dataclass(frozen=True)
-class Signature:
-    """One function of a SavedModel.
-
-    Args:
-        function: From tensors to a dictionary of named tensors, in stock TensorFlow ops.
-        inputs: The specification of each argument, with its name.
-        example: Arguments on which the written model is compared with `function`.
-    """
-
-    function: Callable[..., dict[str, tf.Tensor]]
-    inputs: Sequence[tf.TensorSpec]
-    example: Sequence[tf.Tensor]
 
 
 def publish(
@@ -36,6 +22,7 @@ def publish(
     signatures: Mapping[str, Signature],
     layers: Sequence[keras.layers.Layer],
     assets: Mapping[str, str],
+    card: Mapping[str, Any] | None = None,
 ) -> pathlib.Path:
     """Writes the next version of a SavedModel, so that no server ever sees half of one.
 
@@ -47,6 +34,7 @@ def publish(
         signatures: What the model can be asked, by name.
         layers: The layers whose variables and tables the functions use.
         assets: Texts for the folder `assets`, by file name.
+        card: What `model_card.json` says of the model, beside its signatures.
 
     Returns:
         The new version's folder.
@@ -64,6 +52,8 @@ def publish(
     try:
         _write(draft, signatures, layers, assets)
         _check(draft, signatures)
+        write_requests(draft, model_dir.absolute().name, signatures)
+        write_card(draft, card or {}, signatures)
         return _rename(draft, model_dir)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -93,14 +83,14 @@ def _check(draft, signatures) -> None:
     absl.logging.set_verbosity(level)
     for name, signature in signatures.items():
         for op in _ops(loaded.signatures[name]):
-            if "Cudnn" in op or "PyFunc" in op:
+            if not is_served(op):
                 raise RunError(f"The signature {name} needs {op}, which TF Serving cannot run.")
         names = [spec.name for spec in signature.inputs]
         answers = loaded.signatures[name](**dict(zip(names, signature.example, strict=True)))
         for key, expected in signature.function(*signature.example).items():
             expected, received = expected.numpy(), answers[key].numpy()
             same = (
-                np.allclose(expected, received, _TOLERANCE, _TOLERANCE)
+                np.allclose(expected, received, _TOLERANCE, _TOLERANCE, equal_nan=True)
                 if expected.dtype.kind == "f"
                 else np.array_equal(expected, received)
             )
@@ -109,6 +99,16 @@ def _check(draft, signatures) -> None:
                     f"The exported signature {name} differs from the application in {key}. "
                     f"Expected: {expected}. Received: {received}."
                 )
+
+
+def is_served(op: str) -> bool:
+    """Whether TF Serving's stock binary has an op: those of TensorFlow and TF Text's SentencePiece.
+
+    It has no Python to run a `PyFunc`, and on a machine without a GPU no cuDNN.
+    """
+    if "PyFunc" in op or "Cudnn" in op.title():
+        return False
+    return hasattr(tf.raw_ops, op) or op.startswith("Sentencepiece")
 
 
 def _ops(function: tf.types.experimental.ConcreteFunction) -> Iterator[str]:

@@ -45,6 +45,14 @@ def test_versions_appear_whole_and_count_up(model_dir):
     assert (model_dir / "1" / "assets" / "classes.txt").read_text() == "negative\npositive\n"
 
 
+def test_the_card_says_whose_model_it_is_and_how_good(app, model_dir):
+    card = json.loads((model_dir / "1" / "model_card.json").read_text("utf-8"))
+    assert (card["application"], card["data"]) == ("sentiment", "sample")
+    assert SentimentClassifier(**card["configuration"]).config == app.config
+    assert card["metrics"]["validation"]["accuracy"] == app.metrics["validation"]["accuracy"]
+    assert set(card["requests"]) == {"serving_default", "explain"}
+
+
 def test_the_export_answers_without_rnnapps_as_the_application_does(app, model_dir):
     script = (
         "import sys, json, tensorflow as tf\n"

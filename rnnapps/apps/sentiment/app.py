@@ -301,7 +301,7 @@ class SentimentClassifier(Application):
             signatures["explain"] = Signature(self._explainer(), [_TEXT], example)
         assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
         with working("exporting"):
-            return publish(model_dir, signatures, [self.model], assets)
+            return publish(model_dir, signatures, [self.model], assets, self.card())
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -1,0 +1,89 @@
+"""What goes with a SavedModel: requests that warm it up, and a card that says what it is."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+import rnnapps
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One function of a SavedModel.
+
+    Args:
+        function: From tensors to a dictionary of named tensors, in stock TensorFlow ops.
+        inputs: The specification of each argument, with its name.
+        example: Arguments on which the written model is compared with `function`, and with which
+            a server warms it up.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: Sequence[tf.TensorSpec]
+    example: Sequence[tf.Tensor]
+
+    @property
+    def request(self) -> dict[str, tf.Tensor]:
+        """The example's arguments by name."""
+        return {spec.name: tensor for spec, tensor in zip(self.inputs, self.example, strict=True)}
+
+
+def write_requests(version: pathlib.Path, model: str, signatures: Mapping[str, Signature]) -> None:
+    """Writes a request for each signature where TF Serving looks for requests to warm up with.
+
+    Args:
+        version: The version's folder.
+        model: The model's name.
+        signatures: The signatures by name.
+
+    Reference:
+        [SavedModel Warmup](https://www.tensorflow.org/tfx/serving/saved_model_warmup)
+    """
+    folder = version / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        for name, signature in signatures.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model
+            request.model_spec.signature_name = name
+            for key, tensor in signature.request.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(tensor))
+            log = prediction_log_pb2.PredictLog(request=request)
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            writer.write(record.SerializeToString())
+
+
+def write_card(
+    version: pathlib.Path, card: Mapping[str, Any], signatures: Mapping[str, Signature]
+) -> None:
+    """Writes `model_card.json`: what the model is, and a request for each signature.
+
+    Args:
+        version: The version's folder.
+        card: What is to be said of the model.
+        signatures: The signatures by name.
+    """
+    versions = {"rnnapps": rnnapps.__version__, "tensorflow": tf.__version__}
+    requests = {
+        name: {
+            "signature_name": name,
+            "inputs": {key: _plain(tensor) for key, tensor in signature.request.items()},
+        }
+        for name, signature in signatures.items()
+    }
+    text = json.dumps({**card, "versions": versions, "requests": requests}, indent=2)
+    (version / "model_card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(tensor: tf.Tensor) -> Any:
+    """A tensor as JSON holds it: missing numbers as `NaN`, which TF Serving reads."""
+    values = np.asarray(tensor)
+    if values.dtype == object:
+        values = np.vectorize(bytes.decode, otypes=[object])(values)
+    return values.tolist()
