@@ -10,6 +10,7 @@ from rnnapps.layers.attention import (
     MEMORY_SCORES,
     additive_score,
     dot_score,
+    flat_matmul,
     masked_softmax,
 )
 from rnnapps.layers.base import (
@@ -37,7 +38,9 @@ class AttentionDecoder(keras.layers.Layer):
         "general"      q . (m memory_kernel)
 
     Args:
-        cell: What runs: any cell of `keras.layers.RNN`.
+        cell: What runs: any cell of `keras.layers.RNN`. Without input feeding also a whole layer
+            that returns its sequence and its state: it runs on its own loop, and then attention
+            is paid at all steps at once, which is faster.
         score: `"additive"`, `"dot"`, `"general"` or `"scaled_dot"`. The dots want a memory as wide
             as the cell's output.
         attention_units: The width of the additive score; the cell's output's by default.
@@ -87,9 +90,15 @@ class AttentionDecoder(keras.layers.Layer):
         for name, value in (("attention_units", attention_units), ("output_units", output_units)):
             if value is not None:
                 check_units(value, name)
+        whole = isinstance(cell, keras.layers.RNN)
         if not hasattr(cell, "state_size") or not callable(cell):
             raise ValueError(
                 f"Expected `cell` to be a cell of `keras.layers.RNN`. Received: {cell}"
+            )
+        if whole and (input_feeding or not (cell.return_sequences and cell.return_state)):
+            raise ValueError(
+                "Expected a recurrent layer with `return_sequences=True` and `return_state=True`, "
+                f"and `input_feeding=False`. Received: {cell}, input_feeding={input_feeding}"
             )
         super().__init__(**kwargs)
         self.cell = cell
@@ -132,7 +141,9 @@ class AttentionDecoder(keras.layers.Layer):
                 f"score={self.score!r}. Received: shape={tuple(memory_shape)}"
             )
         if not self.cell.built:
-            self.cell.build((sequence_shape[0], features + self.output_width * self.input_feeding))
+            time = [sequence_shape[1]] if isinstance(self.cell, keras.layers.RNN) else []
+            width = features + self.output_width * self.input_feeding
+            self.cell.build((sequence_shape[0], *time, width))
 
         def weight(name: str, shape: tuple, initializer: str = "glorot_uniform"):
             return self.add_weight(name=name, shape=shape, initializer=initializer)
@@ -153,7 +164,7 @@ class AttentionDecoder(keras.layers.Layer):
         memory = ops.cast(memory, self.compute_dtype)
         if self.score in ("dot", "scaled_dot"):
             return memory
-        keys = ops.matmul(memory, ops.cast(self.memory_kernel, self.compute_dtype))
+        keys = flat_matmul(memory, ops.cast(self.memory_kernel, self.compute_dtype))
         return keys + ops.cast(self.bias, self.compute_dtype) if self.score == "additive" else keys
 
     def call(
@@ -176,6 +187,29 @@ class AttentionDecoder(keras.layers.Layer):
         state = self._initial_state(sequence, initial_state)
         keys = self.keys(memory) if keys is None else keys
         sequence_mask = None if sequence_mask is None else ops.cast(sequence_mask, "bool")
+        run = self._at_once if isinstance(self.cell, keras.layers.RNN) else self._step_by_step
+        output, state, weights = run(
+            sequence, state, sequence_mask, keys, memory, memory_mask, training
+        )
+        output = output if self.return_sequences else state[-1]
+        result = [output, *state] if self.return_state else [output]
+        if return_attention_scores:
+            result.append(weights)
+        return tuple(result) if len(result) > 1 else output
+
+    def _at_once(self, sequence, state, sequence_mask, keys, memory, memory_mask, training):
+        """Run the layer over all steps, then attend at all steps."""
+        query, *cell_state = self.cell(
+            sequence, initial_state=state[:-1], mask=sequence_mask, training=training
+        )
+        output, weights = self._attend(query, keys, memory, memory_mask)
+        if sequence_mask is not None:  # a skipped step puts out what was put out before
+            seen = tf.cumsum(tf.cast(sequence_mask, "int32"), axis=1) > 0
+            output = ops.where(seen[..., tf.newaxis], output, state[-1][:, tf.newaxis])
+        return output, [*cell_state, output[:, -1]], weights
+
+    def _step_by_step(self, sequence, state, sequence_mask, keys, memory, memory_mask, training):
+        """Run the cell and attend at each step, which sees what the step before put out."""
 
         def step(x, state, mask):
             """`(batch, features)` and a state to the next state and the weights."""
@@ -209,12 +243,8 @@ class AttentionDecoder(keras.layers.Layer):
             maximum_iterations=steps,
         )
         self._forget_dropout()
-
-        output = tf.transpose(outputs.stack(), (1, 0, 2)) if self.return_sequences else state[-1]
-        result = [output, *state] if self.return_state else [output]
-        if return_attention_scores:
-            result.append(tf.transpose(weights.stack(), (1, 0, 2)))
-        return tuple(result) if len(result) > 1 else output
+        outputs, weights = (tf.transpose(x.stack(), (1, 0, 2)) for x in (outputs, weights))
+        return outputs, state, weights
 
     def _initial_state(self, sequence, state) -> list:
         zeros = self.get_initial_state(ops.shape(sequence)[0])
@@ -236,7 +266,7 @@ class AttentionDecoder(keras.layers.Layer):
     def _attend(self, query, keys, memory, memory_mask) -> tuple:
         """`(batch, queries, width)` to outputs `(batch, queries, width)`, and the weights."""
         if self.score == "additive":
-            scores = additive_score(keys, self.scale, ops.matmul(query, self.query_kernel))
+            scores = additive_score(keys, self.scale, flat_matmul(query, self.query_kernel))
         else:
             scores = dot_score(keys, query)
         if self.score == "scaled_dot":
@@ -244,7 +274,7 @@ class AttentionDecoder(keras.layers.Layer):
         mask = None if memory_mask is None else ops.cast(memory_mask, "bool")[:, tf.newaxis]
         weights = masked_softmax(scores, mask)  # (batch, queries, memory_time)
         seen = ops.concatenate([ops.matmul(weights, memory), query], axis=-1)
-        return ops.tanh(ops.matmul(seen, self.output_kernel)), weights
+        return ops.tanh(flat_matmul(seen, self.output_kernel)), weights
 
     def _forget_dropout(self) -> None:
         for cell in getattr(self.cell, "cells", [self.cell]):

@@ -6,7 +6,13 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import reference
-from rnnapps.layers import AttentionDecoder, AttentionLSTM, AttentionPooling, PeepholeLSTMCell
+from rnnapps.layers import (
+    LSTM,
+    AttentionDecoder,
+    AttentionLSTM,
+    AttentionPooling,
+    PeepholeLSTMCell,
+)
 
 RNG = np.random.default_rng(0)
 MASK = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0]], bool)
@@ -149,6 +155,32 @@ def test_decoder_whole_and_step_by_step(cell, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded([X, seen])[0], model([X, seen])[0])
+
+
+@pytest.mark.parametrize("score", ["additive", "general", "scaled_dot"])
+def test_a_whole_layer_equals_its_cell_step_by_step(score):
+    arguments = {"input_feeding": False, "return_state": True}
+    whole = AttentionDecoder(
+        LSTM(5, return_sequences=True, return_state=True), score, 3, 4, **arguments
+    )
+    steps = AttentionDecoder(keras.layers.LSTMCell(5), score, 3, 4, **arguments)
+    start = [tf.ones((3, size)) for size in (5, 5, 4)]
+    options = {
+        "initial_state": start, "sequence_mask": MASK, "memory_mask": MEMORY_MASK,
+        "return_attention_scores": True,
+    }  # fmt: skip
+    answers = []
+    for layer in (whole, steps):
+        layer.build(X.shape, MEMORY.shape)
+        layer.set_weights(whole.get_weights())
+        answers.append(layer(X, MEMORY, **options))
+    for one, other in zip(answers[0][:-1], answers[1][:-1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for one, other in zip(answers[0][-1], answers[1][-1], strict=True):
+        np.testing.assert_allclose(one[-1], other[-1], atol=1e-6)
+    assert AttentionDecoder.from_config(whole.get_config()).cell.units == 5
+    with pytest.raises(ValueError, match="Expected a recurrent layer with"):
+        AttentionDecoder(LSTM(5))
 
 
 def test_decoder_skips_masked_steps_and_starts_anywhere():
