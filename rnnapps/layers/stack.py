@@ -46,6 +46,11 @@ def recurrent(kind: str, units: int, bidirectional: bool = False, **arguments: A
     return keras.layers.Bidirectional(_LAYERS[kind](units, **arguments), name=name)
 
 
+def _listed(results) -> list:
+    """What a layer returned, as a list also where it is one tensor."""
+    return list(results) if isinstance(results, list | tuple) else [results]
+
+
 @keras.saving.register_keras_serializable("rnnapps")
 class RecurrentStack(keras.layers.Layer):
     """Recurrent layers, one on top of the other.
@@ -66,11 +71,14 @@ class RecurrentStack(keras.layers.Layer):
         dropout: The share of features to drop between the layers.
         recurrent_dropout: The share of the recurrent connections to drop.
         return_sequences: Whether to return the top layer's output at each step, or the last one.
+        return_state: Whether to return the last states of all layers too.
         seed: Seed of the dropouts.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         sequence: `(batch, time, features)`.
+        initial_state: The states before the first step, as `return_state=True` returns them; zeros
+            by default.
         mask: `(batch, time)`, false where a step is to be skipped.
         training: Whether to apply dropout.
         return_attention_scores: Whether to return the weights too, where the top layer is an
@@ -79,7 +87,8 @@ class RecurrentStack(keras.layers.Layer):
     Output:
         `(batch, time, width)`, or `(batch, width)` with `return_sequences=False`, where the width
         is `units`, or `2 * units` in both directions; then, with `return_attention_scores=True`,
-        the weights `(batch, time)`.
+        the weights `(batch, time)`; then, with `return_state=True`, the list of the last states,
+        from the lowest layer to the top one.
 
     Raises:
         ValueError: If an argument or the shape of the input cannot be.
@@ -96,6 +105,7 @@ class RecurrentStack(keras.layers.Layer):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         return_sequences: bool = True,
+        return_state: bool = False,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -115,6 +125,7 @@ class RecurrentStack(keras.layers.Layer):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.return_sequences = return_sequences
+        self.return_state = return_state
         self.seed = seed
         self.supports_masking = True
 
@@ -131,6 +142,7 @@ class RecurrentStack(keras.layers.Layer):
                     bidirectional=bidirectional,
                     recurrent_dropout=recurrent_dropout,
                     return_sequences=return_sequences or not top,
+                    return_state=return_state,
                     seed=None if seed is None else seed + index,
                     dtype=self.dtype_policy,
                     name=f"{kind if top else below}_{index}",
@@ -150,6 +162,15 @@ class RecurrentStack(keras.layers.Layer):
         """The number of features of the output."""
         return self.units * (2 if self.bidirectional else 1)
 
+    @property
+    def state_sizes(self) -> list[int]:
+        """The width of each state, from the lowest layer to the top one."""
+        return [size for layer in self.layers for size in self._sizes(layer)]
+
+    def _sizes(self, layer) -> list[int]:
+        one = layer.forward_layer if self.bidirectional else layer
+        return keras.tree.flatten(one.cell.state_size) * (2 if self.bidirectional else 1)
+
     def build(self, sequence_shape: tuple) -> None:
         """Create the weights."""
         check_rank(sequence_shape, 3, "sequence")
@@ -161,41 +182,95 @@ class RecurrentStack(keras.layers.Layer):
                 flat = index == self.num_layers - 1 and not self.return_sequences
                 self.normalizations[index].build((shape[0], self.width) if flat else shape)
 
-    def call(self, sequence, mask=None, training=None, return_attention_scores=False):
+    def call(
+        self,
+        sequence,
+        mask=None,
+        training=None,
+        return_attention_scores=False,
+        initial_state=None,
+    ):
         """See the class."""
         if return_attention_scores and self.kind != "attention_lstm":
             raise ValueError(
                 "Expected kind='attention_lstm' with `return_attention_scores=True`. "
                 f"Received: kind={self.kind!r}"
             )
-        x = sequence
-        weights = None
-        for index, layer in enumerate(self.layers):
+        x, weights, last = sequence, None, []
+        states = self._per_layer(initial_state)
+        for index, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
             top = index == self.num_layers - 1
+            arguments = {"initial_state": state, "mask": mask, "training": training}
             if top and return_attention_scores:
-                y, weights = self._attend(layer, x, mask, training)
+                y, weights, state = self._attend(layer, x, arguments)
             else:
-                y = layer(x, mask=mask, training=training)
-            if self.normalization == "batch" and len(y.shape) == 3:
-                y = self.normalizations[index](y, mask=mask, training=training)
-            elif self.normalizations:
-                y = self.normalizations[index](y)
-            if self.residual and y.shape[1:] == x.shape[1:]:
-                y = y + x
-            x = self.dropouts[index](y, training=training) if self.dropouts and not top else y
-        return (x, weights) if return_attention_scores else x
+                y, *state = _listed(layer(x, **arguments))
+            last += state
+            x = self._after(index, x, y, mask, training)
+        results = [x, weights] if return_attention_scores else [x]
+        results += [last] if self.return_state else []
+        return tuple(results) if len(results) > 1 else x
 
-    def _attend(self, layer, x, mask, training):
-        """The top layer's output and attention weights `(batch, time)`."""
-        arguments = {"mask": mask, "training": training, "return_attention_scores": True}
+    def step(self, x, state: list):
+        """Takes one step, without dropout: what `call` does with a sequence of length 1, faster.
+
+        Args:
+            x: The input, `(batch, features)`.
+            state: The states before the step, as `call` returns them.
+
+        Returns:
+            The output `(batch, units)`, and the states after.
+        """
+        after = []
+        states = self._per_layer(state)
+        for index, (layer, before) in enumerate(zip(self.layers, states, strict=True)):
+            before = before[0] if len(before) == 1 else before
+            y, state = layer.cell(x, before, training=False)
+            after += keras.tree.flatten(state)
+            x = self._after(index, x, y, None, False)
+        return x, after
+
+    def _per_layer(self, state: list | None) -> list:
+        """The states of each layer."""
+        if state is None:
+            return [None] * self.num_layers
+        state, parts = list(state), []
+        for layer in self.layers:
+            count = len(self._sizes(layer))
+            parts.append(state[:count])
+            state = state[count:]
+        return parts
+
+    def _after(self, index: int, x, y, mask, training):
+        """What lies behind a layer that made `y` of `x`: normalization, residual, dropout."""
+        if self.normalization == "batch" and len(y.shape) == 3:
+            y = self.normalizations[index](y, mask=mask, training=training)
+        elif self.normalizations:
+            y = self.normalizations[index](y)
+        if self.residual and y.shape[1:] == x.shape[1:]:
+            y = y + x
+        top = index == self.num_layers - 1
+        return self.dropouts[index](y, training=training) if self.dropouts and not top else y
+
+    def _attend(self, layer, x, arguments: dict):
+        """The top layer's output, its attention weights `(batch, time)`, and its states."""
         if not self.bidirectional:
-            return layer(x, **arguments)
-        forward, forward_weights = layer.forward_layer(x, **arguments)
-        backward, backward_weights = layer.backward_layer(x, **arguments)
+            y, *state, weights = layer(x, return_attention_scores=True, **arguments)
+            return y, weights, state
+        state = arguments.pop("initial_state") or []
+        half = len(state) // 2
+        both = [
+            one(x, initial_state=part or None, return_attention_scores=True, **arguments)
+            for one, part in (
+                (layer.forward_layer, state[:half]),
+                (layer.backward_layer, state[half:]),
+            )
+        ]
+        (forward, *forward_state, ahead), (backward, *backward_state, back) = both
         if self.return_sequences:
             backward = keras.ops.flip(backward, axis=1)
-        weights = (forward_weights + backward_weights) / 2
-        return keras.ops.concatenate([forward, backward], axis=-1), weights
+        y = keras.ops.concatenate([forward, backward], axis=-1)
+        return y, (ahead + back) / 2, [*forward_state, *backward_state]
 
     def compute_mask(self, sequence, mask=None):
         """The input's mask, where the output has a time axis."""
@@ -208,10 +283,15 @@ class RecurrentStack(keras.layers.Layer):
 
     def compute_output_spec(self, sequence, return_attention_scores=False, **arguments):
         """The outputs' shapes and types."""
-        shape = self.compute_output_shape(sequence.shape)
-        output = keras.KerasTensor(shape, dtype=self.compute_dtype)
-        weights = keras.KerasTensor(sequence.shape[:2], dtype=self.compute_dtype)
-        return (output, weights) if return_attention_scores else output
+
+        def spec(*shape):
+            return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+        results = [spec(*self.compute_output_shape(sequence.shape))]
+        results += [spec(*sequence.shape[:2])] if return_attention_scores else []
+        if self.return_state:
+            results.append([spec(sequence.shape[0], size) for size in self.state_sizes])
+        return tuple(results) if len(results) > 1 else results[0]
 
     def get_config(self) -> dict:
         """The layer's arguments."""
@@ -225,6 +305,7 @@ class RecurrentStack(keras.layers.Layer):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
             "seed": self.seed,
         }
         return {**super().get_config(), **config}

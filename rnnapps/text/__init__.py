@@ -1,5 +1,6 @@
 """Strings to ids and back, inside the graph."""
 
+from rnnapps.text.bytes import ByteTokenizer
 from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.choosing import TOKENIZERS, make_tokenizer
 from rnnapps.text.ngrams import NGramClassifier
@@ -12,6 +13,7 @@ __all__ = [
     "PADDING",
     "TOKENIZERS",
     "UNKNOWN",
+    "ByteTokenizer",
     "CharacterTokenizer",
     "NGramClassifier",
     "Shorten",

@@ -29,6 +29,8 @@ class Tokenizer(keras.layers.Layer):
         max_tokens: Largest size of the vocabulary, padding and unknown included.
         min_count: A token seen less often in `adapt` stays outside the vocabulary.
         lower: Whether texts are lower-cased.
+        verbatim: Whether tokens keep everything, so that joined they give the text back: case,
+            HTML line breaks, and with words the spaces between them. For models that write.
 
     Call arguments:
         texts: String tensor `(batch,)`. Bytes that are not UTF-8 become U+FFFD.
@@ -37,11 +39,19 @@ class Tokenizer(keras.layers.Layer):
         int32 ids `(batch, time)`, padded with 0 on the right; time is at least 1.
     """
 
-    def __init__(self, max_tokens: int = 30_000, min_count: int = 1, lower: bool = True, **kwargs):
+    def __init__(
+        self,
+        max_tokens: int = 30_000,
+        min_count: int = 1,
+        lower: bool = True,
+        verbatim: bool = False,
+        **kwargs,
+    ):
         super().__init__(trainable=False, dtype="int32", **kwargs)
         if max_tokens < 3:
             raise ValueError(f"Expected max_tokens to be at least 3. Received: {max_tokens}")
-        self.max_tokens, self.min_count, self.lower = max_tokens, min_count, lower
+        self.max_tokens, self.min_count = max_tokens, min_count
+        self.lower, self.verbatim = lower and not verbatim, verbatim
         self._vocabulary = np.array([], dtype=object)
 
     # What a subclass says.
@@ -104,6 +114,8 @@ class Tokenizer(keras.layers.Layer):
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
         """Mends bytes that are not UTF-8, takes out HTML line breaks, lower-cases."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        if self.verbatim:
+            return texts
         texts = tf.strings.regex_replace(texts, r"(?i)<br\s*/?>", " ")
         return tf.strings.lower(texts, encoding="utf-8") if self.lower else texts
 
@@ -146,4 +158,5 @@ class Tokenizer(keras.layers.Layer):
             "max_tokens": self.max_tokens,
             "min_count": self.min_count,
             "lower": self.lower,
+            "verbatim": self.verbatim,
         }

@@ -7,13 +7,17 @@ from rnnapps.text.tokenizer import Tokenizer
 
 # A run of letters, marks, digits and inner apostrophes; or any other visible character by itself.
 _TOKEN = r"([\p{L}\p{M}\p{N}_]+(?:['’]\p{L}+)*|[^\s])"
+# The same with the one space before it, and each other white space by itself: all of the text.
+_PIECE = r"( ?[\p{L}\p{M}\p{N}_]+(?:['’]\p{L}+)*| ?[^\s]|\s)"
+_CUT = b"\xff"  # a byte that UTF-8 never has
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class WordTokenizer(Tokenizer):
     """Cuts a text into words; punctuation marks and emoji are tokens of their own.
 
-    For scripts that put spaces between words. See `Tokenizer` for the arguments.
+    For scripts that put spaces between words. See `Tokenizer` for the arguments. With
+    `verbatim=True` a word takes the space before it along, and other white space is a token.
 
     Example:
     >>> tokenizer = WordTokenizer()
@@ -23,7 +27,11 @@ class WordTokenizer(Tokenizer):
     """
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        return tf.strings.split(tf.strings.regex_replace(texts, _TOKEN, r" \1 "))
+        if not self.verbatim:
+            return tf.strings.split(tf.strings.regex_replace(texts, _TOKEN, r" \1 "))
+        pieces = tf.strings.regex_replace(texts, _PIECE, rb"\1" + _CUT)
+        pieces = tf.strings.split(pieces, _CUT)  # (batch, time), the last of each row empty
+        return tf.ragged.boolean_mask(pieces, pieces != "")
 
     def join(self, tokens: tf.RaggedTensor) -> tf.Tensor:
-        return tf.strings.reduce_join(tokens, axis=-1, separator=" ")
+        return tf.strings.reduce_join(tokens, axis=-1, separator="" if self.verbatim else " ")

@@ -1,0 +1,1 @@
+"""Any text, and more of it: characters, bytes or words, one after the other."""

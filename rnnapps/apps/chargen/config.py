@@ -1,0 +1,96 @@
+"""What can be set about a character generator. Imports no TensorFlow."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from tyro.conf import Positional
+
+from rnnapps.config import TrainingConfig, Tune, TuneChoice
+
+
+class CharGenConfig(TrainingConfig):
+    """The settings of a character generator."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Passes over the training text, at most."""
+    batch_size: Annotated[int, Field(ge=1), TuneChoice((16, 32, 64))] = 32
+    """Streams of text that are read side by side, over all replicas."""
+    learning_rate: Annotated[float, Field(gt=0), Tune(5e-4, 1e-2, sampling="log")] = 3e-3
+    """Adam's step size at its highest."""
+    weight_decay: Annotated[float, Field(ge=0), TuneChoice((0.0, 1e-3, 1e-2, 1e-1))] = 1e-2
+    """Decoupled weight decay (AdamW)."""
+    glob: str = "*.txt"
+    """Which files of a folder are read, at any depth."""
+    errors: Literal["strict", "replace"] = "strict"
+    """What to do with bytes that are not UTF-8: refuse the file, or read them as U+FFFD."""
+    unit: Literal["character", "byte", "word"] = "character"
+    """What a token is; words take the space before them along."""
+    max_tokens: Annotated[int, Field(ge=3)] = 30_000
+    """Size of the vocabulary, at most; bytes need 258."""
+    min_count: Annotated[int, Field(ge=1)] = 1
+    """A character or word seen less often in training is unknown, and never written."""
+    validation_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """Share of the text, behind the training part, that chooses the weights; 0: the last ones."""
+    window: Annotated[int, Field(ge=1), TuneChoice((64, 128, 256))] = 128
+    """Tokens through which errors are propagated back; the state is carried on beyond them."""
+    embedding_dim: Annotated[int, Field(ge=0), TuneChoice((0, 64, 128, 256))] = 64
+    """Width of a token's vector; 0 feeds one-hot vectors."""
+    tied: bool = False
+    """Use the embedding as the output layer, too."""
+    cell: Literal[
+        "simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"
+    ] = "lstm"
+    """The recurrent cell."""
+    units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
+    """Units of each layer."""
+    layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 2
+    """Recurrent layers, one on the other."""
+    residual: bool = False
+    """Add each layer's input to its output, where their widths agree."""
+    normalization: Literal["none", "layer"] = "none"
+    """Normalisation after each recurrent layer."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.2
+    """Share of units dropped: of the layers' outputs."""
+    embedding_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the embeddings' features dropped."""
+    recurrent_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.0
+    """Share of the state's units dropped, the same ones at each step of a window (variational)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """Writes on from prompts, or scores the lines of a file."""
+
+    text: Positional[tuple[str, ...]] = ()
+    """The prompts; without any, the lines of standard input."""
+    length: int = 400
+    """Tokens to write, at most."""
+    temperature: float = 0.8
+    """Over 1 bolder than the model, under 1 more careful."""
+    top_k: int = 0
+    """Choose among this many of the likeliest tokens: 1 is greedy, 0 is all."""
+    top_p: float = 1.0
+    """Choose among the likeliest tokens that together have this probability."""
+    repetition_penalty: float = 1.0
+    """Over 1, tokens that were written before become less likely."""
+    stop: tuple[str, ...] = ()
+    """Texts behind which to stop; $'\\n' is the end of a line."""
+    seed: int = 0
+    """Seed of the first prompt's text; the next prompts have the next seeds."""
+    beam_width: int = 1
+    """Over 1, search for the likeliest text with this many beams instead of sampling."""
+    score: Path | None = None
+    """Give the bits per character of each line of this file instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Measures a run on its test part, with an n-gram model and compressors beside it."""
+
+    context: int = 256
+    """Also measure windows of so many tokens, each read without what stands before it."""
+
+
+CONFIG = CharGenConfig

@@ -1,0 +1,251 @@
+"""The network of a character generator: the page to edit."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from rnnapps.apps.chargen.config import CharGenConfig
+from rnnapps.layers import RecurrentStack
+from rnnapps.text import PADDING, UNKNOWN, Tokenizer
+
+
+def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
+    """Makes the network that a configuration describes.
+
+    Args:
+        config: The configuration.
+        vocabulary_size: Number of token ids.
+
+    Returns:
+        The network, with its weights.
+    """
+    network = CharNetwork(
+        vocabulary_size,
+        embedding_dim=config.embedding_dim,
+        tied=config.tied,
+        cell=config.cell,
+        units=config.units,
+        num_layers=config.layers,
+        residual=config.residual,
+        normalization=None if config.normalization == "none" else config.normalization,
+        dropout=config.dropout,
+        embedding_dropout=config.embedding_dropout,
+        recurrent_dropout=config.recurrent_dropout,
+        name="network",
+    )
+    network.build((None, None))
+    return network
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class CharNetwork(keras.layers.Layer):
+    """A recurrent language model: from each token, and all before it, to the next one's logits.
+
+    It reads a sequence at once (`call`) or one token at a time (`step`), with the same weights.
+
+    Args:
+        vocabulary_size: Number of token ids.
+        embedding_dim: Width of a token's vector; 0 feeds one-hot vectors.
+        tied: Whether the embedding is the output layer, too.
+        cell: One of `rnnapps.layers.CELLS`.
+        units: Units of each recurrent layer.
+        num_layers: Number of recurrent layers.
+        residual: Whether each layer's input is added to its output, where their widths agree.
+        normalization: `None` or `"layer"`.
+        dropout: Share of the layers' outputs to drop.
+        embedding_dropout: Share of the embeddings' features to drop.
+        recurrent_dropout: Share of the state's units to drop, the same at each step.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        ids: int32 ids `(batch, time)`.
+        state: The list of states before the first token; `None` for zeros.
+        training: Whether to apply dropout.
+
+    Output:
+        float32 logits of the next token `(batch, time, vocabulary)`, and the list of states.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int = 64,
+        tied: bool = False,
+        cell: str = "lstm",
+        units: int = 256,
+        num_layers: int = 2,
+        residual: bool = False,
+        normalization: str | None = None,
+        dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.arguments = {
+            "vocabulary_size": vocabulary_size,
+            "embedding_dim": embedding_dim,
+            "tied": tied,
+            "cell": cell,
+            "units": units,
+            "num_layers": num_layers,
+            "residual": residual,
+            "normalization": normalization,
+            "dropout": dropout,
+            "embedding_dropout": embedding_dropout,
+            "recurrent_dropout": recurrent_dropout,
+        }
+        if tied and not embedding_dim:
+            raise ValueError("Expected embedding_dim to be at least 1 with tied=True. Received: 0")
+        self.vocabulary_size, self.width = vocabulary_size, embedding_dim or vocabulary_size
+        self.embedding = (
+            layers.ReversibleEmbedding(vocabulary_size, embedding_dim, reverse_dtype="float32")
+            if tied
+            else layers.Embedding(vocabulary_size, embedding_dim)
+            if embedding_dim
+            else None
+        )
+        self.embedding_dropout = layers.Dropout(embedding_dropout)
+        self.recurrent = RecurrentStack(
+            cell,
+            units,
+            num_layers=num_layers,
+            residual=residual,
+            normalization=normalization,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            return_state=True,
+            name="recurrent",
+        )
+        self.dropout = layers.Dropout(dropout)
+        # With a tied embedding, the way from the units back to a token's vector.
+        self.dense = layers.Dense(embedding_dim if tied else vocabulary_size, name="dense")
+
+    def build(self, ids_shape: tuple) -> None:
+        """Creates the weights."""
+        if self.embedding:
+            self.embedding.build(ids_shape)
+        self.recurrent.build((*ids_shape, self.width))
+        self.dense.build((*ids_shape, self.recurrent.width))
+
+    def call(self, ids, state=None, training=None):
+        """See the class."""
+        x = self.embedding_dropout(self._embed(ids), training=training)  # (batch, time, width)
+        x, state = self.recurrent(x, initial_state=state, training=training)
+        return self._logits(self.dropout(x, training=training)), state
+
+    def step(self, tokens, state: list):
+        """Reads one token of each row: what `call` does with one, faster and without dropout.
+
+        Args:
+            tokens: int32 `(batch,)`.
+            state: The list of states before them.
+
+        Returns:
+            float32 logits of the next token `(batch, vocabulary)`, and the list of states.
+        """
+        x, state = self.recurrent.step(self._embed(tokens), state)
+        return self._logits(x), state
+
+    def initial_state(self, batch_size) -> list:
+        """The state before any token: zeros."""
+        return [tf.zeros((batch_size, size), self.compute_dtype) for size in self.state_sizes]
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """The width of each state."""
+        return self.recurrent.state_sizes
+
+    def _embed(self, ids):
+        if self.embedding:
+            return self.embedding(ids)
+        return tf.one_hot(ids, self.vocabulary_size, dtype=self.compute_dtype)
+
+    def _logits(self, x):
+        x = self.dense(x)
+        x = self.embedding(x, reverse=True) if self.arguments["tied"] else x
+        return tf.cast(x, tf.float32)
+
+    def get_config(self):
+        return {**super().get_config(), **self.arguments}
+
+
+def build_model(tokenizer: Tokenizer, network: CharNetwork) -> keras.Model:
+    """Puts the tokenizer before the network.
+
+    Args:
+        tokenizer: The adapted tokenizer.
+        network: The trained network.
+
+    Returns:
+        A model from texts `(batch,)` to the logits of what follows each of their tokens, `(batch,
+        time, vocabulary)`.
+    """
+    text = keras.Input((), dtype="string", name="text")
+    logits, _ = network(tokenizer(text))
+    return keras.Model(text, logits, name="generator")
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class StreamedNetwork(keras.Model):
+    """A network that reads parallel streams window after window, and carries its state on.
+
+    Args:
+        network: The network.
+        streams: Streams side by side, on each replica.
+        **kwargs: Arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: `(ids, begins)`: int32 `(streams, window)`, and bool `(streams,)`, true where a
+            stream begins anew, from a state of zeros.
+        training: Whether to apply dropout.
+
+    Output:
+        float32 logits `(streams, window, vocabulary)`.
+    """
+
+    def __init__(self, network: CharNetwork, streams: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.network, self.streams = network, streams
+        self.carried = [
+            keras.Variable(
+                "zeros",
+                (streams, size),
+                trainable=False,
+                name=f"state_{i}",
+                synchronization="on_read",  # each replica has its own streams
+                aggregation="only_first_replica",
+            )
+            for i, size in enumerate(network.state_sizes)
+        ]
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """See the class."""
+        ids, begins = inputs
+        state = [tf.where(begins[:, None], 0.0, tf.convert_to_tensor(v)) for v in self.carried]
+        logits, state = self.network(ids, state, training=training)
+        for variable, value in zip(self.carried, state, strict=True):
+            variable.assign(tf.cast(value, variable.dtype))
+        return logits
+
+    def get_config(self):
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network, "streams": self.streams}
+
+
+def next_token(network: CharNetwork):
+    """The network as a step function for `decoding`: `step(tokens, state) -> logits, state`.
+
+    Padding and unknown tokens are never written: their logits are minus infinity.
+    """
+    never = tf.one_hot([PADDING, UNKNOWN], network.vocabulary_size, float("-inf"), 0.0)
+    never = tf.reduce_min(never, axis=0)  # (vocabulary,)
+
+    def step(tokens, state):
+        logits, state = network.step(tokens, state)
+        return logits + never, state
+
+    return step

@@ -1,0 +1,49 @@
+"""What `rnnapps predict` prints of a character generator: texts as they are written, and scores."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rnnapps.apps.chargen.data import to_bytes
+
+
+def show_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_json: bool) -> None:
+    """Prints each prompt and what follows it; a single one's as it is written.
+
+    Args:
+        app: The character generator.
+        prompts: The prompts.
+        settings: What `CharGenerator.stream` takes.
+        as_json: Whether to print a JSON object a line, with `prompt` and `text`.
+    """
+    shown = [to_bytes(prompt).decode("utf-8", "replace") for prompt in prompts]
+    if as_json:
+        for prompt, text in zip(shown, app.predict(prompts, **settings), strict=True):
+            print(json.dumps({"prompt": prompt, "text": text}, ensure_ascii=False))
+    elif len(prompts) == 1:
+        stream = app.stream(prompts, **settings)
+        piece = next(stream)[0]  # an option that cannot be is found before anything is printed
+        print(shown[0], end="")
+        while piece is not None:
+            print(piece, end="", flush=True)
+            piece = next(stream, [None])[0]
+        print()
+    else:
+        texts = app.predict(prompts, **settings)
+        print("\n\n".join(map("".join, zip(shown, texts, strict=True))))
+
+
+def show_scores(lines: Iterable[tuple[str, float]], as_json: bool) -> None:
+    """Prints the bits per character of each line.
+
+    Args:
+        lines: The lines with their ends, and their bits per character.
+        as_json: Whether to print a JSON object a line, with `bits_per_character` and `text`.
+    """
+    for line, bits in lines:
+        text = to_bytes(line).decode("utf-8", "replace").rstrip("\r\n")
+        if as_json:
+            row = {"bits_per_character": bits, "text": text}
+            print(json.dumps(row, ensure_ascii=False))
+        else:
+            print(f"{bits:.3f}", text, sep="\t")

@@ -1,0 +1,281 @@
+"""Sampling from any step function, inside the graph, block after block."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+BLOCK = 32  # tokens drawn between two looks at the random numbers; a text does not depend on it
+
+State = Any  # a nest of tensors, batch first
+Step = Callable[[tf.Tensor, State], tuple[tf.Tensor, State]]
+
+
+class Options(NamedTuple):
+    """How each row of a batch is sampled; every field is a tensor `(batch,)`.
+
+    Args:
+        length: int32, tokens to draw, at most.
+        temperature: float32, over 0: what logits are divided by.
+        top_k: int32, draw among this many of the likeliest tokens; 1 is greedy, 0 is all.
+        top_p: float32, in (0, 1]: draw among the likeliest tokens that together have this
+            probability, of those that `top_k` leaves.
+        repetition_penalty: float32, over 0: over 1, tokens drawn before become less likely.
+        seed: int32.
+
+    Reference:
+        - [Fan et al., 2018](https://arxiv.org/abs/1805.04833) for top-k
+        - [Holtzman et al., 2020](https://arxiv.org/abs/1904.09751) for top-p
+        - [Keskar et al., 2019](https://arxiv.org/abs/1909.05858) for the repetition penalty
+    """
+
+    length: tf.Tensor
+    temperature: tf.Tensor
+    top_k: tf.Tensor
+    top_p: tf.Tensor
+    repetition_penalty: tf.Tensor
+    seed: tf.Tensor
+
+
+class Draft(NamedTuple):
+    """What has been drawn so far, from which sampling goes on.
+
+    Args:
+        tokens: int32 `(batch,)`, the latest token of each row, which `step` has not read yet.
+        state: The state before it.
+        position: int32 `()`, how many tokens were drawn.
+        seen: bool `(batch, vocabulary)`, which ones.
+        tail: int32 `(batch, n)`, the latest `n` tokens drawn, as many as the longest stop has.
+        done: bool `(batch,)`, which rows draw no more.
+    """
+
+    tokens: tf.Tensor
+    state: State
+    position: tf.Tensor
+    seen: tf.Tensor
+    tail: tf.Tensor
+    done: tf.Tensor
+
+
+def read(step: Step, prompt: tf.Tensor, lengths: tf.Tensor, state: State) -> tuple:
+    """Reads prompts of different lengths, all but their last tokens.
+
+    Args:
+        step: The step function.
+        prompt: int32 `(batch, time)`, filled up on the right with anything.
+        lengths: int32 `(batch,)`, how many tokens each prompt has, at least 1.
+        state: The state before the first token.
+
+    Returns:
+        The prompts' last tokens `(batch,)`, and the state before them. What a prompt is filled up
+        with leaves no trace in its state.
+    """
+
+    def body(t, state):
+        _, after = step(prompt[:, t], state)
+        return t + 1, _where(t < lengths - 1, after, state)
+
+    last = tf.reduce_max(lengths) - 1
+    _, state = tf.while_loop(lambda t, _: t < last, body, (0, state))
+    return tf.gather(prompt, lengths - 1, batch_dims=1), state
+
+
+def begin(tokens: tf.Tensor, state: State, vocabulary_size: int, stop: tf.Tensor) -> Draft:
+    """A draft with nothing drawn yet.
+
+    Args:
+        tokens: int32 `(batch,)`, what the first step reads.
+        state: The state before it.
+        vocabulary_size: Number of tokens.
+        stop: See `sample_block`.
+
+    Returns:
+        The draft.
+    """
+    batch = tf.shape(tokens)[0]
+    return Draft(
+        tokens,
+        state,
+        tf.constant(0),
+        tf.zeros([batch, vocabulary_size], tf.bool),
+        tf.fill([batch, tf.shape(stop)[1]], -1),
+        tf.zeros([batch], tf.bool),
+    )
+
+
+def sample_block(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tuple:
+    """Draws the next `BLOCK` tokens of each row.
+
+    What a row draws depends on its own prompt, options and seed, and on no other row.
+
+    Args:
+        step: From the latest tokens `(batch,)` and the state before them to the next token's
+            logits `(batch, vocabulary)` and the state after. What it gives a logit of minus
+            infinity is never drawn; 0 must be such a token.
+        draft: What was drawn before; its position is a multiple of `BLOCK`.
+        options: How to draw.
+        stop: int32 `(stops, n)`: sequences of tokens after which a row is done, filled up on the
+            left with -1.
+
+    Returns:
+        int32 tokens `(batch, BLOCK)`, 0 where a row is done, and the draft after.
+    """
+    position = tf.fill(tf.shape(options.seed), draft.position)
+    noise = uniform(options.seed, position)  # (batch, BLOCK)
+    filtered = tf.reduce_any(options.top_k > 0) | tf.reduce_any(options.top_p < 1)
+    penalized = tf.reduce_any(options.repetition_penalty != 1)
+    stops = tf.shape(stop)[0] > 0
+    vocabulary = tf.shape(draft.seen)[1]
+
+    def body(t, draft, drawn):
+        logits, state = step(draft.tokens, draft.state)
+        logits = tf.cond(
+            penalized,
+            lambda: penalize(logits, draft.seen, options.repetition_penalty),
+            lambda: logits,
+        )
+        tokens = choose(logits, noise[:, t], options, filtered)
+        done = draft.done | (draft.position >= options.length)
+        tokens = tf.where(done, 0, tokens)
+        seen = tf.cond(
+            penalized,
+            lambda: draft.seen | tf.one_hot(tokens, vocabulary, True, False),
+            lambda: draft.seen,
+        )
+        tail = tf.concat([draft.tail, tokens[:, None]], 1)[:, 1:]
+        done |= tf.cond(stops, lambda: ends(tail, stop), lambda: done)
+        # A row that is done reads its own 0s: nothing of it is looked at any more.
+        after = Draft(tokens, state, draft.position + 1, seen, tail, done)
+        return t + 1, after, drawn.write(t, tokens)
+
+    def going_on(t, draft, drawn):
+        return (t < BLOCK) & ~tf.reduce_all(draft.done | (draft.position >= options.length))
+
+    batch = draft.tokens.shape[0]
+    drawn = tf.TensorArray(tf.int32, BLOCK, element_shape=[batch])
+    t, draft, drawn = tf.while_loop(going_on, body, (0, draft, drawn))
+    tokens = drawn.gather(tf.range(t))  # (t, batch)
+    tokens = tf.pad(tf.transpose(tokens), [[0, 0], [0, BLOCK - t]])
+    done = draft.done | (draft.position >= options.length)
+    return tf.ensure_shape(tokens, [batch, BLOCK]), draft._replace(
+        position=draft.position + BLOCK - t, done=done
+    )
+
+
+def sample(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tf.Tensor:
+    """Draws until every row is done.
+
+    Args:
+        step: See `sample_block`.
+        draft: What was drawn before.
+        options: How to draw.
+        stop: See `sample_block`.
+
+    Returns:
+        int32 tokens `(batch, time)`, 0 behind a row's end; time is a multiple of `BLOCK`.
+    """
+
+    def body(t, draft, blocks):
+        tokens, draft = sample_block(step, draft, options, stop)
+        return t + 1, draft, blocks.write(t, tokens)
+
+    # No longer than the longest row; an empty batch has none.
+    longest = tf.reduce_max(tf.concat([[0], options.length - draft.position], 0))
+    shape = [draft.tokens.shape[0], BLOCK]
+    blocks = tf.TensorArray(tf.int32, -(-longest // BLOCK), element_shape=shape)
+    t, _, blocks = tf.while_loop(
+        lambda t, draft, _: ~tf.reduce_all(draft.done | (draft.position >= options.length)),
+        body,
+        (0, draft, blocks),
+    )
+    tokens = tf.transpose(blocks.gather(tf.range(t)), [1, 0, 2])  # (batch, blocks, BLOCK)
+    return tf.reshape(tokens, [tf.shape(draft.tokens)[0], t * BLOCK])
+
+
+def uniform(seed: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    """Each row's own random numbers of the block that its position is in.
+
+    Args:
+        seed: int32 `(batch,)`.
+        position: int32 `(batch,)`, how many tokens were drawn before.
+
+    Returns:
+        float32 `(batch, BLOCK)`; that of a position is at `position % BLOCK`.
+    """
+    return tf.map_fn(
+        lambda pair: tf.random.stateless_uniform([BLOCK], pair),
+        tf.stack([seed, position // BLOCK], axis=1),
+        fn_output_signature=tf.TensorSpec([BLOCK], tf.float32),
+    )
+
+
+def choose(
+    logits: tf.Tensor, noise: tf.Tensor, options: Options, filtered: tf.Tensor | bool = True
+) -> tf.Tensor:
+    """Draws a token of each row.
+
+    Args:
+        logits: float32 `(batch, vocabulary)`.
+        noise: float32 `(batch,)`, uniform in [0, 1): where in the cumulated probabilities of the
+            tokens, in their own order, the drawn one lies.
+        options: How to draw.
+        filtered: bool `()`, whether any row has `top_k` or `top_p`.
+
+    Returns:
+        int32 `(batch,)`.
+    """
+    # The likeliest token's logit becomes 0, so that no temperature overflows.
+    logits = logits - tf.reduce_max(logits, axis=1, keepdims=True)
+    logits = tf.maximum(logits / options.temperature[:, None], logits.dtype.min)
+    least = tf.cond(
+        filtered,
+        lambda: least_logit(logits, options.top_k, options.top_p),
+        lambda: tf.fill(tf.shape(noise), logits.dtype.min),
+    )
+    weights = tf.where(logits >= least[:, None], tf.exp(logits), 0.0)
+    cumulated = tf.cumsum(weights, axis=1)  # (batch, vocabulary)
+    drawn = noise[:, None] * cumulated[:, -1:]
+    return tf.reduce_sum(tf.cast(cumulated <= drawn, tf.int32), axis=1)
+
+
+def least_logit(logits: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
+    """The logit `(batch,)` of the least likely token that top-k and top-p leave."""
+    ordered = tf.sort(logits, axis=1, direction="DESCENDING")  # (batch, vocabulary)
+    rank = tf.range(tf.shape(logits)[1])
+    kept = (top_k[:, None] <= 0) | (rank < top_k[:, None])
+    weights = tf.where(kept, tf.exp(ordered), 0.0)
+    before = tf.cumsum(weights, axis=1, exclusive=True)
+    enough = before >= top_p[:, None] * tf.reduce_sum(weights, axis=1, keepdims=True)
+    kept &= (top_p[:, None] >= 1) | ~enough
+    count = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
+    return tf.gather(ordered, tf.maximum(count - 1, 0), batch_dims=1)
+
+
+def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
+    """Makes tokens that were seen less likely: divides their logits, or multiplies negative ones.
+
+    Args:
+        logits: float32 `(batch, vocabulary)`.
+        seen: bool `(batch, vocabulary)`.
+        penalty: float32 `(batch,)`.
+
+    Returns:
+        Logits `(batch, vocabulary)`.
+    """
+    penalty = penalty[:, None]
+    return tf.where(seen, tf.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def ends(tail: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+    """Whether each row's latest tokens `(batch, n)` end in one of the stops `(stops, n)`."""
+    same = (tail[:, None] == stop) | (stop < 0)  # (batch, stops, n)
+    return tf.reduce_any(tf.reduce_all(same, axis=2), axis=1)
+
+
+def _where(rows: tf.Tensor, new: State, old: State) -> State:
+    """`new` in those rows `(batch,)`, elsewhere `old`."""
+
+    def pick(new, old):
+        return tf.where(tf.reshape(rows, [-1] + [1] * (len(new.shape) - 1)), new, old)
+
+    return tf.nest.map_structure(pick, new, old)
