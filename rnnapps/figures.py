@@ -80,6 +80,51 @@ def reliability_diagram(points: np.ndarray, path: pathlib.Path | str) -> None:
     _save(figure, path)
 
 
+def scores_by_trial(
+    trials: Sequence[dict], objective: str, direction: str, folder: pathlib.Path | str
+) -> None:
+    """Draws a search's scores in the order of its trials, and the best so far.
+
+    Args:
+        trials: What `rnnapps.tuning` says of each finished trial: `trial`, `score`, `values`.
+        objective: The score's name.
+        direction: `"max"` or `"min"`.
+        folder: Where `scores_by_trial.png` goes.
+    """
+    ordered = sorted(trials, key=lambda trial: trial["trial"])
+    scores = np.array([trial["score"] for trial in ordered])
+    best = (np.maximum if direction == "max" else np.minimum).accumulate(scores)
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    axes.scatter([trial["trial"] for trial in ordered], scores, s=20, label="trial")
+    axes.step([trial["trial"] for trial in ordered], best, where="post", label="best so far")
+    axes.set(xlabel="trial", ylabel=objective)
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    _save(figure, pathlib.Path(folder, "scores_by_trial.png"))
+
+
+def scores_by_setting(trials: Sequence[dict], objective: str, folder: pathlib.Path | str) -> None:
+    """Draws a search's scores against the values of each setting that it varied.
+
+    Args:
+        trials: What `rnnapps.tuning` says of each finished trial: `trial`, `score`, `values`.
+        objective: The score's name.
+        folder: Where `scores_by_setting.png` goes.
+    """
+    names = list(trials[0]["values"])
+    figure = Figure(figsize=(3.2 * len(names), 3.2))
+    for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+        values = [trial["values"][name] for trial in trials]
+        if not all(isinstance(value, float | int) for value in values):
+            values = [str(value) for value in values]
+        axes.scatter(values, [trial["score"] for trial in trials], s=20, alpha=0.7)
+        axes.set(xlabel=name, ylabel=objective)
+        axes.grid(alpha=0.3)
+    figure.tight_layout()
+    _save(figure, pathlib.Path(folder, "scores_by_setting.png"))
+
+
 def gradient_flow(model, batch: tuple, path: pathlib.Path | str | None = None) -> dict:
     """Draws how much the loss depends on each hidden state: the norm of dL/dh[t] over t.
 
@@ -150,3 +195,141 @@ def gradient_flow(model, batch: tuple, path: pathlib.Path | str | None = None) -
         axes.grid(alpha=0.3)
         _save(figure, path)
     return norms
+
+
+# Forecasts.
+
+
+def fan_chart(
+    history: np.ndarray,
+    truth: np.ndarray,
+    forecast: np.ndarray,
+    quantiles: np.ndarray,
+    levels: Sequence[float],
+    title: str,
+    path: pathlib.Path | str,
+) -> None:
+    """Draws one forecast with its intervals, after what came before it.
+
+    Args:
+        history: The last known values `(time,)`.
+        truth: What followed `(horizon,)`.
+        forecast: What was forecast `(horizon,)`.
+        quantiles: Its quantiles `(horizon, levels)`.
+        levels: Their levels.
+        title: What is forecast.
+        path: The PNG to write.
+    """
+    figure = Figure(figsize=(8, 3.2))
+    axes = figure.subplots()
+    ahead = np.arange(1, len(truth) + 1)
+    _intervals(axes, ahead, quantiles, levels)
+    axes.plot(np.arange(1 - len(history), 1), history, color="black", linewidth=1, label="known")
+    axes.plot(ahead, truth, color="black", linewidth=1, linestyle=":", label="what came")
+    axes.plot(ahead, forecast, color="C0", label="forecast")
+    axes.set(xlabel="step", title=title)
+    axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def backtest(
+    truth: np.ndarray,
+    forecast: np.ndarray,
+    quantiles: np.ndarray,
+    levels: Sequence[float],
+    horizon: int,
+    title: str,
+    path: pathlib.Path | str,
+) -> None:
+    """Draws forecasts from origins a horizon apart over what came.
+
+    Args:
+        truth: `(time,)`.
+        forecast: `(time,)`.
+        quantiles: `(time, levels)`.
+        levels: Their levels.
+        horizon: Steps of each forecast.
+        title: What is forecast.
+        path: The PNG to write.
+    """
+    figure = Figure(figsize=(10, 3.2))
+    axes = figure.subplots()
+    steps = np.arange(len(truth))
+    _intervals(axes, steps, quantiles, levels)
+    axes.plot(steps, truth, color="black", linewidth=1, label="what came")
+    for start in range(0, len(truth), horizon):
+        part = slice(start, start + horizon)
+        axes.plot(steps[part], forecast[part], color="C0", label=None if start else "forecast")
+    axes.set(xlabel="step of the test part's end", title=title)
+    axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def error_by_horizon(errors: dict[str, Sequence[float]], path: pathlib.Path | str) -> None:
+    """Draws the mean absolute error of several forecasters over the horizon.
+
+    Args:
+        errors: For each forecaster its error at each step.
+        path: The PNG to write.
+    """
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    for i, (name, values) in enumerate(errors.items()):
+        marker = "o" if len(values) == 1 else None
+        axes.plot(range(1, len(values) + 1), values, marker=marker, linewidth=1 if i else 2,
+                  label=name)  # fmt: skip
+    axes.set(xlabel="step ahead", ylabel="mean absolute error", ylim=(0, None))
+    axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def autocorrelation(residuals: np.ndarray, stride: int, path: pathlib.Path | str) -> None:
+    """Draws how errors one step ahead hang together from origin to origin.
+
+    Args:
+        residuals: The errors by time `(origins,)`, NaN where missing.
+        stride: Steps between origins.
+        path: The PNG to write.
+    """
+    known = np.isfinite(residuals)
+    centred = np.where(known, residuals - np.nanmean(residuals) if known.any() else 0, 0)
+    total = float(centred @ centred) or 1.0
+    lags = np.arange(1, min(72, max(2, len(residuals) // 2)))
+    values = [float(centred[lag:] @ centred[:-lag]) / total for lag in lags]
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    axes.vlines(lags * stride, 0, values)
+    bound = 1.96 / np.sqrt(max(1, known.sum()))
+    axes.axhspan(-bound, bound, alpha=0.2)  # 95 % of the lags of independent errors
+    axes.set(xlabel="steps between errors", ylabel="autocorrelation", ylim=(-1, 1))
+    axes.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def _intervals(axes, steps: np.ndarray, quantiles: np.ndarray, levels: Sequence[float]) -> None:
+    """Shades the intervals between pairs of quantiles, the narrower the darker."""
+    for pair in range(len(levels) // 2):
+        low, high = quantiles[:, pair], quantiles[:, -1 - pair]
+        label = f"{100 * (1 - 2 * levels[pair]):g} %"
+        axes.fill_between(steps, low, high, color="C0", alpha=0.15, linewidth=0, label=label)
+
+
+def bits_along(curves: dict[str, Sequence[float]], path: pathlib.Path | str) -> None:
+    """Draws the bits per character along a text.
+
+    Args:
+        curves: For each model, by its name, the means of the text's parts, in their order.
+        path: The PNG to write.
+    """
+    figure = Figure(figsize=(6, 3.2))
+    axes = figure.subplots()
+    for name, values in curves.items():
+        places = (np.arange(len(values)) + 0.5) * 100 / len(values)
+        axes.plot(places, values, label=name, linewidth=1)
+    axes.set(xlabel="place in the text, %", ylabel="bits per character")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    _save(figure, path)

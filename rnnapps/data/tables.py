@@ -60,7 +60,7 @@ def read_examples(
     if not path.exists():
         raise DataError(f"No such file or folder: {path}.")
     if not path.is_dir():
-        return {"all": from_frame(_read_frame(path), text_column, label_column, str(path))}
+        return {"all": from_frame(read_frame(path), text_column, label_column, str(path))}
     splits = {
         name: _from_folder(path / name)
         for name in ("train", "validation", "test")
@@ -123,7 +123,21 @@ def _text(value) -> str:
     return "" if pd.isna(value) else str(value)
 
 
-def _read_frame(path: pathlib.Path) -> pd.DataFrame:
+def read_frame(path: pathlib.Path | str) -> pd.DataFrame:
+    """Reads a table, whose values stay strings except in Parquet and JSON.
+
+    Args:
+        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file, also gzipped (`.gz`), with a header.
+
+    Returns:
+        The table.
+
+    Raises:
+        DataError: If the file is missing, empty or cannot be decoded.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise DataError(f"No such file or folder: {path}.")
     kind = pathlib.Path(path.name.removesuffix(".gz")).suffix.lower()
     if kind not in _TABLES:
         raise DataError(
@@ -152,6 +166,24 @@ def _read_frame(path: pathlib.Path) -> pd.DataFrame:
     except (ValueError, OSError, pd.errors.ParserWarning) as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{path} is not a readable {kind[1:]} file: {said}.") from None
+
+
+def read_text(path: pathlib.Path | str) -> str:
+    """Reads a file of UTF-8, also gzipped (`.gz`).
+
+    Args:
+        path: The file.
+
+    Returns:
+        What is in it.
+
+    Raises:
+        DataError: If the file is missing or cannot be decoded.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise DataError(f"No such file: {path}.")
+    return _decode(_bytes(path), path)
 
 
 def _objects(lines: Iterable[str], path: pathlib.Path) -> list[dict]:

@@ -1,0 +1,1 @@
+"""Tables with a time column to calibrated forecasts in their own units."""

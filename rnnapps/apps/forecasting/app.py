@@ -1,0 +1,351 @@
+"""The forecaster."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from rnnapps.apps.application import Application
+from rnnapps.apps.forecasting import backtest, data
+from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
+from rnnapps.apps.forecasting.future import ahead_of, to_frame
+from rnnapps.apps.forecasting.losses import ForecastLoss, PointError
+from rnnapps.apps.forecasting.model import build_forecaster, build_network, inputs_of
+from rnnapps.apps.forecasting.scaling import Scaler
+from rnnapps.apps.forecasting.stepwise import DecoderNetwork, LessTruth
+from rnnapps.apps.forecasting.task import Task
+from rnnapps.data import SeriesSet, Windows, read_series
+from rnnapps.errors import DataError, RunError
+from rnnapps.progress import working
+from rnnapps.serving import Signature, publish
+from rnnapps.training import compile_model, fit, make_strategy, precision
+
+_CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
+_STEPS = 50  # of an epoch, about; where windows are few, it takes each several times
+
+
+class Forecaster(Application):
+    """Forecasts time series: a recurrent network beside the forecasts that need none.
+
+    `fit` and `evaluate` take your own table as a DataFrame with the configuration's columns; its
+    parts are divided by time, as the configuration says.
+
+    Args:
+        config: The configuration, or
+        **settings: its fields by name.
+
+    Raises:
+        ConfigError: If a setting is unknown or out of its range.
+
+    Example:
+    >>> app = Forecaster(data="load.csv", target=["load"], horizon=24).fit()
+    >>> app.predict().columns.tolist()[:3]
+    ['time', 'target', 'forecast']
+    """
+
+    name = "forecasting"
+    config_class = ForecastingConfig
+    config: ForecastingConfig
+
+    @property
+    def task(self) -> Task:
+        """What the model forecasts from what."""
+        return self.model.get_layer("scaler").task
+
+    # Training.
+
+    def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
+        """Trains on a table; see `fit`."""
+        if validation is not None:
+            raise DataError(
+                "Expected one table, which is divided by time. Received: a validation part, too."
+            )
+        with working("reading the series"):
+            parts = self._parts(train)
+        for note in parts.data.notes:
+            print(f"rnnapps: {note}", file=sys.stderr)
+        self.metrics["notes"] = parts.data.notes
+        self._remember(parts, state_dir)
+        self.learn(parts, state_dir)
+        with working("measuring the validation part"):
+            self.metrics["validation"] = backtest.measure(self, parts, "validation").found
+
+    def learn(self, parts: data.Parts, state_dir: pathlib.Path | None = None) -> None:
+        """Trains the network on parts, and calibrates its intervals."""
+        config, strategy = self.config, make_strategy(self.config.strategy)
+        scaler = Scaler(parts.task, config.log, config.output == "negative_binomial", name="scaler")
+        scaler.adapt(parts.training)
+        windows = self._scaled_windows(parts, scaler, "train")
+        held = self._scaled_windows(parts, scaler, "validation")
+        keras.utils.set_random_seed(config.seed)
+        with strategy.scope(), precision(config.precision):
+            model = build_network(config, parts.task)
+            network = model.get_layer("network")
+            compile_model(
+                model,
+                config,
+                steps=config.epochs * len(windows),
+                loss=ForecastLoss(network.likelihood),
+                metrics=[PointError(network.likelihood, kind) for kind in ("mae", "mse")],
+            )
+        callbacks = []
+        if isinstance(network, DecoderNetwork) and config.model == "encoder_decoder":
+            callbacks.append(LessTruth(network, config.teacher_forcing, config.epochs))
+        stage = state_dir and state_dir / "network"
+        self.history = fit(model, windows, held.one_pass(), config, config.epochs, stage, callbacks)
+        self.model = build_forecaster(parts.task, scaler, network, config.quantiles)
+        if config.conformal and len(config.quantiles) > 1:
+            with working("calibrating the intervals"):
+                self._calibrate(network, parts, scaler)
+
+    def _parts(self, given: pd.DataFrame | None) -> data.Parts:
+        """The given table, or the configuration's data, divided."""
+        if given is None:
+            return data.divide(data.load_series(self.config), self.config)
+        return data.divide(data.as_series(given, self.config), self.config)
+
+    def _scaled_windows(
+        self, parts: data.Parts, scaler: Scaler, part: str, stride: int = 1
+    ) -> Windows:
+        task, config = parts.task, self.config
+        count = sum(last - first for first, last in parts.spans("train"))
+        passes = max(1, _STEPS * config.batch_size // count) if part == "train" else 1
+        return Windows(
+            scaler.scaled(parts.values),
+            parts.spans(part),
+            task.lookback,
+            task.horizon,
+            task.targets,
+            task.future,
+            config.batch_size,
+            stride=stride,
+            scales=scaler.scale.numpy()[1:, : task.targets],
+            inputs=tuple(inputs_of(config, task)),
+            passes=passes,
+            seed=config.seed,
+        )
+
+    def _calibrate(self, network, parts: data.Parts, scaler: Scaler) -> None:
+        stride = -(-self._scaled_windows(parts, scaler, "validation").count // _CALIBRATION)
+        windows = self._scaled_windows(parts, scaler, "validation", max(1, stride))
+
+        @tf.function(autograph=False)
+        def answer(inputs):
+            return network({k: v for k, v in inputs.items() if k != "teacher"}, answer=True)
+
+        pairs = [(truth.numpy(), answer(inputs).numpy()) for inputs, truth, _ in windows.one_pass()]
+        truth, answers = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        count = windows.count
+        self.model.get_layer("calibrate").adapt(truth[:count], answers[:count])
+
+    def _remember(self, parts: data.Parts, state_dir: pathlib.Path | None) -> None:
+        """Notes what the run learns from, and refuses to go on with anything else."""
+        self.metrics["data"] = data.fingerprint(parts)
+        if state_dir:
+            note = state_dir / "data"
+            if note.exists() and note.read_text() != self.metrics["data"]:
+                raise RunError(
+                    f"The interrupted run in {state_dir} learned from other values "
+                    f"({note.read_text()}); use those, another --run-dir, or --overwrite."
+                )
+            note.write_text(self.metrics["data"])
+
+    # Answers.
+
+    def answers(
+        self, parts: data.Parts, spans: list[tuple[int, int]], stride: int = 1
+    ) -> Iterator[tuple[np.ndarray, ...]]:
+        """Forecasts windows, a batch at a time, in the data's own units.
+
+        Args:
+            parts: The series.
+            spans: For each series the first origin, and the one after the last.
+            stride: Steps between origins.
+
+        Yields:
+            Histories `(windows, lookback, targets)`, truth `(windows, horizon, targets)`, the
+            number of each window's series, point forecasts, and quantiles.
+        """
+        task, left = self.task, 0
+        windows = Windows(
+            parts.values, spans, task.lookback, task.horizon, task.targets, task.future,
+            batch_size=64, stride=stride, inputs=("history", "future", "series"),
+        )  # fmt: skip
+        left = windows.count
+        for inputs, truth, _ in windows.one_pass():
+            series = inputs["series"].numpy()
+            answer = self._ask(
+                inputs["history"], inputs["future"], [parts.data.series[i].name for i in series]
+            )
+            rows = slice(min(left, len(series)))
+            left -= len(series)
+            yield tuple(
+                np.asarray(one)[rows]
+                for one in (
+                    inputs["history"][..., : task.targets], truth, series,
+                    answer["forecast"], answer["quantiles"],
+                )
+            )  # fmt: skip
+
+    def _ask(self, history, future, names: list[str]) -> dict[str, tf.Tensor]:
+        inputs = {"history": tf.convert_to_tensor(history)}
+        if self.task.future:
+            inputs["future_covariates"] = tf.convert_to_tensor(future)
+        if self.task.several:
+            inputs["series"] = tf.constant(names)
+        return self.graph(inputs)
+
+    def predict(self, inputs: pd.DataFrame | pathlib.Path | str | None = None) -> pd.DataFrame:
+        """Forecasts what follows the end of the data.
+
+        Args:
+            inputs: A table with the columns that were trained on, or its file; `None` for the
+                configuration's data. Its end is the last row with a target; future covariates
+                have to be there for the horizon after it.
+
+        Returns:
+            A row for each step and target: `time`, `series` where there are several, `target`,
+            `forecast`, and a column for each quantile, such as `q0.1`.
+
+        Raises:
+            DataError: If the table cannot be read, is shorter than the look-back, or lacks a
+                future covariate.
+        """
+        where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
+        found = self._table(inputs)
+        history, future, starts = ahead_of(found, self.task, where)
+        names = [one.name for one in found.series]
+        answers = [
+            self._ask(history[i : i + 64], future[i : i + 64], names[i : i + 64])
+            for i in range(0, len(names), 64)
+        ]
+        point = np.concatenate([one["forecast"] for one in answers])
+        quantiles = np.concatenate([one["quantiles"] for one in answers])
+        return to_frame(self.task, names, starts, point, quantiles, self.config.quantiles)
+
+    def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
+        if inputs is None:
+            return data.load_series(self.config)
+        return read_series(inputs, self.task.columns, check_targets=False)
+
+    def respond(self, options: PredictOptions, as_json: bool) -> None:
+        """Prints the forecasts as a CSV, or a JSON object a line."""
+        with working("forecasting"):
+            frame = self.predict(options.file)
+        if as_json:
+            text = frame.to_json(orient="records", lines=True, date_format="iso")
+        else:
+            text = frame.to_csv(index=False)
+        if options.output is None:
+            print(text, end="")
+            return
+        draft = options.output.with_name(f".{options.output.name}.draft")
+        draft.write_text(text)
+        draft.replace(options.output)
+
+    # Measures.
+
+    def measure(
+        self,
+        test: pd.DataFrame | None,
+        backtest: bool = False,
+        stride: int | None = None,
+        refit: bool = False,
+    ) -> dict[str, Any]:
+        """Measures the forecaster on the test part, and the baselines beside it.
+
+        Args:
+            test: A table in the form that `fit` takes, whose test part is meant; `None` for the
+                configuration's data.
+            backtest: Whether to forecast from origins a horizon apart, instead of from each.
+            stride: Steps between origins, instead.
+            refit: Whether to train anew at each origin, on everything before it.
+
+        Returns:
+            The measures of `Scores.summary`; `baselines` with the same for each of them.
+
+        Raises:
+            RunError: If the configuration's data is no longer what the model was trained on.
+        """
+        return self._measure(test, backtest, stride, refit)
+
+    def _measure(self, test, rolling: bool, stride: int | None, refit: bool) -> dict[str, Any]:
+        if stride is not None and stride < 1:
+            raise DataError(f"Expected --stride to be at least 1. Received: {stride}.")
+        if refit and not rolling:
+            raise DataError("Expected --backtest with --refit.")
+        with working("reading the series"):
+            parts = self._parts(test)
+        if test is None and data.fingerprint(parts) != self.metrics.get("data"):
+            raise RunError(
+                f"This run did not learn from {self.config.data} as it is now, whose test part may "
+                "hold what it was trained on; train again, or give a table to app.evaluate()."
+            )
+        stride = stride or (self.task.horizon if rolling else 1)
+        run = backtest.refitted if refit else backtest.measure
+        self._seen = run(self, parts, "test", stride, with_baselines=True)
+        return self._seen.found
+
+    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""
+        self._seen.draw(folder, self.config.quantiles)
+
+    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
+        """Publishes the next version of a SavedModel for TF Serving.
+
+        Its signature `serving_default` takes `history (batch, lookback, columns)` in the data's own
+        units, NaN where missing, `future_covariates (batch, horizon, future)` where there are such
+        and `series (batch,)`, names, where there are several; it answers `forecast (batch, horizon,
+        targets)` and `quantiles (batch, horizon, targets, levels)`. The asset `task.json` names
+        columns, step and levels.
+
+        Args:
+            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
+
+        Returns:
+            The new version's folder.
+
+        Raises:
+            RunError: If the written model does not answer as the application does.
+        """
+        task, scaler = self.task, self.model.get_layer("scaler")
+        names = ["history"] + ["future_covariates"] * bool(task.future) + ["series"] * task.several
+        specs = [
+            tf.TensorSpec(self.model.input[name].shape, self.model.input[name].dtype, name)
+            for name in names
+        ]
+        center = scaler.center.numpy()[0] if not scaler.log else np.ones(len(task.columns.names))
+        history = np.tile(center.astype(np.float32), (2, task.lookback, 1))
+        history[1, ::3] = np.nan
+        example = [tf.constant(history)]
+        if task.future:
+            example.append(tf.zeros((2, task.horizon, task.future)))
+        if task.several:
+            example.append(tf.constant([task.series[0], "never seen"]))
+
+        def answer(*tensors):
+            return self.model(dict(zip(names, tensors, strict=True)))
+
+        signature = Signature(answer, specs, example)
+        described = {
+            "history": list(task.columns.names),
+            "future_covariates": list(task.columns.future_names),
+            "targets": list(task.columns.targets),
+            "units": dict(zip(task.columns.targets, self.config.target_units, strict=False)),
+            "freq": task.columns.freq,
+            "lookback": task.lookback,
+            "horizon": task.horizon,
+            "quantiles": list(self.config.quantiles),
+            "series": list(task.series) if task.several else [],
+            "columns": dataclasses.asdict(task.columns),
+        }
+        assets = {"task.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n"}
+        with working("exporting"):
+            return publish(model_dir, {"serving_default": signature}, [self.model], assets)

@@ -1,0 +1,89 @@
+"""What a person would try first: repeat the last value or season, draw a line, fit a linear map."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnnapps.apps.forecasting.network import fill_missing
+from rnnapps.data import Windows
+
+Forecast = Callable[[np.ndarray], np.ndarray]
+_STRENGTHS = 10.0 ** np.arange(-1, 6)  # of the ridge, tried on the validation part
+
+
+def baselines(train: Windows, validation: Windows, season: int) -> dict[str, Forecast]:
+    """Prepares the baselines.
+
+    Args:
+        train: Windows of standardised values to fit the linear map on.
+        validation: Windows that choose its strength.
+        season: Steps of a season.
+
+    Returns:
+        For each baseline, by its name, a function from histories `(windows, lookback, targets)`
+        without missing values to forecasts `(windows, horizon, targets)`.
+    """
+    horizon, lookback = train.horizon, train.lookback
+    ahead = np.arange(1, horizon + 1)
+    found: dict[str, Forecast] = {
+        "last value": lambda history: np.repeat(history[:, -1:], horizon, axis=1),
+    }
+    if 1 < season <= lookback:
+        found["seasonal naive"] = lambda history: history[
+            :, lookback - season + (ahead - 1) % season
+        ]
+    if lookback > 1:
+        found["drift"] = lambda history: (
+            history[:, -1:] + ahead[:, None] * (history[:, -1:] - history[:, :1]) / (lookback - 1)
+        )
+    linear = fit_ridge(train, validation)
+    if linear is not None:
+        found["ridge"] = linear
+    return found
+
+
+def fit_ridge(train: Windows, validation: Windows) -> Forecast | None:
+    """Fits one linear map from look-back to horizon for all targets, on what the last value leaves.
+
+    Args:
+        train: Windows of standardised values.
+        validation: Windows that choose how much the map is shrunk.
+
+    Returns:
+        The map as a function of histories; `None` where no window is whole.
+
+    Reference:
+        - [Zeng et al., 2023](https://arxiv.org/abs/2205.13504): the NLinear variant.
+    """
+    size = train.lookback
+    products, outputs = np.zeros((size, size)), np.zeros((size, train.horizon))
+    for x, y in _pairs(train):
+        products += x.T @ x
+        outputs += x.T @ y
+    if not outputs.any():
+        return None
+    values, vectors = np.linalg.eigh(products)
+    outputs = vectors.T @ outputs
+    maps = [vectors @ (outputs / (np.maximum(values, 0) + s)[:, None]) for s in _STRENGTHS]
+    errors = np.zeros(len(maps))
+    for x, y in _pairs(validation):
+        errors += [np.abs(y - x @ one).sum() for one in maps]
+    best = maps[int(errors.argmin())]
+
+    def linear(history: np.ndarray) -> np.ndarray:
+        last = history[:, -1:]
+        rows = np.moveaxis(history - last, 1, 2) @ best  # (windows, targets, horizon)
+        return np.moveaxis(rows, 2, 1) + last
+
+    return linear
+
+
+def _pairs(windows: Windows):
+    """Histories and what followed, `(rows, steps)` each, of the windows that are whole."""
+    for inputs, truth, weights in windows.one_pass():
+        history = fill_missing(inputs["history"][..., : windows.targets])[0].numpy()
+        last = history[:, -1:]
+        x = np.moveaxis(history - last, 1, 2).reshape(-1, windows.lookback)
+        y = np.moveaxis(truth.numpy() - last, 1, 2).reshape(-1, windows.horizon)
+        keep = np.repeat(weights.numpy() > 0, windows.targets) & np.isfinite(y).all(1)
+        yield x[keep], y[keep]

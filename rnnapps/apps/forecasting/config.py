@@ -1,0 +1,150 @@
+"""What can be set about a forecaster. Imports no TensorFlow."""
+
+import dataclasses
+import itertools
+import pathlib
+from typing import Annotated, Literal, Self
+
+import tyro
+from pydantic import Field, model_validator
+
+from rnnapps.config import TrainingConfig, Tune, TuneChoice
+
+
+class ForecastingConfig(TrainingConfig):
+    """The settings of a forecaster."""
+
+    epochs: Annotated[int, Field(ge=1)] = 8
+    """Passes over the training windows, at most; where these are few, an epoch is several."""
+    schedule: Literal["constant", "exponential", "cosine", "plateau"] = "exponential"
+    """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
+
+    time_column: tuple[str, ...] = ()
+    """Column of the time, or columns such as year month day hour; by default the first one."""
+    target: tuple[str, ...] = ()
+    """Columns to forecast; by default all that no other option names."""
+    past_covariates: tuple[str, ...] = ()
+    """Columns known up to the present; those of words become one column for each word."""
+    future_covariates: tuple[str, ...] = ()
+    """Columns known ahead, over the horizon too."""
+    series_column: str | None = None
+    """Column that names the series, where the table holds many."""
+    freq: str | None = None
+    """The time between rows as pandas writes it (h, D, MS, 15min); by default inferred."""
+    calendar: tuple[Literal["hour", "weekday", "monthday", "yearday", "month"], ...] = ()
+    """Features made from the time, known ahead: each is a point on a circle."""
+    target_units: tuple[str, ...] = ()
+    """Units of the targets, which an export passes on."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the time that chooses weights and calibrates intervals; it precedes the test."""
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the time, at its end, that measures."""
+    validation_start: str | None = None
+    """The time at which the validation part starts, instead of a share."""
+    test_start: str | None = None
+    """The time at which the test part starts, instead of a share."""
+    log: bool = False
+    """Learn log(1 + x) of the targets, for series whose swings grow with their level."""
+
+    horizon: Annotated[int, Field(ge=1)] = 24
+    """Steps to forecast."""
+    lookback: Annotated[int | None, Field(ge=1)] = None
+    """Steps that the network sees; by default 30 seasons, at most a quarter of the training."""
+    season: Annotated[int | None, Field(ge=1)] = None
+    """Steps of a season, for the naive baseline and MASE; by default from the frequency."""
+    model: Literal["segment", "direct", "encoder_decoder", "deepar"] = "segment"
+    """Segments of the look-back to segments of the horizon; all steps from the last state; step by
+    step with a decoder; or step by step with a likelihood and sample paths."""
+    channels: Literal["independent", "joint"] = "independent"
+    """Forecast each target by itself with shared weights, or all from all."""
+    segment: Annotated[int | None, Field(ge=1), TuneChoice((12, 24, 48))] = None
+    """Steps of a segment; by default two seasons, or one where the series is short."""
+    normalization: Literal["last", "instance", "none"] = "last"
+    """What each window loses before the network and gets back: last value, mean and spread."""
+    cell: Literal[
+        "simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"
+    ] = "gru"
+    """The recurrent cell."""
+    units: Annotated[int, Field(ge=1), Tune(32, 512, step=32)] = 256
+    """Units of the cell."""
+    layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
+    """Recurrent layers, one on the other."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
+    """Share of units dropped between layers and before the last one."""
+    linear: bool = True
+    """Add a linear map from look-back to horizon to what segment and direct say."""
+    teacher_forcing: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Chance at first that encoder_decoder is told the truth of a step; it falls to 0."""
+
+    loss: Literal["mae", "mse", "huber"] = "mae"
+    """What the point forecast minimises, on scaled values."""
+    distribution: Literal["quantiles", "gaussian", "student_t", "negative_binomial"] | None = None
+    """What is learned beside a point; by default quantiles, and student_t for deepar."""
+    quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (
+        0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975,
+    )  # fmt: skip
+    """Levels of the quantiles: ascending, in pairs around 0.5."""
+    conformal: bool = True
+    """Calibrate the intervals on the validation part."""
+    samples: Annotated[int, Field(ge=2)] = 200
+    """Sample paths of a distribution's forecast."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        levels = self.quantiles
+        pairs = zip(levels, reversed(levels), strict=True)
+        ascending = all(a < b for a, b in itertools.pairwise(levels))
+        if not levels or not ascending or any(abs(a + b - 1) > 1e-6 for a, b in pairs):
+            raise ValueError(
+                f"Expected --quantiles to ascend in pairs around 0.5, such as 0.1 0.5 0.9. "
+                f"Received: {' '.join(map(str, levels))}."
+            )
+        if self.model == "deepar" and self.distribution == "quantiles":
+            raise ValueError(
+                "Expected --distribution gaussian, student_t or negative_binomial with --model "
+                "deepar, which samples. Received: 'quantiles'."
+            )
+        named = [*self.time_column, *self.target, *self.past_covariates, *self.future_covariates]
+        named += [self.series_column] if self.series_column else []
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"Expected each column in one place. Received: {twice[0]!r} in --time-column, "
+                "--target, --past-covariates, --future-covariates or --series-column twice."
+            )
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"Expected --validation and --test to leave something to train on. Received: "
+                f"{self.validation} and {self.test}."
+            )
+        return self
+
+    @property
+    def output(self) -> str:
+        """The distribution, with the default of the model put in."""
+        return self.distribution or ("student_t" if self.model == "deepar" else "quantiles")
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """Forecasts past the data's end, as a CSV with a row for each step."""
+
+    file: tyro.conf.Positional[pathlib.Path | None] = None
+    """A table like the one trained on; by default that one."""
+    output: pathlib.Path | None = None
+    """The CSV to write; by default standard output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """How the test part is measured."""
+
+    backtest: bool = False
+    """Forecast from origins a stride apart, as one would have, and draw the forecasts in a row."""
+    stride: int | None = None
+    """Steps between origins; by default 1, and the horizon in a backtest."""
+    refit: bool = False
+    """Train anew at each origin of a backtest, on everything before it."""
+
+
+CONFIG = ForecastingConfig

@@ -1,0 +1,100 @@
+"""How good forecasts are, gathered batch by batch: the sums, not the forecasts, are kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Scores:
+    """The field's measures of forecasts, over all windows, by horizon and by target.
+
+    A missing true value counts nothing.
+
+    Args:
+        levels: The quantiles' levels.
+        spread: For each series the targets' standard deviation in training, `(series, targets)`.
+        naive: For each series what the seasonal naive forecast is off there on average.
+    """
+
+    def __init__(self, levels: Sequence[float], spread: np.ndarray, naive: np.ndarray):
+        self.levels = tuple(levels)
+        self.spread, self.naive = spread, naive
+        self._sums: dict[str, np.ndarray] = {}
+
+    def update(
+        self,
+        truth: np.ndarray,
+        series: np.ndarray,
+        point: np.ndarray,
+        quantiles: np.ndarray | None = None,
+    ) -> None:
+        """Adds windows.
+
+        Args:
+            truth: `(windows, horizon, targets)`, NaN where missing.
+            series: The series of each window, `(windows,)`.
+            point: Forecasts of that shape.
+            quantiles: `(windows, horizon, targets, levels)`, if there are any.
+        """
+        known = np.isfinite(truth)
+        truth = np.where(known, truth, 0.0).astype(float)
+        error = truth - point
+        scaled = error / self.spread[series][:, None]
+        size = np.abs(truth) + np.abs(point)
+        self._add("count", known, known)
+        self._add("mae", np.abs(error), known)
+        self._add("mse", error**2, known)
+        self._add("scaled_mae", np.abs(scaled), known)
+        self._add("scaled_mse", scaled**2, known)
+        self._add("mase", np.abs(error) / self.naive[series][:, None], known)
+        self._add("smape", 200 * np.abs(error) / np.where(size > 0, size, 1), known)
+        self._add("size", np.abs(truth), known)
+        if quantiles is None:
+            return
+        errors = truth[..., None] - quantiles
+        levels = np.array(self.levels)
+        pinball = np.maximum(levels * errors, (levels - 1) * errors).mean(-1)
+        self._add("pinball", 2 * pinball, known)
+        for pair, level in enumerate(self.levels[: len(self.levels) // 2]):
+            low, high = quantiles[..., pair], quantiles[..., -1 - pair]
+            share = f"{100 * (1 - 2 * level):g}"
+            self._add(f"coverage_{share}", (low <= truth) & (truth <= high), known)
+            self._add(f"width_{share}", high - low, known)
+
+    def _add(self, name: str, values: np.ndarray, known: np.ndarray) -> None:
+        total = np.where(known, values, 0).sum(0, dtype=float)  # (horizon, targets)
+        self._sums[name] = self._sums.get(name, 0) + total
+
+    def summary(self, targets: Sequence[str]) -> dict[str, Any]:
+        """The measures.
+
+        Args:
+            targets: The targets' names.
+
+        Returns:
+            `mae`, `rmse`, `mse`; `scaled_mae` and `scaled_mse`, of values divided by their standard
+            deviation in training; `mase`, `smape` (percent), `weighted_quantile_loss`, and
+            `coverage_80`, `width_80` and the like for each interval; `by_horizon` with a list of
+            each, and `by_target` with such a dictionary for each target where there are several.
+        """
+        found: dict[str, Any] = self._means(lambda sums: sums.sum())
+        by_horizon = self._means(lambda sums: sums.sum(1))
+        found["by_horizon"] = {name: values.tolist() for name, values in by_horizon.items()}
+        if len(targets) > 1:
+            by_target = self._means(lambda sums: sums.sum(0))
+            found["by_target"] = {
+                target: {name: float(values[i]) for name, values in by_target.items()}
+                for i, target in enumerate(targets)
+            }
+        return {k: v if isinstance(v, dict) else float(v) for k, v in found.items()}
+
+    def _means(self, reduce) -> dict[str, Any]:
+        sums = {name: reduce(value) for name, value in self._sums.items()}
+        count, size = np.maximum(1, sums.pop("count")), sums.pop("size")
+        pinball = sums.pop("pinball", None)
+        means = {name: value / count for name, value in sums.items()}
+        means = {"mae": means.pop("mae"), "rmse": np.sqrt(means["mse"]), **means}
+        if pinball is not None:
+            means["weighted_quantile_loss"] = pinball / np.where(size > 0, size, 1)
+        return means
