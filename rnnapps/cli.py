@@ -26,6 +26,7 @@ from rnnapps.apps import APPLICATIONS, command_options, config_class
 from rnnapps.apps.run_directory import check_free, partial_dir, read_run
 from rnnapps.config import TrainingConfig, nearest, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
+from rnnapps.serving.commands import Ask, Serve
 
 Parsed = TypeVar("Parsed")
 _USAGE = """\
@@ -37,7 +38,9 @@ commands:
   train APPLICATION          train on a data set or on your own data: {applications}
   evaluate RUN_DIR           measure a run on its test part, with baselines beside it
   predict RUN_DIR [...]      answer for what follows, or for standard input
+  predict --server URL NAME  have a model server answer
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
+  serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
   quickstart                 train, evaluate, export and ask, on embedded data, in two minutes
   doctor                     versions, devices, and what will be slow and why
 
@@ -190,6 +193,12 @@ def _evaluate(arguments: list[str]) -> None:
 
 
 def _predict(arguments: list[str]) -> None:
+    if any(word.split("=")[0] == "--server" for word in arguments):
+        ask = _parse(FlagCreatePairsOff[Ask], "rnnapps predict", arguments)
+        if ask.server.startswith("grpc:"):  # its protos import TensorFlow
+            _import_tensorflow()
+        ask.run()
+        return
     run_dir, options, as_json = _options_of_run("predict", arguments)
     from rnnapps.apps.application import load
 
@@ -272,6 +281,7 @@ class Doctor:
 _OF_AN_APPLICATION = {"train": _train, "evaluate": _evaluate, "predict": _predict}
 _COMMANDS = {
     "export": Export,
+    "serve": Serve,
     "quickstart": Quickstart,
     "doctor": Doctor,
 }

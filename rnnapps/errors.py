@@ -15,3 +15,7 @@ class DataError(RnnappsError):
 
 class RunError(RnnappsError):
     """A run directory or an export that is not what it is taken for."""
+
+
+class ServerError(RnnappsError):
+    """A model server that does not answer, or refuses what it was asked."""

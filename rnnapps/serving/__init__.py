@@ -1,6 +1,27 @@
-"""From a trained model to a SavedModel that TF Serving serves."""
+"""From a trained model to a SavedModel that TF Serving serves; a local server, and a client.
 
-from rnnapps.serving.export import publish
-from rnnapps.serving.requests import Signature
+Importing this package imports no TensorFlow: each public name is loaded on first use.
+"""
 
-__all__ = ["Signature", "publish"]
+import importlib
+from typing import Any
+
+_HOMES = {
+    "Client": "rnnapps.serving.client",
+    "Limits": "rnnapps.serving.workers",
+    "Server": "rnnapps.serving.server",
+    "Signature": "rnnapps.serving.requests",
+    "publish": "rnnapps.serving.export",
+}
+
+__all__ = ["Client", "Limits", "Server", "Signature", "publish"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rnnapps.serving' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

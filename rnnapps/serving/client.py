@@ -1,0 +1,192 @@
+"""Asks a model server, the local one or TF Serving. Imports no TensorFlow for REST."""
+
+import random
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from rnnapps.errors import ConfigError, DataError, ServerError
+from rnnapps.serving.transport import RestTransport, SignatureTypes, Transport, Unavailable
+
+Answer = TypeVar("Answer")
+_FIRST_PAUSE = 0.1  # seconds, doubled from one retry to the next
+
+
+class Client:
+    """Asks one model of a server.
+
+    Args:
+        url: Where the server is: `http://host:port` or `https://host:port` for REST,
+            `grpc://host:port` for gRPC.
+        model: The model's name.
+        version: The version's number; `None` for the latest.
+        timeout: Seconds that one request may take.
+        retries: How often a request is sent again when the server cannot be reached, or is too
+            busy; the pauses between double from 0.1 s on.
+
+    Raises:
+        ConfigError: If the URL is not one of a server.
+
+    Example:
+    >>> Client("http://127.0.0.1:8501", "sentiment").predict(["not a bad film at all"])
+    [{'label': 'positive', 'probabilities': [0.01, 0.99], 'probability': 0.99}]
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        version: int | None = None,
+        timeout: float = 60.0,
+        retries: int = 5,
+    ):
+        self.retries = retries
+        self._transport = _transport(url, model, version, timeout)
+        self._signatures: dict[str, SignatureTypes] = {}
+
+    def predict(
+        self, inputs: Sequence | None = None, signature: str = "serving_default", **named: Any
+    ) -> list[dict[str, Any]]:
+        """Asks the model.
+
+        Args:
+            inputs: The rows of the signature's only input, such as texts.
+            signature: The signature's name.
+            **named: The rows of each input by name, where there are several; a single number or
+                text counts for every row.
+
+        Returns:
+            For each row its outputs by name.
+
+        Raises:
+            DataError: If the inputs are not those of the signature.
+            ServerError: If the server cannot be reached, or refuses the request.
+        """
+        types = self.signature(signature)
+        columns = _columns(types, signature, inputs, named)
+        outputs = self._patiently(lambda: self._transport.predict(signature, types, columns))
+        sizes = {len(column) if isinstance(column, list) else None for column in outputs.values()}
+        if len(sizes) != 1 or None in sizes:
+            raise ServerError(f"The outputs of the signature {signature} are not a row for a row.")
+        return [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
+
+    def generate_stream(
+        self, prompt: str, length: int = 400, temperature: float = 0.8, seed: int = 0
+    ) -> Iterator[str]:
+        """Has a character generator write on, a request for each token.
+
+        Args:
+            prompt: The text to go on from.
+            length: Number of tokens.
+            temperature: How freely it is written; near 0 the likeliest token always.
+            seed: The same seed writes the same text.
+
+        Yields:
+            The text of each token; empty where a character takes several.
+        """
+        state = self.predict([prompt], signature="start")[0]
+        for _ in range(length):
+            rows = {name: [value] for name, value in state.items()}
+            [state] = self.predict(signature="step", temperature=temperature, seed=seed, **rows)
+            yield state.pop("text")
+
+    def signature(self, name: str = "serving_default") -> SignatureTypes:
+        """The names and types of a signature's inputs and outputs.
+
+        Args:
+            name: The signature's name.
+
+        Raises:
+            ServerError: If the model has no such signature.
+        """
+        if name not in self._signatures:
+            self._signatures = self._patiently(self._transport.signatures)
+        if name not in self._signatures:
+            known = ", ".join(sorted(self._signatures))
+            raise ServerError(f"The model has no signature {name}; it has {known}.")
+        return self._signatures[name]
+
+    def status(self) -> dict[int, tuple[str, str]]:
+        """The state of each version by number, such as `AVAILABLE`, and what went wrong.
+
+        Raises:
+            ServerError: If the server cannot be reached, or knows no such model.
+        """
+        return self._patiently(self._transport.status)
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        pause = _FIRST_PAUSE
+        for retry in range(self.retries + 1):
+            try:
+                return ask()
+            except Unavailable as error:
+                if retry == self.retries:
+                    raise ServerError(str(error)) from None
+            time.sleep(pause * random.uniform(0.5, 1.0))  # clients come back one by one
+            pause *= 2
+        raise AssertionError
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._transport.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def _transport(url: str, model: str, version: int | None, timeout: float) -> Transport:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        known = parts.scheme in ("http", "https", "grpc") and parts.hostname
+        port = parts.port
+    except ValueError:  # a port that is no number
+        known = False
+    if not known or (parts.scheme == "grpc" and port is None):
+        raise ConfigError(
+            f"Expected http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT. Received: {url!r}."
+        )
+    if parts.scheme != "grpc":
+        return RestTransport(parts, model, version, timeout)
+    from rnnapps.serving.grpc_transport import GrpcTransport
+
+    return GrpcTransport(parts.netloc, model, version, timeout)
+
+
+def _columns(
+    types: SignatureTypes, signature: str, inputs: Sequence | None, named: dict[str, Any]
+) -> dict[str, list]:
+    if inputs is not None:
+        if isinstance(inputs, str | bytes) or not hasattr(inputs, "__len__"):
+            raise DataError(f"Expected a list of inputs. Received: {inputs!r}.")
+        if len(types.inputs) != 1:
+            raise DataError(
+                f"The signature {signature} has the inputs {', '.join(sorted(types.inputs))}; "
+                "give each by its name."
+            )
+        named = {next(iter(types.inputs)): inputs, **named}
+    if set(named) != set(types.inputs):
+        raise DataError(
+            f"Expected the inputs {', '.join(sorted(types.inputs))} for the signature {signature}. "
+            f"Received: {', '.join(sorted(named)) or 'none'}."
+        )
+    columns = {name: plain(values) for name, values in named.items()}
+    rows = {name: len(values) for name, values in columns.items() if isinstance(values, list)}
+    if len(set(rows.values())) != 1:
+        raise DataError(f"Expected inputs with a row for each other's rows. Received: {rows}.")
+    count = next(iter(rows.values()))
+    return {name: values if name in rows else [values] * count for name, values in columns.items()}
+
+
+def plain(values: Any) -> Any:
+    """Arrays, tensors and tuples as lists."""
+    if hasattr(values, "numpy"):
+        values = values.numpy()
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if isinstance(values, list | tuple):
+        return [plain(value) for value in values]
+    return values
