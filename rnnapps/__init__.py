@@ -9,13 +9,31 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CharGenConfig": "rnnapps.apps.chargen.config",
+    "CharGenerator": "rnnapps.apps.chargen.app",
+    "Forecaster": "rnnapps.apps.forecasting.app",
+    "ForecastingConfig": "rnnapps.apps.forecasting.config",
     "SentimentClassifier": "rnnapps.apps.sentiment.app",
     "SentimentConfig": "rnnapps.apps.sentiment.config",
+    "TranslationConfig": "rnnapps.apps.translation.config",
+    "Translator": "rnnapps.apps.translation.app",
     "load": "rnnapps.apps.application",
     "RnnappsError": "rnnapps.errors",
 }
 
-__all__ = ["RnnappsError", "SentimentClassifier", "SentimentConfig", "__version__", "load"]
+__all__ = [
+    "CharGenConfig",
+    "CharGenerator",
+    "Forecaster",
+    "ForecastingConfig",
+    "RnnappsError",
+    "SentimentClassifier",
+    "SentimentConfig",
+    "TranslationConfig",
+    "Translator",
+    "__version__",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

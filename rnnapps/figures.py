@@ -333,3 +333,46 @@ def bits_along(curves: dict[str, Sequence[float]], path: pathlib.Path | str) -> 
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     _save(figure, path)
+
+
+# Translations.
+
+
+def attention_map(
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    alignment: Sequence[Sequence[float]],
+    path: pathlib.Path | str,
+) -> None:
+    """Draws how much each token of a translation attended to each token of the text.
+
+    Args:
+        source_tokens: The text's tokens.
+        target_tokens: The translation's tokens.
+        alignment: The weights `(target tokens, source tokens)`.
+        path: The PNG to write.
+    """
+    shape = (len(target_tokens), len(source_tokens))
+    figure = Figure(figsize=(1.5 + 0.3 * shape[1], 1.5 + 0.3 * shape[0]))
+    axes = figure.subplots()
+    axes.imshow(np.reshape(alignment, shape), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(shape[1]), source_tokens, rotation=90)
+    axes.set_yticks(range(shape[0]), target_tokens)
+    axes.set(xlabel="text", ylabel="translation")
+    _save(figure, path)
+
+
+def bleu_by_length(groups: Sequence[dict[str, float]], path: pathlib.Path | str) -> None:
+    """Draws BLEU over the length of the texts.
+
+    Args:
+        groups: For each group of texts `up_to` (words), `count` and `bleu`.
+        path: The PNG to write.
+    """
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    bars = axes.bar([str(group["up_to"]) for group in groups], [group["bleu"] for group in groups])
+    axes.bar_label(bars, [f"{group['count']:,}" for group in groups], fontsize=8)
+    axes.set(xlabel="words of the text, at most (on the bars: texts)", ylabel="BLEU")
+    axes.grid(alpha=0.3, axis="y")
+    _save(figure, path)

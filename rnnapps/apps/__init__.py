@@ -5,7 +5,12 @@ import importlib
 from rnnapps.config import TrainingConfig, nearest
 from rnnapps.errors import ConfigError
 
-APPLICATIONS = {"sentiment": "SentimentClassifier"}
+APPLICATIONS = {
+    "sentiment": "SentimentClassifier",
+    "chargen": "CharGenerator",
+    "translation": "Translator",
+    "forecasting": "Forecaster",
+}
 
 
 def application_class(name: str) -> type:

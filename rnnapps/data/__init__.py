@@ -1,17 +1,37 @@
 """Named data sets and users' own files, their splits, and batches of like length."""
 
-from rnnapps.data.batching import Batches
+from rnnapps.data.batching import Batches, PairBatches
+from rnnapps.data.dates import make_dates
+from rnnapps.data.electricity import NOISE, make_load
 from rnnapps.data.named import load_tfds
+from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
+from rnnapps.data.series import Columns, Series, SeriesSet, read_series
 from rnnapps.data.splits import stratified_split
-from rnnapps.data.tables import Examples, from_frame, read_examples
+from rnnapps.data.tables import Examples, from_frame, read_examples, read_frame
+from rnnapps.data.times import season_of
+from rnnapps.data.windows import Windows
 
 __all__ = [
+    "NOISE",
     "Batches",
+    "Columns",
     "Examples",
+    "PairBatches",
+    "Pairs",
+    "Series",
+    "SeriesSet",
+    "Windows",
+    "clean_pairs",
     "from_frame",
     "load_tfds",
+    "make_dates",
+    "make_load",
     "make_reviews",
     "read_examples",
+    "read_frame",
+    "read_pairs",
+    "read_series",
+    "season_of",
     "stratified_split",
 ]

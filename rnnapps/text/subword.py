@@ -73,6 +73,7 @@ class SubwordTokenizer(Tokenizer):
             unk_id=UNKNOWN,
             bos_id=BEGIN,
             eos_id=END,
+            split_digits=True,  # numbers are to be copied digit by digit
             max_sentence_length=1_000_000,  # bytes
             minloglevel=2,
         )

@@ -1,0 +1,1 @@
+"""Texts to texts: sentences to another language, dates to another notation."""

@@ -1,0 +1,451 @@
+"""The translator."""
+
+import math
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnapps import figures
+from rnnapps.apps.application import Application
+from rnnapps.apps.translation import data
+from rnnapps.apps.translation.baseline import Lexicon
+from rnnapps.apps.translation.config import PredictOptions, TranslationConfig
+from rnnapps.apps.translation.measures import bleu_by_length, text_measures
+from rnnapps.apps.translation.model import EncoderDecoder, SmoothedCrossentropy
+from rnnapps.apps.translation.printing import print_alignments, print_scores, print_translations
+from rnnapps.apps.translation.translating import TextTranslator, ends_of
+from rnnapps.data import PairBatches, Pairs, clean_pairs
+from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.progress import working
+from rnnapps.serving import Signature, publish
+from rnnapps.standard_input import read_lines
+from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+from rnnapps.training import (
+    KeepWeights,
+    average_if_better,
+    compile_model,
+    fit,
+    make_strategy,
+    static_lengths,
+)
+
+_TEXT = tf.TensorSpec((None,), tf.string, name="text")
+_TRANSLATION = tf.TensorSpec((None,), tf.string, name="translation")
+
+
+class Translator(Application):
+    """Turns texts into other texts: a recurrent encoder, and a decoder that attends to it.
+
+    `fit` and `evaluate` take your own pairs as two lists, of the texts and of their translations,
+    as a DataFrame whose first two columns they are, or as a `tf.data.Dataset` of such pairs.
+
+    Args:
+        config: The configuration, or
+        **settings: its fields by name.
+
+    Raises:
+        ConfigError: If a setting is unknown or out of its range.
+
+    Example:
+    >>> app = Translator().fit()
+    >>> app.predict(["le 3 mars 2021"])[0]["translation"]
+    '2021-03-03'
+    """
+
+    name = "translation"
+    config_class = TranslationConfig
+    config: TranslationConfig
+
+    # Training.
+
+    def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
+        """Trains on pairs; see `fit`, which takes what `data.as_pairs` takes."""
+        train, validation = self._pairs(train, validation)
+        config, strategy = self.config, make_strategy(self.config.strategy)
+        self._remember(train, validation, state_dir)
+        with working("reading the texts"):
+            tokenizers = self._tokenizers(train)
+            ids = [self._encode(pairs, tokenizers) for pairs in (train, validation)]
+        ids = [self._clean(part, name) for part, name in zip(ids, ("", "validation "), strict=True)]
+        ends = ends_of(tokenizers[1])
+        lengths = static_lengths(config, config.max_length + 1)
+        batches, held = (
+            PairBatches(*part, ends.begin, ends.end, config.batch_size, lengths, config.seed)
+            for part in ids
+        )
+        keras.utils.set_random_seed(config.seed)
+        with strategy.scope():
+            network = EncoderDecoder(config, ends_of(tokenizers[0]).size, ends.size)
+            compile_model(
+                network,
+                config,
+                steps=config.epochs * len(batches),
+                loss=SmoothedCrossentropy(config.label_smoothing),
+            )
+        held = held.one_pass()[0]
+        with tempfile.TemporaryDirectory() as scratch:
+            stage = state_dir or pathlib.Path(scratch)
+            keeper = KeepWeights(stage / "weights", config.average)
+            stage = stage / "network"
+            self.history = fit(network, batches, held, config, config.epochs, stage, [keeper, *self.callbacks])
+            self.metrics["averaged"] = average_if_better(network, keeper, held)
+        ratios = ids[0][1].row_lengths() / ids[0][0].row_lengths()
+        expansion = float(max(1.0, np.quantile(ratios, 0.99)))
+        source, target = tokenizers
+        self.model = TextTranslator(
+            source, None if target is source else target, network, expansion
+        )
+        with working("translating the validation part"):
+            self.metrics["validation"] = self._measures(validation)[0]
+
+    def _pairs(self, train: Any, validation: Any) -> tuple[Pairs, Pairs]:
+        if train is None:
+            splits = data.load_splits(self.config)
+            return splits.train, splits.validation
+        train = data.as_pairs(train)
+        if validation is not None:
+            return train, data.as_pairs(validation)
+        return tuple(data.split(train, (0.9, 0.1), self.config.seed))
+
+    def _remember(self, train: Pairs, validation: Pairs, state_dir) -> None:
+        """Notes what the run learns from, and refuses to go on with anything else."""
+        self.metrics["data"] = f"{data.fingerprint(train)}; {data.fingerprint(validation)}"
+        if state_dir:
+            note = state_dir / "data"
+            if note.exists() and note.read_text() != self.metrics["data"]:
+                raise RunError(
+                    f"The interrupted run in {state_dir} learned from other texts "
+                    f"({note.read_text()}); use those, another --run-dir, or --overwrite."
+                )
+            note.write_text(self.metrics["data"])
+
+    def _tokenizers(self, pairs: Pairs) -> tuple[Tokenizer, Tokenizer]:
+        """The adapted tokenizers of both sides, which may be one."""
+        config = self.config
+        kinds = {"word": WordTokenizer, "character": CharacterTokenizer}
+        options = {"lower": config.lowercase}
+        if config.tokenizer not in kinds:
+            options["algorithm"] = config.tokenizer
+
+        def make(texts: list[str], name: str) -> Tokenizer:
+            kind = kinds.get(config.tokenizer, SubwordTokenizer)
+            tokenizer = kind(config.max_tokens, name=name, **options)
+            tokenizer.adapt(texts)
+            return tokenizer
+
+        if config.vocabulary == "joint":
+            return (make(pairs.sources + pairs.targets, "tokenizer"),) * 2
+        sides = ((pairs.sources, "source_tokenizer"), (pairs.targets, "target_tokenizer"))
+        return tuple(make(*side) for side in sides)
+
+    def _encode(self, pairs: Pairs, tokenizers: tuple[Tokenizer, Tokenizer]) -> tuple:
+        return tokenizers[0].encode(pairs.sources), tokenizers[1].encode(pairs.targets)
+
+    def _clean(self, ids: tuple, part: str) -> tuple:
+        """Leaves out what cannot be learned from, and says how much that was."""
+        config = self.config
+        kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
+        self.metrics[f"{part}pairs"] = found
+        left_out = found["pairs"] - len(kept)
+        print(
+            f"{part}pairs: {found['pairs']:,}, of which {left_out:,} left out ({found['empty']:,} "
+            f"with an empty side, {found['long']:,} of over {config.max_length} tokens, "
+            f"{found['uneven']:,} with one side over {config.max_ratio:g} times as long)",
+            file=sys.stderr,
+        )
+        if not len(kept):
+            raise DataError(
+                f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; "
+                "see --max-length and --max-ratio."
+            )
+        return tuple(tf.gather(side, kept) for side in ids)
+
+    # Answers.
+
+    def predict(
+        self, inputs: Sequence[str], n_best: int = 1, **search: Any
+    ) -> list[dict[str, Any]]:
+        """Translates texts.
+
+        Args:
+            inputs: The texts.
+            n_best: How many translations of each to return.
+            **search: `beam_width`, `length_penalty`, `coverage_penalty` and `min_length`; by
+                default the configuration's.
+
+        Returns:
+            For each text `translation` and `score`, and under `n_best` a list of `translation`,
+            `score` and `log_probability`, best first.
+
+        Raises:
+            ConfigError: If the beam is too narrow.
+        """
+        _check_search(n_best, search)
+        model = self.model
+
+        def translate(texts):
+            found = model.search(texts, n_best, **search)
+            return model.texts(texts, found), found.scores, found.log_probabilities
+
+        answers = []
+        for rows in self._in_batches(translate, inputs):
+            names = ("translation", "score", "log_probability")
+            best = [
+                dict(zip(names, (row[0].decode("utf-8", "replace"), *row[1:]), strict=True))
+                for row in zip(*(column.tolist() for column in rows), strict=True)
+                if row[1] > -1e8  # there are fewer translations than were asked for
+            ]
+            answers.append(
+                {"translation": best[0]["translation"], "score": best[0]["score"], "n_best": best}
+            )
+        return answers
+
+    def sample(self, inputs: Sequence[str], temperature: float = 1.0, seed: int = 0) -> list[str]:
+        """Draws a translation of each text.
+
+        Args:
+            inputs: The texts.
+            temperature: Over 0; below 1 likelier tokens become likelier still.
+            seed: Seed of the draws.
+
+        Returns:
+            The translations.
+        """
+        if temperature <= 0:
+            raise ConfigError(f"Expected --temperature to be over 0. Received: {temperature}.")
+
+        def draw(texts):
+            return [self.model.draw(texts, tf.constant(temperature), tf.constant(seed))]
+
+        return [row[0].decode("utf-8", "replace") for row in self._in_batches(draw, inputs)]
+
+    def score(self, inputs: Sequence[str], translations: Sequence[str]) -> list[float]:
+        """Says how likely given translations are.
+
+        Args:
+            inputs: The texts.
+            translations: A translation of each.
+
+        Returns:
+            Their log-probabilities.
+
+        Raises:
+            DataError: If there are more texts than translations, or fewer.
+        """
+        pairs = data.as_pairs((inputs, translations))
+        answers = self._in_batches(lambda *texts: [self.model.score(*texts)], *_columns(pairs))
+        return [float(row[0]) for row in answers]
+
+    def align(self, inputs: Sequence[str]) -> list[dict[str, Any]]:
+        """Translates texts and says which tokens attended to which.
+
+        Args:
+            inputs: The texts.
+
+        Returns:
+            For each text `source_tokens`, `target_tokens` and `alignment`, the weights
+            `(target tokens, source tokens)`.
+
+        Raises:
+            RunError: If the network does not attend.
+        """
+        self._check_attends()
+        answers = []
+        align = self.model.align
+        for sources, targets, weights in self._in_batches(lambda t: [*align(t).values()], inputs):
+            sources, targets = ([x.decode() for x in side if x] for side in (sources, targets))
+            weights = weights[: len(targets), : len(sources)].tolist()
+            answers.append(
+                {"source_tokens": sources, "target_tokens": targets, "alignment": weights}
+            )
+        return answers
+
+    def _check_attends(self) -> None:
+        if not self.model.network.attends:
+            raise RunError(
+                "This network does not attend, so it cannot align; train one with "
+                "--decoder attention."
+            )
+
+    def _in_batches(self, function: Callable, *columns: Sequence[str]) -> Iterator[tuple]:
+        """What a function of string tensors answers for each row, batched by length."""
+        if any(isinstance(column, str) for column in columns):
+            raise DataError("Expected a list of texts. Received: one text.")
+        columns = [[_bytes(text) for text in column] for column in columns]
+        compiled = tf.function(function, input_signature=[_TEXT] * len(columns), autograph=False)
+        order = np.argsort([len(text) for text in columns[0]], kind="stable")
+        rows: list = [None] * len(order)
+        for chunk in np.split(order, range(32, len(order), 32)) if len(order) else ():
+            answer = compiled(*(tf.constant([column[i] for i in chunk]) for column in columns))
+            parts = zip(*(tensor.numpy() for tensor in answer), strict=True)
+            for i, row in zip(chunk, parts, strict=True):
+                rows[i] = row
+        return iter(rows)
+
+    def respond(self, options: PredictOptions, as_json: bool) -> None:
+        """Prints a translation a line, or what else was asked for."""
+        texts = [os.fsencode(text).decode("utf-8", "replace") for text in options.text]
+        texts = texts or read_lines()
+        if options.score:
+            pairs = [text.split("\t") for text in texts]
+            for number, pair in enumerate(pairs, 1):
+                if len(pair) != 2:
+                    raise DataError(
+                        f"Expected with --score a text, a tab, and its translation in line "
+                        f"{number}. Received: {len(pair)} columns."
+                    )
+            scores = self.score(*zip(*pairs, strict=True)) if pairs else []
+            print_scores(pairs, scores, as_json)
+            return
+        self._warn_of_cuts(texts)
+        if options.align:
+            print_alignments(texts, self.align(texts), as_json)
+        elif options.sample:
+            drawn = self.sample(texts, options.temperature, options.seed)
+            print_translations(texts, [{"translation": text} for text in drawn], 1, as_json)
+        else:
+            names = ("beam_width", "length_penalty", "coverage_penalty", "min_length")
+            search = {name: getattr(options, name) for name in names}
+            answers = self.predict(texts, options.n_best, **search)
+            print_translations(texts, answers, options.n_best, as_json)
+
+    def _warn_of_cuts(self, texts: Sequence[str]) -> None:
+        for number, count in enumerate(self.model.source_tokenizer.encode(texts).row_lengths(), 1):
+            if count > self.config.max_length:
+                print(
+                    f"rnnapps: line {number}: only the first {self.config.max_length} of its "
+                    f"{int(count):,} tokens are read (--max-length).",
+                    file=sys.stderr,
+                )
+
+    # Measures.
+
+    def measure(self, test: Any) -> dict[str, Any]:
+        """Measures the translator, and the baseline trained on the same pairs beside it.
+
+        Args:
+            test: Pairs in the form that `fit` takes; `None` for the configuration's test part.
+
+        Returns:
+            `bleu`, `chrf`, `exact_match` and `perplexity`; `signatures` of the first two;
+            `by_length`, BLEU by the length of the texts; `examples`, three translations with their
+            alignments; and `baselines`.
+
+        Raises:
+            RunError: If the configuration's data is no longer what the model was trained on.
+        """
+        splits = data.load_splits(self.config) if test is None else None
+        if splits:
+            self._recognise(splits)
+        test = splits.test if splits else data.as_pairs(test)
+        with working("translating the test part"):
+            found, translations = self._measures(test)
+        found["by_length"] = bleu_by_length(test, translations, self.config.lowercase)
+        found["baselines"] = {}
+        if splits:
+            with working("training the baseline"):
+                lexicon = Lexicon(splits.train, self.config.lowercase)
+                judged = text_measures(test, lexicon(test.sources), self.config.lowercase)
+            found["baselines"]["IBM model 1, word by word"] = judged
+        found["examples"] = []
+        if self.model.network.attends:
+            middle = np.argsort([len(text) for text in test.sources], kind="stable")[
+                len(test) // 2 :
+            ]
+            found["examples"] = self.align([test.sources[i] for i in middle[:3]])
+        return found
+
+    def _measures(self, pairs: Pairs) -> tuple[dict[str, Any], list[str]]:
+        """The measures of the translations, and these."""
+        translations = [answer["translation"] for answer in self.predict(pairs.sources)]
+        found = text_measures(pairs, translations, self.config.lowercase)
+        rows = self._in_batches(self.model.token_log_probabilities, *_columns(pairs))
+        log_p = np.concatenate([values[real] for values, real in rows])
+        return {**found, "perplexity": math.exp(-log_p.mean())}, translations
+
+    def _recognise(self, splits: data.Splits) -> None:
+        now = f"{data.fingerprint(splits.train)}; {data.fingerprint(splits.validation)}"
+        if now != self.metrics.get("data", now):
+            raise RunError(
+                f"This run did not learn from {self.config.data} as it is now, whose test part may "
+                "hold what it was trained on; train again, or give test texts to app.evaluate()."
+            )
+
+    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws what `evaluate` found: BLEU by length, and what a few translations attended to."""
+        figures.bleu_by_length(found["by_length"], folder / "bleu_by_length.png")
+        for i, example in enumerate(found["examples"], 1):
+            figures.attention_map(**example, path=folder / f"attention_{i}.png")
+
+    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
+        """Publishes the next version of a SavedModel for TF Serving.
+
+        Its signature `serving_default` takes `text` and answers `translation` and `score`; `n_best`
+        answers as many `translations` and `scores` as the beam is wide; `score` takes `text` and
+        `translation` and answers `log_probability`; `align`, where the network attends, answers
+        `source_tokens`, `target_tokens` and `alignment`.
+
+        Args:
+            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
+
+        Returns:
+            The new version's folder.
+
+        Raises:
+            RunError: If the written model does not answer as the application does.
+        """
+        model, texts = self.model, tf.constant(["Ein Mann, 3. März 2021", ""])
+
+        def n_best(text):
+            found = model.search(text, self.config.beam_width)
+            return {"translations": model.texts(text, found), "scores": found.scores}
+
+        def score(text, translation):
+            return {"log_probability": model.score(text, translation)}
+
+        signatures = {
+            "serving_default": Signature(model, [_TEXT], [texts]),
+            "n_best": Signature(n_best, [_TEXT], [texts]),
+            "score": Signature(score, [_TEXT, _TRANSLATION], [texts, texts]),
+        }
+        if model.network.attends:
+            signatures["align"] = Signature(model.align, [_TEXT], [texts])
+        with working("exporting"):
+            return publish(model_dir, signatures, [model], {})
+
+
+def _check_search(n_best: int, search: dict[str, Any]) -> None:
+    least = {
+        "n_best": 1,
+        "beam_width": 1,
+        "length_penalty": 0,
+        "coverage_penalty": 0,
+        "min_length": 0,
+    }
+    for name, value in {"n_best": n_best, **search}.items():
+        if value is not None and value < least[name]:
+            raise ConfigError(
+                f"Expected --{name.replace('_', '-')} to be at least {least[name]}. "
+                f"Received: {value}."
+            )
+    width = search.get("beam_width")
+    if width is not None and n_best > width:
+        raise ConfigError(
+            f"Expected --n-best to be at most the --beam-width of {width}. Received: {n_best}."
+        )
+
+
+def _columns(pairs: Pairs) -> tuple[list[str], list[str]]:
+    return pairs.sources, pairs.targets
+
+
+def _bytes(text: str | bytes) -> bytes:
+    """A text's bytes; half a surrogate pair, which UTF-8 lacks, becomes a question mark."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")

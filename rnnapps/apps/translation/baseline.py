@@ -1,0 +1,74 @@
+"""What a person would try first: each word by the likeliest word, of IBM's model 1."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnapps.data import Pairs
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class Lexicon:
+    """A dictionary of words, learned from pairs of texts by expectation maximization.
+
+    Args:
+        pairs: The pairs to learn from.
+        lowercase: Whether to lower the case of all words.
+        iterations: Passes over the pairs.
+        max_pairs: Pairs to learn from, at most.
+
+    Call arguments:
+        texts: Texts to translate.
+
+    Output:
+        For each the likeliest translations of its words, in its own order.
+
+    Reference:
+        - [Brown et al., 1993](https://aclanthology.org/J93-2003/)
+    """
+
+    def __init__(
+        self, pairs: Pairs, lowercase: bool = True, iterations: int = 5, max_pairs: int = 30_000
+    ):
+        self.lowercase = lowercase
+        pairs = pairs.take(range(min(max_pairs, len(pairs))))
+        sources = [self._words(text) for text in pairs.sources]
+        targets = [self._words(text) for text in pairs.targets]
+        source_ids, target_ids = _number(sources), _number(targets)
+
+        # Every link between a word and one of its pair's translation: (links,) each.
+        links = [
+            (source_ids[a], target_ids[b], i, j, len(target))
+            for i, (source, target) in enumerate(zip(sources, targets, strict=True))
+            for j, b in enumerate(target)
+            for a in source
+        ]
+        columns = np.array(links, np.int64).reshape(-1, 5).T
+        source, target, pair, place, _ = columns
+        _, slot = np.unique(pair * (place.max(initial=0) + 1) + place, return_inverse=True)
+        entries, entry = np.unique(source * len(target_ids) + target, return_inverse=True)
+        entry_source = entries // max(1, len(target_ids))
+        probability = np.ones(len(entries))  # of a translation, given the word
+        for _ in range(iterations):
+            weights = probability[entry]
+            weights /= np.bincount(slot, weights)[slot]  # each translated word is shared out
+            counts = np.bincount(entry, weights, len(entries))
+            probability = counts / np.bincount(entry_source, counts)[entry_source]
+
+        words = list(target_ids)
+        order = np.argsort(probability, kind="stable")  # the likeliest is written last
+        best = dict(zip(entry_source[order], entries[order] % max(1, len(words)), strict=True))
+        self.best = {word: words[best[i]] for word, i in source_ids.items() if i in best}
+
+    def __call__(self, texts: Sequence[str]) -> list[str]:
+        return [" ".join(self.best.get(w, w) for w in self._words(text)) for text in texts]
+
+    def _words(self, text: str) -> list[str]:
+        return _WORD.findall(text.lower() if self.lowercase else text)
+
+
+def _number(texts: Sequence[Sequence[str]]) -> dict[str, int]:
+    """The distinct words, numbered."""
+    return {word: i for i, word in enumerate(dict.fromkeys(w for text in texts for w in text))}

@@ -1,0 +1,124 @@
+"""What can be set about a translator. Imports no TensorFlow."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from tyro.conf import Positional
+
+from rnnapps.config import TrainingConfig, Tune, TuneChoice
+
+
+class TranslationConfig(TrainingConfig):
+    """The settings of a translator."""
+
+    data: str = "sample"
+    """sample, multi30k, ted_hrlr_translate, or your own file: two columns with a tab between."""
+    target_data: Path | None = None
+    """The file of the translations, line by line, where --data is that of the texts alone."""
+    source: str = "de"
+    """Language to translate from, in a data set that has several."""
+    target: str = "en"
+    """Language to translate to, in a data set that has several."""
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Passes over the training data, at most."""
+    learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 2e-3
+    """Adam's step size at its highest."""
+    patience: Annotated[int, Field(ge=0)] = 5
+    """Epochs without a better validation loss before training stops; 0 never stops."""
+    max_length: Annotated[int, Field(ge=2)] = 100
+    """Tokens of a text, at most: longer pairs are left out, and longer texts cut off."""
+    max_ratio: Annotated[float, Field(ge=1)] = 9.0
+    """Pairs are left out whose one side has more than so many times the tokens of the other."""
+    tokenizer: Literal["unigram", "bpe", "word", "character"] = "unigram"
+    """What a token is: a piece of a word (SentencePiece, of either kind), a word or a character."""
+    vocabulary: Literal["joint", "separate"] = "joint"
+    """One vocabulary for both sides, or one for each."""
+    max_tokens: Annotated[int, Field(ge=5), TuneChoice((2_000, 4_000, 8_000))] = 4_000
+    """Size of a vocabulary, at most."""
+    lowercase: bool = True
+    """Read and write lower case only."""
+    embedding_dim: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
+    """Width of a token's vector."""
+    cell: Literal["simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm"] = "gru"
+    """The recurrent cell."""
+    units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
+    """Units of the cell, in the decoder and in each direction of the encoder."""
+    layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
+    """Recurrent layers of the encoder."""
+    decoder: Literal["attention", "first_state", "every_step"] = "attention"
+    """How the decoder sees the text: it attends to all of it, or one vector that stands for the
+    whole is its first state, or is that and its input at every step."""
+    score: Literal["additive", "dot", "general", "scaled_dot"] = "additive"
+    """The score of attention: Bahdanau's (additive) or one of Luong's."""
+    input_feeding: bool = False
+    """Let each step of an attending decoder see what it attended to before; slower."""
+    tied: bool = True
+    """Use the embedding of the decoder's tokens as its output layer, too."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
+    """Share of embeddings' features dropped."""
+    hidden_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
+    """Share of units dropped of what is attended to, and before the output layer."""
+    recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the recurrent state's units dropped at each step."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), TuneChoice((0.0, 0.1, 0.2))] = 0.1
+    """Share of each target's probability that goes to all tokens alike."""
+    average: Annotated[int, Field(ge=1)] = 5
+    """Epochs, up to the last, whose weights are averaged, where that is better than the best's."""
+    beam_width: Annotated[int, Field(ge=1)] = 5
+    """Translations that the search follows at a time; 1 is greedy."""
+    length_penalty: Annotated[float, Field(ge=0), Tune(0.0, 2.0)] = 1.0
+    """GNMT's penalty of short translations; 0 for none."""
+    coverage_penalty: Annotated[float, Field(ge=0), Tune(0.0, 1.0)] = 0.0
+    """GNMT's penalty of leaving a part of the text out; 0 for none."""
+    min_length: Annotated[int, Field(ge=0)] = 0
+    """Tokens of a translation, at least."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.input_feeding and self.decoder != "attention":
+            raise ValueError(
+                f"Expected --decoder attention with --input-feeding. Received: {self.decoder!r}."
+            )
+        if self.source == self.target:
+            raise ValueError(
+                f"Expected --source and --target to differ. Received: {self.source!r} for both."
+            )
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """Translates texts."""
+
+    text: Positional[tuple[str, ...]] = ()
+    """The texts; without any, the lines of standard input."""
+    n_best: Annotated[int, Field(ge=1)] = 1
+    """Translations to print of each text, best first."""
+    beam_width: int | None = None
+    """Translations that the search follows at a time; by default the run's, and at least n-best."""
+    length_penalty: float | None = None
+    """By default the run's."""
+    coverage_penalty: float | None = None
+    """By default the run's."""
+    min_length: int | None = None
+    """Tokens of a translation, at least; by default the run's."""
+    sample: bool = False
+    """Draw the translations instead of searching for the likeliest."""
+    temperature: float = 1.0
+    """With --sample: below 1 likelier tokens become likelier still."""
+    seed: int = 0
+    """With --sample: the seed of the draws."""
+    score: bool = False
+    """Print the log-probability of given translations: each text is `source TAB translation`."""
+    align: bool = False
+    """Print which token of the text each token of the translation attended to most."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Measures a run on its test part, with the baseline trained on the same data beside it."""
+
+
+CONFIG = TranslationConfig

@@ -1,0 +1,223 @@
+"""The translator's network: the page to edit."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import layers, ops
+
+from rnnapps.apps.translation.config import TranslationConfig
+from rnnapps.layers import AttentionDecoder, RecurrentStack, recurrent
+from rnnapps.text import PADDING
+from rnnapps.training import precision
+
+
+class Encoded(NamedTuple):
+    """What the encoder makes of texts, all that the decoder knows of them."""
+
+    memory: tf.Tensor  # (batch, source_time, width)
+    mask: tf.Tensor  # (batch, source_time)
+    keys: tf.Tensor  # (batch, source_time, width): what queries are compared with
+    context: tf.Tensor  # (batch, 2 * units)
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class EncoderDecoder(keras.Model):
+    """A network from the ids of a text to those of another.
+
+    Args:
+        config: The configuration, or its fields as a dictionary.
+        source_size: Number of ids of a text's tokens.
+        target_size: Number of ids of a translation's tokens, begin and end included.
+        **kwargs: Arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: Pair of int32 ids: the text's `(batch, source_time)` and, for teacher forcing, the
+            begin and the translation's `(batch, time)`; 0 where there is no token.
+        training: Whether to apply dropout.
+
+    Output:
+        Logits of each next token, float32 `(batch, time, target_size)`.
+
+    Reference:
+        - [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), for `decoder="attention"`
+        - [Luong et al., 2015](https://arxiv.org/abs/1508.04025), for its other scores
+        - [Sutskever et al., 2014](https://arxiv.org/abs/1409.3215), for `"first_state"`
+        - [Cho et al., 2014](https://arxiv.org/abs/1406.1078), for `"every_step"`
+    """
+
+    def __init__(
+        self,
+        config: TranslationConfig | dict[str, Any],
+        source_size: int,
+        target_size: int,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        config = config if isinstance(config, TranslationConfig) else TranslationConfig(**config)
+        self.config, self.source_size, self.target_size = config, source_size, target_size
+        self.attends = config.decoder == "attention"
+        with precision(config.precision):
+            self._make_layers(config, source_size, target_size)
+            no_ids = tf.zeros((1, 2), tf.int32)
+            self((no_ids, no_ids))  # makes the weights
+
+    def _make_layers(self, config: TranslationConfig, source_size: int, target_size: int) -> None:
+        small = keras.initializers.RandomNormal(stddev=config.embedding_dim**-0.5)
+        self.source_embedding = layers.Embedding(source_size, config.embedding_dim, small)
+        self.target_embedding = self.source_embedding
+        if config.vocabulary == "separate":
+            self.target_embedding = layers.Embedding(target_size, config.embedding_dim, small)
+        self.dropout = layers.Dropout(config.dropout)
+        self.hidden_dropout = layers.Dropout(config.hidden_dropout)
+
+        self.encoder = RecurrentStack(
+            config.cell,
+            config.units,
+            num_layers=config.layers,
+            bidirectional=True,
+            dropout=config.hidden_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            name="encoder",
+        )
+        cell = recurrent(
+            config.cell,
+            config.units,
+            recurrent_dropout=config.recurrent_dropout,
+            return_sequences=True,
+            return_state=True,
+            name="decoder",
+        )
+        if self.attends:
+            self.decoder = AttentionDecoder(
+                cell.cell if config.input_feeding else cell,
+                config.score,
+                output_units=config.embedding_dim,
+                input_feeding=config.input_feeding,
+                return_state=True,
+                name="decoder",
+            )
+            if "dot" in config.score:  # which wants a memory as wide as its queries
+                self.narrow = layers.Dense(config.units, use_bias=False, name="narrow")
+        else:
+            self.decoder = cell
+            self.hidden = layers.Dense(config.embedding_dim, "tanh", name="hidden")
+        sizes = keras.tree.flatten(cell.cell.state_size)
+        self.bridge = [
+            layers.Dense(size, "tanh", name=f"bridge_{i}") for i, size in enumerate(sizes)
+        ]
+        if config.tied:
+            self.bias = self.add_weight((target_size,), "zeros", name="output_bias")
+        else:
+            self.output_layer = layers.Dense(target_size, dtype="float32", name="output")
+
+    def call(self, inputs, training=None):
+        sources, targets = inputs
+        encoded, state = self.encode(sources, training)
+        logits, _, _ = self.decode(targets, state, encoded, training)
+        return logits
+
+    def encode(self, sources: tf.Tensor, training: bool | None = None) -> tuple[Encoded, list]:
+        """Reads texts.
+
+        Args:
+            sources: int32 ids `(batch, source_time)`.
+            training: Whether to apply dropout.
+
+        Returns:
+            What is known of them, and the decoder's first state.
+        """
+        mask = sources != PADDING
+        x = self.dropout(self.source_embedding(sources), training=training)
+        memory = self.encoder(x, mask=mask, training=training)  # (batch, source_time, 2 * units)
+        units = self.config.units
+        # What each direction has come to at its end; it puts that out at masked steps, too.
+        context = ops.concatenate([memory[:, -1, :units], memory[:, 0, units:]], axis=-1)
+        memory = self.hidden_dropout(memory, training=training)
+        keys = memory
+        if self.attends:
+            memory = self.narrow(memory) if "dot" in self.config.score else memory
+            if not self.decoder.built:
+                self.decoder.build((None, None, self.config.embedding_dim), memory.shape)
+            keys = self.decoder.keys(memory)
+        state = [dense(context) for dense in self.bridge]
+        if self.attends:  # and what it put out before the first step
+            state.append(ops.zeros_like(context[:, :1]) * ops.ones(self.config.embedding_dim))
+        return Encoded(memory, mask, keys, context), state
+
+    def decode(
+        self, targets: tf.Tensor, state: list, encoded: Encoded, training: bool | None = None
+    ) -> tuple[tf.Tensor, list, tf.Tensor]:
+        """Writes on: a whole translation at once, or the next token.
+
+        Args:
+            targets: int32 ids `(batch, time)` of what is written, the begin first.
+            state: The decoder's state before.
+            encoded: What `encode` returned.
+            training: Whether to apply dropout.
+
+        Returns:
+            Logits of each next token, float32 `(batch, time, target_size)`; the state after; and
+            the attention weights `(batch, time, source_time)`, all zero where nothing attends.
+        """
+        x = self.dropout(self.target_embedding(targets), training=training)
+        if self.attends:
+            y, *state, weights = self.decoder(
+                x,
+                encoded.memory,
+                initial_state=state,
+                memory_mask=encoded.mask,
+                keys=encoded.keys,
+                training=training,
+                return_attention_scores=True,
+            )
+        else:
+            if self.config.decoder == "every_step":
+                context = ops.broadcast_to(
+                    encoded.context[:, None], (*ops.shape(x)[:2], encoded.context.shape[-1])
+                )
+                x = ops.concatenate([x, context], axis=-1)
+            y, *state = self.decoder(x, initial_state=state, training=training)
+            y = self.hidden(y)
+            weights = ops.zeros((*ops.shape(x)[:2], ops.shape(encoded.mask)[1]))
+        y = self.hidden_dropout(y, training=training)  # (batch, time, embedding_dim)
+        return self._logits(y), state, weights
+
+    def _logits(self, y):
+        if not self.config.tied:
+            return self.output_layer(y)
+        # One product of two matrices: one for each row would take several times as long.
+        table = ops.cast(self.target_embedding.embeddings, y.dtype)
+        flat = tf.matmul(ops.reshape(y, (-1, y.shape[-1])), table, transpose_b=True)
+        logits = ops.cast(flat, "float32") + self.bias
+        return ops.reshape(logits, (*ops.shape(y)[:2], self.target_size))
+
+    def get_config(self):
+        sizes = {"source_size": self.source_size, "target_size": self.target_size}
+        return {"name": self.name, "config": self.config.to_dict(), **sizes}
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy between logits and ids of which a share of the probability goes to all ids.
+
+    Args:
+        smoothing: That share.
+        **kwargs: Arguments of `keras.losses.Loss`.
+
+    Reference:
+        - [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567), section 7
+    """
+
+    def __init__(self, smoothing: float, **kwargs: Any):
+        super().__init__(**{"reduction": "mean_with_sample_weight", **kwargs})
+        self.smoothing = smoothing
+
+    def call(self, y_true, y_pred):
+        size = y_pred.shape[-1]
+        off = self.smoothing / size
+        labels = tf.one_hot(tf.cast(y_true, tf.int32), size, 1 - self.smoothing + off, off)
+        return tf.nn.softmax_cross_entropy_with_logits(labels, y_pred)
+
+    def get_config(self):
+        return {**super().get_config(), "smoothing": self.smoothing}

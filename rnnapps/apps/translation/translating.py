@@ -1,0 +1,255 @@
+"""Texts in, texts out: the tokenizers before and behind the network, and the search between."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from rnnapps.apps.translation.model import EncoderDecoder
+from rnnapps.decoding import NEVER, Hypotheses, Options, beam_search, begin, sample
+from rnnapps.text import PADDING, UNKNOWN, SubwordTokenizer, Tokenizer, to_dense
+from rnnapps.text.subword import BEGIN, END
+
+
+class Ends(NamedTuple):
+    """The ids that stand for the ends of a text, and how many ids there are with them."""
+
+    begin: int
+    end: int
+    size: int
+
+
+def ends_of(tokenizer: Tokenizer) -> Ends:
+    """The ends that a tokenizer reserves, or else the two ids after its vocabulary."""
+    with tf.init_scope():  # the size is a number, whatever graph is being built
+        size = tokenizer.vocabulary_size
+    if isinstance(tokenizer, SubwordTokenizer):
+        return Ends(BEGIN, END, size)
+    return Ends(size, size + 1, size + 2)
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class TextTranslator(keras.Model):
+    """A model from texts to texts, with everything in the graph.
+
+    Args:
+        source_tokenizer: The adapted tokenizer of the texts.
+        target_tokenizer: That of the translations; `None` for the same.
+        network: The trained network.
+        expansion: Tokens that a translation may have for each token of the text; 10 more it may
+            have in any case.
+        **kwargs: Arguments of `keras.Model`.
+
+    Call arguments:
+        texts: Strings `(batch,)`.
+
+    Output:
+        `translation`, strings `(batch,)`; `score`, float32 `(batch,)`. A text without any token has
+        the empty translation.
+    """
+
+    def __init__(
+        self,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer | None,
+        network: EncoderDecoder,
+        expansion: float,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer or source_tokenizer
+        self.joint = target_tokenizer is None
+        self.network, self.expansion = network, expansion
+        # Only of whole words and characters it is known what an unknown one was.
+        subword = isinstance(self.target_tokenizer, SubwordTokenizer)
+        self.copies = network.attends and not subword
+        self.built = True
+
+    def call(self, texts):
+        found = self.search(texts)
+        return {"translation": self.texts(texts, found)[:, 0], "score": found.scores[:, 0]}
+
+    def search(
+        self,
+        texts: tf.Tensor,
+        n_best: int = 1,
+        beam_width: int | None = None,
+        length_penalty: float | None = None,
+        coverage_penalty: float | None = None,
+        min_length: int | None = None,
+    ) -> Hypotheses:
+        """Finds the best translations of texts; what is `None` is the configuration's.
+
+        Args:
+            texts: Strings `(batch,)`.
+            n_best: How many translations of each.
+            beam_width: See `decoding.beam_search`, as for the others.
+            length_penalty: See there.
+            coverage_penalty: See there.
+            min_length: See there.
+
+        Returns:
+            What was found, best first.
+        """
+        config = self.network.config
+        beam_width = max(config.beam_width, n_best) if beam_width is None else beam_width
+        given = (length_penalty, coverage_penalty, min_length)
+        length_penalty, coverage_penalty, min_length = (
+            getattr(config, name) if value is None else value
+            for name, value in zip(
+                ("length_penalty", "coverage_penalty", "min_length"), given, strict=True
+            )
+        )
+        ids = self.source_ids(texts)
+        step, state, mask = self._stepper(ids, beam_width)
+        ends = ends_of(self.target_tokenizer)
+        return beam_search(
+            step, state, ends.begin, ends.end, self._longest(ids), beam_width, n_best,
+            length_penalty, coverage_penalty, min_length, lambda state: state["weights"], mask,
+        )  # fmt: skip
+
+    def draw(self, texts: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draws a translation of each text.
+
+        Args:
+            texts: Strings `(batch,)`.
+            temperature: float32 `()`, over 0.
+            seed: int32 `()`.
+
+        Returns:
+            The translations, strings `(batch,)`.
+        """
+        ids = self.source_ids(texts)
+        step, state, _ = self._stepper(ids, 1)
+        ends, rows = ends_of(self.target_tokenizer), tf.shape(ids)[0]
+        every, zeros = tf.ones([rows]), tf.zeros([rows], tf.int32)
+        stop = tf.constant([[ends.end]])
+        options = Options(
+            self._longest(ids) - 1, every * temperature, zeros, every, every, seed + tf.range(rows)
+        )
+        draft = begin(tf.fill([rows], ends.begin), state, ends.size, stop)
+        tokens = sample(step, draft, options, stop)
+        return self.target_tokenizer.detokenize(tf.where(tokens == ends.end, PADDING, tokens))
+
+    def score(self, texts: tf.Tensor, translations: tf.Tensor) -> tf.Tensor:
+        """How likely given translations are.
+
+        Args:
+            texts: Strings `(batch,)`.
+            translations: Strings `(batch,)`.
+
+        Returns:
+            Log-probabilities, float32 `(batch,)`.
+        """
+        log_p, real = self.token_log_probabilities(texts, translations)
+        return tf.reduce_sum(tf.where(real, log_p, 0.0), 1)
+
+    def token_log_probabilities(self, texts: tf.Tensor, translations: tf.Tensor) -> tuple:
+        """The log-probability of each token of given translations, and of their ends.
+
+        Args:
+            texts: Strings `(batch,)`.
+            translations: Strings `(batch,)`.
+
+        Returns:
+            float32 `(batch, time)`, and which of them there are, bool `(batch, time)`.
+        """
+        ends = ends_of(self.target_tokenizer)
+        targets = self.target_tokenizer.ids(translations)
+        one = tf.ones([tf.shape(texts)[0], 1], tf.int32)
+        inputs = tf.concat([ends.begin * one, targets], 1).to_tensor()
+        outputs = tf.concat([targets, ends.end * one], 1).to_tensor()  # (batch, time)
+        logits = self.network((self.source_ids(texts), inputs))
+        log_p = -tf.nn.sparse_softmax_cross_entropy_with_logits(outputs, logits)
+        return log_p, outputs != PADDING
+
+    def align(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Translates texts and says which token attended to which.
+
+        Args:
+            texts: Strings `(batch,)`.
+
+        Returns:
+            `source_tokens` `(batch, source_time)` and `target_tokens` `(batch, time)`, strings
+            filled up with empty ones; `alignment`, float32 `(batch, time, source_time)`.
+        """
+        found = self.search(texts)
+        tokens, lengths = found.tokens[:, 0], found.lengths[:, 0]
+        real = tf.sequence_mask(lengths, tf.shape(tokens)[1])
+        return {
+            "source_tokens": self.source_tokens(texts),
+            "target_tokens": tf.where(real, self._strings_of(tokens), ""),
+            "alignment": tf.where(real[..., None], found.alignments[:, 0], 0.0),
+        }
+
+    def texts(self, texts: tf.Tensor, found: Hypotheses) -> tf.Tensor:
+        """The translations that were found, strings `(batch, n_best)`."""
+        shape = tf.shape(found.tokens)
+        tokens = tf.reshape(found.tokens, [-1, shape[2]])  # (batch * n_best, time)
+        if not self.copies:
+            return tf.reshape(self.target_tokenizer.detokenize(tokens), shape[:2])
+        # An unknown token becomes the one that it attended to most.
+        place = tf.argmax(found.alignments, -1, tf.int32)  # (batch, n_best, time)
+        attended = tf.gather(self.source_tokens(texts), place, batch_dims=1)
+        strings = tf.where(found.tokens == UNKNOWN, attended, self._strings_of(found.tokens))
+        rows = tf.RaggedTensor.from_tensor(
+            tf.reshape(strings, [-1, shape[2]]), tf.reshape(found.lengths, [-1])
+        )
+        return tf.reshape(self.target_tokenizer.join(rows), shape[:2])
+
+    def source_ids(self, texts: tf.Tensor) -> tf.Tensor:
+        """The ids that the network reads, int32 `(batch, source_time)`."""
+        ids = self.source_tokenizer.ids(texts)[:, : self.network.config.max_length]
+        return to_dense(ids, PADDING)
+
+    def source_tokens(self, texts: tf.Tensor) -> tf.Tensor:
+        """The tokens that the network reads, strings `(batch, source_time)`."""
+        tokens = self.source_tokenizer.tokens(texts)[:, : self.network.config.max_length]
+        return to_dense(tokens, "")
+
+    def _stepper(self, ids: tf.Tensor, beam_width: int) -> tuple:
+        """The step function of these texts, its first state, and where the texts have tokens."""
+        encoded, cells = self.network.encode(ids)
+        wide = tf.nest.map_structure(lambda x: tf.repeat(x, beam_width, 0), encoded)
+        ends = ends_of(self.target_tokenizer)
+        never = [PADDING, ends.begin] + ([] if self.copies else [UNKNOWN])
+        forbidden = tf.reduce_sum(tf.one_hot(never, ends.size, NEVER), 0)
+
+        def step(tokens, state):
+            logits, cells, weights = self.network.decode(tokens[:, None], state["cells"], wide)
+            return logits[:, 0] + forbidden, {
+                "cells": cells,
+                "weights": tf.cast(weights[:, 0], tf.float32),
+            }
+
+        weights = tf.zeros_like(ids, tf.float32)
+        return step, {"cells": cells, "weights": weights}, encoded.mask
+
+    def _longest(self, ids: tf.Tensor) -> tf.Tensor:
+        """How many tokens a translation may have with its end, int32 `(batch,)`."""
+        lengths = tf.reduce_sum(tf.cast(ids != PADDING, tf.int32), 1)
+        longest = tf.cast(self.expansion * tf.cast(lengths, tf.float32), tf.int32) + 11
+        return tf.where(lengths > 0, longest, 1)
+
+    def _strings_of(self, ids: tf.Tensor) -> tf.Tensor:
+        """A translation's tokens as strings."""
+        with tf.init_scope():  # the vocabulary of subwords is read from the tokenizer's own graph
+            vocabulary = self.target_tokenizer.vocabulary
+        return tf.gather(tf.constant(vocabulary), ids)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "source_tokenizer": serialize(self.source_tokenizer),
+            "target_tokenizer": None if self.joint else serialize(self.target_tokenizer),
+            "network": serialize(self.network),
+            "expansion": self.expansion,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        parts = ("source_tokenizer", "target_tokenizer", "network")
+        made = {name: keras.saving.deserialize_keras_object(config[name]) for name in parts}
+        return cls(**{**config, **made})
