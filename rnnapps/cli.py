@@ -27,6 +27,8 @@ from rnnapps.apps.run_directory import check_free, partial_dir, read_run
 from rnnapps.config import TrainingConfig, nearest, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 from rnnapps.serving.commands import Ask, Serve
+from rnnapps.tuning.options import TuneOptions, complete
+from rnnapps.tuning.processes import check_address, run_processes
 
 Parsed = TypeVar("Parsed")
 _USAGE = """\
@@ -36,6 +38,7 @@ Ready-made applications of recurrent networks in Keras / TensorFlow.
 
 commands:
   train APPLICATION          train on a data set or on your own data: {applications}
+  tune APPLICATION           search its settings; tune --report DIR shows a search
   evaluate RUN_DIR           measure a run on its test part, with baselines beside it
   predict RUN_DIR [...]      answer for what follows, or for standard input
   predict --server URL NAME  have a model server answer
@@ -111,12 +114,7 @@ class RunOptions:
 
 
 def _train(arguments: list[str]) -> None:
-    if not arguments or arguments[0].startswith("-"):
-        if arguments and arguments[0] in ("-h", "--help"):
-            print(f"usage: rnnapps train {{{','.join(APPLICATIONS)}}} [OPTIONS]")
-            return
-        raise ConfigError(f"Expected an application after train: {', '.join(APPLICATIONS)}.")
-    name, rest = arguments[0], arguments[1:]
+    name, rest = _application("train", arguments)
     settings_class = config_class(name)
     defaults = settings_class(**_config_file(name, rest))
 
@@ -128,6 +126,63 @@ def _train(arguments: list[str]) -> None:
     Train.__doc__ = f"Trains {name}. Started again with the same --run-dir, it goes on."
     parsed = _parse(Train, f"rnnapps train {name}", rest)
     _run_training(name, parsed.settings, parsed.run)
+
+
+def _application(command: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """The application, which comes first, and the arguments after it."""
+    names = ", ".join(APPLICATIONS)
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"usage: rnnapps {command} {{{','.join(APPLICATIONS)}}} [OPTIONS]")
+        raise SystemExit(0)
+    if not arguments or arguments[0].startswith("-"):
+        raise ConfigError(f"Expected an application after {command}: {names}.")
+    return arguments[0], arguments[1:]
+
+
+def _tune(arguments: list[str]) -> None:
+    if arguments[:1] == ["--report"]:
+        parsed = _parse(FlagCreatePairsOff[Report], "rnnapps tune", arguments)
+        from rnnapps.tuning.report import report
+
+        report(parsed.report, parsed.json)
+        return
+    name, rest = _application("tune", arguments)
+    settings_class = config_class(name)
+    defaults = settings_class(**_config_file(name, rest))
+
+    @dataclasses.dataclass(frozen=True)
+    class Form:
+        settings: OmitArgPrefixes[settings_class] = defaults
+        search: OmitArgPrefixes[FlagCreatePairsOff[TuneOptions]] = dataclasses.field(
+            default_factory=TuneOptions
+        )
+
+    Form.__doc__ = f"Searches the settings of {name} with KerasTuner. The other flags stay fixed."
+    parsed = _parse(Form, f"rnnapps tune {name}", rest)
+    options = complete(parsed.search)
+    if options.workers > 1:
+        run_processes(["tune", *arguments], options.workers)
+    else:
+        if options.role:
+            check_address(options)
+        _import_tensorflow()
+        from rnnapps.tuning.search import run_search
+
+        run_search(name, parsed.settings, options)
+    if options.role is None:
+        from rnnapps.tuning.report import report
+
+        report(options.project_dir, options.json)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Prints what a search found so far."""
+
+    report: Path
+    """The search's --project-dir."""
+    json: bool = False
+    """Print it as JSON."""
 
 
 def _config_file(application: str, arguments: list[str]) -> dict[str, Any]:
@@ -278,7 +333,12 @@ class Doctor:
         show_findings(examine(), self.json)
 
 
-_OF_AN_APPLICATION = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+_OF_AN_APPLICATION = {
+    "train": _train,
+    "tune": _tune,
+    "evaluate": _evaluate,
+    "predict": _predict,
+}
 _COMMANDS = {
     "export": Export,
     "serve": Serve,

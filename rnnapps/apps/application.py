@@ -6,6 +6,7 @@ import json
 import pathlib
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -34,6 +35,8 @@ class Application(abc.ABC):
 
     name: ClassVar[str]
     config_class: ClassVar[type[TrainingConfig]]
+    objectives: ClassVar[dict[str, str]]
+    """What a search may improve on the validation part: `"max"` or `"min"` by its name."""
 
     def __init__(self, config: TrainingConfig | None = None, **settings: Any):
         if config is not None and settings:
@@ -42,6 +45,7 @@ class Application(abc.ABC):
         self.history: list[dict[str, float]] = []
         self.metrics: dict[str, Any] = {}
         self.run_dir: pathlib.Path | None = None
+        self.callbacks: list[keras.callbacks.Callback] = []
         self._model: keras.Model | None = None
 
     # What an application says of itself.
@@ -90,7 +94,11 @@ class Application(abc.ABC):
         return tf.function(self.model, autograph=False, reduce_retracing=True)
 
     def fit(
-        self, train: Any = None, validation: Any = None, run_dir: pathlib.Path | str | None = None
+        self,
+        train: Any = None,
+        validation: Any = None,
+        run_dir: pathlib.Path | str | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Self:
         """Trains the model.
 
@@ -100,6 +108,7 @@ class Application(abc.ABC):
             validation: Examples that choose the best weights; `None` for a part of `train`.
             run_dir: Where the run is kept. Training that was interrupted goes on from its last
                 epoch when it is started again with the same folder.
+            callbacks: Keras callbacks, such as TensorBoard's, for the network's training.
 
         Returns:
             The application itself.
@@ -110,6 +119,7 @@ class Application(abc.ABC):
         """
         run_dir = None if run_dir is None else pathlib.Path(run_dir).absolute()
         state_dir = run_dir and self._begin(run_dir)
+        self.callbacks = list(callbacks)
         began = time.monotonic()
         try:
             self.train(train, validation, state_dir)

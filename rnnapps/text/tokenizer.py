@@ -120,9 +120,9 @@ class Tokenizer(keras.layers.Layer):
         return tf.strings.lower(texts, encoding="utf-8") if self.lower else texts
 
     def _chunks(self, texts: Sequence[str], function) -> Iterator[tf.RaggedTensor]:
-        compiled = tf.function(
-            function, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False
-        )
+        signature = [tf.TensorSpec((None,), tf.string)]
+        function = tf.function(function, input_signature=signature, autograph=False)
+        compiled = function.get_concrete_function()
         for start in range(0, len(texts), _CHUNK):
             yield compiled(tf.constant(list(texts[start : start + _CHUNK]), tf.string))
 

@@ -133,8 +133,9 @@ class StopOnNaN(keras.callbacks.Callback):
     """Ends training with an error when an epoch's loss is not a number."""
 
     def on_epoch_end(self, epoch, logs=None):
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            raise Diverged(
-                f"The loss became {logs['loss']} in epoch {epoch + 1}; lower --learning-rate or "
-                "--clip-norm."
-            )
+        for name in ("loss", "val_loss"):
+            if not math.isfinite((logs or {}).get(name, 0.0)):
+                raise Diverged(
+                    f"The {name} became {logs[name]} in epoch {epoch + 1}; lower --learning-rate "
+                    "or --clip-norm."
+                )

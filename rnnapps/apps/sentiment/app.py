@@ -3,7 +3,7 @@
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -49,6 +49,13 @@ class SentimentClassifier(Application):
 
     name = "sentiment"
     config_class = SentimentConfig
+    objectives: ClassVar = {
+        "accuracy": "max",
+        "macro_f1": "max",
+        "roc_auc": "max",
+        "log_loss": "min",
+        "loss": "min",
+    }
     config: SentimentConfig
 
     @property
@@ -87,7 +94,10 @@ class SentimentClassifier(Application):
                 metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             )
         stage = state_dir and state_dir / "network"
-        self.history = fit(network, batches, held.one_pass()[0], config, config.epochs, stage)
+        held_batches = held.one_pass()[0]
+        self.history = fit(
+            network, batches, held_batches, config, config.epochs, stage, self.callbacks
+        )
         self.model = build_classifier(
             config, tokenizer, network, classes, tokens=int(tf.size(ids.flat_values))
         )

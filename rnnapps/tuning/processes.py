@@ -1,0 +1,146 @@
+"""Several processes of one search: finding each other, and keeping them alive. No TensorFlow."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from rnnapps.errors import ConfigError, RunError
+from rnnapps.tuning.options import TuneOptions
+
+_PATIENCE = 20.0  # seconds that a worker waits for its chief to answer
+_RESTARTS = 10  # of all the processes together
+
+
+def check_address(options: TuneOptions) -> None:
+    """Finds out whether a chief can start at its address, or whether a worker has a chief there.
+
+    Args:
+        options: Its `role` and `oracle` are read.
+
+    Raises:
+        ConfigError: If the chief's port is taken, or a worker's chief does not answer.
+    """
+    host, _, port = options.oracle.rpartition(":")
+    if options.role == "chief":
+        # Asked for here: gRPC lets two servers share a port.
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                taken.bind((host, int(port)))
+            except (OSError, OverflowError) as error:
+                raise ConfigError(
+                    f"Expected --oracle to be free for a chief. Received: {options.oracle}, which "
+                    f"cannot be opened ({error})."
+                ) from None
+        return
+    began = time.monotonic()
+    while not _answers(host, int(port)):
+        if time.monotonic() - began > _PATIENCE:
+            raise ConfigError(
+                f"No chief answers at --oracle {options.oracle}; start one with --role chief."
+            )
+        time.sleep(0.5)
+
+
+def _answers(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError, OverflowError):
+        socket.create_connection((host, port), timeout=2).close()
+        return True
+    return False
+
+
+def run_processes(arguments: Sequence[str], workers: int) -> None:
+    """Runs a chief and workers on this machine until the search is over.
+
+    One that dies is started again: a worker goes on with its trial, a chief with its search.
+
+    Args:
+        arguments: The command line of this process, after `rnnapps`.
+        workers: Number of workers.
+
+    Raises:
+        RunError: If the processes die again and again.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        oracle = f"127.0.0.1:{free.getsockname()[1]}"
+    shares = _shares(workers)
+    running: dict[str, subprocess.Popen] = {}
+
+    def start(name: str) -> None:
+        role = "chief" if name == "chief" else "worker"
+        words = [word for word in _without(arguments, "--workers")]
+        words += ["--role", role, "--oracle", oracle, "--worker-id", name]
+        cores = None if name == "chief" else shares[name]
+        running[name] = subprocess.Popen(
+            [sys.executable, "-m", "rnnapps.cli", *words],
+            preexec_fn=lambda: _settle(cores),
+            stdout=subprocess.DEVNULL,
+        )
+
+    restarts = 0
+    try:
+        for name in ("chief", *shares):
+            start(name)
+        while any(name != "chief" for name in running):
+            time.sleep(0.2)
+            for name, process in list(running.items()):
+                status = process.poll()
+                if status is None:
+                    continue
+                del running[name]
+                if status == 0 and name != "chief":
+                    continue
+                if status == 2 and name == "chief":  # a user's mistake, which it has said itself
+                    raise RunError("The search could not start; its chief said why above.")
+                restarts += 1
+                if restarts > _RESTARTS:
+                    raise RunError(
+                        f"The search's processes died {restarts} times; the last: {name}."
+                    )
+                start(name)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+
+
+def _shares(workers: int) -> dict[str, list[int] | None]:
+    """The cores of each worker, by its name."""
+    names = [f"worker-{number}" for number in range(workers)]
+    if not hasattr(os, "sched_setaffinity"):
+        return dict.fromkeys(names)
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < workers:
+        return dict.fromkeys(names, cores)
+    return {name: cores[i::workers] for i, name in enumerate(names)}
+
+
+def _settle(cores: list[int] | None) -> None:
+    """In a process about to start: takes its cores, and will die with the one that started it."""
+    if cores:
+        os.sched_setaffinity(0, cores)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def _without(arguments: Sequence[str], flag: str) -> list[str]:
+    """The arguments without a flag and its value."""
+    kept, skip = [], False
+    for word in arguments:
+        if skip or word.startswith(flag + "="):
+            skip = False
+        elif word == flag:
+            skip = True
+        else:
+            kept.append(word)
+    return kept

@@ -1,0 +1,118 @@
+"""What a search found: a table of its trials, its best configuration, and figures."""
+
+import json
+import pathlib
+import shutil
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rnnapps import figures
+from rnnapps.errors import RunError
+
+
+def read_search(project: pathlib.Path | str) -> dict[str, Any]:
+    """Reads a search from its folder, finished or not.
+
+    Args:
+        project: What `--project-dir` named.
+
+    Returns:
+        `application`, `objective`, `direction` and `seconds`; `trials`, the best first and the
+        failed ones last, each with `trial`, `status`, `score`, `epochs`, `seconds`, `values` and,
+        if it failed, `reason`.
+
+    Raises:
+        RunError: If the folder holds no search.
+    """
+    project = pathlib.Path(project)
+    if not (project / "search.json").is_file():
+        what = "holds no search" if project.exists() else "does not exist"
+        raise RunError(f"{project} {what}; `rnnapps tune` makes one.")
+    manifest = json.loads((project / "search.json").read_text())
+    oracle = project / "oracle.json"
+    names = json.loads(oracle.read_text())["start_order"] if oracle.exists() else []
+    trials = [_read_trial(project / f"trial_{name}", manifest["objective"]) for name in names]
+    sign = -1 if manifest["direction"] == "max" else 1
+    trials.sort(key=lambda t: (t["score"] is None, sign * (t["score"] or 0), t["trial"]))
+    spent = project / "seconds"
+    return {
+        "application": manifest["application"],
+        "objective": manifest["objective"],
+        "direction": manifest["direction"],
+        "seconds": float(spent.read_text()) if spent.exists() else 0.0,
+        "trials": trials,
+    }
+
+
+def _read_trial(folder: pathlib.Path, objective: str) -> dict[str, Any]:
+    state = json.loads((folder / "trial.json").read_text())
+    values = state["hyperparameters"]["values"]
+    found = {
+        "trial": state["trial_id"],
+        "status": state["status"].lower(),
+        "score": state["score"] if state["status"] == "COMPLETED" else None,
+        "epochs": None,
+        "seconds": None,
+        "values": {k: v for k, v in values.items() if not k.startswith("tuner/")},
+    }
+    if (folder / "result.json").exists():
+        result = json.loads((folder / "result.json").read_text())
+        found.update(epochs=result["epochs"], seconds=result["seconds"])
+    if found["status"] in ("failed", "invalid") and (folder / "failure.txt").exists():
+        found["reason"] = (folder / "failure.txt").read_text().strip()
+    return found
+
+
+def report(project: pathlib.Path | str, as_json: bool) -> None:
+    """Prints a search's trials, and writes `best.toml` and the figures into its folder.
+
+    Args:
+        project: What `--project-dir` named.
+        as_json: Whether to print JSON.
+
+    Raises:
+        RunError: If the folder holds no search.
+    """
+    project = pathlib.Path(project)
+    found = read_search(project)
+    done = [trial for trial in found["trials"] if trial["score"] is not None]
+    if done:
+        draft = project / ".best.draft"
+        shutil.copyfile(project / f"trial_{done[0]['trial']}" / "run" / "config.toml", draft)
+        draft.replace(project / "best.toml")
+        figures.scores_by_trial(done, found["objective"], found["direction"], project / "figures")
+        figures.scores_by_setting(done, found["objective"], project / "figures")
+    if as_json:
+        print(json.dumps(found))
+        return
+    console = Console()
+    settings = list(dict.fromkeys(name for trial in found["trials"] for name in trial["values"]))
+    table = Table("trial", found["objective"], "epochs", "seconds", *settings)
+    for trial in found["trials"]:
+        score = trial["status"] if trial["score"] is None else f"{trial['score']:.4f}"
+        counts = ["" if trial[name] is None else f"{trial[name]:.0f}" for name in _COUNTS]
+        values = (_short(trial["values"].get(name, "")) for name in settings)
+        table.add_row(trial["trial"], score, *counts, *values)
+    console.print(table)
+    for trial in found["trials"]:
+        if "reason" in trial:
+            console.print(
+                f"trial {trial['trial']} failed: {trial['reason']}", markup=False, highlight=False
+            )
+    console.print(f"{found['seconds']:.0f} s in all", highlight=False)
+    if done:
+        console.print(
+            f"rnnapps train {found['application']} --config {project / 'best.toml'}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+_COUNTS = ("epochs", "seconds")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,170 @@
+"""The search space, read off a configuration's fields. Imports no TensorFlow and no KerasTuner."""
+
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnnapps.config import Config, TrainingConfig, Tune, TuneChoice, flag, nearest
+from rnnapps.errors import ConfigError
+
+Space = dict[str, Tune | TuneChoice]
+
+
+def tunable_fields(config_class: type[Config]) -> Space:
+    """The fields that can be tuned, with the ranges that the configuration gives them.
+
+    These are the fields with a `Tune` or `TuneChoice` range, and those with a fixed set of values
+    that describe the network: a `Literal` that `TrainingConfig` does not have, or a switch.
+
+    Args:
+        config_class: The configuration.
+
+    Returns:
+        The range of each tunable field by name.
+    """
+    space: Space = {}
+    for name, field in config_class.model_fields.items():
+        ranges = [found for found in field.metadata if isinstance(found, Tune | TuneChoice)]
+        if ranges:
+            space[name] = ranges[0]
+        elif name in TrainingConfig.model_fields and name != "schedule":
+            continue  # where and how it runs, which no search should vary
+        elif field.annotation is bool:
+            space[name] = TuneChoice((False, True))
+        elif typing.get_origin(field.annotation) is typing.Literal:
+            space[name] = TuneChoice(typing.get_args(field.annotation))
+    return space
+
+
+def make_space(
+    config: Config, names: Sequence[str] = (), ranges: Mapping[str, str] | None = None
+) -> Space:
+    """Chooses what a search varies, and in which ranges.
+
+    Args:
+        config: The configuration whose values the other fields keep.
+        names: The fields to tune; none means those that carry a `Tune` or `TuneChoice` range.
+        ranges: Other ranges by field, as text: `low:high`, `low:high:step`, `low:high:log`, or
+            values with commas between them. A field named here is tuned too.
+
+    Returns:
+        The range of each field to tune.
+
+    Raises:
+        ConfigError: If a field does not exist or cannot be tuned, or a range does not parse or
+            breaks the field's own bounds.
+    """
+    tunable, ranges = tunable_fields(type(config)), ranges or {}
+    for name in (*names, *ranges):
+        if name not in tunable:
+            what = "cannot be tuned" if name in type(config).model_fields else "does not exist"
+            raise ConfigError(
+                f"The setting {name!r} {what}; those to tune are {', '.join(tunable)}."
+                f"{nearest(name, list(tunable))}"
+            )
+    if not names and not ranges:
+        names = [
+            name
+            for name, field in type(config).model_fields.items()
+            if any(isinstance(found, Tune | TuneChoice) for found in field.metadata)
+        ]
+    space = {name: tunable[name] for name in tunable if name in (*names, *ranges)}
+    for name, text in ranges.items():
+        space[name] = _read_range(name, text, type(config).model_fields[name].annotation)
+        for value in _extremes(space[name]):
+            try:
+                type(config)(**{**config.model_dump(), name: value})
+            except ConfigError as error:
+                raise ConfigError(f"--range {name}={text} breaks a bound: {error}") from None
+    return space
+
+
+def _read_range(name: str, text: str, kind: Any) -> Tune | TuneChoice:
+    mistake = ConfigError(
+        f"Expected --range {name} to be low:high, low:high:step, low:high:log or values with "
+        f"commas between them. Received: {text!r}."
+    )
+    kind = kind if kind in (int, float) else None
+    try:
+        if ":" not in text:
+            return TuneChoice(tuple(_value(word, kind) for word in text.split(",")))
+        low, high, *rest = text.split(":")
+        low, high = _value(low, kind or float), _value(high, kind or float)
+        if not kind or not low < high or len(rest) > 1:
+            raise mistake
+        if rest == ["log"]:
+            return Tune(low, high, sampling="log")
+        step = _value(rest[0], kind) if rest else None
+        if step is not None and step <= 0:
+            raise mistake
+        return Tune(low, high, step)
+    except ValueError:
+        raise mistake from None
+
+
+def _value(word: str, kind: type | None) -> Any:
+    if kind:
+        return kind(word)
+    return {"true": True, "false": False}.get(word.lower(), word)
+
+
+def _extremes(found: Tune | TuneChoice) -> Sequence[Any]:
+    return found.values if isinstance(found, TuneChoice) else (found.low, found.high)
+
+
+def declare(hp: Any, space: Space, config: Config) -> dict[str, Any]:
+    """Asks KerasTuner for a value of each field to tune; its default is the configuration's own.
+
+    Args:
+        hp: A `keras_tuner.HyperParameters`.
+        space: The ranges.
+        config: The configuration.
+
+    Returns:
+        The values by field.
+    """
+    return {name: _declare(hp, name, space[name], config) for name in space}
+
+
+def _declare(hp: Any, name: str, found: Tune | TuneChoice, config: Config) -> Any:
+    default = getattr(config, name)
+    if isinstance(found, TuneChoice):
+        values = list(found.values)
+        if values == [False, True]:
+            return hp.Boolean(name, default=default)
+        return hp.Choice(name, values, default=default if default in values else None)
+    whole = type(config).model_fields[name].annotation is int
+    default = min(max(default, found.low), found.high)
+    options = {"step": found.step, "sampling": found.sampling, "default": default}
+    if whole:
+        return hp.Int(name, found.low, found.high, **{**options, "step": found.step or None})
+    return hp.Float(name, found.low, found.high, **options)
+
+
+def describe(space: Space) -> dict[str, str]:
+    """The ranges as text, in the form that `--range` takes."""
+    found = {}
+    for name, one in space.items():
+        if isinstance(one, TuneChoice):
+            found[name] = ",".join(str(value) for value in one.values)
+        else:
+            last = "log" if one.sampling == "log" else one.step
+            found[name] = ":".join(str(part) for part in (one.low, one.high, last) if part)
+    return found
+
+
+def parse_names(text: str | None) -> list[str]:
+    """The field names of `--tune units,cell`; flags' spelling is taken too."""
+    words = [word.strip() for word in (text or "").split(",")]
+    return [word.removeprefix("--").replace("-", "_") for word in words if word]
+
+
+def parse_ranges(words: Sequence[str]) -> dict[str, str]:
+    """The ranges of `--range units=64:512:64`, by field name."""
+    found = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not sign or not text:
+            raise ConfigError(f"Expected {flag('range')} FIELD=RANGE. Received: {word!r}.")
+        found[parse_names(name)[0] if name else ""] = text
+    return found
