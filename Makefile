@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint format bench-sentiment bench-layers clean
+.PHONY: quickstart test lint format bench-sentiment bench-chargen bench-layers clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -21,6 +21,10 @@ format: .venv/.installed-dev
 # make bench-sentiment DATA_DIR=a tensorflow_datasets folder that holds imdb_reviews
 bench-sentiment: .venv/.installed-dev
 	$(BIN)/python benchmarks/sentiment.py $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+
+# make bench-chargen DATA_DIR=a tensorflow_datasets folder that holds tiny_shakespeare
+bench-chargen: .venv/.installed-dev
+	$(BIN)/python benchmarks/chargen.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ROWS)
 
 bench-layers: .venv/.installed-dev
 	$(BIN)/python benchmarks/layers.py

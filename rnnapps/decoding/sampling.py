@@ -209,9 +209,7 @@ def uniform(seed: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
     )
 
 
-def choose(
-    logits: tf.Tensor, noise: tf.Tensor, options: Options, filtered: tf.Tensor | bool = True
-) -> tf.Tensor:
+def choose(logits: tf.Tensor, noise: tf.Tensor, options: Options, filtered: tf.Tensor) -> tf.Tensor:
     """Draws a token of each row.
 
     Args:

@@ -14,24 +14,25 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnapps import figures
+from rnnapps import figures, metrics
 from rnnapps.apps.application import Application
 from rnnapps.apps.chargen import data
 from rnnapps.apps.chargen.baseline import KneserNey, compressed_bits
 from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
-from rnnapps.apps.chargen.data import to_bytes
+from rnnapps.apps.chargen.data import encode, make_tokenizer, to_bytes
 from rnnapps.apps.chargen.model import StreamedNetwork, build_model, build_network
 from rnnapps.apps.chargen.printing import show_scores, show_texts
-from rnnapps.apps.chargen.writing import Writer, make_options, signatures
+from rnnapps.apps.chargen.prompting import make_options, make_prompts, make_stops
+from rnnapps.apps.chargen.streams import Streams
+from rnnapps.apps.chargen.writing import Writer, signatures
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import working
 from rnnapps.serving import publish
 from rnnapps.standard_input import read_lines
-from rnnapps.text import UNKNOWN, ByteTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
+from rnnapps.text import UNKNOWN, Tokenizer
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 ORDER = 6  # of the n-gram baseline
-_POINTS = 100  # of the curve along the test part
 _SEARCHED = 2000  # tokens that beam search may look for
 
 
@@ -79,7 +80,7 @@ class CharGenerator(Application):
             ids, held = encode(tokenizer, train), encode(tokenizer, validation)
         replicas = strategy.num_replicas_in_sync
         streams = self._streams(len(ids), len(held), replicas)
-        batches = data.Streams(ids, streams, config.window, config.seed)
+        batches = Streams(ids, streams, config.window, config.seed)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size)
@@ -91,12 +92,12 @@ class CharGenerator(Application):
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
         stage = state_dir and state_dir / "network"
-        seen = data.Streams(held, streams, config.window).one_pass() if len(held) else None
+        seen = Streams(held, streams, config.window).one_pass() if len(held) else None
         self.history = fit(streamed, batches, seen, config, config.epochs, stage)
         self.model = build_model(tokenizer, network)
         if len(held):
             with working("judging the validation part"):
-                self.metrics["validation"] = measures(self._nats(held), validation)
+                self.metrics["validation"] = metrics.language_model(self._nats(held), validation)
 
     def _texts(self, train: str | None, validation: str | None) -> tuple[str, str]:
         if train is None:
@@ -194,18 +195,16 @@ class CharGenerator(Application):
         Raises:
             ConfigError: If an option is out of its range.
         """
-        prompts = _prompts(inputs)
-        options = make_options(
-            len(prompts), length, temperature, top_k, top_p, repetition_penalty, seed
-        )
-        stops = self._stops(stop)
-        self._warn(prompts)
+        numbers = (length, temperature, top_k, top_p, repetition_penalty, seed)
+        options = make_options(len(inputs), *numbers)
+        stops = make_stops(self.tokenizer, stop)
+        prompts = make_prompts(self.tokenizer, inputs)
         if beam_width != 1:
             yield self._search(prompts, length, beam_width, stop)
             return
-        decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in prompts]
-        draft = self.graph["begin"](tf.constant(prompts, tf.string), stops)
-        ended = not prompts
+        decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in inputs]
+        draft = self.graph["begin"](prompts, stops)
+        ended = not decoders
         while not ended:
             pieces, draft = self.graph["block"](draft, options, stops)
             ended = bool(tf.reduce_all(draft.done))
@@ -214,43 +213,16 @@ class CharGenerator(Application):
                 for decoder, piece in zip(decoders, pieces.numpy(), strict=True)
             ]
 
-    def _search(self, prompts: list[bytes], length: int, beam_width: int, stop) -> list[str]:
+    def _search(self, prompts: tf.Tensor, length: int, beam_width: int, stop) -> list[str]:
         if not 1 <= beam_width <= 100 or not np.isscalar(length) or not 1 <= length <= _SEARCHED:
             raise ConfigError(
                 "Expected --beam-width to be from 1 to 100, and with it one --length from 1 to "
                 f"{_SEARCHED}. Received: {beam_width} and {length}."
             )
-        found = self.graph["search"](tf.constant(prompts, tf.string), length, beam_width)
+        found = self.graph["search"](prompts, length, beam_width)
         texts = [text.decode("utf-8", "replace") for text in found.numpy()]
         ends = [[text.find(one) + len(one) for one in stop if one in text] for text in texts]
         return [text[: min(end, default=None)] for text, end in zip(texts, ends, strict=True)]
-
-    def _stops(self, stop: Sequence[str]) -> tf.Tensor:
-        """Ids of the stops `(stops, n)`, filled up on the left with -1."""
-        if isinstance(stop, str) or "" in stop:
-            raise ConfigError(f"Expected --stop to be texts, none empty. Received: {stop!r}.")
-        rows = self.tokenizer.encode([to_bytes(one) for one in stop]).to_list() if stop else []
-        longest = max(map(len, rows), default=0)
-        padded = [[-1] * (longest - len(row)) + row for row in rows]
-        return tf.constant(padded, tf.int32, [len(rows), longest])
-
-    def _warn(self, texts: Sequence[bytes]) -> None:
-        """Says which tokens of these texts the network does not know."""
-        unknown = dict.fromkeys(
-            token.decode("utf-8", "replace")
-            for text in texts
-            for token, i in zip(
-                self.tokenizer.tokens(tf.constant([text])).flat_values.numpy(),
-                self.tokenizer.ids(tf.constant([text])).flat_values.numpy(),
-                strict=True,
-            )
-            if i == UNKNOWN
-        )
-        if unknown:
-            shown = ", ".join(map(repr, list(unknown)[:10]))
-            more = ", ..." if len(unknown) > 10 else ""
-            said = f"never seen in training, and read as unknown: {shown}{more}"
-            warnings.warn(said, stacklevel=3)
 
     def score(self, text: str) -> list[tuple[str, float]]:
         """Measures how odd each line of a text is, given all lines before it.
@@ -275,6 +247,8 @@ class CharGenerator(Application):
         With a context, the text is cut into windows that are read one by one, and the first token
         of each is not asked for.
         """
+        if not len(ids):
+            return np.zeros(0)
         if context is None:
             return self.graph["nats"](tf.constant(ids[None])).numpy()[0]
         count = len(ids) // (context + 1)
@@ -329,13 +303,13 @@ class CharGenerator(Application):
         with working("judging the test part"):
             nats = self._nats(ids)
             windowed = self._nats(ids, min(context, len(ids) - 1))
-        found = measures(nats, test)
+        found = metrics.language_model(nats, test)
         if len(windowed):
             share = len(ids) / len(test)  # tokens of a character
             found["nats_per_character_windowed"] = float(windowed.mean() * share)
         found["unknown"] = float(np.mean(ids == UNKNOWN))
         found["characters"] = len(test)
-        found["curve"] = {"rnnapps": curve(nats, test)}
+        found["curve"] = {"rnnapps": metrics.bits_along(nats, test)}
         found["baselines"] = {}
         if splits:
             with working("training the baselines"):
@@ -346,8 +320,8 @@ class CharGenerator(Application):
         ngrams = KneserNey(ORDER, self.tokenizer.vocabulary_size)
         ngrams.adapt(encode(self.tokenizer, splits.train))
         nats, name = ngrams.nats(ids), f"Kneser-Ney {ORDER}-gram"
-        found["baselines"][name] = measures(nats, splits.test)
-        found["curve"][name] = curve(nats, splits.test)
+        found["baselines"][name] = metrics.language_model(nats, splits.test)
+        found["curve"][name] = metrics.bits_along(nats, splits.test)
         bits = compressed_bits(to_bytes(splits.train), to_bytes(splits.test))
         for name, total in bits.items():
             each = total / len(splits.test)
@@ -379,41 +353,3 @@ class CharGenerator(Application):
         writer = Writer(self.tokenizer, self.network)
         with working("exporting"):
             return publish(model_dir, signatures(writer), [self.model], {})
-
-
-def make_tokenizer(config: CharGenConfig, text: str) -> Tokenizer:
-    """The tokenizer that a configuration asks for, adapted to a text."""
-    if config.unit == "byte":
-        return ByteTokenizer(name="tokenizer")
-    kind = {"character": CharacterTokenizer, "word": WordTokenizer}[config.unit]
-    tokenizer = kind(config.max_tokens, config.min_count, verbatim=True, name="tokenizer")
-    tokenizer.adapt(text.splitlines(keepends=True))
-    return tokenizer
-
-
-def encode(tokenizer: Tokenizer, text: str) -> np.ndarray:
-    """A text's ids `(tokens,)`, line by line: no token goes beyond the end of a line."""
-    lines = [to_bytes(line) for line in text.splitlines(keepends=True)]
-    return tokenizer.encode(lines).flat_values.numpy() if lines else np.zeros(0, np.int32)
-
-
-def measures(nats: np.ndarray, text: str) -> dict[str, float]:
-    """The field's metrics, from what each token of a text costs."""
-    total = float(nats.sum(dtype=np.float64))
-    return {
-        "nats_per_character": total / len(text),
-        "bits_per_character": total / len(text) / math.log(2),
-        "perplexity": math.exp(total / len(nats)),
-    }
-
-
-def curve(nats: np.ndarray, text: str) -> list[float]:
-    """The bits per character of each hundredth of a text's tokens."""
-    parts = np.array_split(nats * len(nats) / len(text) / math.log(2), min(_POINTS, len(nats)))
-    return [float(part.mean()) for part in parts]
-
-
-def _prompts(inputs: Sequence[str]) -> list[bytes]:
-    if isinstance(inputs, str | bytes):
-        raise DataError("Expected a list of prompts. Received: one text.")
-    return [one if isinstance(one, bytes) else to_bytes(one) for one in inputs]

@@ -2,9 +2,9 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from rnnapps.config import TrainingConfig, Tune, TuneChoice
@@ -57,6 +57,12 @@ class CharGenConfig(TrainingConfig):
     """Share of the embeddings' features dropped."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.0
     """Share of the state's units dropped, the same ones at each step of a window (variational)."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.tied and not self.embedding_dim:
+            raise ValueError("Expected --embedding-dim to be at least 1 with --tied. Received: 0.")
+        return self
 
 
 @dataclasses.dataclass(frozen=True)

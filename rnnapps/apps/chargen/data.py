@@ -1,4 +1,4 @@
-"""Where a character generator's text comes from, and the streams in which training reads it."""
+"""Where a character generator's text comes from, and its tokens."""
 
 import dataclasses
 import gzip
@@ -9,12 +9,11 @@ import sysconfig
 import zlib
 
 import numpy as np
-import tensorflow as tf
 
 from rnnapps.apps.chargen.config import CharGenConfig
 from rnnapps.data import load_tfds
 from rnnapps.errors import DataError
-from rnnapps.text import PADDING
+from rnnapps.text import ByteTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 
 NAMED = ("sample", "tiny_shakespeare")
 _SAMPLE = 2_000_000  # characters
@@ -123,63 +122,20 @@ def read_text(path: pathlib.Path, errors: str = "strict", any_bytes: bool = Fals
         ) from None
 
 
-class Streams:
-    """A text as parallel streams: what training by truncated back-propagation through time reads.
+def make_tokenizer(config: CharGenConfig, text: str) -> Tokenizer:
+    """The tokenizer that a configuration asks for, adapted to a text."""
+    if config.unit == "byte":
+        return ByteTokenizer(name="tokenizer")
+    kind = {"character": CharacterTokenizer, "word": WordTokenizer}[config.unit]
+    tokenizer = kind(config.max_tokens, config.min_count, verbatim=True, name="tokenizer")
+    tokenizer.adapt([to_bytes(line) for line in text.splitlines(keepends=True)])
+    return tokenizer
 
-    The text is cut into `streams` runs of equal length, and these into windows. A batch holds one
-    window of each stream; the next batch goes on where it ended. The text is taken as a ring, and
-    each epoch begins at another place of it, which depends on the seed and the epoch's number
-    alone, so that training that was interrupted can go on exactly where it was.
 
-    Args:
-        ids: int32 ids `(tokens,)`.
-        streams: Streams side by side.
-        window: Tokens of a window.
-        seed: Seed of the epochs' beginnings.
-    """
-
-    def __init__(self, ids: np.ndarray, streams: int, window: int, seed: int = 0):
-        self.ids = tf.constant(ids, tf.int32)
-        self.streams, self.seed = streams, seed
-        self.windows = max(1, len(ids) // (streams * window))
-        # Windows that are all of one length make an epoch's mean loss the mean over its tokens.
-        self.window = min(window, len(ids) // streams)
-
-    def __len__(self) -> int:
-        """Number of batches in an epoch."""
-        return self.windows
-
-    def epochs(self, first: int = 0) -> tf.data.Dataset:
-        """All epochs from `first` on, without end.
-
-        Each batch is `((ids, begins), targets)`: ids and targets int32 `(streams, window)`, the
-        targets one token ahead; and bool `(streams,)`, whether the streams begin here, with id 0.
-        """
-        epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
-        return self._batches(epochs.flat_map(lambda e: self._windows(self._offset(e))))
-
-    def one_pass(self) -> tf.data.Dataset:
-        """One epoch that begins where the text does, for validation."""
-        return self._batches(self._windows(tf.constant(0)))
-
-    def _offset(self, epoch: tf.Tensor) -> tf.Tensor:
-        size = tf.size(self.ids)
-        return tf.random.stateless_uniform((), (self.seed, epoch), maxval=size, dtype=tf.int32)
-
-    def _windows(self, offset: tf.Tensor) -> tf.data.Dataset:
-        windows = tf.data.Dataset.range(self.windows, output_type=tf.int32)
-        return windows.map(lambda w: (offset, w))
-
-    def _batches(self, windows: tf.data.Dataset) -> tf.data.Dataset:
-        return windows.map(self._batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-
-    def _batch(self, offset: tf.Tensor, window: tf.Tensor) -> tuple:
-        starts = offset + tf.range(self.streams) * (self.windows * self.window)  # (streams,)
-        places = tf.range(-1, self.window) + window * self.window + starts[:, None]
-        tokens = tf.gather(self.ids, places % tf.size(self.ids))  # (streams, 1 + window)
-        first = window == 0
-        ids = tf.where(first & (tf.range(self.window) == 0), PADDING, tokens[:, :-1])
-        return (ids, tf.fill([self.streams], first)), tokens[:, 1:]
+def encode(tokenizer: Tokenizer, text: str) -> np.ndarray:
+    """A text's ids `(tokens,)`, line by line: no token goes beyond the end of a line."""
+    lines = [to_bytes(line) for line in text.splitlines(keepends=True)]
+    return tokenizer.encode(lines).flat_values.numpy() if lines else np.zeros(0, np.int32)
 
 
 def _read(config: CharGenConfig) -> str:

@@ -1,13 +1,11 @@
 """What a character generator does, as functions of the graph: they are what is exported, too."""
 
+import dataclasses
 import math
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.chargen.model import CharNetwork, next_token
-from rnnapps.config import flag
 from rnnapps.decoding import (
     BLOCK,
     Draft,
@@ -20,7 +18,6 @@ from rnnapps.decoding import (
     sample_block,
     uniform,
 )
-from rnnapps.errors import ConfigError
 from rnnapps.serving import Signature
 from rnnapps.text import PADDING, ByteTokenizer, Tokenizer, to_dense
 
@@ -153,56 +150,6 @@ class Writer:
         return {"bits_per_character": nats / math.log(2) / tf.maximum(characters, 1.0)}
 
 
-def make_options(
-    count: int,
-    length: Any = 400,
-    temperature: Any = 0.8,
-    top_k: Any = 0,
-    top_p: Any = 1.0,
-    repetition_penalty: Any = 1.0,
-    seed: Any = 0,
-) -> Options:
-    """Options for so many rows, of numbers for all of them or one for each.
-
-    Args:
-        count: Number of rows.
-        length: See `decoding.Options`, and so for the next ones.
-        temperature: As above.
-        top_k: As above.
-        top_p: As above.
-        repetition_penalty: As above.
-        seed: A single number is the first row's, and the next rows' count on from it.
-
-    Returns:
-        The options.
-
-    Raises:
-        ConfigError: If a number is out of its range.
-    """
-    most = 2**31 - 1
-    rows = {
-        "length": (length, 0, most, np.int32),
-        "temperature": (temperature, 1e-6, np.finfo(np.float32).max, np.float32),
-        "top_k": (top_k, 0, most, np.int32),
-        "top_p": (top_p, 1e-6, 1, np.float32),
-        "repetition_penalty": (repetition_penalty, 1e-6, 1e6, np.float32),
-        "seed": (seed + np.arange(count) if np.ndim(seed) == 0 else seed, 0, most, np.int32),
-    }
-    checked = {}
-    for name, (values, low, high, kind) in rows.items():
-        values = np.asarray(values)
-        if values.ndim and values.shape != (count,):
-            raise ConfigError(f"Expected one {flag(name)} or {count}. Received: {values.shape}.")
-        wrong = values[~((values >= low) & (values <= high))]
-        if wrong.size:
-            expected = {1e-6: "over 0", 0: "at least 0"}[low] + (" and at most 1" * (high == 1))
-            raise ConfigError(
-                f"Expected {flag(name)} to be a number {expected}. Received: {wrong.flat[0]}."
-            )
-        checked[name] = tf.constant(np.broadcast_to(values, count).astype(kind))
-    return Options(**checked)
-
-
 def signatures(writer: Writer) -> dict[str, Signature]:
     """What an export can be asked; each function of a `Writer` with its inputs and an example."""
 
@@ -216,7 +163,7 @@ def signatures(writer: Writer) -> dict[str, Signature]:
     state = [tensor for name, tensor in started.items() if name != "token"]
     specs = [rows(f"state_{i}", tensor.dtype, *tensor.shape[1:]) for i, tensor in enumerate(state)]
     numbers = [tf.constant(values) for values in ([40, 9], [0.8, 2.0], [0, 5], [1.0, 0.9], two)]
-    return {
+    found = {
         "serving_default": Signature(writer.serve, [prompt], [example]),
         "generate": Signature(
             writer.generate, [prompt, rows("length", tf.int32), *sampled], [example, *numbers]
@@ -229,6 +176,10 @@ def signatures(writer: Writer) -> dict[str, Signature]:
             [started["token"], numbers[1], numbers[4], *state],
         ),
     }
+    for name, one in found.items():  # as graphs: a loop over tokens takes long without one
+        function = tf.function(one.function, autograph=False)
+        found[name] = dataclasses.replace(one, function=function)
+    return found
 
 
 def whole_characters(pending: tf.Tensor, token: tf.Tensor) -> tuple:

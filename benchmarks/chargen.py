@@ -1,0 +1,189 @@
+"""What the character generator reaches, and how fast it trains and writes.
+
+    python benchmarks/chargen.py [--data-dir DIR] [ROW...]
+
+Rows: `hour` and `minutes` (tiny_shakespeare within 60 and within 5 minutes, of a prepared
+tensorflow_datasets folder), `writing` (one stream against a Python loop), `batch` (64 streams
+against one after another), `training` (steps against keras.layers.LSTM). Without any, all. The
+contenders of the last three take turns, so that their ratios mean something on a busy machine, too.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnapps import CharGenConfig, CharGenerator
+from rnnapps.apps.chargen.data import encode, make_tokenizer, sample
+from rnnapps.apps.chargen.model import StreamedNetwork, build_model, build_network
+from rnnapps.apps.chargen.streams import Streams
+from rnnapps.training import compile_model
+
+HERE = Path(__file__).parent
+SMALL = {"units": 256, "layers": 2, "embedding_dim": 64, "dropout": 0.0}
+MEASURES = ("nats_per_character", "bits_per_character", "nats_per_character_windowed")
+
+
+def rnnapps(*arguments: str) -> dict:
+    """Runs one command of the command line; its result."""
+    command = [sys.executable, "-m", "rnnapps.cli", *arguments, "--json"]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def shakespeare(config: Path, data_dir: str | None) -> None:
+    flags = ["--config", str(config), *(["--data-dir", data_dir] if data_dir else [])]
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir = str(Path(folder, "run"))
+        trained = rnnapps("train", "chargen", *flags, "--run-dir", run_dir)
+        found = rnnapps("evaluate", run_dir)
+    print(f"\nrnnapps train chargen {' '.join(flags)}: {trained['seconds']:.0f} s of training")
+    if "validation" in trained:
+        print(f"validation: {trained['validation']['nats_per_character']:.4f} nats per character")
+    print(f"{'last tenth':22}" + "".join(f"{name:>30}" for name in MEASURES))
+    for name, row in {"rnnapps": found, **found["baselines"]}.items():
+        print(f"{name:22}" + "".join(f"{row.get(m, float('nan')):30.4f}" for m in MEASURES))
+
+
+def turns(contenders: dict[str, Callable[[], int]], repeats: int = 5) -> dict[str, float]:
+    """Median seconds of what each contender returns the count of, taking turns."""
+    for run in contenders.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name, run in contenders.items():
+            began = time.perf_counter()
+            count = run()
+            seconds[name].append((time.perf_counter() - began) / count)
+    return {name: float(np.median(times)) for name, times in seconds.items()}
+
+
+def small_app() -> CharGenerator:
+    """An untrained generator of two layers of 256 units, over the characters of the sample."""
+    app = CharGenerator(**SMALL)
+    tokenizer = make_tokenizer(app.config, sample()[:100_000])
+    app.model = build_model(tokenizer, build_network(app.config, tokenizer.vocabulary_size))
+    return app
+
+
+def keras_network(vocabulary_size: int, stateful: bool) -> keras.Model:
+    """The same model of Keras' own layers; with `stateful` it takes and returns its states."""
+    ids = keras.Input((None,), dtype="int32")
+    given = [keras.Input((SMALL["units"],)) for _ in range(4)] if stateful else []
+    x, states = keras.layers.Embedding(vocabulary_size, SMALL["embedding_dim"])(ids), []
+    for layer in range(2):
+        lstm = keras.layers.LSTM(SMALL["units"], return_sequences=True, return_state=True)
+        x, *state = lstm(x, initial_state=given[2 * layer : 2 * layer + 2] or None)
+        states += state
+    logits = keras.layers.Dense(vocabulary_size)(x)
+    return keras.Model([ids, *given], [logits, *states] if stateful else logits)
+
+
+def writing() -> None:
+    app = small_app()
+    network = keras_network(app.tokenizer.vocabulary_size, stateful=True)
+    compiled = tf.function(network, autograph=False)
+
+    def by_the_character(model, count: int) -> int:
+        state, token = [tf.zeros([1, SMALL["units"]])] * 4, tf.constant([[5]])
+        for _ in range(count):
+            logits, *state = model([token, *state])
+            token = tf.random.categorical(logits[:, 0] / 0.8, 1, dtype=tf.int32)
+            int(token[0, 0])  # the character is looked at
+        return count
+
+    def in_graph() -> int:
+        return len(app.predict(["import "], length=640)[0])
+
+    seconds = turns({
+        "in the graph": in_graph,
+        "Python loop over model(x)": lambda: by_the_character(network, 32),
+        "Python loop over a compiled model": lambda: by_the_character(compiled, 320),
+    })  # fmt: skip
+    report("one stream, 2 x 256 LSTM, a character", seconds, "in the graph")
+
+
+def batch() -> None:
+    app = small_app()
+    prompts = ["import "] * 64
+
+    def one_after_another() -> int:
+        for i, prompt in enumerate(prompts[:4]):
+            app.predict([prompt], length=320, seed=i)
+        return 4
+
+    def at_once() -> int:
+        app.predict(prompts, length=320)
+        return 64
+
+    seconds = turns({"64 at once": at_once, "one after another": one_after_another})
+    report("a stream of 320 characters", seconds, "64 at once")
+
+
+def training() -> None:
+    config = CharGenConfig(**SMALL)
+    text = sample()[:400_000]
+    tokenizer = make_tokenizer(config, text)
+    ids, window, streams = encode(tokenizer, text), config.window, config.batch_size
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    ours = StreamedNetwork(build_network(config, tokenizer.vocabulary_size), streams)
+    theirs = keras_network(tokenizer.vocabulary_size, stateful=False)
+    for model in (ours, theirs):
+        compile_model(model, config, 1000, loss)
+    rows = ids[: len(ids) // (window + 1) * (window + 1)].reshape(-1, window + 1)
+    windows = tf.data.Dataset.from_tensor_slices((rows[:, :-1], rows[:, 1:]))
+    windows = windows.shuffle(len(rows), 0).repeat().batch(streams).prefetch(2)
+
+    def steps(model, dataset) -> Callable[[], int]:
+        def run() -> int:
+            model.fit(dataset, steps_per_epoch=12, verbose=0, shuffle=False)
+            return 12 * window * streams
+
+        return run
+
+    seconds = turns({
+        "rnnapps, streams": steps(ours, Streams(ids, streams, window).epochs()),
+        "keras.layers.LSTM, independent windows": steps(theirs, windows),
+    })  # fmt: skip
+    report("training, 2 x 256 LSTM, a character", seconds, "rnnapps, streams")
+
+
+def report(title: str, seconds: dict[str, float], ours: str) -> None:
+    print(f"\n{title}")
+    for name, one in seconds.items():
+        ratio = "" if name == ours else f"{one / seconds[ours]:8.2f} x the time"
+        print(f"{name:40}{1e6 * one:12.1f} us{ratio}")
+
+
+def main() -> None:
+    rows = {"writing": writing, "batch": batch, "training": training}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
+    parser.add_argument("row", nargs="*", help="hour, minutes, writing, batch or training")
+    options = parser.parse_args()
+    wanted = options.row or ["minutes", "hour", *rows]
+    unknown = set(wanted) - {"hour", "minutes", *rows}
+    if unknown:
+        parser.error(f"there is no row {', '.join(unknown)}")
+    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+    for name in wanted:
+        if name in rows:
+            rows[name]()
+        else:
+            shakespeare(HERE / f"shakespeare_{name}.toml", options.data_dir)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A text as the parallel streams in which training reads it."""
+
+import numpy as np
+import tensorflow as tf
+
+from rnnapps.text import PADDING
+
+
+class Streams:
+    """A text as parallel streams: what training by truncated back-propagation through time reads.
+
+    The text is cut into `streams` runs of equal length, and these into windows. A batch holds one
+    window of each stream; the next batch goes on where it ended. The text is taken as a ring, and
+    each epoch begins at another place of it, which depends on the seed and the epoch's number
+    alone, so that training that was interrupted can go on exactly where it was.
+
+    Args:
+        ids: int32 ids `(tokens,)`.
+        streams: Streams side by side.
+        window: Tokens of a window.
+        seed: Seed of the epochs' beginnings.
+    """
+
+    def __init__(self, ids: np.ndarray, streams: int, window: int, seed: int = 0):
+        self.ids = tf.constant(ids, tf.int32)
+        self.streams, self.seed = streams, seed
+        self.windows = max(1, len(ids) // (streams * window))
+        # Windows that are all of one length make an epoch's mean loss the mean over its tokens.
+        self.window = min(window, len(ids) // streams)
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return self.windows
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """All epochs from `first` on, without end.
+
+        Each batch is `((ids, begins), targets)`: ids and targets int32 `(streams, window)`, the
+        targets one token ahead; and bool `(streams,)`, whether the streams begin here, with id 0.
+        """
+        epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
+        return self._batches(epochs.flat_map(lambda e: self._windows(self._offset(e))))
+
+    def one_pass(self) -> tf.data.Dataset:
+        """One epoch that begins where the text does, for validation."""
+        return self._batches(self._windows(tf.constant(0)))
+
+    def _offset(self, epoch: tf.Tensor) -> tf.Tensor:
+        size = tf.size(self.ids)
+        return tf.random.stateless_uniform((), (self.seed, epoch), maxval=size, dtype=tf.int32)
+
+    def _windows(self, offset: tf.Tensor) -> tf.data.Dataset:
+        windows = tf.data.Dataset.range(self.windows, output_type=tf.int32)
+        return windows.map(lambda w: (offset, w))
+
+    def _batches(self, windows: tf.data.Dataset) -> tf.data.Dataset:
+        return windows.map(self._batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+    def _batch(self, offset: tf.Tensor, window: tf.Tensor) -> tuple:
+        starts = offset + tf.range(self.streams) * (self.windows * self.window)  # (streams,)
+        places = tf.range(-1, self.window) + window * self.window + starts[:, None]
+        tokens = tf.gather(self.ids, places % tf.size(self.ids))  # (streams, 1 + window)
+        first = window == 0
+        ids = tf.where(first & (tf.range(self.window) == 0), PADDING, tokens[:, :-1])
+        return (ids, tf.fill([self.streams], first)), tokens[:, 1:]

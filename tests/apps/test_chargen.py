@@ -1,0 +1,511 @@
+import gzip
+import itertools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import rnnapps
+from rnnapps import CharGenConfig, CharGenerator, cli
+from rnnapps.apps.chargen.baseline import KneserNey, compressed_bits
+from rnnapps.apps.chargen.data import encode, load_splits, make_tokenizer, sample
+from rnnapps.apps.chargen.model import StreamedNetwork, build_network, next_token
+from rnnapps.apps.chargen.streams import Streams
+from rnnapps.apps.chargen.writing import Writer, whole_characters
+from rnnapps.errors import DataError, RunError
+from rnnapps.text import ByteTokenizer
+from rnnapps.training import compile_model, make_strategy
+
+TINY = {"units": 12, "embedding_dim": 8, "window": 16, "learning_rate": 2e-2, "dropout": 0.0}
+rng = np.random.default_rng(0)
+# Which animal began a line is told again at its end: what lies between does not say it.
+TEXT = "".join(
+    f"{animal}: " + "".join(rng.choice([*"abcd "], 8)) + f" .{animal}\n"
+    for animal in rng.choice(["cat", "dog"], 700)
+)
+VARIANTS = [
+    {"cell": "simple_rnn", "embedding_dim": 0},
+    {"cell": "lstm", "layers": 3, "residual": True, "normalization": "layer"},
+    {"cell": "gru", "tied": True},
+    {"cell": "peephole_lstm"},
+    {"cell": "layer_norm_lstm", "tied": True, "embedding_dim": 12, "residual": True},
+    {"cell": "attention_lstm"},
+]
+NAMES = [variant["cell"] for variant in VARIANTS]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chargen")
+    (folder / "animals.txt").write_text(TEXT)
+    settings = {**TINY, "units": 32, "epochs": 12, "batch_size": 8, "layers": 1}
+    app = CharGenerator(**settings, data=str(folder / "animals.txt"))
+    app.fit(run_dir=folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def app(run_dir):
+    return rnnapps.load(run_dir)
+
+
+def ask(capsys, *arguments, status=0):
+    capsys.readouterr()
+    assert cli.main([str(a) for a in arguments]) == status
+    return capsys.readouterr()
+
+
+# The network.
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
+def test_a_step_does_what_a_call_does_and_windows_what_the_whole_does(variant):
+    network = build_network(CharGenConfig(**{**TINY, **variant}), 9)
+    ids = tf.constant(rng.integers(0, 9, (3, 7)))
+    whole, last = network(ids)
+    first, state = network(ids[:, :4])
+    second, state = network(ids[:, 4:], state)
+    np.testing.assert_allclose(tf.concat([first, second], 1), whole, atol=1e-5)
+    stepped, columns = network.initial_state(3), []
+    for t in range(7):
+        logits, stepped = network.step(ids[:, t], stepped)
+        columns.append(logits)
+    np.testing.assert_allclose(tf.stack(columns, 1), whole, atol=1e-5)
+    for one, other, third in zip(last, state, stepped, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+        np.testing.assert_allclose(one, third, atol=1e-5)
+    assert (next_token(network)(ids[:, 0], last)[0][:, :2].numpy() == -np.inf).all()
+
+
+def streamed(config, ids, replicas=1):
+    keras.utils.set_random_seed(1)
+    with make_strategy("mirrored" if replicas > 1 else "cpu").scope():
+        network = StreamedNetwork(build_network(config, 9), config.batch_size // replicas)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        compile_model(network, config, 10, loss)
+    network.optimizer.epsilon = 0.1  # else Adam magnifies rounding where gradients vanish
+    return network, Streams(ids, config.batch_size, config.window)
+
+
+def test_the_state_is_carried_from_window_to_window():
+    ids = rng.integers(2, 9, 4 * 40)
+    config = CharGenConfig(**{**TINY, "window": 8, "batch_size": 4})
+    network, streams = streamed(config, ids)
+    found = network.evaluate(streams.one_pass(), verbose=0)
+    rows = ids.reshape(4, 40)
+    logits, _ = network.network(np.pad(rows[:, :-1], [[0, 0], [1, 0]]))
+    costs = keras.losses.sparse_categorical_crossentropy(rows, logits, from_logits=True)
+    assert found == pytest.approx(float(tf.reduce_mean(costs)), abs=1e-5)
+    assert network.evaluate(streams.one_pass(), verbose=0) == pytest.approx(found, abs=1e-6)
+
+
+@pytest.mark.parametrize("other", ["replicas", "xla"])
+def test_two_replicas_and_xla_take_the_steps_of_one(other):
+    ids = rng.integers(2, 9, 4 * 48)
+    weights = []
+    for changed in (False, True):
+        jit = changed and other == "xla"
+        config = CharGenConfig(**{**TINY, "batch_size": 4, "clip_norm": 0, "jit": jit})
+        network, streams = streamed(config, ids, 2 if changed and other == "replicas" else 1)
+        network.fit(streams.epochs(), steps_per_epoch=5, verbose=0, shuffle=False)
+        weights.append([w.numpy() for w in network.trainable_variables])
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+# Streams.
+
+
+def test_streams_read_the_text_in_order_and_every_epoch_elsewhere():
+    ids = np.arange(100, 203)
+    streams = Streams(ids, 3, 8, seed=5)
+    assert len(streams) == 4
+    epochs = [list(streams.epochs(e).take(4).as_numpy_iterator()) for e in range(3)]
+    for epoch in epochs:
+        before = np.zeros((3, 1))
+        for w, ((read, begins), wanted) in enumerate(epoch):
+            assert read.shape == wanted.shape == (3, 8)
+            assert begins.tolist() == [w == 0] * 3
+            np.testing.assert_array_equal(read[:, 1:], wanted[:, :-1])
+            np.testing.assert_array_equal(read[:, 0], before[:, -1])
+            before = wanted
+        runs = np.concatenate([wanted for _, wanted in epoch], axis=1)
+        steps = np.diff(runs, axis=1)
+        assert np.isin(steps, [1, -102]).all()  # the text is a ring
+        assert len(np.unique(runs)) == 96
+    assert len({epoch[0][1][0, 0] for epoch in epochs}) == 3
+    later = list(streams.epochs(0).skip(8).take(4).as_numpy_iterator())
+    for ((a, _), b), ((c, _), d) in zip(later, epochs[2], strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+    passed = np.concatenate([wanted for _, wanted in streams.one_pass()], axis=1)
+    np.testing.assert_array_equal(passed.reshape(-1), ids[:96])
+
+
+def start(text, folder, units=8):
+    flags = ["--data", text, "--units", units, "--epochs", 6, "--window", 16, "--batch-size", 4,
+             "--dropout", 0.3, "--recurrent-dropout", 0.2, "--embedding-dim", 6,
+             "--schedule", "plateau", "--run-dir", folder]  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "rnnapps.cli", "train", "chargen", *map(str, flags)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT[:6000])
+    unbroken, broken = start(text, tmp_path / "unbroken"), start(text, tmp_path / "broken")
+    state = tmp_path / ".broken.partial" / "network"
+    while not any(int(p.name[6:]) >= 2 for p in state.glob("epoch-*")):
+        assert broken.poll() is None, broken.communicate()[1]
+        time.sleep(0.005)
+    os.kill(broken.pid, signal.SIGKILL)
+    broken.wait()
+    assert not (tmp_path / "broken").exists()
+    resumed = start(text, tmp_path / "broken")
+    for process in (unbroken, resumed):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    expected, received = (rnnapps.load(tmp_path / name) for name in ("unbroken", "broken"))
+    pd.testing.assert_frame_equal(pd.DataFrame(expected.history), pd.DataFrame(received.history))
+    for a, b in zip(expected.model.get_weights(), received.model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+# What it learns, and what it says of it.
+
+
+def test_the_network_remembers_what_no_short_ngram_does(app, run_dir):
+    found = app.evaluate()
+    names = list(found["baselines"])
+    assert names == ["Kneser-Ney 6-gram", "lzma", "bz2"]
+    best = min(b["nats_per_character"] for b in found["baselines"].values())
+    assert found["nats_per_character"] < best
+    assert found["bits_per_character"] == pytest.approx(found["nats_per_character"] / np.log(2))
+    assert found["perplexity"] == pytest.approx(np.exp(found["nats_per_character"]))
+    assert found["unknown"] == 0
+    assert (run_dir / "figures" / "bits_per_character.png").read_bytes()[:4] == b"\x89PNG"
+    assert json.loads((run_dir / "metrics.json").read_text())["test"] == found
+    # A context of one token is worth less than one of twenty.
+    test = load_splits(app.config).test
+    short = app.measure(test, context=1)["nats_per_character_windowed"]
+    assert short > app.measure(test, context=20)["nats_per_character_windowed"]
+
+
+def test_costs_are_those_of_the_plain_network(app):
+    ids = encode(app.tokenizer, TEXT[:1200])  # more than are in memory at a time
+    logits, _ = app.network(np.pad(ids[None, :-1], [[0, 0], [1, 0]]))
+    expected = -tf.nn.log_softmax(logits[0]).numpy()[np.arange(len(ids)), ids]
+    np.testing.assert_allclose(app._nats(ids), expected, atol=1e-4)
+    windows = app._nats(ids, context=10)
+    assert windows.shape == (1200 // 11 * 10,)
+    logits, _ = app.network(np.pad(ids[None, 11:21], [[0, 0], [1, 0]]))
+    expected = -tf.nn.log_softmax(logits[0, 1:]).numpy()[np.arange(10), ids[12:22]]
+    np.testing.assert_allclose(windows[10:20], expected, atol=1e-4)
+
+
+def test_scores_make_an_odd_line_stand_out(app):
+    lines = TEXT.splitlines(keepends=True)[:9]
+    lines[4] = "dcat::ogab.\n"
+    scored = app.score("".join(lines))
+    assert [line for line, _ in scored] == lines
+    assert int(np.argmax([bits for _, bits in scored])) == 4
+    total = sum(bits * len(line) for line, bits in scored) * np.log(2)
+    assert total == pytest.approx(app._nats(encode(app.tokenizer, "".join(lines))).sum(), rel=1e-4)
+    assert app.score("") == []
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 6])
+def test_ngram_probabilities_sum_to_one(order):
+    ids = rng.integers(1, 6, 300) ** 2 % 7 + 1
+    model = KneserNey(order, 9)
+    model.adapt(ids)
+    for context in ([], [1], [5, 3], list(ids[-6:]), list(ids[:5]), [7, 7, 7, 7, 7, 7, 8]):
+        each = [np.exp(-model.nats(np.array([*context, token]))[-1]) for token in range(1, 9)]
+        assert min(each) > 0
+        assert sum(each) == pytest.approx(1, abs=1e-9)
+
+
+def test_bigrams_agree_with_their_definition():
+    ids = rng.choice([1, 2, 3, 4], 400, p=[0.5, 0.3, 0.15, 0.05])
+    ids = np.where(rng.random(400) < 0.5, np.roll(ids, 1), ids)
+    model = KneserNey(2, 6)
+    model.adapt(ids)
+    pairs = list(itertools.pairwise(ids.tolist()))
+
+    def share(counts, backoff):
+        n = [sum(c == k for c in counts.values()) or 1 for k in (1, 2, 3, 4)]
+        y = n[0] / (n[0] + 2 * n[1])
+        d = [0, *(min(max(k - (k + 1) * y * n[k] / n[k - 1], 0), k) for k in (1, 2, 3))]
+        cut = {w: d[min(c, 3)] for w, c in counts.items()}
+        return d, cut, backoff
+
+    before = {w: max(1, len({a for a, b in pairs if b == w})) for w in set(ids.tolist())}
+    _, cut, _ = share(before, None)
+    rest = sum(cut.values()) / sum(before.values())
+    unigram = {w: (before.get(w, 0) - cut.get(w, 0)) / sum(before.values()) + rest / 5
+               for w in range(1, 6)}  # fmt: skip
+    counts = {pair: pairs.count(pair) for pair in set(pairs)}
+    _, cut, _ = share(counts, None)
+    for a, b in itertools.product(range(1, 5), range(1, 6)):
+        total = sum(c for (x, _), c in counts.items() if x == a)
+        rest = sum(v for (x, _), v in cut.items() if x == a) / total
+        expected = (counts.get((a, b), 0) - cut.get((a, b), 0)) / total + rest * unigram[b]
+        assert np.exp(-model.nats(np.array([a, b]))[1]) == pytest.approx(expected)
+
+
+def test_compressors_are_charged_for_the_test_part_alone():
+    noise = rng.bytes(4000)
+    bits = compressed_bits(noise, noise[:2000])
+    assert bits["lzma"] < 2000 < 0.9 * 16000 < compressed_bits(noise, rng.bytes(2000))["lzma"]
+    assert bits["bz2"] > 0
+
+
+# What it writes.
+
+
+def test_prompts_of_different_lengths_do_not_touch_each_other(app):
+    prompts = ["cat: ab", "", "dog: aaaa bbbb .d", "c"]
+    seeds = [3, 4, 5, 6]
+    together = app.predict(prompts, length=50, seed=seeds)
+    for prompt, seed, text in zip(prompts, seeds, together, strict=True):
+        assert app.predict([prompt], length=50, seed=seed) == [text]
+        assert len(text) == 50
+    assert app.predict(prompts, length=50, seed=3) == together
+    assert app.predict(["cat: "] * 2, length=50)[0] != app.predict(["cat: "] * 2, length=50)[1]
+    assert app.predict([]) == []
+    assert app.predict(["cat"], length=0) == [""]
+    # Across several blocks, and across calls, the state goes on.
+    assert app.predict(["cat: "], length=100, top_k=1)[0].startswith(
+        app.predict(["cat: "], length=40, top_k=1)[0]
+    )
+    whole = app.predict(["cat: "], length=90, seed=1)[0]
+    assert app.predict(["cat: "], length=90, seed=1, stop=["\n"])[0] == whole.split("\n")[0] + "\n"
+
+
+def test_a_stream_of_a_million_begins_at_once(app):
+    stream = app.stream(["cat"], length=10**6)
+    pieces = [next(stream)[0] for _ in range(40)]
+    assert "".join(pieces) == app.predict(["cat"], length=len("".join(pieces)))[0]
+
+
+def test_beam_search_finds_the_likeliest_text(app):
+    prompt, length = "dog: ab", 3
+    found = app.predict([prompt, "cat"], length=length, beam_width=100)
+    before = encode(app.tokenizer, prompt)
+    texts = np.array([*itertools.product(range(2, app.tokenizer.vocabulary_size), repeat=length)])
+    read = np.concatenate([np.tile(before, (len(texts), 1)), texts], axis=1)
+    costs = app.graph["nats"](tf.constant(read, tf.int32)).numpy()[:, -length:].sum(1)
+    best = app.tokenizer.detokenize(texts[np.argmin(costs)][None].astype("int32")).numpy()[0]
+    assert found[0] == best.decode()
+    assert len(found[1]) == length
+
+
+def test_unknown_characters_are_read_with_a_warning_and_never_written(app):
+    with pytest.warns(UserWarning, match="never seen in training, and read as unknown: 'é', '好'"):
+        texts = app.predict(["cat é好é", "cat"], length=200, temperature=5.0)
+    assert set("".join(texts)) <= set(TEXT)
+    with warnings.catch_warnings(action="error"):
+        app.predict(["cat"], length=1)
+
+
+def test_bytes_of_a_character_come_out_together():
+    content = "aé猫😀".encode() + b"\xff\xc3(\xe7\x8c\xf0\x9f\x98b" + "好".encode()
+    pending, text = tf.zeros([1, 3], tf.int32), ""
+    for byte in content:
+        piece, pending = whole_characters(pending, tf.constant([byte + 2]))
+        text += piece.numpy()[0].decode()
+    assert text == content.decode("utf-8", "replace")
+
+
+# Texts of all kinds.
+
+
+def test_chinese_with_rare_characters_left_out(tmp_path):
+    common = "".join(map(chr, range(0x4E00, 0x4E40)))
+    text = "".join(rng.choice([*common], 3000)) + "龘" + "".join(rng.choice([*common], 3000))
+    app = CharGenerator(**TINY, epochs=1, min_count=2).fit(text)
+    assert app.tokenizer.vocabulary_size == 2 + len(common)
+    assert set(app.predict(["一"], length=60, temperature=3.0)[0]) <= set(common)
+
+
+def test_words_and_bytes_keep_everything(tmp_path):
+    text = "Not  bad,\tnot bad <br /> at\r\nall! I'd see it; L'été 😀\n\n" * 40
+    for unit in ("word", "byte", "character"):
+        config = CharGenConfig(**TINY, unit=unit)
+        tokenizer = make_tokenizer(config, text)
+        ids = encode(tokenizer, text)
+        assert (
+            b"".join(np.array(tokenizer.vocabulary, object)[ids].tolist()).decode() == text
+            if (unit == "byte")
+            else "".join(np.array(tokenizer.vocabulary)[ids]) == text
+        )
+    app = CharGenerator(**{**TINY, "epochs": 1}, unit="word").fit(text)
+    written = app.predict(["Not  bad"], length=50)[0]
+    assert encode(app.tokenizer, written).min() > 1
+    found = app.measure(text[:500])
+    share = len(encode(app.tokenizer, text[:500])) / 500
+    assert found["nats_per_character"] == pytest.approx(np.log(found["perplexity"]) * share)
+
+    (tmp_path / "any.bin").write_bytes(bytes(range(256)) * 40)
+    app = CharGenerator(**TINY, epochs=1, unit="byte", data=str(tmp_path / "any.bin")).fit()
+    assert app.evaluate()["unknown"] == 0
+
+
+def test_the_sample_is_the_standard_library():
+    text = sample()
+    assert len(text) == 2_000_000
+    assert text.startswith(pathlib.Path(os.__file__).with_name("__future__.py").read_text())
+
+
+def test_files_folders_and_parts(tmp_path):
+    for name, content in (("b.py", "b = 1"), ("a/c.py", "c = 2\n"), ("d.txt", "no")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    config = {"window": 1, "glob": "*.py", "data": str(tmp_path)}
+    with pytest.raises(DataError, match=r"at least 40 characters.* Received: .* 12"):
+        load_splits(CharGenConfig(**config))
+    (tmp_path / "b.py").write_text("b = 1" * 40)
+    splits = load_splits(CharGenConfig(**config))
+    assert splits.train + splits.validation + splits.test == "c = 2\n" + "b = 1" * 40 + "\n"
+    assert (len(splits.validation), len(splits.test)) == (9, 10)
+    (tmp_path / "text.gz").write_bytes(gzip.compress(TEXT.encode()))
+    packed = load_splits(CharGenConfig(data=str(tmp_path / "text.gz")))
+    assert packed.train + packed.validation + packed.test == TEXT
+
+
+def test_tiny_shakespeare_is_tested_on_its_last_tenth(test_data, tmp_path):
+    import tensorflow_datasets as tfds
+
+    text = next((test_data / "tiny_shakespeare").glob("*.txt")).read_text()
+    cuts = [0, int(len(text) * 0.9), int(len(text) * 0.95), len(text)]
+    parts = {
+        name: [(name, {"text": text[a:b]})]
+        for name, a, b in zip(("train", "validation", "test"), cuts, cuts[1:], strict=False)
+    }
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny_shakespeare", version="1.0.0", data_dir=tmp_path,
+        features=tfds.features.FeaturesDict({"text": tfds.features.Text()}), split_datasets=parts,
+    )  # fmt: skip
+    splits = load_splits(CharGenConfig(data="tiny_shakespeare", data_dir=tmp_path))
+    assert splits.test == text[cuts[1] :]
+    assert splits.train + splits.validation == text[: cuts[1]]
+    assert len(splits.validation) == int(cuts[1] * 0.05)
+
+
+# Mistakes.
+
+
+def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT[:3000])
+    CharGenerator(**TINY, epochs=1, data=str(path)).fit(run_dir=tmp_path / "run")
+    path.write_text("x" + TEXT[:3000])
+    with pytest.raises(RunError, match=r"did not learn from .* as it is now"):
+        rnnapps.load(tmp_path / "run").evaluate()
+    with pytest.raises(DataError, match=r"a text to measure on"):
+        rnnapps.load(tmp_path / "run").evaluate("")
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "sentence"),
+    [
+        (b"", "", "text.txt is empty."),
+        (b"abc" * 40, "", "at least 143 characters: the training part must fill one --window"),
+        (b"ab\0c" * 90, "", "is not a text: byte 0x00 at offset 2; --unit byte reads any file"),
+        (b"abc " * 90 + b"\xff", "", "byte 0xff at offset 360 is not UTF-8; --errors replace"),
+        (b"\x1f\x8b", "--data text.gz", "Cannot read text.gz"),
+        (b"a", "--data nowhere.txt", "No such file or folder: nowhere.txt."),
+        (b"a", "--data tiny", "--data to be sample, tiny_shakespeare, or the path"),
+        (b"a", "--data . --glob *.py", "holds no file that --glob '*.py' matches"),
+        (b"a b " * 90, "--unit word --window 400", "at least 400 words (--window"),
+        (b"a", "--tied --embedding-dim 0", "--tied"),
+    ],
+)
+def test_texts_that_cannot_be_learned(content, flags, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("text.txt", "text.gz"):
+        pathlib.Path(name).write_bytes(content)
+    words = ["train", "chargen", "--data", "text.txt", "--run-dir", "run", *flags.split()]
+    out, err = ask(capsys, *words, status=2)
+    assert sentence in err
+    assert err.count("\n") == 1 and out == ""
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["text.gz", "text.txt"]
+
+
+def test_bytes_that_are_not_utf8_can_be_replaced(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"abc\xff" * 90)
+    splits = load_splits(CharGenConfig(data=str(path), errors="replace"))
+    assert splits.train.startswith("abc\ufffdabc")
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ("--temperature 0", "--temperature to be a number over 0. Received: 0.0."),
+        ("--temperature -1", "--temperature to be a number over 0. Received: -1.0."),
+        ("--temperature nan", "--temperature to be a number over 0. Received: nan."),
+        ("--temperature inf", "Received: inf."),
+        ("--length -3", "--length to be a number at least 0. Received: -3."),
+        ("--top-p 0", "--top-p to be a number over 0 and at most 1. Received: 0.0."),
+        ("--top-p 1.5", "Received: 1.5."),
+        ("--top-k -1", "--top-k to be a number at least 0. Received: -1."),
+        ("--repetition-penalty 0", "--repetition-penalty to be a number over 0."),
+        ("--seed -1", "--seed to be a number at least 0. Received: -1."),
+        ("--beam-width 0", "--beam-width to be from 1 to 100"),
+        ("--beam-width 3 --length 100000", "--length from 1 to 2000"),
+        ("--score nowhere.txt", "Cannot read nowhere.txt: No such file"),
+        ("--lenght 3", "Did you mean --length?"),
+    ],
+)
+def test_options_out_of_range_are_one_sentence(flags, sentence, run_dir, capsys):
+    out, err = ask(capsys, "predict", run_dir, "cat", *flags.split(), status=2)
+    assert sentence in err
+    assert err.count("\n") == 1 and out == ""
+
+
+def test_the_verbs_on_a_run(run_dir, capsys, tmp_path):
+    out, _ = ask(capsys, "predict", run_dir, "cat: ", "--length", 30)
+    assert out.startswith("cat: ") and len(out) == 5 + 30 + 1
+    found = ask(capsys, "predict", run_dir, "cat: ", "dog", "--length", 30, "--json").out
+    rows = [json.loads(line) for line in found.splitlines()]
+    assert [row["prompt"] for row in rows] == ["cat: ", "dog"]
+    assert "cat: " + rows[0]["text"] + "\n" == out
+    out, err = ask(capsys, "predict", run_dir, "ж", "--length", 0)
+    assert out == "ж\n"
+    assert err == "rnnapps: never seen in training, and read as unknown: 'ж'\n"
+    (tmp_path / "lines.txt").write_text(TEXT[:100])
+    out, _ = ask(capsys, "predict", run_dir, "--score", tmp_path / "lines.txt")
+    assert [line.split("\t")[1] for line in out.splitlines()] == TEXT[:100].splitlines()
+    assert all(float(line.split("\t")[0]) > 0 for line in out.splitlines())
+    out, _ = ask(capsys, "evaluate", run_dir, "--json", "--context", 20)
+    assert json.loads(out)["nats_per_character_windowed"] > 0
+
+
+def test_text_is_printed_as_it_is_written(run_dir):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rnnapps.cli", "predict", run_dir, "cat", "--length", "1000000"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert len(process.stdout.read(500)) == 500  # long before the last of a million
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+
+
+def test_a_writer_of_bytes_reads_prompts_that_are_no_text():
+    network = build_network(CharGenConfig(**TINY), 258)
+    writer = Writer(ByteTokenizer(), network)
+    answer = writer.start(tf.constant([b"\xff\x00", b""]))
+    assert answer["token"].numpy().tolist() == [2, 0]
