@@ -1,5 +1,6 @@
 """How good predictions are. scikit-learn's metrics, and the few it lacks."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,3 +70,34 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
     """
     confidence, accuracy, share = reliability(labels, probabilities, bins).T
     return float(np.sum(share * np.abs(confidence - accuracy)))
+
+
+def language_model(nats: np.ndarray, text: str) -> dict[str, float]:
+    """Measures a language model.
+
+    Args:
+        nats: What each token of a text costs, -log p `(tokens,)`.
+        text: The text.
+
+    Returns:
+        `nats_per_character`, `bits_per_character`, and the `perplexity` of a token.
+    """
+    total = float(nats.sum(dtype=np.float64))
+    return {
+        "nats_per_character": total / len(text),
+        "bits_per_character": total / len(text) / math.log(2),
+        "perplexity": math.exp(total / len(nats)),
+    }
+
+
+def bits_along(nats: np.ndarray, text: str, parts: int = 100) -> list[float]:
+    """The bits per character of each part of a text, in its order.
+
+    Args:
+        nats: What each token of the text costs, -log p `(tokens,)`.
+        text: The text.
+        parts: Number of parts, of as many tokens each.
+    """
+    tokens_per_character = len(nats) / len(text)
+    costs = np.array_split(nats / math.log(2) * tokens_per_character, min(parts, len(nats)))
+    return [float(part.mean()) for part in costs]
