@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint format bench-sentiment bench-chargen bench-layers clean
+.PHONY: quickstart test lint format fuzz bench-sentiment bench-chargen bench-layers bench-serving bench-forecasting clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -13,6 +13,10 @@ test: lint
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# 10,000 requests of every wrong kind to the local server; make test sends 200.
+fuzz: .venv/.installed-dev
+	RNNAPPS_FUZZ=10000 $(BIN)/python -m pytest tests/serving/test_fuzz.py
 
 format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
@@ -28,6 +32,13 @@ bench-chargen: .venv/.installed-dev
 
 bench-layers: .venv/.installed-dev
 	$(BIN)/python benchmarks/layers.py
+
+bench-serving: .venv/.installed-dev
+	$(BIN)/python benchmarks/serving.py
+
+# make bench-forecasting DATA_DIR=a folder of ETTh1.csv, airline-passengers.csv and pollution.csv
+bench-forecasting: .venv/.installed-dev
+	$(BIN)/python benchmarks/forecasting.py --data-dir $(DATA_DIR) $(if $(ONLY),--only $(ONLY))
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rnnapps needs Python 3.11 or newer; try: make PYTHON=python3.11")'

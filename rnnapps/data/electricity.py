@@ -24,9 +24,9 @@ def make_load(days: int = 730, seed: int = 0) -> pd.DataFrame:
     """
     rng = np.random.default_rng(seed)
     time = pd.date_range("2022-01-01", periods=24 * (days + 7), freq="h")
-    hour, yearday = time.hour.to_numpy(), time.dayofyear.to_numpy()
+    hour, yearday = time.hour.to_numpy(), time.day_of_year.to_numpy()
     holiday = time.strftime("%m-%d").isin(_HOLIDAYS)
-    rest = (time.dayofweek >= 5) | holiday
+    rest = (time.day_of_week >= 5) | holiday
 
     front = np.zeros(len(time))  # weather that comes and stays for some days
     steps = rng.normal(0, 0.3, len(time))

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.frequencies import to_offset
 
 from rnnapps.errors import DataError
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
-_OFFSETS = ("B", "W", "MS", "ME", "QS", "QE", "YS", "YE")  # tried where steps differ in length
-_SEASONS = {"B": 5, "W": 52, "M": 12, "Q": 4, "Y": 1}
+_SEASONS = {"B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4}
+_DAY = pd.Timedelta(days=1)
 CALENDAR = ("hour", "weekday", "monthday", "yearday", "month")
 
 
@@ -79,18 +80,31 @@ def infer_freq(index: pd.DatetimeIndex, rows: np.ndarray, where: str) -> str:
         raise DataError(
             f"Expected at least 3 steps to infer --freq from in {where}. Received: {len(index)}."
         )
-    steps = pd.Series(np.diff(index.asi8))
-    step = pd.Timedelta(int(steps.mode()[0]), unit=index.unit)
-    day = pd.Timedelta(days=1)
-    weekdays = step == day and len(index) > 7 and (index.dayofweek < 5).all()
-    if not weekdays and ((index - index[0]) % step == pd.Timedelta(0)).all():
-        return pd.tseries.frequencies.to_offset(step).freqstr
-    candidates = [f"W-{index[0].day_name()[:3].upper()}" if o == "W" else o for o in _OFFSETS]
-    for name in candidates if step >= day else ():
-        offset = pd.tseries.frequencies.to_offset(name)
-        if all(offset.is_on_offset(time) for time in index):
-            return name
-    return _irregular(index, ((index - index[0]) % step != pd.Timedelta(0)), rows, str(step), where)
+    step = pd.Timedelta(int(pd.Series(np.diff(index.asi8)).mode()[0]), unit=index.unit)
+    days = step // _DAY
+    if days >= 28 and (name := _months(index)):
+        return name
+    if days == 1 and len(index) > 7 and (index.day_of_week < 5).all():
+        return "B"
+    name = to_offset(step).freqstr if step % _DAY else f"{days}D" if days > 1 else "D"
+    off = ((index - index[0]) % step) != pd.Timedelta(0)
+    if off.any():
+        _irregular(index, off, rows, name, where)
+    return name
+
+
+def _months(index: pd.DatetimeIndex) -> str | None:
+    """The step of times at the start, or at the end, of months."""
+    starts = (index.day == 1).all()
+    if not starts and not index.is_month_end.all():
+        return None
+    months = index.year * 12 + index.month
+    step = int(pd.Series(np.diff(months)).mode()[0])
+    if step < 1 or ((months - months[0]) % step).any():
+        return None
+    kind, first = "S" if starts else "E", index[0].strftime("%b").upper()
+    names = {1: f"M{kind}", 3: f"Q{kind}-{first}", 12: f"Y{kind}-{first}"}
+    return names.get(step, f"{step}M{kind}")
 
 
 def grid(index: pd.DatetimeIndex, rows: np.ndarray, freq: str, where: str) -> pd.DatetimeIndex:
@@ -109,7 +123,7 @@ def grid(index: pd.DatetimeIndex, rows: np.ndarray, freq: str, where: str) -> pd
         DataError: If there is no such step, or a time that is not on the grid.
     """
     try:
-        offset = pd.tseries.frequencies.to_offset(freq)
+        offset = to_offset(freq)
     except ValueError:
         raise DataError(
             f"Expected --freq to be pandas' name of a step, such as h, D, MS or 15min. Received: "
@@ -137,17 +151,15 @@ def following(index: pd.DatetimeIndex, freq: str, steps: int) -> pd.DatetimeInde
 
 def season_of(freq: str) -> int:
     """Steps of a season: a day of hours, a week of days, a year of months, ..."""
-    offset = pd.tseries.frequencies.to_offset(freq)
-    if isinstance(offset, pd.tseries.offsets.Tick):
+    offset = to_offset(freq)
+    if isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) < _DAY:
         seconds = pd.Timedelta(offset).total_seconds()
-        if seconds >= 86400:
-            return max(1, round(7 * 86400 / seconds))
         around = 86400 if seconds >= 600 else 3600 if seconds >= 10 else 60
         return max(1, round(around / seconds))
-    if isinstance(offset, pd.tseries.offsets.Day):
-        return max(1, round(7 / offset.n))
-    kind = "B" if offset.name == "B" else offset.name.split("-")[0].rstrip("SE")
-    return max(1, _SEASONS.get(kind, 1) // offset.n)
+    if isinstance(offset, (pd.tseries.offsets.Tick, pd.tseries.offsets.Day)):
+        days = pd.Timedelta(offset) // _DAY
+        return max(1, round(7 / days if days < 7 else 365.25 / days))
+    return max(1, _SEASONS.get(offset.rule_code.split("-")[0], 1) // offset.n)
 
 
 def calendar_names(features: Sequence[str]) -> tuple[str, ...]:
@@ -167,9 +179,9 @@ def calendar(index: pd.DatetimeIndex, features: Sequence[str]) -> np.ndarray:
     """
     phases = {
         "hour": (index.hour + index.minute / 60 + index.second / 3600) / 24,
-        "weekday": index.dayofweek / 7,
+        "weekday": index.day_of_week / 7,
         "monthday": (index.day - 1) / 31,
-        "yearday": (index.dayofyear - 1) / 365.25,
+        "yearday": (index.day_of_year - 1) / 365.25,
         "month": (index.month - 1) / 12,
     }
     angles = [2 * np.pi * np.asarray(phases[feature], float) for feature in features]

@@ -1,7 +1,5 @@
 """The forecaster."""
 
-import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -13,8 +11,9 @@ import pandas as pd
 import tensorflow as tf
 
 from rnnapps.apps.application import Application
-from rnnapps.apps.forecasting import backtest, data
+from rnnapps.apps.forecasting import data, measuring
 from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
+from rnnapps.apps.forecasting.exporting import describe, signature_of
 from rnnapps.apps.forecasting.future import ahead_of, to_frame
 from rnnapps.apps.forecasting.losses import ForecastLoss, PointError
 from rnnapps.apps.forecasting.model import build_forecaster, build_network, inputs_of
@@ -24,7 +23,7 @@ from rnnapps.apps.forecasting.task import Task
 from rnnapps.data import SeriesSet, Windows, read_series
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
-from rnnapps.serving import Signature, publish
+from rnnapps.serving import publish
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 _CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
@@ -69,13 +68,12 @@ class Forecaster(Application):
             )
         with working("reading the series"):
             parts = self._parts(train)
-        for note in parts.data.notes:
-            print(f"rnnapps: {note}", file=sys.stderr)
+        _say(parts.data)
         self.metrics["notes"] = parts.data.notes
         self._remember(parts, state_dir)
         self.learn(parts, state_dir)
         with working("measuring the validation part"):
-            self.metrics["validation"] = backtest.measure(self, parts, "validation").found
+            self.metrics["validation"] = measuring.measure(self, parts, "validation").found
 
     def learn(self, parts: data.Parts, state_dir: pathlib.Path | None = None) -> None:
         """Trains the network on parts, and calibrates its intervals."""
@@ -233,7 +231,9 @@ class Forecaster(Application):
     def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
         if inputs is None:
             return data.load_series(self.config)
-        return read_series(inputs, self.task.columns, check_targets=False)
+        found = read_series(inputs, self.task.columns, check_targets=False)
+        _say(found)
+        return found
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints the forecasts as a CSV, or a JSON object a line."""
@@ -274,12 +274,9 @@ class Forecaster(Application):
         Raises:
             RunError: If the configuration's data is no longer what the model was trained on.
         """
-        return self._measure(test, backtest, stride, refit)
-
-    def _measure(self, test, rolling: bool, stride: int | None, refit: bool) -> dict[str, Any]:
         if stride is not None and stride < 1:
             raise DataError(f"Expected --stride to be at least 1. Received: {stride}.")
-        if refit and not rolling:
+        if refit and not backtest:
             raise DataError("Expected --backtest with --refit.")
         with working("reading the series"):
             parts = self._parts(test)
@@ -288,8 +285,8 @@ class Forecaster(Application):
                 f"This run did not learn from {self.config.data} as it is now, whose test part may "
                 "hold what it was trained on; train again, or give a table to app.evaluate()."
             )
-        stride = stride or (self.task.horizon if rolling else 1)
-        run = backtest.refitted if refit else backtest.measure
+        stride = stride or (self.task.horizon if backtest else 1)
+        run = measuring.refitted if refit else measuring.measure
         self._seen = run(self, parts, "test", stride, with_baselines=True)
         return self._seen.found
 
@@ -315,37 +312,13 @@ class Forecaster(Application):
         Raises:
             RunError: If the written model does not answer as the application does.
         """
-        task, scaler = self.task, self.model.get_layer("scaler")
-        names = ["history"] + ["future_covariates"] * bool(task.future) + ["series"] * task.several
-        specs = [
-            tf.TensorSpec(self.model.input[name].shape, self.model.input[name].dtype, name)
-            for name in names
-        ]
-        center = scaler.center.numpy()[0] if not scaler.log else np.ones(len(task.columns.names))
-        history = np.tile(center.astype(np.float32), (2, task.lookback, 1))
-        history[1, ::3] = np.nan
-        example = [tf.constant(history)]
-        if task.future:
-            example.append(tf.zeros((2, task.horizon, task.future)))
-        if task.several:
-            example.append(tf.constant([task.series[0], "never seen"]))
-
-        def answer(*tensors):
-            return self.model(dict(zip(names, tensors, strict=True)))
-
-        signature = Signature(answer, specs, example)
-        described = {
-            "history": list(task.columns.names),
-            "future_covariates": list(task.columns.future_names),
-            "targets": list(task.columns.targets),
-            "units": dict(zip(task.columns.targets, self.config.target_units, strict=False)),
-            "freq": task.columns.freq,
-            "lookback": task.lookback,
-            "horizon": task.horizon,
-            "quantiles": list(self.config.quantiles),
-            "series": list(task.series) if task.several else [],
-            "columns": dataclasses.asdict(task.columns),
-        }
-        assets = {"task.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n"}
+        signature = signature_of(self.model)
+        assets = {"task.json": describe(self.task, self.config)}
         with working("exporting"):
             return publish(model_dir, {"serving_default": signature}, [self.model], assets)
+
+
+def _say(found: SeriesSet) -> None:
+    """Says what was mended in a table."""
+    for note in found.notes:
+        print(f"rnnapps: {note}", file=sys.stderr)

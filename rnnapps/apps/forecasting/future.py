@@ -30,11 +30,6 @@ def ahead_of(
         DataError: If a series is shorter than the look-back, or lacks a future covariate.
     """
     histories, futures, ahead = [], [], []
-    if found.columns.freq != task.columns.freq:
-        raise DataError(
-            f"Expected steps of {task.columns.freq}, as in training, in {where}. Received: steps "
-            f"of {found.columns.freq}."
-        )
     for one in found.series:
         here = f"{where}, series {one.name}" if one.name else where
         known = np.flatnonzero(np.isfinite(one.values[:, : task.targets]).any(1))
@@ -64,9 +59,9 @@ def _covariates(one, end: int, stamps: pd.DatetimeIndex, task: Task, where: str)
     if missing.any():
         step, column = np.argwhere(missing)[0]
         raise DataError(
-            f"Expected future covariates for the {task.horizon} steps after {one.times[end - 1]} "
-            f"in {where}. Received: no {columns.future_names[column]!r} for {stamps[step]}; add rows "
-            "with the covariates and without the targets."
+            f"Expected future covariates for the {task.horizon} steps after "
+            f"{one.times[end - 1]} in {where}. Received: no {columns.future_names[column]!r} for "
+            f"{stamps[step]}; add rows with the covariates and without the targets."
         )
     return rows if features is None else np.concatenate([rows, features], axis=1)
 

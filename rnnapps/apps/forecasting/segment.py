@@ -45,10 +45,11 @@ class SegmentNetwork(Network):
             self.ahead.build((None, None, plan.segment * plan.future))
         self.head.build_for(plan.units, plan.segment * plan.variables)
         width = plan.units // 2 if plan.independent else plan.units
-        self.position = self.add_weight((self.pieces, width), "random_normal", name="position")
+        normal = keras.initializers.RandomNormal(stddev=1.0)  # or the pieces begin as one
+        self.position = self.add_weight((self.pieces, width), normal, name="position")
         if plan.independent:
             shape = (plan.targets, plan.units - width)
-            self.channel = self.add_weight(shape, "random_normal", name="channel")
+            self.channel = self.add_weight(shape, normal.clone(), name="channel")
         self.built = True
 
     def forecast(self, x, future, teacher, scale, training):

@@ -1,0 +1,161 @@
+"""Measures the forecaster on ETTh1, airline passengers, Beijing's air, and the memory of windows.
+
+    python benchmarks/forecasting.py --data-dir DIR [--only etth1-96 passengers ...]
+
+DIR holds `ETTh1.csv` (or the prepared tensorflow_datasets), `airline-passengers.csv` and
+`pollution.csv`, in whichever of its folders.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# What was chosen on the validation part, and the bars on test MSE and MAE of standardised values.
+ETT = {
+    96: (["--no-linear", "--epochs", "6"], 0.358, 0.386),
+    192: (["--no-linear", "--epochs", "5"], 0.400, 0.412),
+    336: (["--no-linear", "--epochs", "5"], 0.428, 0.432),
+    720: (["--linear", "--epochs", "4"], 0.460, 0.470),
+}
+WEATHER = ["DEWP", "TEMP", "PRES", "cbwd", "Iws", "Is", "Ir"]
+PASSENGERS = ["--horizon", "12", "--log", "--test-start", "1958-01", "--units", "32"]
+AIR = [
+    "--time-column", "year", "month", "day", "hour", "--target", "pm2.5",
+    "--past-covariates", *WEATHER, "--horizon", "24", "--lookback", "72", "--segment", "6",
+    "--normalization", "none", "--log", "--calendar", "hour", "yearday", "--units", "128",
+    "--epochs", "5",
+]  # fmt: skip
+
+
+def rnnapps(*arguments: str) -> dict:
+    """Runs one command of the command line; its result."""
+    command = [sys.executable, "-m", "rnnapps.cli", *arguments, "--json"]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def run(flags: list[str], *evaluate: str) -> tuple[dict, dict]:
+    """Trains and evaluates; what each of them found."""
+    print(f"\nrnnapps train forecasting {' '.join(flags)}")
+    with tempfile.TemporaryDirectory() as folder:
+        trained = rnnapps("train", "forecasting", *flags, "--run-dir", f"{folder}/run")
+        found = rnnapps("evaluate", f"{folder}/run", *evaluate)
+    print(f"training {trained['seconds']:.0f} s, rnnapps evaluate {' '.join(evaluate)}")
+    return trained, found
+
+
+def show(found: dict, measures: list[str]) -> None:
+    print(f"{'test':16}" + "".join(f"{name:>14}" for name in measures))
+    for name, row in {"rnnapps": found, **found["baselines"]}.items():
+        cells = (f"{row[m]:14.4f}" if m in row else " " * 14 for m in measures)
+        print(f"{name:16}" + "".join(cells))
+
+
+def verdict(what: str, value: float, bar: float, low: float | None = None) -> None:
+    within = (low is None or low <= value) and value <= bar
+    bound = f"<= {bar:.4f}" if low is None else f"{low} to {bar}"
+    print(f"{what} {value:.4f} ({bound}): {'met' if within else 'MISSED'}")
+
+
+def etth1(horizon: int, data_dir: Path) -> None:
+    flags, mse, mae = ETT[horizon]
+    base = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), "--horizon", str(horizon)]
+    trained, found = run([*base, *flags])
+    show(found, ["scaled_mse", "scaled_mae", "mase", "coverage_80"])
+    verdict(f"MSE at {horizon}", found["scaled_mse"], mse)
+    verdict(f"MAE at {horizon}", found["scaled_mae"], mae)
+    if horizon == 96:
+        verdict("minutes of training", trained["seconds"] / 60, 10)
+
+
+def coverage(data_dir: Path) -> None:
+    base = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), "--target", "OT"]
+    _, found = run([*base, "--horizon", "24", "--units", "64", "--epochs", "4"],
+                   "--backtest", "--stride", "1")  # fmt: skip
+    show(found, ["mae", "coverage_95", "coverage_80", "coverage_50"])
+    verdict("coverage of the 80 % interval", found["coverage_80"], 0.84, 0.76)
+
+
+def passengers(data_dir: Path) -> None:
+    path = next(data_dir.rglob("airline-passengers.csv"))
+    _, found = run(["--data", str(path), *PASSENGERS], "--backtest", "--stride", "1", "--refit")
+    show(found, ["mae", "mase", "smape"])
+    naive = found["baselines"]["seasonal naive"]["mase"]
+    verdict("MASE", found["mase"], min(0.8, naive))
+
+
+def air(data_dir: Path) -> None:
+    path = next(data_dir.rglob("pollution.csv"))
+    _, found = run(["--data", str(path), *AIR])
+    show(found, ["mae", "rmse", "mase", "weighted_quantile_loss", "coverage_80"])
+    best = min(row["mae"] for row in found["baselines"].values())
+    verdict("MAE", found["mae"], 0.9 * best)
+
+
+def memory(data_dir: Path) -> None:
+    import numpy as np
+
+    from rnnapps.data import Windows
+
+    steps, lookback, horizon = 1_000_000, 720, 96
+    values = np.zeros((steps + lookback + horizon - 1, 1), np.float32)
+    options = {"lookback": lookback, "horizon": horizon, "targets": 1}
+    small = Windows([values[:2000]], [(lookback, 1000)], **options)
+    next(iter(small.epochs()))  # what TensorFlow needs once
+    before, began = peak(), time.monotonic()
+    windows = Windows([values], [(lookback, lookback + steps)], **options)
+    for _ in windows.epochs().take(100):
+        pass
+    used = peak() - before
+    print(
+        f"\n{windows.count} windows of {lookback} + {horizon}: {used:.0f} MB more at the peak, "
+        f"{time.monotonic() - began:.1f} s to the 100th batch; the series alone is "
+        f"{values.nbytes / 1e6:.0f} MB, laid out {4e-6 * steps * (lookback + horizon):.0f} MB"
+    )
+    verdict("megabytes", used, 50)
+
+
+def peak() -> float:
+    """The peak memory of this process so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def ett_dir(data_dir: Path) -> Path:
+    """The folder below that holds ETTh1; the data is prepared elsewhere if it cannot be there."""
+    if (data_dir / "ett_h1").exists():
+        return data_dir
+    folder = Path(tempfile.gettempdir(), "rnnapps-ett")
+    folder.mkdir(exist_ok=True)
+    for path in data_dir.rglob("ETTh1.csv*"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+ROWS = {
+    **{f"etth1-{horizon}": lambda d, h=horizon: etth1(h, d) for horizon in ETT},
+    "coverage": coverage,
+    "passengers": passengers,
+    "air": air,
+    "memory": memory,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", choices=list(ROWS), default=list(ROWS))
+    arguments = parser.parse_args()
+    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+    for name in arguments.only:
+        ROWS[name](arguments.data_dir)
+
+
+if __name__ == "__main__":
+    main()
