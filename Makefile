@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint format fuzz bench-sentiment bench-chargen bench-layers bench-serving bench-forecasting clean
+.PHONY: quickstart test lint format fuzz bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -32,6 +32,10 @@ bench-chargen: .venv/.installed-dev
 
 bench-layers: .venv/.installed-dev
 	$(BIN)/python benchmarks/layers.py
+
+# make bench-translation DATA_DIR=a tensorflow_datasets folder for multi30k [ROW=de-en, or another]
+bench-translation: .venv/.installed-dev
+	$(BIN)/python benchmarks/translation.py $(or $(ROW),all) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 bench-serving: .venv/.installed-dev
 	$(BIN)/python benchmarks/serving.py

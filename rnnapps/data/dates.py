@@ -17,7 +17,7 @@ _NUMERALS = "〇一二三四五六七八九"
 _FIRST, _LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 
 
-def make_dates(count: int = 10_000, seed: int = 0) -> tuple[list[str], list[str]]:
+def make_dates(count: int = 8_000, seed: int = 0) -> tuple[list[str], list[str]]:
     """Makes dates, half of them with a time: `"le 3 mars 2021 à 14 h 05"`, `"2021-03-03 14:05"`.
 
     Args:

@@ -2,7 +2,8 @@
  *
  *     loader DIR INPUT_OP OUTPUT_OP INDEX[,INDEX...] TEXT...
  *
- * prints one line for each output, its values separated by tabs. */
+ * prints one line for each output, its values separated by tabs. The environment's OP_LIBRARY, where
+ * it is set, names a library of further ops. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,10 @@ static void check(TF_Status* status) {
 int main(int argc, char** argv) {
   if (argc < 6) return 2;
   TF_Status* status = TF_NewStatus();
+  if (getenv("OP_LIBRARY")) {
+    TF_LoadLibrary(getenv("OP_LIBRARY"), status);
+    check(status);
+  }
   TF_Graph* graph = TF_NewGraph();
   TF_SessionOptions* options = TF_NewSessionOptions();
   const char* tags[] = {"serve"};

@@ -6,7 +6,7 @@ import pathlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -19,14 +19,14 @@ from rnnapps.apps.translation.baseline import Lexicon
 from rnnapps.apps.translation.config import PredictOptions, TranslationConfig
 from rnnapps.apps.translation.measures import bleu_by_length, text_measures
 from rnnapps.apps.translation.model import EncoderDecoder, SmoothedCrossentropy
+from rnnapps.apps.translation.preparing import encode, make_tokenizers
 from rnnapps.apps.translation.printing import print_alignments, print_scores, print_translations
 from rnnapps.apps.translation.translating import TextTranslator, ends_of
-from rnnapps.data import PairBatches, Pairs, clean_pairs
+from rnnapps.data import PairBatches, Pairs
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import working
 from rnnapps.serving import Signature, publish
 from rnnapps.standard_input import read_lines
-from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 from rnnapps.training import (
     KeepWeights,
     average_if_better,
@@ -62,6 +62,7 @@ class Translator(Application):
     name = "translation"
     config_class = TranslationConfig
     config: TranslationConfig
+    objectives: ClassVar = {"bleu": "max", "chrf": "max", "exact_match": "max", "perplexity": "min"}
 
     # Training.
 
@@ -71,14 +72,14 @@ class Translator(Application):
         config, strategy = self.config, make_strategy(self.config.strategy)
         self._remember(train, validation, state_dir)
         with working("reading the texts"):
-            tokenizers = self._tokenizers(train)
-            ids = [self._encode(pairs, tokenizers) for pairs in (train, validation)]
-        ids = [self._clean(part, name) for part, name in zip(ids, ("", "validation "), strict=True)]
+            tokenizers = make_tokenizers(train, config)
+            ids, self.metrics["pairs"] = encode(train, tokenizers, config)
+            held_ids, _ = encode(validation, tokenizers, config, "validation ")
         ends = ends_of(tokenizers[1])
         lengths = static_lengths(config, config.max_length + 1)
         batches, held = (
             PairBatches(*part, ends.begin, ends.end, config.batch_size, lengths, config.seed)
-            for part in ids
+            for part in (ids, held_ids)
         )
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
@@ -94,9 +95,13 @@ class Translator(Application):
             stage = state_dir or pathlib.Path(scratch)
             keeper = KeepWeights(stage / "weights", config.average)
             stage = stage / "network"
-            self.history = fit(network, batches, held, config, config.epochs, stage, [keeper, *self.callbacks])
+            self.history = fit(
+                network, batches, held, config, config.epochs, stage, [keeper, *self.callbacks]
+            )
             self.metrics["averaged"] = average_if_better(network, keeper, held)
-        ratios = ids[0][1].row_lengths() / ids[0][0].row_lengths()
+        trained, network = network, EncoderDecoder.from_config(network.get_config())
+        network.set_weights(trained.get_weights())  # leaves the optimizer behind
+        ratios = ids[1].row_lengths() / ids[0].row_lengths()
         expansion = float(max(1.0, np.quantile(ratios, 0.99)))
         source, target = tokenizers
         self.model = TextTranslator(
@@ -125,47 +130,6 @@ class Translator(Application):
                     f"({note.read_text()}); use those, another --run-dir, or --overwrite."
                 )
             note.write_text(self.metrics["data"])
-
-    def _tokenizers(self, pairs: Pairs) -> tuple[Tokenizer, Tokenizer]:
-        """The adapted tokenizers of both sides, which may be one."""
-        config = self.config
-        kinds = {"word": WordTokenizer, "character": CharacterTokenizer}
-        options = {"lower": config.lowercase}
-        if config.tokenizer not in kinds:
-            options["algorithm"] = config.tokenizer
-
-        def make(texts: list[str], name: str) -> Tokenizer:
-            kind = kinds.get(config.tokenizer, SubwordTokenizer)
-            tokenizer = kind(config.max_tokens, name=name, **options)
-            tokenizer.adapt(texts)
-            return tokenizer
-
-        if config.vocabulary == "joint":
-            return (make(pairs.sources + pairs.targets, "tokenizer"),) * 2
-        sides = ((pairs.sources, "source_tokenizer"), (pairs.targets, "target_tokenizer"))
-        return tuple(make(*side) for side in sides)
-
-    def _encode(self, pairs: Pairs, tokenizers: tuple[Tokenizer, Tokenizer]) -> tuple:
-        return tokenizers[0].encode(pairs.sources), tokenizers[1].encode(pairs.targets)
-
-    def _clean(self, ids: tuple, part: str) -> tuple:
-        """Leaves out what cannot be learned from, and says how much that was."""
-        config = self.config
-        kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
-        self.metrics[f"{part}pairs"] = found
-        left_out = found["pairs"] - len(kept)
-        print(
-            f"{part}pairs: {found['pairs']:,}, of which {left_out:,} left out ({found['empty']:,} "
-            f"with an empty side, {found['long']:,} of over {config.max_length} tokens, "
-            f"{found['uneven']:,} with one side over {config.max_ratio:g} times as long)",
-            file=sys.stderr,
-        )
-        if not len(kept):
-            raise DataError(
-                f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; "
-                "see --max-length and --max-ratio."
-            )
-        return tuple(tf.gather(side, kept) for side in ids)
 
     # Answers.
 
@@ -418,7 +382,7 @@ class Translator(Application):
         if model.network.attends:
             signatures["align"] = Signature(model.align, [_TEXT], [texts])
         with working("exporting"):
-            return publish(model_dir, signatures, [model], {})
+            return publish(model_dir, signatures, [model], {}, self.card())
 
 
 def _check_search(n_best: int, search: dict[str, Any]) -> None:

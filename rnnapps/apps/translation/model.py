@@ -131,8 +131,10 @@ class EncoderDecoder(keras.Model):
         x = self.dropout(self.source_embedding(sources), training=training)
         memory = self.encoder(x, mask=mask, training=training)  # (batch, source_time, 2 * units)
         units = self.config.units
-        # What each direction has come to at its end; it puts that out at masked steps, too.
-        context = ops.concatenate([memory[:, -1, :units], memory[:, 0, units:]], axis=-1)
+        # What each direction has come to at its end: (batch, 2 * units)
+        last = tf.maximum(tf.reduce_sum(tf.cast(mask, tf.int32), 1) - 1, 0)
+        ahead = tf.gather(memory, last, batch_dims=1)[:, :units]
+        context = ops.concatenate([ahead, memory[:, 0, units:]], axis=-1)
         memory = self.hidden_dropout(memory, training=training)
         keys = memory
         if self.attends:

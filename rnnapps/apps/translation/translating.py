@@ -105,7 +105,7 @@ class TextTranslator(keras.Model):
         step, state, mask = self._stepper(ids, beam_width)
         ends = ends_of(self.target_tokenizer)
         return beam_search(
-            step, state, ends.begin, ends.end, self._longest(ids), beam_width, n_best,
+            step, state, ends.begin, ends.end, self.longest(ids), beam_width, n_best,
             length_penalty, coverage_penalty, min_length, lambda state: state["weights"], mask,
         )  # fmt: skip
 
@@ -126,7 +126,7 @@ class TextTranslator(keras.Model):
         every, zeros = tf.ones([rows]), tf.zeros([rows], tf.int32)
         stop = tf.constant([[ends.end]])
         options = Options(
-            self._longest(ids) - 1, every * temperature, zeros, every, every, seed + tf.range(rows)
+            self.longest(ids) - 1, every * temperature, zeros, every, every, seed + tf.range(rows)
         )
         draft = begin(tf.fill([rows], ends.begin), state, ends.size, stop)
         tokens = sample(step, draft, options, stop)
@@ -208,6 +208,12 @@ class TextTranslator(keras.Model):
         tokens = self.source_tokenizer.tokens(texts)[:, : self.network.config.max_length]
         return to_dense(tokens, "")
 
+    def longest(self, ids: tf.Tensor) -> tf.Tensor:
+        """How many tokens, the end included, the translations of ids may have, int32 `(batch,)`."""
+        lengths = tf.reduce_sum(tf.cast(ids != PADDING, tf.int32), 1)
+        longest = tf.cast(self.expansion * tf.cast(lengths, tf.float32), tf.int32) + 11
+        return tf.where(lengths > 0, longest, 1)
+
     def _stepper(self, ids: tf.Tensor, beam_width: int) -> tuple:
         """The step function of these texts, its first state, and where the texts have tokens."""
         encoded, cells = self.network.encode(ids)
@@ -225,12 +231,6 @@ class TextTranslator(keras.Model):
 
         weights = tf.zeros_like(ids, tf.float32)
         return step, {"cells": cells, "weights": weights}, encoded.mask
-
-    def _longest(self, ids: tf.Tensor) -> tf.Tensor:
-        """How many tokens a translation may have with its end, int32 `(batch,)`."""
-        lengths = tf.reduce_sum(tf.cast(ids != PADDING, tf.int32), 1)
-        longest = tf.cast(self.expansion * tf.cast(lengths, tf.float32), tf.int32) + 11
-        return tf.where(lengths > 0, longest, 1)
 
     def _strings_of(self, ids: tf.Tensor) -> tf.Tensor:
         """A translation's tokens as strings."""

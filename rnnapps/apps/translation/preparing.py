@@ -1,0 +1,78 @@
+"""From pairs of texts to the ids to learn from."""
+
+import sys
+
+import tensorflow as tf
+
+from rnnapps.apps.translation.config import TranslationConfig
+from rnnapps.data import Pairs, clean_pairs
+from rnnapps.errors import DataError
+from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
+
+_WHOLE = {"word": WordTokenizer, "character": CharacterTokenizer}
+_CHARACTERS = 1_000  # of the texts, that there have to be for each piece of a word
+
+
+def make_tokenizers(pairs: Pairs, config: TranslationConfig) -> tuple[Tokenizer, Tokenizer]:
+    """Makes the tokenizers of both sides, and adapts them.
+
+    Args:
+        pairs: The training pairs.
+        config: The configuration.
+
+    Returns:
+        The tokenizers of the texts and of their translations; with a joint vocabulary the same.
+    """
+    if config.vocabulary == "joint":
+        return (_make(pairs.sources + pairs.targets, "tokenizer", config),) * 2
+    sides = ((pairs.sources, "source_tokenizer"), (pairs.targets, "target_tokenizer"))
+    return tuple(_make(*side, config) for side in sides)
+
+
+def _make(texts: list[str], name: str, config: TranslationConfig) -> Tokenizer:
+    size, options = config.max_tokens, {"lower": config.lowercase, "name": name}
+    if config.tokenizer in _WHOLE:
+        tokenizer = _WHOLE[config.tokenizer](size, **options)
+    else:  # few texts have few pieces that are seen often
+        text = "".join(texts)
+        size = min(size, max(len(text) // _CHARACTERS, len(set(text)) + 100))
+        tokenizer = SubwordTokenizer(size, algorithm=config.tokenizer, **options)
+    tokenizer.adapt(texts)
+    return tokenizer
+
+
+def encode(
+    pairs: Pairs,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    config: TranslationConfig,
+    part: str = "",
+) -> tuple[tuple[tf.RaggedTensor, tf.RaggedTensor], dict[str, int]]:
+    """Turns pairs into ids, leaves out those from which nothing can be learned, and says how many.
+
+    Args:
+        pairs: The pairs.
+        tokenizers: The tokenizers of both sides.
+        config: Its `max_length` and `max_ratio` are read.
+        part: What the pairs are called in what is printed.
+
+    Returns:
+        The ids of both sides, ragged `(pairs, time)`; and the counts of `data.clean_pairs`.
+
+    Raises:
+        DataError: If no pair is left.
+    """
+    texts = (pairs.sources, pairs.targets)
+    ids = [one.encode(side) for one, side in zip(tokenizers, texts, strict=True)]
+    kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
+    print(
+        f"{part}pairs: {found['pairs']:,}, of which {found['pairs'] - len(kept):,} left out "
+        f"({found['empty']:,} with an empty side, {found['long']:,} of over {config.max_length} "
+        f"tokens, {found['uneven']:,} with one side over {config.max_ratio:g} times as long)",
+        file=sys.stderr,
+    )
+    if not len(kept):
+        raise DataError(
+            f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; see "
+            "--max-length and --max-ratio."
+        )
+    return tuple(tf.gather(side, kept) for side in ids), found

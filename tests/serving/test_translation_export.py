@@ -1,0 +1,126 @@
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_text
+from tensorflow.core.protobuf import saved_model_pb2
+
+from rnnapps import Translator
+from rnnapps.data import make_dates
+
+TEXTS = ["le 3 mars 2021", "", "二〇二一年三月三日", "the 1st of May 1999 " * 30, "😀 <br /> x"]
+SIGNATURES = {
+    "serving_default": {"translation": ("string", [None]), "score": ("float32", [None])},
+    "n_best": {"translations": ("string", [None, 3]), "scores": ("float32", [None, 3])},
+    "score": {"log_probability": ("float32", [None])},
+    "align": {
+        "source_tokens": ("string", [None, None]),
+        "target_tokens": ("string", [None, None]),
+        "alignment": ("float32", [None, None, None]),
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def app():
+    settings = {"units": 8, "embedding_dim": 8, "epochs": 2, "max_tokens": 200, "beam_width": 3}
+    return Translator(**settings).fit(make_dates(300))
+
+
+@pytest.fixture(scope="module")
+def version(app, tmp_path_factory):
+    return app.export(tmp_path_factory.mktemp("saved") / "dates")
+
+
+def test_four_signatures_answer_where_rnnapps_is_not(app, version):
+    """In a process of its own that imports TensorFlow and, for its op, TF Text."""
+    script = (
+        "import sys, json, tensorflow as tf, tensorflow_text\n"
+        "texts = tf.constant(json.loads(sys.argv[2]))\n"
+        "signatures = tf.saved_model.load(sys.argv[1]).signatures\n"
+        "answers = {}\n"
+        "for name, function in signatures.items():\n"
+        "    more = {'translation': texts} if name == 'score' else {}\n"
+        "    answers[name] = {k: v.numpy() for k, v in function(text=texts, **more).items()}\n"
+        "assert 'rnnapps' not in sys.modules\n"
+        "def plain(x):\n"
+        "    return x.decode() if isinstance(x, bytes) else [plain(y) for y in x] "
+        "if isinstance(x, list) else x\n"
+        "print(json.dumps({n: {k: plain(v.tolist()) for k, v in a.items()} "
+        "for n, a in answers.items()}))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(version), json.dumps(TEXTS)],
+        capture_output=True, text=True, cwd=version,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    received, best = json.loads(run.stdout), app.predict(TEXTS, n_best=3)
+    assert set(received) == set(SIGNATURES)
+    assert received["serving_default"]["translation"] == [one["translation"] for one in best]
+    np.testing.assert_allclose(
+        received["serving_default"]["score"], [one["score"] for one in best], rtol=1e-4
+    )
+    for i, one in enumerate(best):
+        n = len(one["n_best"])  # the empty text has one translation only
+        expected = [b["translation"] for b in one["n_best"]]
+        assert received["n_best"]["translations"][i][:n] == expected
+        assert received["n_best"]["scores"][i][n:] == [-1e9] * (3 - n)
+    np.testing.assert_allclose(
+        received["score"]["log_probability"], app.score(TEXTS, TEXTS), rtol=1e-4
+    )
+    for i, one in enumerate(app.align(TEXTS)):
+        tokens = [token for token in received["align"]["target_tokens"][i] if token]
+        assert tokens == one["target_tokens"]
+        weights = np.array(received["align"]["alignment"][i])[: len(tokens)]
+        expected = np.reshape(one["alignment"], (len(tokens), -1))
+        np.testing.assert_allclose(weights[:, : expected.shape[1]], expected, atol=1e-5)
+
+
+def test_outputs_have_names_and_types_and_take_any_bytes(version):
+    signatures = tf.saved_model.load(str(version)).signatures
+    for name, outputs in SIGNATURES.items():
+        found = signatures[name].structured_outputs
+        assert {k: v.dtype.name for k, v in found.items()} == {k: v[0] for k, v in outputs.items()}
+        for key, (_, shape) in outputs.items():
+            assert found[key].shape.rank in (None, len(shape))
+    answer = signatures["serving_default"](text=tf.constant([b"\xff\xfe\x00 \xc3\x28", b""]))
+    assert np.isfinite(answer["score"].numpy()).all()
+    none = signatures["serving_default"](text=tf.constant([], tf.string))
+    assert none["translation"].shape == (0,)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
+def test_the_cpp_loader_answers_the_same_with_tf_text_s_op_library(app, version, tmp_path):
+    home = pathlib.Path(tf.sysconfig.get_lib())
+    program = tmp_path / "loader"
+    subprocess.run(
+        ["gcc", "-O1", "-o", program, pathlib.Path(__file__).with_name("loader.c"),
+         f"-I{tf.sysconfig.get_include()}", home / "libtensorflow_cc.so.2",
+         home / "libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
+        check=True,
+    )  # fmt: skip
+    meta = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    signature = meta.meta_graphs[0].signature_def["serving_default"]
+    outputs = [signature.outputs[name].name for name in ("translation", "score")]
+    indices = ",".join(name.split(":")[1] for name in outputs)
+    text_ops = pathlib.Path(tensorflow_text.__file__).parent / "python" / "ops"
+    run = subprocess.run(
+        [program, version, signature.inputs["text"].name.split(":")[0], outputs[0].split(":")[0],
+         indices, *TEXTS],
+        capture_output=True, text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2",
+             "OP_LIBRARY": str(text_ops / "_sentencepiece_tokenizer.so")},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    translations, scores = (line.split("\t") for line in run.stdout.splitlines())
+    expected = app.predict(TEXTS)
+    assert translations == [one["translation"] for one in expected]
+    np.testing.assert_allclose(
+        np.array(scores, float), [one["score"] for one in expected], rtol=1e-4
+    )
