@@ -1,8 +1,9 @@
 """What `rnnapps serve` and `rnnapps predict --server` take. Imports no TensorFlow."""
 
+import base64
 import dataclasses
 import json as json_format
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,11 @@ class Ask:
         """Prints an answer a line."""
         from rnnapps.serving.client import Client
 
-        rows = list(self.text) or read_lines()
+        rows = [os.fsencode(row).decode("utf-8", "replace") for row in self.text] or read_lines()
         with Client(self.server, self.name) as client:
             inputs = client.signature(self.signature).inputs
-            if set(inputs.values()) == {"DT_STRING"}:
-                texts = [row.encode("utf-8", "replace").decode() for row in rows]
-                answers = client.predict(texts, self.signature)
-            else:
-                answers = client.predict([_number(row) for row in rows], self.signature)
+            texts = set(inputs.values()) == {"DT_STRING"}
+            answers = client.predict(rows if texts else list(map(_number, rows)), self.signature)
         for row, answer in zip(rows, answers, strict=True):
             print(_line(row, answer, self.json))
 
@@ -94,11 +92,17 @@ def _number(row: str) -> Any:
 def _line(row: str, answer: dict[str, Any], as_json: bool) -> str:
     """JSON; or a label and its probability before the text; or the outputs alone."""
     if as_json:
-        return json_format.dumps({"input": row, **answer}, ensure_ascii=False)
+        return _json({"input": row, **answer})
     if {"label", "probability"} <= answer.keys():
         return f"{answer['label']}\t{answer['probability']:.4f}\t{' '.join(row.split())}"
     return "\t".join(_short(value) for _, value in sorted(answer.items()))
 
 
-def _short(value: str | float | Sequence) -> str:
-    return value if isinstance(value, str) else json_format.dumps(value, ensure_ascii=False)
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return json_format.dumps(
+        value, ensure_ascii=False, default=lambda data: {"b64": base64.b64encode(data).decode()}
+    )

@@ -131,8 +131,8 @@ def _read_rows(rows: list, types: Mapping[str, str]) -> dict[str, np.ndarray]:
                 f"keys must be equal to: {','.join(sorted(types))}"
             )
     return {
-        name: _array(values, types[name], [len(rows), *shapes[name]])
-        for name, values in columns.items()
+        name: _array(columns[name], types[name], [len(rows), *shape])
+        for name, shape in shapes.items()
     }
 
 

@@ -129,13 +129,13 @@ class Library:
 
     def look(self) -> None:
         """Looks at the folder once: loads what is new in it, drops what is gone."""
+        self._bury()
         names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
         for name in sorted(names | set(self._serving)):
             try:
                 self._update(name, _versions(self.folder / name))
             except OSError as error:
                 absl.logging.warning("%s cannot be read: %s", self.folder / name, error)
-        self._bury()
 
     def _update(self, name: str, versions: dict[int, pathlib.Path]) -> None:
         current = self._serving.get(name)

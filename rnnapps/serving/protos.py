@@ -44,7 +44,7 @@ def from_proto(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
         raise invalid(f"tensor parsing error: {name} has more than {_MOST_ELEMENTS} elements")
     try:
         return tf.make_ndarray(proto)
-    except (TypeError, ValueError, IndexError):
+    except (LookupError, OverflowError, TypeError, ValueError):
         raise invalid(f"tensor parsing error: {name}") from None
 
 

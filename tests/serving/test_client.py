@@ -1,0 +1,171 @@
+"""The client, against the local server by REST and by gRPC."""
+
+import http.server
+import json
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from rnnapps.errors import ConfigError, DataError, ServerError
+from rnnapps.serving import Client, Server
+
+
+@pytest.fixture(scope="module", params=["rest", "grpc"])
+def client(request, server):
+    address = server.rest_address if request.param == "rest" else server.grpc_address
+    with Client(address, "toy") as client:
+        yield client
+
+
+def test_texts_are_answered_row_by_row(client):
+    assert client.predict(["好看", "a\ud800"]) == [
+        {"length": 6, "text": "好看", "text_bytes": "好看".encode()},
+        {"length": 2, "text": "a?", "text_bytes": b"a?"},
+    ]
+    assert client.predict([]) == []
+    assert client.predict([b"\xff"])[0] == {"length": 1, "text": "\ufffd", "text_bytes": b"\xff"}
+
+
+def test_named_inputs_and_single_outputs(client):
+    pair = np.array([[1, 2], [3, np.nan]], np.float32)
+    first, second = client.predict(signature="weigh", text=["a", ""], pair=pair)
+    assert first == {"total": 3.0}
+    assert np.isnan(second["total"])
+    assert client.predict(signature="weigh", text="", pair=pair[:1]) == [{"total": -3.0}]
+    assert client.predict(pair.tolist()[:1], "plus_one") == [{"pair": [2.0, 3.0]}]
+    assert client.predict([[0.1, 0.2]], "plus_one") == [{"pair": [1.1, 1.2]}]
+
+
+def test_generation_streams_with_no_state_on_the_server(client):
+    assert "".join(client.generate_stream("abc", length=7, temperature=1.0, seed=1)) == "bcabcab"
+    assert "".join(client.generate_stream("abc", length=3, temperature=2.0)) == "ABC"
+
+
+def test_status_and_signatures(client):
+    assert client.status() == {1: ("AVAILABLE", "")}
+    assert client.signature("weigh").inputs == {"text": "DT_STRING", "pair": "DT_FLOAT"}
+    assert client.signature().outputs["length"] == "DT_INT32"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "kind", "said"),
+    [
+        (["one text"], {}, DataError, "Expected a list of inputs. Received: 'one text'."),
+        ([["a"], "weigh"], {}, DataError, "has the inputs pair, text; give each by its name"),
+        ([], {"txt": ["a"]}, DataError, "Expected the inputs text .* Received: txt"),
+        ([], {}, DataError, "Received: none"),
+        ([], {"text": "a"}, DataError, "Expected inputs with a row for each other's rows"),
+        ([None, "weigh"], {"text": ["a"], "pair": [[1, 2]] * 2}, DataError, "Expected inputs with"),
+        ([["a"], "none"], {}, ServerError, "no signature none; it has divide, half, kinds"),
+        ([[["a"]]], {}, ServerError, "Expected input text to be of shape"),
+        ([[1]], {}, (DataError, ServerError), "string"),
+        ([["a"], "uneven"], {}, ServerError, "not a row for a row"),
+    ],
+)
+def test_a_wrong_question_is_one_sentence(client, arguments, options, kind, said):
+    with pytest.raises(kind, match=said):
+        client.predict(*arguments, **options)
+
+
+def test_unknown_models_and_versions(server):
+    for address in (server.rest_address, server.grpc_address):
+        with pytest.raises(ServerError, match=r"Servable not found for request: Latest\(half\)"):
+            Client(address, "half").predict(["a"])
+        with pytest.raises(ServerError, match=r"Specific\(toy, 3\)"):
+            Client(address, "toy", version=3).predict(["a"])
+        assert Client(address, "toy", version=1).predict(["a"])[0]["length"] == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8501", "ftp://host", "http://", "grpc://host", "http://host:x", ""]
+)
+def test_an_address_that_is_none(url):
+    with pytest.raises(ConfigError, match="Expected http://HOST:PORT"):
+        Client(url, "toy")
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_server_that_is_away_is_waited_for(folder, scheme):
+    probe = Server(folder, rest_port=0, grpc_port=0)
+    with probe:
+        ports = {"http": probe.rest_port, "grpc": probe.grpc_port}
+    client = Client(f"{scheme}://127.0.0.1:{ports[scheme]}", "toy", retries=2)
+    with pytest.raises(ServerError, match=r"Cannot reach|UNAVAILABLE"):
+        client.predict(["a"])
+    late = Server(folder, rest_port=ports["http"], grpc_port=ports["grpc"])
+    starting = threading.Timer(0.3, late.start)
+    starting.start()
+    try:
+        client.retries = 10
+        assert client.predict(["a"])[0]["length"] == 1
+    finally:
+        starting.join()
+        late.stop()
+
+
+def test_a_busy_server_is_asked_again_and_nonsense_is_an_error():
+    answers = [(503, b"busy"), (503, b'{"error": "busy"}'), (200, b'{"model_version_status": []}'),
+               (200, b"<html>"), (500, b"x" * 5000)]  # fmt: skip
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = answers.pop(0)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = Client(f"http://127.0.0.1:{server.server_port}", "toy")
+        assert client.status() == {}
+        for said in ("answered 200: <html>", "answered 500: x{1000}$"):
+            with pytest.raises(ServerError, match=said):
+                client.status()
+        server.shutdown()
+    assert answers == []
+
+
+def test_a_server_that_does_not_answer_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        for scheme in ("http", "grpc"):
+            client = Client(f"{scheme}://127.0.0.1:{port}", "toy", timeout=0.3, retries=0)
+            with pytest.raises(ServerError, match=r"within 0\.3 s|UNAVAILABLE"):
+                client.predict(["a"])
+
+
+def test_rest_imports_no_tensorflow(server):
+    script = (
+        "import sys, json\n"
+        "from rnnapps.serving import Client\n"
+        f"print(json.dumps(Client({server.rest_address!r}, 'toy').predict(['a'])[0]['length']))\n"
+        "assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "1\n"), run.stderr
+
+
+def test_the_command_line_asks_a_server(server):
+    def run(*arguments, text=None):
+        program = [sys.executable, "-m", "rnnapps.cli", "predict", "--server", server.rest_address]
+        return subprocess.run([*program, *arguments], input=text, capture_output=True, text=True)
+
+    found = run("toy", "好看", "b", "--json")
+    assert found.returncode == 0, found.stderr
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [(row["input"], row["length"]) for row in rows] == [("好看", 6), ("b", 1)]
+    found = run("toy", "--signature", "plus_one", text="[1, 2.5]\n")
+    assert (found.stdout, found.returncode) == ("[2.0, 3.5]\n", 0)
+    found = run("toy", "--signature", "plus_one", "x")
+    assert (found.returncode, found.stderr) == (
+        2,
+        "rnnapps: Expected numbers as JSON, such as [1, 2.5]. Received: 'x'.\n",
+    )
