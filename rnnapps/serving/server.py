@@ -128,12 +128,13 @@ def _address(host: str, port: int) -> str:
 
 def _listen(kind: str, host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OverflowError:
-        reason = "there is no such port"
-    except OSError as error:
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else "there is no such address"
+    reason = "there is no such port"
+    if 0 <= port < 2**16:
+        try:
+            return socket.create_server((host, port), family=family)
+        except OSError as error:  # a host that has no address has no number of an error, either
+            known = (error.errno or 0) > 0
+            reason = os.strerror(error.errno) if known else "there is no such address"
     raise RunError(f"Cannot listen at {_address(host, port)} (--{kind}-port): {reason}.")
 
 
