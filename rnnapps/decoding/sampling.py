@@ -75,7 +75,7 @@ def read(step: Step, prompt: tf.Tensor, lengths: tf.Tensor, state: State) -> tup
         _, after = step(prompt[:, t], state)
         return t + 1, _where(t < lengths - 1, after, state)
 
-    last = tf.reduce_max(lengths) - 1
+    last = tf.reduce_max(tf.concat([[1], lengths], 0)) - 1  # 0 where there are no prompts
     _, state = tf.while_loop(lambda t, _: t < last, body, (0, state))
     return tf.gather(prompt, lengths - 1, batch_dims=1), state
 
@@ -146,20 +146,15 @@ def sample_block(step: Step, draft: Draft, options: Options, stop: tf.Tensor) ->
         done |= tf.cond(stops, lambda: ends(tail, stop), lambda: done)
         # A row that is done reads its own 0s: nothing of it is looked at any more.
         after = Draft(tokens, state, draft.position + 1, seen, tail, done)
-        return t + 1, after, drawn.write(t, tokens)
+        return t + 1, after, tf.where(tf.range(BLOCK) == t, tokens[:, None], drawn)
 
     def going_on(t, draft, drawn):
         return (t < BLOCK) & ~tf.reduce_all(draft.done | (draft.position >= options.length))
 
-    batch = draft.tokens.shape[0]
-    drawn = tf.TensorArray(tf.int32, BLOCK, element_shape=[batch])
+    drawn = tf.zeros_like(noise, tf.int32)  # (batch, BLOCK)
     t, draft, drawn = tf.while_loop(going_on, body, (0, draft, drawn))
-    tokens = drawn.gather(tf.range(t))  # (t, batch)
-    tokens = tf.pad(tf.transpose(tokens), [[0, 0], [0, BLOCK - t]])
     done = draft.done | (draft.position >= options.length)
-    return tf.ensure_shape(tokens, [batch, BLOCK]), draft._replace(
-        position=draft.position + BLOCK - t, done=done
-    )
+    return drawn, draft._replace(position=draft.position + BLOCK - t, done=done)
 
 
 def sample(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tf.Tensor:
@@ -172,7 +167,8 @@ def sample(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tf.Te
         stop: See `sample_block`.
 
     Returns:
-        int32 tokens `(batch, time)`, 0 behind a row's end; time is a multiple of `BLOCK`.
+        int32 tokens `(batch, time)`, 0 behind a row's end; time is a multiple of `BLOCK`, and at
+        least one.
     """
 
     def body(t, draft, blocks):
@@ -180,11 +176,13 @@ def sample(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tf.Te
         return t + 1, draft, blocks.write(t, tokens)
 
     # No longer than the longest row; an empty batch has none.
-    longest = tf.reduce_max(tf.concat([[0], options.length - draft.position], 0))
+    longest = tf.reduce_max(tf.concat([[1], options.length - draft.position], 0))
     shape = [draft.tokens.shape[0], BLOCK]
     blocks = tf.TensorArray(tf.int32, -(-longest // BLOCK), element_shape=shape)
     t, _, blocks = tf.while_loop(
-        lambda t, draft, _: ~tf.reduce_all(draft.done | (draft.position >= options.length)),
+        lambda t, draft, _: (
+            (t == 0) | ~tf.reduce_all(draft.done | (draft.position >= options.length))
+        ),
         body,
         (0, draft, blocks),
     )

@@ -234,6 +234,8 @@ class CharGenerator(Application):
             The lines with their ends, and the bits per character of each.
         """
         lines = text.splitlines(keepends=True)
+        if not lines:
+            return []
         lengths = self.tokenizer.encode([to_bytes(line) for line in lines]).row_lengths().numpy()
         nats = np.split(self._nats(encode(self.tokenizer, text)), np.cumsum(lengths)[:-1])
         return [
@@ -258,7 +260,7 @@ class CharGenerator(Application):
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints texts as they are written, or the bits per character of a file's lines."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(action="always"):
             warnings.showwarning = lambda said, *_: print(f"rnnapps: {said}", file=sys.stderr)
             settings = dataclasses.asdict(options)
             prompts, file = settings.pop("text"), settings.pop("score")

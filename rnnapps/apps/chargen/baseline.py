@@ -82,7 +82,7 @@ class KneserNey:
         discounts = np.clip(
             [0, 1 - 2 * ratio * twos / ones, 2 - 3 * ratio * threes / twos,
              3 - 4 * ratio * fours / threes],
-            0, [0, 1, 2, 3],
+            [0, 0.1, 0.1, 0.1], [0, 1, 2, 3],  # something is left for what was never seen
         )  # fmt: skip
         taken = discounts[np.minimum(counts, 3)]
         contexts = int(context.max()) + 2  # one more, for contexts that nothing follows

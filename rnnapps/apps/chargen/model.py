@@ -198,8 +198,8 @@ class StreamedNetwork(keras.Model):
         **kwargs: Arguments of `keras.Model`.
 
     Call arguments:
-        inputs: `(ids, begins)`: int32 `(streams, window)`, and bool `(streams,)`, true where a
-            stream begins anew, from a state of zeros.
+        inputs: `(ids, begins)`: int32 `(streams, window)`, and int32 `(streams,)`, 1 where a
+            stream begins anew, from a state of zeros, else 0.
         training: Whether to apply dropout.
 
     Output:
@@ -225,7 +225,8 @@ class StreamedNetwork(keras.Model):
     def call(self, inputs, training=None):
         """See the class."""
         ids, begins = inputs
-        state = [tf.where(begins[:, None], 0.0, tf.convert_to_tensor(v)) for v in self.carried]
+        goes_on = tf.cast(1 - begins, tf.float32)[:, None]
+        state = [tf.convert_to_tensor(value) * goes_on for value in self.carried]
         logits, state = self.network(ids, state, training=training)
         for variable, value in zip(self.carried, state, strict=True):
             variable.assign(tf.cast(value, variable.dtype))

@@ -90,7 +90,7 @@ def make_options(
     most = 2**31 - 1
     rows = {
         "length": (length, 0, most, np.int32),
-        "temperature": (temperature, 1e-6, np.finfo(np.float32).max, np.float32),
+        "temperature": (temperature, 1e-6, 1e30, np.float32),
         "top_k": (top_k, 0, most, np.int32),
         "top_p": (top_p, 1e-6, 1, np.float32),
         "repetition_penalty": (repetition_penalty, 1e-6, 1e6, np.float32),

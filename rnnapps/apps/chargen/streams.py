@@ -36,7 +36,7 @@ class Streams:
         """All epochs from `first` on, without end.
 
         Each batch is `((ids, begins), targets)`: ids and targets int32 `(streams, window)`, the
-        targets one token ahead; and bool `(streams,)`, whether the streams begin here, with id 0.
+        targets one token ahead; and int32 `(streams,)`, 1 where they begin, with id 0, else 0.
         """
         epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
         return self._batches(epochs.flat_map(lambda e: self._windows(self._offset(e))))
@@ -62,4 +62,4 @@ class Streams:
         tokens = tf.gather(self.ids, places % tf.size(self.ids))  # (streams, 1 + window)
         first = window == 0
         ids = tf.where(first & (tf.range(self.window) == 0), PADDING, tokens[:, :-1])
-        return (ids, tf.fill([self.streams], first)), tokens[:, 1:]
+        return (ids, tf.fill([self.streams], tf.cast(first, tf.int32))), tokens[:, 1:]

@@ -45,8 +45,9 @@ class Writer:
     def begin(self, prompt: tf.Tensor, stop: tf.Tensor = NO_STOP) -> Draft:
         """Reads prompts `(batch,)`."""
         ids = self.tokenizer.ids(prompt)
-        lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
+        lengths = tf.ensure_shape(tf.cast(ids.row_lengths(), tf.int32) + 1, prompt.shape)
         ids = tf.pad(to_dense(ids, PADDING), [[0, 0], [1, 0]])  # before each text stands id 0
+        ids = tf.ensure_shape(ids, [*prompt.shape, None])
         state = self.network.initial_state(tf.shape(prompt)[0])
         tokens, state = read(self.next_token, ids, lengths, state)
         return begin(tokens, state, self.network.vocabulary_size, stop)
