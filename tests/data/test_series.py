@@ -70,8 +70,8 @@ def test_several_series_and_times_in_parts():
 
 @pytest.mark.parametrize(
     ("freq", "season"),
-    [("h", 24), ("15min", 96), ("D", 7), ("B", 5), ("7D", 52), ("W-SUN", 52), ("MS", 12), ("ME", 12),
-     ("QS-OCT", 4), ("YS-JAN", 1), ("min", 60), ("s", 60), ("3h", 8), ("2MS", 6)],
+    [("h", 24), ("15min", 96), ("D", 7), ("B", 5), ("7D", 52), ("MS", 12), ("ME", 12),
+     ("W-SUN", 52), ("QS-OCT", 4), ("YS-JAN", 1), ("min", 60), ("s", 60), ("3h", 8), ("2MS", 6)],
 )  # fmt: skip
 def test_every_step_is_found_again_and_has_its_season(freq, season):
     times = pd.date_range("2023-01-01", periods=40, freq=freq)

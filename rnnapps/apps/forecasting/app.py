@@ -27,7 +27,7 @@ from rnnapps.serving import publish
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 _CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
-_STEPS = 50  # of an epoch, about; where windows are few, it takes each several times
+_STEPS = 150  # of an epoch, about; where windows are few, it takes each several times
 
 
 class Forecaster(Application):

@@ -14,7 +14,7 @@ from rnnapps.config import TrainingConfig, Tune, TuneChoice
 class ForecastingConfig(TrainingConfig):
     """The settings of a forecaster."""
 
-    epochs: Annotated[int, Field(ge=1)] = 8
+    epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training windows, at most; where these are few, an epoch is several."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "exponential"
     """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
@@ -49,7 +49,7 @@ class ForecastingConfig(TrainingConfig):
     horizon: Annotated[int, Field(ge=1)] = 24
     """Steps to forecast."""
     lookback: Annotated[int | None, Field(ge=1)] = None
-    """Steps that the network sees; by default 30 seasons, at most a quarter of the training."""
+    """Steps that the network sees; by default 30 seasons, or what training has room for."""
     season: Annotated[int | None, Field(ge=1)] = None
     """Steps of a season, for the naive baseline and MASE; by default from the frequency."""
     model: Literal["segment", "direct", "encoder_decoder", "deepar"] = "segment"
@@ -71,8 +71,8 @@ class ForecastingConfig(TrainingConfig):
     """Recurrent layers, one on the other."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
     """Share of units dropped between layers and before the last one."""
-    linear: bool = True
-    """Add a linear map from look-back to horizon to what segment and direct say."""
+    linear: bool = False
+    """Add a linear map from look-back to horizon (segment, direct): for short series."""
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Chance at first that encoder_decoder is told the truth of a step; it falls to 0."""
 

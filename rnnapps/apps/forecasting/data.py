@@ -122,7 +122,8 @@ def divide(data: SeriesSet, config: ForecastingConfig) -> Parts:
     shortest = min(train for train, _, _ in ends)
     season = config.season or season_of(data.columns.freq)
     longest = _LONGEST.get(config.model, 7 * season)
-    lookback = config.lookback or max(1, min(30 * season, longest, shortest // 4))
+    room = max(shortest // 4, min(3 * season, shortest // 2))  # three seasons, where they fit
+    lookback = config.lookback or max(1, min(30 * season, longest, room))
     segment = config.segment or _segment(season, lookback, config.horizon)
     if config.lookback is None and config.model == "segment" and lookback > segment:
         lookback -= lookback % segment
