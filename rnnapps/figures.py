@@ -3,11 +3,8 @@
 import pathlib
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-
-matplotlib.use("Agg")  # figures go to files; no display is needed
 
 
 def _save(figure: Figure, path: pathlib.Path | str) -> None:

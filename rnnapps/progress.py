@@ -13,4 +13,5 @@ def working(what: str) -> Status:
     Returns:
         The context manager.
     """
-    return Console(stderr=True).status(f"{what} ...")
+    # In a notebook, rich would warn that it lacks ipywidgets.
+    return Console(stderr=True, force_jupyter=False).status(f"{what} ...")
