@@ -22,10 +22,11 @@ from tyro.conf import (
     PositionalMetavarFromFieldName,
 )
 
-from rnnapps.apps import APPLICATIONS, command_options, config_class
+from rnnapps.apps import APPLICATIONS, command_options, config_class, installed
 from rnnapps.apps.run_directory import check_free, partial_dir, read_run
 from rnnapps.config import TrainingConfig, nearest, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
+from rnnapps.new import copy_out
 from rnnapps.serving.commands import Ask, Serve
 from rnnapps.tuning.options import TuneOptions, complete
 from rnnapps.tuning.processes import check_address, run_processes
@@ -44,6 +45,7 @@ commands:
   predict --server URL NAME  have a model server answer
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
+  new APPLICATION NAME       copy an application out as the start of a package of your own
   quickstart                 train, evaluate, export and ask, on embedded data, in two minutes
   doctor                     versions, devices, and what will be slow and why
 
@@ -83,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> None:
     command, rest = (arguments or ["--help"])[0], arguments[1:]
     if command in ("-h", "--help"):
-        print(_USAGE.format(applications=", ".join(APPLICATIONS)), end="")
+        names = ", ".join([*APPLICATIONS, *installed()])
+        print(_USAGE.format(applications=names), end="")
     elif command == "--version":
         from rnnapps import __version__
 
@@ -238,6 +241,23 @@ def _new_run_dir(name: str, settings: TrainingConfig) -> Path:
             return run_dir
 
 
+@dataclasses.dataclass(frozen=True)
+class New:
+    """Copies an application out as the start of a package of your own."""
+
+    name: Positional[str]
+    """The package's name, and that of its folder."""
+    force: bool = False
+    """Move a folder that has this name out of the way."""
+
+
+def _new(arguments: list[str]) -> None:
+    application, rest = _application("new", arguments)
+    form = _parse(FlagCreatePairsOff[New], f"rnnapps new {application}", rest)
+    folder = copy_out(application, form.name, form.force)
+    print(f"{folder}: pip install -e ./{folder}, then rnnapps train {form.name}")
+
+
 def _evaluate(arguments: list[str]) -> None:
     run_dir, options, as_json = _options_of_run("evaluate", arguments)
     from rnnapps.apps.application import load
@@ -336,6 +356,7 @@ class Doctor:
 _OF_AN_APPLICATION = {
     "train": _train,
     "tune": _tune,
+    "new": _new,
     "evaluate": _evaluate,
     "predict": _predict,
 }

@@ -222,6 +222,26 @@ class Application(abc.ABC):
         app.run_dir = run_dir
         return app
 
+    def remember(self, fingerprint: str, state_dir: pathlib.Path | None) -> None:
+        """Notes what a run learns from, and refuses to go on with anything else."""
+        self.metrics["data"] = fingerprint
+        if state_dir:
+            note = state_dir / "data"
+            if note.exists() and note.read_text() != fingerprint:
+                raise RunError(
+                    f"The interrupted run in {state_dir} learned from other data "
+                    f"({note.read_text()}); use that, another --run-dir, or --overwrite."
+                )
+            note.write_text(fingerprint)
+
+    def recognise(self, fingerprint: str) -> None:
+        """Refuses to measure on data whose test part the model may have learned from."""
+        if fingerprint != self.metrics.get("data"):
+            raise RunError(
+                f"This run did not learn from {self.config.data} as it is now, whose test part may "
+                "hold what it was trained on; train again, or give test data to app.evaluate()."
+            )
+
     def _write_config(self, path: pathlib.Path) -> None:
         path.write_text(tomli_w.dumps({"application": self.name, **self.config.to_dict()}))
 

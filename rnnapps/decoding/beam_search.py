@@ -1,6 +1,6 @@
 """Beam search over any step function, inside the graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -42,6 +42,7 @@ def beam_search(
     min_length: int = 0,
     alignment: Callable[[State], tf.Tensor] | None = None,
     memory_mask: tf.Tensor | None = None,
+    suppress: Sequence[int] = (),
 ) -> Hypotheses:
     """Finds the likeliest sequences, long ones not put at a disadvantage.
 
@@ -70,6 +71,7 @@ def beam_search(
         alignment: From a state to the attention weights of the step before it,
             `(batch * beam_width, memory)`; `None` where nothing is attended to.
         memory_mask: With `alignment`, bool `(batch, memory)`, false where the memory holds nothing.
+        suppress: Tokens that are never written; their probability goes to no other.
 
     Returns:
         `tokens` int32 `(batch, n_best, time)`, without begin and end, filled up with 0; their
@@ -125,6 +127,8 @@ def beam_search(
         must_end = (t + 1 >= max_length)[:, tf.newaxis]  # (batch, 1)
         is_end = tf.range(vocabulary) == end
         allowed = tf.where(is_end, must_end | (t >= min_length), ~must_end)  # (batch, vocabulary)
+        for token in suppress:
+            allowed &= tf.range(vocabulary) != token
         log_p = tf.where(
             allowed[:, tf.newaxis], live.log_probabilities[..., tf.newaxis] + step_log_p, NEVER
         )

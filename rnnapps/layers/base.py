@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnapps.layers import scan
+
 
 def check_units(units: Any, name: str = "units") -> None:
     """Raise unless `units` is a positive integer."""
@@ -180,7 +182,11 @@ class ScanMixin:
         if training and self.cell.recurrent_dropout:
             ones = tf.ones_like(state[0])
             dropout_mask = self._drop(ones, ones, self.cell.recurrent_dropout, training)
-        outputs, states, *rest = self.scan(x, state, mask, dropout_mask)
+        run = self.scan
+        # What is exported must not need XLA, and outside a graph each call would compile anew.
+        if training and not tf.executing_eagerly() and scan.worth_compiling(x):
+            run = tf.function(run, jit_compile=True, autograph=False)
+        outputs, states, *rest = run(x, state, mask, dropout_mask)
         if mask is not None:
             # As in Keras: nothing is put out before the first step that is seen, and then the
             # output before, or always nothing at a masked step with zero_output_for_mask.

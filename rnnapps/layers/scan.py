@@ -16,12 +16,21 @@ import tensorflow as tf
 
 
 def unrolled_steps(batch: int | None, units: int) -> int:
-    """How many steps to take in one turn of a loop: the one place where shapes choose.
+    """How many steps to take in one turn of a loop: one of two places where shapes choose.
 
     Where the recurrent product of a step is small, the loop itself is what takes the time, and
     several steps in one turn save a part of it. Measured on two cores: benchmarks/layers.py.
     """
     return 4 if batch is None or batch * units * units < 2**20 else 1
+
+
+def worth_compiling(x) -> bool:
+    """Whether XLA should compile a loop over `x (time, batch, features)`: the other such place.
+
+    XLA runs the operations of a step as one, which takes a third of the time for a batch of one,
+    and no less for a large batch. It compiles anew for each shape: the shape must be known.
+    """
+    return x.shape.is_fully_defined() and x.shape[1] == 1
 
 
 def _loop(body: Callable, steps, state: tuple, reverse: bool = False, unroll: int = 1) -> tuple:

@@ -112,7 +112,7 @@ def _read_rows(rows: list, types: Mapping[str, str]) -> dict[str, np.ndarray]:
         if _is_object(row) != as_objects:
             expected = "object but got list" if as_objects else "value/list but got object"
             raise invalid(f"Expecting {expected} at item {i} of input list")
-        for name, value in row.items() if as_objects else ((next(iter(types)), row),):
+        for name, value in row.items() if as_objects else ((min(types), row),):
             try:
                 if name not in types:
                     raise invalid(f"JSON object: does not have named input: {name}")

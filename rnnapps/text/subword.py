@@ -73,6 +73,7 @@ class SubwordTokenizer(Tokenizer):
             unk_id=UNKNOWN,
             bos_id=BEGIN,
             eos_id=END,
+            character_coverage=0.9999,  # the default leaves out the digits of texts with few
             split_digits=True,  # numbers are to be copied digit by digit
             max_sentence_length=1_000_000,  # bytes
             minloglevel=2,
@@ -93,7 +94,7 @@ class SubwordTokenizer(Tokenizer):
     def detokenize(self, ids: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         if not isinstance(ids, tf.RaggedTensor):
             ids = tf.ragged.boolean_mask(ids, ids != PADDING)
-        return self._pieces.detokenize(ids)
+        return self._pieces.detokenize(ids)[: ids.nrows()]  # of no rows it makes one
 
     @property
     def vocabulary(self) -> list[str]:

@@ -53,10 +53,10 @@ class ToyModel:
         return log_p / ((5 + len(weights)) / 6) ** length_penalty + coverage_penalty * covered
 
 
-def exhaustive(model, row, max_length, min_length, **penalties):
+def exhaustive(model, row, max_length, min_length, suppress=(), **penalties):
     """Every sequence that there is, best first: `(score, log-probability, tokens)`."""
     found = []
-    others = [token for token in range(model.vocabulary) if token != END]
+    others = [token for token in range(model.vocabulary) if token not in (END, *suppress)]
     for length in range(min(min_length, max_length - 1), max_length):
         for tokens in itertools.product(others, repeat=length):
             h, log_p, seen = model.first[row], 0.0, []
@@ -68,7 +68,9 @@ def exhaustive(model, row, max_length, min_length, **penalties):
     return sorted(found, reverse=True)
 
 
-def plain_search(model, row, max_length, beam_width, n_best, min_length=0, **penalties):
+def plain_search(
+    model, row, max_length, beam_width, n_best, min_length=0, suppress=(), **penalties
+):
     """The search as a loop over lists: `(score, log-probability, tokens, weights)`, best first."""
     live, ended = [(0.0, (), model.first[row], [])], []
     for t in range(max_length):
@@ -76,7 +78,7 @@ def plain_search(model, row, max_length, beam_width, n_best, min_length=0, **pen
         for log_p, tokens, h, seen in live:
             latest = tokens[-1] if tokens else BEGIN
             step_log_p, weights, after = model.step_numpy(row, latest, h)
-            for token in range(model.vocabulary):
+            for token in set(range(model.vocabulary)) - set(suppress):
                 must_end, may_end = t + 1 == max_length, t >= min_length
                 if not (may_end or must_end) if token == END else must_end:
                     continue
@@ -107,6 +109,7 @@ PENALTIES = [
     {"length_penalty": 0.8},
     {"length_penalty": 1.5, "coverage_penalty": 0.4},
     {"coverage_penalty": 0.2, "min_length": 2},
+    {"length_penalty": 0.8, "suppress": [0]},
 ]
 
 

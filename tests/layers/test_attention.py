@@ -224,3 +224,97 @@ def test_decoder_bad_input():
             AttentionDecoder(cell)(tf.constant(sequence), tf.constant(memory), **arguments)
     with pytest.raises(ValueError, match=r"Expected .* Received: "):
         AttentionDecoder(cell, "dot")(tf.constant(X), tf.constant(MEMORY[..., :3]))
+
+
+LAYERS = {
+    "pooling": lambda **arguments: AttentionPooling(score="additive", **arguments),
+    "pooling_dot": lambda **arguments: AttentionPooling(score="scaled_dot", **arguments),
+    "decoder": lambda **arguments: AttentionDecoder(
+        keras.layers.GRUCell(5, **arguments), return_sequences=False, **arguments
+    ),
+    "decoder_dot": lambda **arguments: AttentionDecoder(
+        PeepholeLSTMCell(5, **arguments),
+        "scaled_dot",
+        input_feeding=False,
+        return_sequences=False,
+        **arguments,
+    ),
+    "decoder_whole": lambda **arguments: AttentionDecoder(
+        LSTM(5, return_sequences=True, return_state=True, **arguments),
+        input_feeding=False,
+        return_sequences=False,
+        **arguments,
+    ),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def model(request):
+    """A layer over a memory whose mask comes from the layer before it, with an empty row."""
+
+    def make(**arguments) -> keras.Model:
+        keras.utils.set_random_seed(0)
+        layer = LAYERS[request.param](**arguments)
+        memory = keras.Input((None, 5), name="memory")
+        masked = keras.layers.Masking()(memory)
+        if isinstance(layer, AttentionPooling):
+            return keras.Model(memory, layer(masked))
+        return keras.Model(memory, layer(memory, masked))
+
+    return make
+
+
+def value_and_gradients(model, x):
+    values = [v.value for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        outputs = model(x, training=True)
+        loss = tf.reduce_sum(tf.sin(3 * tf.cast(outputs, "float32")))
+    return [outputs, *tape.gradient(loss, values)]
+
+
+SEEN = np.where(MEMORY_MASK[..., None], MEMORY, 0)
+
+
+def test_xla(model):
+    model = model()
+    compiled = tf.function(lambda x: value_and_gradients(model, x), jit_compile=True)
+    expected = value_and_gradients(model, tf.constant(SEEN))
+    for ours, theirs in zip(compiled(tf.constant(SEEN)), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_mixed_precision(model):
+    half, whole = model(dtype="mixed_bfloat16"), model()
+    assert half.output.dtype == "bfloat16"
+    assert all(v.dtype == "float32" for v in half.trainable_variables)
+    outputs, *gradients = value_and_gradients(half, tf.constant(SEEN))
+    np.testing.assert_allclose(tf.cast(outputs, "float32"), whole(SEEN), atol=0.05)
+    assert all(np.all(np.isfinite(tf.cast(g, "float32"))) for g in gradients)
+
+
+def test_archive_and_saved_model(model, tmp_path):
+    model = model()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(SEEN), model(SEEN))
+    model.export(tmp_path / "export", verbose=False)
+    served = tf.saved_model.load(tmp_path / "export")
+    np.testing.assert_allclose(served.serve(SEEN), model(SEEN), atol=1e-6)
+
+
+def test_distribution(model):
+    """A step of training on two devices is the step on one."""
+
+    def trained():
+        made = model()
+        made.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=False)
+        made.fit(np.concatenate([SEEN, SEEN[:1]]), np.ones((4, 5)), batch_size=4, verbose=0)
+        return made.get_weights()
+
+    reduction = tf.distribute.ReductionToOneDevice()
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops=reduction)
+    expected = trained()
+    with strategy.scope():
+        mirrored = trained()
+    for ours, theirs in zip(mirrored, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -1,5 +1,7 @@
 """LSTM and GRU beside Keras' own, and the choice of cuDNN."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -96,3 +98,34 @@ def test_is_right_padded():
         ((0, 0, 0), (1, 1, 1)): False,
     }.items():
         assert bool(is_right_padded(np.array(mask, bool))) is expected
+
+
+@pytest.mark.parametrize("layer", [LSTM, GRU])
+def test_a_batch_of_one_is_compiled_in_training_only(layer):
+    """Where the shape is known: with the same outputs and gradients, and never in inference."""
+    layer = layer(4, return_sequences=True)
+    layer.build((None, None, 2))
+
+    def step(x, mask, training):
+        with tf.GradientTape() as tape:
+            outputs = layer(x, mask=mask, training=training)
+        return outputs, tape.gradient(outputs, [v.value for v in layer.trainable_variables])
+
+    x, mask = tf.constant(X[:1]), tf.constant([[False, True, True, False, True, True]])
+    expected = step(x, mask, True)
+    for shape, training, compiled in (
+        ((1, 6, 2), True, True),
+        ((1, 6, 2), False, False),
+        ((None, 6, 2), True, False),
+        ((1, None, 2), True, False),
+    ):
+        function = tf.function(functools.partial(step, training=training))
+        function = function.get_concrete_function(
+            tf.TensorSpec(shape), tf.TensorSpec(shape[:2], "bool")
+        )
+        operations = function.graph.get_operations()
+        assert compiled == any("_XlaMustCompile" in op.node_def.attr for op in operations)
+        outputs, gradients = function(x, mask)
+        np.testing.assert_allclose(outputs, expected[0], atol=1e-6)
+        for ours, theirs in zip(gradients, expected[1], strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)

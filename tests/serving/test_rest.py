@@ -170,9 +170,8 @@ ERRORS = [
      "an object as multiple input tensors required as per tensorinfo_map"),
     (b'{"signature_name": "weigh", "instances": ["a"]}', "instances is a plain list, but expecting "
      "list of objects as multiple input tensors required as per tensorinfo_map"),
-    (b'{"signature_name": "weigh", "instances": [{"b64": "AA=="}]}', "input size does not match "
-     "signature: 1!=2 len({text}) != len({pair,text}). Sent extra: {}. Missing but required: "
-     "{pair}."),
+    (b'{"signature_name": "weigh", "instances": [{"b64": "AA=="}]}', "Type: Object is not "
+     "of expected type: float"),
     (b'{"signature_name": "none", "instances": ["a"]}', 'Serving signature name: "none" not found '
      "in signature def"),
     (b'{"signature_name": "__saved_model_init_op", "instances": ["a"]}', "Failed to get input map "

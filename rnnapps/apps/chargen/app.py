@@ -8,7 +8,7 @@ import pathlib
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ from rnnapps.apps.chargen.printing import show_scores, show_texts
 from rnnapps.apps.chargen.prompting import make_options, make_prompts, make_stops
 from rnnapps.apps.chargen.streams import Streams
 from rnnapps.apps.chargen.writing import Writer, signatures
-from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.errors import ConfigError, DataError
 from rnnapps.progress import working
 from rnnapps.serving import publish
 from rnnapps.standard_input import read_lines
@@ -56,6 +56,12 @@ class CharGenerator(Application):
 
     name = "chargen"
     config_class = CharGenConfig
+    objectives: ClassVar = {
+        "bits_per_character": "min",
+        "nats_per_character": "min",
+        "perplexity": "min",
+        "loss": "min",
+    }
     config: CharGenConfig
 
     @property
@@ -74,7 +80,7 @@ class CharGenerator(Application):
         """Trains on a text; see `fit`, which takes strings."""
         config, strategy = self.config, make_strategy(self.config.strategy)
         train, validation = self._texts(train, validation)
-        self._remember(train, state_dir)
+        self.remember(data.fingerprint(train), state_dir)
         with working("reading the text"):
             tokenizer = make_tokenizer(config, train)
             ids, held = encode(tokenizer, train), encode(tokenizer, validation)
@@ -93,7 +99,7 @@ class CharGenerator(Application):
             )
         stage = state_dir and state_dir / "network"
         seen = Streams(held, streams, config.window).one_pass() if len(held) else None
-        self.history = fit(streamed, batches, seen, config, config.epochs, stage)
+        self.history = fit(streamed, batches, seen, config, config.epochs, stage, self.callbacks)
         self.model = build_model(tokenizer, network)
         if len(held):
             with working("judging the validation part"):
@@ -121,18 +127,6 @@ class CharGenerator(Application):
                 f"{config.unit}s (--window, on each device). Received: {tokens}."
             )
         return streams
-
-    def _remember(self, train: str, state_dir: pathlib.Path | None) -> None:
-        """Notes what the run learns from, and refuses to go on with anything else."""
-        self.metrics["data"] = data.fingerprint(train)
-        if state_dir:
-            note = state_dir / "data"
-            if note.exists() and note.read_text() != self.metrics["data"]:
-                raise RunError(
-                    f"The interrupted run in {state_dir} learned from another text "
-                    f"({note.read_text()}); use that, another --run-dir, or --overwrite."
-                )
-            note.write_text(self.metrics["data"])
 
     # Answers.
 
@@ -293,11 +287,8 @@ class CharGenerator(Application):
             RunError: If the configuration's data is no longer what the network was trained on.
         """
         splits = data.load_splits(self.config) if test is None else None
-        if splits and data.fingerprint(splits.train) != self.metrics.get("data"):
-            raise RunError(
-                f"This run did not learn from {self.config.data} as it is now, whose test part may "
-                "hold what it was trained on; train again, or give a text to app.evaluate()."
-            )
+        if splits:
+            self.recognise(data.fingerprint(splits.train))
         test = splits.test if splits else test
         if not isinstance(test, str) or not test:
             raise DataError("Expected a text to measure on, as a string. Received: none.")

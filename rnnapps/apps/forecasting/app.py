@@ -3,7 +3,7 @@
 import pathlib
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.apps.forecasting.stepwise import DecoderNetwork, LessTruth
 from rnnapps.apps.forecasting.task import Task
 from rnnapps.data import SeriesSet, Windows, read_series
-from rnnapps.errors import DataError, RunError
+from rnnapps.errors import DataError
 from rnnapps.progress import working
 from rnnapps.serving import publish
 from rnnapps.training import compile_model, fit, make_strategy, precision
@@ -51,6 +51,15 @@ class Forecaster(Application):
 
     name = "forecasting"
     config_class = ForecastingConfig
+    objectives: ClassVar = {
+        "scaled_mae": "min",
+        "scaled_mse": "min",
+        "mae": "min",
+        "rmse": "min",
+        "mase": "min",
+        "weighted_quantile_loss": "min",
+        "loss": "min",
+    }
     config: ForecastingConfig
 
     @property
@@ -70,7 +79,7 @@ class Forecaster(Application):
             parts = self._parts(train)
         _say(parts.data)
         self.metrics["notes"] = parts.data.notes
-        self._remember(parts, state_dir)
+        self.remember(data.fingerprint(parts), state_dir)
         self.learn(parts, state_dir)
         with working("measuring the validation part"):
             self.metrics["validation"] = measuring.measure(self, parts, "validation").found
@@ -93,7 +102,7 @@ class Forecaster(Application):
                 loss=ForecastLoss(network.likelihood),
                 metrics=[PointError(network.likelihood, kind) for kind in ("mae", "mse")],
             )
-        callbacks = []
+        callbacks = [*self.callbacks]
         if isinstance(network, DecoderNetwork) and config.model == "encoder_decoder":
             callbacks.append(LessTruth(network, config.teacher_forcing, config.epochs))
         stage = state_dir and state_dir / "network"
@@ -142,18 +151,6 @@ class Forecaster(Application):
         truth, answers = (np.concatenate(column) for column in zip(*pairs, strict=True))
         count = windows.count
         self.model.get_layer("calibrate").adapt(truth[:count], answers[:count])
-
-    def _remember(self, parts: data.Parts, state_dir: pathlib.Path | None) -> None:
-        """Notes what the run learns from, and refuses to go on with anything else."""
-        self.metrics["data"] = data.fingerprint(parts)
-        if state_dir:
-            note = state_dir / "data"
-            if note.exists() and note.read_text() != self.metrics["data"]:
-                raise RunError(
-                    f"The interrupted run in {state_dir} learned from other values "
-                    f"({note.read_text()}); use those, another --run-dir, or --overwrite."
-                )
-            note.write_text(self.metrics["data"])
 
     # Answers.
 
@@ -280,11 +277,8 @@ class Forecaster(Application):
             raise DataError("Expected --backtest with --refit.")
         with working("reading the series"):
             parts = self._parts(test)
-        if test is None and data.fingerprint(parts) != self.metrics.get("data"):
-            raise RunError(
-                f"This run did not learn from {self.config.data} as it is now, whose test part may "
-                "hold what it was trained on; train again, or give a table to app.evaluate()."
-            )
+        if test is None:
+            self.recognise(data.fingerprint(parts))
         stride = stride or (self.task.horizon if backtest else 1)
         run = measuring.refitted if refit else measuring.measure
         self._seen = run(self, parts, "test", stride, with_baselines=True)

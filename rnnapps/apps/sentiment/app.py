@@ -73,7 +73,7 @@ class SentimentClassifier(Application):
         if unknown:
             raise DataError(f"The validation part has classes that training lacks: {unknown}.")
         config, strategy = self.config, make_strategy(self.config.strategy)
-        self._remember(train, validation, state_dir)
+        self.remember(data.fingerprint(train, validation), state_dir)
         with working("reading the texts"):
             tokenizer = make_tokenizer(config.tokenizer, train.texts, config.max_tokens)
             ids, held_ids = tokenizer.encode(train.texts), tokenizer.encode(validation.texts)
@@ -120,18 +120,6 @@ class SentimentClassifier(Application):
         if validation is not None:
             return train, data.as_examples(validation, self.config)
         return tuple(data.split(train, (0.9, 0.1), self.config.seed))
-
-    def _remember(self, train: Examples, validation: Examples, state_dir) -> None:
-        """Notes what the run learns from, and refuses to go on with anything else."""
-        self.metrics["data"] = f"{data.fingerprint(train)}; {data.fingerprint(validation)}"
-        if state_dir:
-            note = state_dir / "data"
-            if note.exists() and note.read_text() != self.metrics["data"]:
-                raise RunError(
-                    f"The interrupted run in {state_dir} learned from other texts "
-                    f"({note.read_text()}); use those, another --run-dir, or --overwrite."
-                )
-            note.write_text(self.metrics["data"])
 
     # Answers.
 
@@ -230,7 +218,7 @@ class SentimentClassifier(Application):
         """
         splits = data.load_splits(self.config) if test is None else None
         if splits:
-            self._recognise(splits)
+            self.recognise(data.fingerprint(splits.train, splits.validation))
         test = splits.test if splits else data.as_examples(test, self.config)
         classes = self.classes
         unknown = sorted(set(test.labels) - set(classes))
@@ -245,14 +233,6 @@ class SentimentClassifier(Application):
         found["mistakes"] = self._mistakes(test, labels, probabilities)
         found["reliability"] = metrics.reliability(labels, probabilities).tolist()
         return found
-
-    def _recognise(self, splits: data.Splits) -> None:
-        now = f"{data.fingerprint(splits.train)}; {data.fingerprint(splits.validation)}"
-        if now != self.metrics.get("data", now):
-            raise RunError(
-                f"This run did not learn from {self.config.data} as it is now, whose test part may "
-                "hold what it was trained on; train again, or give test texts to app.evaluate()."
-            )
 
     def _baselines(self, splits: data.Splits, labels: np.ndarray) -> dict[str, dict]:
         characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)

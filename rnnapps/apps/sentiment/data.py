@@ -116,10 +116,11 @@ def class_names(examples: Examples) -> list[str]:
     return sorted(names)
 
 
-def fingerprint(examples: Examples) -> str:
+def fingerprint(*parts: Examples) -> str:
     """What tells these examples from any others: a run is only evaluated beside its own."""
-    content = json.dumps([examples.texts, examples.labels])
-    return f"{len(examples)} texts, sha256 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    contents = [json.dumps([part.texts, part.labels]).encode() for part in parts]
+    digests = [hashlib.sha256(content).hexdigest()[:16] for content in contents]
+    return "; ".join(f"{len(p)} texts, sha256 {d}" for p, d in zip(parts, digests, strict=True))
 
 
 def check(examples: Examples, what: str) -> None:

@@ -70,7 +70,7 @@ class Translator(Application):
         """Trains on pairs; see `fit`, which takes what `data.as_pairs` takes."""
         train, validation = self._pairs(train, validation)
         config, strategy = self.config, make_strategy(self.config.strategy)
-        self._remember(train, validation, state_dir)
+        self.remember(data.fingerprint(train, validation), state_dir)
         with working("reading the texts"):
             tokenizers = make_tokenizers(train, config)
             ids, self.metrics["pairs"] = encode(train, tokenizers, config)
@@ -118,18 +118,6 @@ class Translator(Application):
         if validation is not None:
             return train, data.as_pairs(validation)
         return tuple(data.split(train, (0.9, 0.1), self.config.seed))
-
-    def _remember(self, train: Pairs, validation: Pairs, state_dir) -> None:
-        """Notes what the run learns from, and refuses to go on with anything else."""
-        self.metrics["data"] = f"{data.fingerprint(train)}; {data.fingerprint(validation)}"
-        if state_dir:
-            note = state_dir / "data"
-            if note.exists() and note.read_text() != self.metrics["data"]:
-                raise RunError(
-                    f"The interrupted run in {state_dir} learned from other texts "
-                    f"({note.read_text()}); use those, another --run-dir, or --overwrite."
-                )
-            note.write_text(self.metrics["data"])
 
     # Answers.
 
@@ -307,7 +295,7 @@ class Translator(Application):
         """
         splits = data.load_splits(self.config) if test is None else None
         if splits:
-            self._recognise(splits)
+            self.recognise(data.fingerprint(splits.train, splits.validation))
         test = splits.test if splits else data.as_pairs(test)
         with working("translating the test part"):
             found, translations = self._measures(test)
@@ -333,14 +321,6 @@ class Translator(Application):
         rows = self._in_batches(self.model.token_log_probabilities, *_columns(pairs))
         log_p = np.concatenate([values[real] for values, real in rows])
         return {**found, "perplexity": math.exp(-log_p.mean())}, translations
-
-    def _recognise(self, splits: data.Splits) -> None:
-        now = f"{data.fingerprint(splits.train)}; {data.fingerprint(splits.validation)}"
-        if now != self.metrics.get("data", now):
-            raise RunError(
-                f"This run did not learn from {self.config.data} as it is now, whose test part may "
-                "hold what it was trained on; train again, or give test texts to app.evaluate()."
-            )
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: BLEU by length, and what a few translations attended to."""

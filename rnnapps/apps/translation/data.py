@@ -101,10 +101,11 @@ def as_pairs(given: Any) -> Pairs:
     return Pairs(sources, targets)
 
 
-def fingerprint(pairs: Pairs) -> str:
+def fingerprint(*parts: Pairs) -> str:
     """What tells these pairs from any others: a run is only evaluated beside its own."""
-    content = json.dumps([pairs.sources, pairs.targets])
-    return f"{len(pairs)} pairs, sha256 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    contents = [json.dumps([part.sources, part.targets]).encode() for part in parts]
+    digests = [hashlib.sha256(content).hexdigest()[:16] for content in contents]
+    return "; ".join(f"{len(p)} pairs, sha256 {d}" for p, d in zip(parts, digests, strict=True))
 
 
 def _load_named(name: str, config: TranslationConfig) -> Splits:

@@ -144,7 +144,8 @@ class EncoderDecoder(keras.Model):
             keys = self.decoder.keys(memory)
         state = [dense(context) for dense in self.bridge]
         if self.attends:  # and what it put out before the first step
-            state.append(ops.zeros_like(context[:, :1]) * ops.ones(self.config.embedding_dim))
+            width = self.config.embedding_dim
+            state.append(ops.zeros((ops.shape(context)[0], width), context.dtype))
         return Encoded(memory, mask, keys, context), state
 
     def decode(

@@ -107,6 +107,7 @@ class TextTranslator(keras.Model):
         return beam_search(
             step, state, ends.begin, ends.end, self.longest(ids), beam_width, n_best,
             length_penalty, coverage_penalty, min_length, lambda state: state["weights"], mask,
+            self._never(),
         )  # fmt: skip
 
     def draw(self, texts: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -129,7 +130,13 @@ class TextTranslator(keras.Model):
             self.longest(ids) - 1, every * temperature, zeros, every, every, seed + tf.range(rows)
         )
         draft = begin(tf.fill([rows], ends.begin), state, ends.size, stop)
-        tokens = sample(step, draft, options, stop)
+        never = tf.reduce_sum(tf.one_hot(self._never(), ends.size, NEVER), 0)
+
+        def possible(tokens, state):
+            logits, state = step(tokens, state)
+            return logits + never, state
+
+        tokens = sample(possible, draft, options, stop)
         return self.target_tokenizer.detokenize(tf.where(tokens == ends.end, PADDING, tokens))
 
     def score(self, texts: tf.Tensor, translations: tf.Tensor) -> tf.Tensor:
@@ -186,17 +193,18 @@ class TextTranslator(keras.Model):
     def texts(self, texts: tf.Tensor, found: Hypotheses) -> tf.Tensor:
         """The translations that were found, strings `(batch, n_best)`."""
         shape = tf.shape(found.tokens)
-        tokens = tf.reshape(found.tokens, [-1, shape[2]])  # (batch * n_best, time)
+        rows = shape[0] * shape[1]
+        tokens = tf.reshape(found.tokens, [rows, shape[2]])
         if not self.copies:
             return tf.reshape(self.target_tokenizer.detokenize(tokens), shape[:2])
         # An unknown token becomes the one that it attended to most.
         place = tf.argmax(found.alignments, -1, tf.int32)  # (batch, n_best, time)
         attended = tf.gather(self.source_tokens(texts), place, batch_dims=1)
         strings = tf.where(found.tokens == UNKNOWN, attended, self._strings_of(found.tokens))
-        rows = tf.RaggedTensor.from_tensor(
-            tf.reshape(strings, [-1, shape[2]]), tf.reshape(found.lengths, [-1])
+        strings = tf.RaggedTensor.from_tensor(
+            tf.reshape(strings, [rows, shape[2]]), tf.reshape(found.lengths, [-1])
         )
-        return tf.reshape(self.target_tokenizer.join(rows), shape[:2])
+        return tf.reshape(self.target_tokenizer.join(strings), shape[:2])
 
     def source_ids(self, texts: tf.Tensor) -> tf.Tensor:
         """The ids that the network reads, int32 `(batch, source_time)`."""
@@ -218,19 +226,21 @@ class TextTranslator(keras.Model):
         """The step function of these texts, its first state, and where the texts have tokens."""
         encoded, cells = self.network.encode(ids)
         wide = tf.nest.map_structure(lambda x: tf.repeat(x, beam_width, 0), encoded)
-        ends = ends_of(self.target_tokenizer)
-        never = [PADDING, ends.begin] + ([] if self.copies else [UNKNOWN])
-        forbidden = tf.reduce_sum(tf.one_hot(never, ends.size, NEVER), 0)
 
         def step(tokens, state):
             logits, cells, weights = self.network.decode(tokens[:, None], state["cells"], wide)
-            return logits[:, 0] + forbidden, {
+            return logits[:, 0], {
                 "cells": cells,
                 "weights": tf.cast(weights[:, 0], tf.float32),
             }
 
         weights = tf.zeros_like(ids, tf.float32)
         return step, {"cells": cells, "weights": weights}, encoded.mask
+
+    def _never(self) -> list[int]:
+        """The tokens that no translation holds."""
+        never = [PADDING, ends_of(self.target_tokenizer).begin]
+        return never if self.copies else [*never, UNKNOWN]
 
     def _strings_of(self, ids: tf.Tensor) -> tf.Tensor:
         """A translation's tokens as strings."""
