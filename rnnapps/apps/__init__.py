@@ -41,7 +41,7 @@ def installed() -> dict[str, str]:
     from importlib.metadata import entry_points  # takes 50 ms, and the four do without
 
     found = {one.name: one.value for one in entry_points(group="rnnapps.applications")}
-    return {name: where for name, where in found.items() if name not in APPLICATIONS}
+    return {name: found[name] for name in sorted(found) if name not in APPLICATIONS}
 
 
 def _home(name: str) -> tuple[str, str]:
