@@ -17,6 +17,7 @@ from rnnapps.config import nearest
 from rnnapps.errors import ConfigError, RunError
 
 _HERE = Path(__file__).parent
+_IMPORT = r"^from \S+ import (?:\([^)]*\)|.*)\n"
 
 
 def copy_out(application: str, name: str, force: bool = False) -> Path:
@@ -85,7 +86,13 @@ def _own(text: str, application: str, name: str) -> str:
         f'    name = "{application}"': f'    name = "{name}"',
     }.items():
         text = text.replace(old, new)
-    return text
+    return re.sub(f"(?:{_IMPORT})+", _in_order, text, flags=re.MULTILINE)
+
+
+def _in_order(block: re.Match[str]) -> str:
+    """Lines of imports in the order of their modules, as ruff and isort want it."""
+    lines = re.findall(_IMPORT, block[0], re.MULTILINE)
+    return "".join(sorted(lines, key=lambda line: line.split()[1].lower()))
 
 
 def _check_name(name: str, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import tensorflow as tf
+
 from my_app.app import CharGenerator
 
 TEXT = "the cat sat on the mat and the dog sat by the log\n" * 200

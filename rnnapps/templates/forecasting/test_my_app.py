@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+
 from my_app.app import Forecaster
 
 HOURS = np.arange(600)

@@ -2,6 +2,7 @@
 
 import pytest
 import tensorflow as tf
+
 from my_app.app import SentimentClassifier
 
 WORDS = {"good": ["fine", "bright", "superb"], "bad": ["dull", "clumsy", "stale"]}

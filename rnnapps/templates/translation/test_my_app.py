@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import tensorflow as tf
+
 from my_app.app import Translator
 
 DIGITS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5"}
