@@ -1,5 +1,7 @@
 """A line that moves while something takes its time."""
 
+import sys
+
 from rich.console import Console
 from rich.status import Status
 
@@ -13,5 +15,7 @@ def working(what: str) -> Status:
     Returns:
         The context manager.
     """
-    # In a notebook, rich would warn that it lacks ipywidgets.
-    return Console(stderr=True, force_jupyter=False).status(f"{what} ...")
+    # Jupyter says FORCE_COLOR, which rich takes for a terminal; and rich would want ipywidgets.
+    terminal = sys.stderr.isatty()
+    console = Console(stderr=True, force_jupyter=False, force_terminal=terminal)
+    return console.status(f"{what} ...")
