@@ -1,6 +1,8 @@
 """Data sets that tensorflow_datasets knows by name."""
 
+import contextlib
 import socket
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Sequence
@@ -30,7 +32,8 @@ def load_tfds(name: str, splits: Sequence[str], data_dir: Path | str | None) -> 
     if not builder.is_prepared():
         try:
             _reach(builder.url_infos or ())
-            builder.download_and_prepare()
+            with contextlib.redirect_stdout(sys.stderr):  # what it says is not our result
+                builder.download_and_prepare()
         except Exception as error:  # whatever the data set's own server or script answers
             raise DataError(
                 f"{name} is not prepared in {builder.data_dir_root} and cannot be downloaded "

@@ -111,11 +111,12 @@ def multi30k_files(folder):
 
 
 @pytest.mark.parametrize("where", ["", "multi30k", "downloads/manual", "downloads/manual/multi30k"])
-def test_multi30k_is_prepared_from_the_files_that_are_there(where, tmp_path):
+def test_multi30k_is_prepared_from_the_files_that_are_there(where, tmp_path, capsys):
     import rnnapps.data.multi30k  # noqa: F401  (registers the data set)
 
     multi30k_files(tmp_path / where)
     parts = load_tfds("multi30k", ("train", "validation", "test"), tmp_path)
+    assert capsys.readouterr().out == ""
     assert [len(part) for part in parts] == list(SPLITS.values())
     assert parts[0][3] == {"de": "train de 3 ä".encode(), "en": "train en 3 ä".encode()}
     assert (tmp_path / "multi30k" / "1.0.0" / "dataset_info.json").exists()
