@@ -150,7 +150,14 @@ def following(index: pd.DatetimeIndex, freq: str, steps: int) -> pd.DatetimeInde
 
 
 def season_of(freq: str) -> int:
-    """Steps of a season: a day of hours, a week of days, a year of months, ..."""
+    """Steps of a season: a day of hours, a week of days, a year of months, ...
+
+    Args:
+        freq: The step, as pandas writes it.
+
+    Returns:
+        The number of steps; 1 where there is no season.
+    """
     offset = to_offset(freq)
     if isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) < _DAY:
         seconds = pd.Timedelta(offset).total_seconds()

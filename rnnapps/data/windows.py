@@ -31,6 +31,9 @@ class Windows:
             `scale (batch, targets)`, `series (batch,)`, its number.
         passes: Times that each window comes in an epoch.
         seed: Seed of the order.
+
+    Raises:
+        ValueError: If a window would reach beyond its series.
     """
 
     def __init__(

@@ -12,7 +12,15 @@ Step = Callable[[tf.Tensor, State], tuple[tf.Tensor, State]]
 
 
 class Hypotheses(NamedTuple):
-    """What a search found, best first; see `beam_search`."""
+    """What a search found, best first; see `beam_search`.
+
+    Args:
+        tokens: int32 `(batch, n_best, time)`, without begin and end, filled up with 0.
+        lengths: int32 `(batch, n_best)`, of the tokens.
+        log_probabilities: float32 `(batch, n_best)`.
+        scores: float32 `(batch, n_best)`, log-probabilities with their penalties.
+        alignments: float32 `(batch, n_best, time, memory)`.
+    """
 
     tokens: tf.Tensor
     lengths: tf.Tensor

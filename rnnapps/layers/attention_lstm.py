@@ -27,6 +27,8 @@ class AttentionLSTMCell(keras.layers.LSTMCell):
     Args:
         units: The width of the hidden state, and of the context.
         attention_units: The width of the score; `units` by default.
+        dropout: The share of the inputs to drop.
+        recurrent_dropout: The share of the recurrent connections to drop.
         **kwargs: The other arguments of `keras.layers.LSTMCell`.
 
     Call arguments:

@@ -35,6 +35,8 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
     Args:
         units: The width of the hidden state.
         epsilon: Added to the variances.
+        dropout: The share of the inputs to drop.
+        recurrent_dropout: The share of the recurrent connections to drop.
         **kwargs: The other arguments of `keras.layers.LSTMCell`.
 
     Call arguments:

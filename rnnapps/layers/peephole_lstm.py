@@ -39,6 +39,8 @@ class PeepholeLSTMCell(keras.layers.LSTMCell):
         units: The width of the hidden state.
         peephole: `"diagonal"` or `"full"`.
         peephole_initializer: Initializer of `peephole_kernel`; with zeros it starts as an LSTM.
+        dropout: The share of the inputs to drop.
+        recurrent_dropout: The share of the recurrent connections to drop.
         **kwargs: The other arguments of `keras.layers.LSTMCell`.
 
     Call arguments:

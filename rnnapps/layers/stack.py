@@ -77,12 +77,12 @@ class RecurrentStack(keras.layers.Layer):
 
     Call arguments:
         sequence: `(batch, time, features)`.
-        initial_state: The states before the first step, as `return_state=True` returns them; zeros
-            by default.
         mask: `(batch, time)`, false where a step is to be skipped.
         training: Whether to apply dropout.
         return_attention_scores: Whether to return the weights too, where the top layer is an
             `AttentionLSTM`; of both directions their mean.
+        initial_state: The states before the first step, as `return_state=True` returns them; zeros
+            by default.
 
     Output:
         `(batch, time, width)`, or `(batch, width)` with `return_sequences=False`, where the width

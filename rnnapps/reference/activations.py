@@ -12,7 +12,14 @@ from rnnapps.reference.layer import Array
 
 
 def sigmoid(a: Array) -> Array:
-    """Return 1 / (1 + exp(-a)), written with tanh so that no `a` overflows."""
+    """Return 1 / (1 + exp(-a)), written with tanh so that no `a` overflows.
+
+    Args:
+        a: Numbers of any shape.
+
+    Returns:
+        Numbers from 0 to 1, of the same shape.
+    """
     return 0.5 * (1.0 + np.tanh(0.5 * a))
 
 
@@ -23,6 +30,9 @@ def softmax(a: Array, mask: np.ndarray | None = None) -> Array:
         a: Scores of shape `(..., classes)`.
         mask: Optional booleans of the same shape. A masked entry gets the weight 0, and so does
             every entry of a row that is masked throughout.
+
+    Returns:
+        Weights of the same shape.
     """
     mask = np.ones(a.shape, bool) if mask is None else np.asarray(mask, bool)
     # Subtracting the largest score changes nothing in the quotient and keeps exp from overflowing.

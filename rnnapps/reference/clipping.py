@@ -12,12 +12,27 @@ from rnnapps.reference.layer import Array
 
 
 def clip_by_value(gradients: dict[str, Array], limit: float) -> dict[str, Array]:
-    """Cut every entry to [-limit, limit]. This can change the direction."""
+    """Cut every entry to [-limit, limit]. This can change the direction.
+
+    Args:
+        gradients: Arrays by name.
+        limit: Largest size of an entry.
+
+    Returns:
+        The clipped gradients, by name.
+    """
     return {name: np.clip(gradient, -limit, limit) for name, gradient in gradients.items()}
 
 
 def global_norm(gradients: dict[str, Array]) -> float:
-    """Return the length of all gradients taken as one long vector."""
+    """Return the length of all gradients taken as one long vector.
+
+    Args:
+        gradients: Arrays by name.
+
+    Returns:
+        The length.
+    """
     return float(np.sqrt(sum((gradient**2).sum() for gradient in gradients.values())))
 
 
@@ -25,6 +40,13 @@ def clip_by_global_norm(gradients: dict[str, Array], limit: float) -> dict[str, 
     """Shorten all gradients by one factor, so that their global norm is at most `limit`.
 
     The direction stays as it is.
+
+    Args:
+        gradients: Arrays by name.
+        limit: Largest norm.
+
+    Returns:
+        The clipped gradients, by name.
     """
     norm = global_norm(gradients)
     scale = limit / norm if norm > limit else 1.0

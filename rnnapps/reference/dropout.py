@@ -18,6 +18,9 @@ class Dropout(Layer):
     Args:
         rate: Share of the entries to drop, from 0 to below 1.
 
+    Raises:
+        ValueError: If the rate is not.
+
     Reference:
         Srivastava et al., 2014, Dropout: a simple way to prevent neural networks from overfitting.
     """

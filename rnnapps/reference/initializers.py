@@ -26,6 +26,9 @@ def glorot_uniform(shape: tuple[int, int], rng: np.random.Generator) -> Array:
     Args:
         shape: `(fan_in, fan_out)`.
         rng: Source of randomness.
+
+    Returns:
+        The matrix.
     """
     limit = np.sqrt(6.0 / sum(shape))
     return rng.uniform(-limit, limit, shape)
@@ -37,6 +40,9 @@ def he_normal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
     Args:
         shape: `(fan_in, fan_out)`.
         rng: Source of randomness.
+
+    Returns:
+        The matrix.
     """
     return rng.normal(0.0, np.sqrt(2.0 / shape[0]), shape)
 
@@ -50,6 +56,9 @@ def orthogonal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
     Args:
         shape: `(rows, columns)`.
         rng: Source of randomness.
+
+    Returns:
+        The matrix.
     """
     rows, columns = shape
     q, r = np.linalg.qr(rng.normal(size=(max(shape), min(shape))))
@@ -61,5 +70,11 @@ def lstm_bias(units: int) -> Array:
     """Return an LSTM's bias (i, f, c, o): 1 in the forget gate, so that it starts by remembering.
 
     sigmoid(0) = 1/2 would halve the cell, and its gradient, at every step; sigmoid(1) is 0.73.
+
+    Args:
+        units: Units of the LSTM.
+
+    Returns:
+        The bias `(4 * units,)`.
     """
     return np.concatenate([np.zeros(units), np.ones(units), np.zeros(2 * units)])

@@ -16,7 +16,14 @@ Batch = tuple[np.ndarray, np.ndarray]  # words and next words, integers of shape
 
 
 def encode_words(text: str) -> tuple[np.ndarray, list[str]]:
-    """Turn a text into ids, and the vocabulary that they count: `vocabulary[id]` is the word."""
+    """Turn a text into ids, and the vocabulary that they count: `vocabulary[id]` is the word.
+
+    Args:
+        text: Words with spaces between them.
+
+    Returns:
+        Ids `(words,)`, and the vocabulary.
+    """
     vocabulary, ids = np.unique(text.split(), return_inverse=True)
     return ids, vocabulary.tolist()
 

@@ -57,6 +57,9 @@ def mean_squared_error(
 
     Returns:
         The mean loss, and dL/d(predictions).
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     if np.shape(predictions) != np.shape(targets):
         raise ValueError(

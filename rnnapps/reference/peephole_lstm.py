@@ -35,6 +35,9 @@ class PeepholeLSTM(Recurrent):
         peephole: `"diagonal"` or `"full"`.
         seed: Seed, or generator, of the initial weights.
 
+    Raises:
+        ValueError: If `peephole` is something else.
+
     Weights:
         As an LSTM, and peephole_kernel: rows i, f, o of `(3, units)`, or column blocks i, f, o of
         `(units, 3 * units)`. It starts at zero, which is an LSTM.

@@ -9,10 +9,28 @@ Schedule = Callable[[int], float]
 
 
 def exponential_decay(initial: float, rate: float, steps: int) -> Schedule:
-    """Multiply by `rate` every `steps` updates, smoothly: initial * rate^(step / steps)."""
+    """Multiply by `rate` every `steps` updates, smoothly: initial * rate^(step / steps).
+
+    Args:
+        initial: Learning rate at first.
+        rate: Factor, below 1.
+        steps: Updates between two factors.
+
+    Returns:
+        The schedule.
+    """
     return lambda step: initial * rate ** (step / steps)
 
 
 def step_decay(initial: float, rate: float, steps: int) -> Schedule:
-    """Multiply by `rate` every `steps` updates, at once: initial * rate^floor(step / steps)."""
+    """Multiply by `rate` every `steps` updates, at once: initial * rate^floor(step / steps).
+
+    Args:
+        initial: Learning rate at first.
+        rate: Factor, below 1.
+        steps: Updates between two factors.
+
+    Returns:
+        The schedule.
+    """
     return lambda step: initial * rate ** (step // steps)

@@ -26,6 +26,7 @@ class NGramClassifier(keras.layers.Layer):
         n: Longest n-gram, in tokens.
         bits: The n-grams are hashed into `2**bits` buckets.
         strength: Inverse strength of the L2 regularization.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         ids: int32 ids `(batch, time)`, 0 where there is no token.

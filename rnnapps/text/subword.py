@@ -27,12 +27,16 @@ class SubwordTokenizer(Tokenizer):
         min_count: Kept for uniformity; pieces are chosen by likelihood, not by count.
         lower: Whether texts are lower-cased.
         algorithm: `"unigram"` or `"bpe"`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         texts: String tensor `(batch,)`.
 
     Output:
         int32 ids `(batch, time)`, padded with 0 on the right; time is at least 1.
+
+    Raises:
+        ValueError: If `algorithm` is something else, or `max_tokens` under 3.
 
     Reference:
         - [Kudo and Richardson, 2018](https://arxiv.org/abs/1808.06226)

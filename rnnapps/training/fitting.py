@@ -35,7 +35,14 @@ class Diverged(RnnappsError):
 
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Layers made inside compute under this dtype policy."""
+    """Layers made inside compute under this dtype policy.
+
+    Args:
+        policy: The policy's name, such as `"mixed_bfloat16"`.
+
+    Yields:
+        Nothing.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -45,7 +52,15 @@ def precision(policy: str) -> Iterator[None]:
 
 
 def static_lengths(config: TrainingConfig, max_length: int) -> tuple[int, ...]:
-    """The lengths to which batches are padded where shapes must be static: under XLA."""
+    """The lengths to which batches are padded where shapes must be static: under XLA.
+
+    Args:
+        config: Its `jit` and `strategy` are read.
+        max_length: The longest.
+
+    Returns:
+        The lengths, ascending; none where batches are as long as their longest row.
+    """
     if not (config.jit or config.strategy == "tpu"):
         return ()
     if config.strategy == "tpu":  # one shape: a TPU compiles each for minutes
