@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import tyro
 from tyro.conf import (
@@ -311,15 +311,26 @@ class Export:
     """What `rnnapps train` wrote."""
     model_dir: Positional[Path]
     """The model's folder, such as saved_models/sentiment; versions are the folders in it."""
+    xla: bool = False
+    """Have XLA compile the network, for a GPU or a TPU."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """How the weights are kept: bfloat16 takes half the room, and what it costs is printed."""
     json: bool = False
     """Print the result as JSON."""
 
     def run(self) -> None:
-        """Exports, and prints the new version's folder."""
+        """Exports, and prints the new version's folder and what narrow weights cost."""
         from rnnapps.apps.application import load
+        from rnnapps.report import show_cost
 
-        version = load(self.run_dir).export(self.model_dir)
-        print(json_format.dumps({"version": str(version)}) if self.json else version)
+        version = load(self.run_dir).export(self.model_dir, self.xla, self.precision)
+        card = json_format.loads((version / "model_card.json").read_text("utf-8"))
+        found = {"version": str(version)}
+        if "precision" in card:
+            found["precision"] = card["precision"]
+        print(json_format.dumps(found) if self.json else version)
+        if "precision" in card and not self.json:
+            show_cost(card["precision"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,6 +42,23 @@ def show(found: dict[str, Any], as_json: bool, title: str) -> None:
         console.print(f"{found['run_dir']}: {found['seconds']:.0f} s of training", highlight=False)
 
 
+def show_cost(cost: dict[str, Any]) -> None:
+    """Prints what narrow weights cost.
+
+    Args:
+        cost: `weights`, their type; `validation`, pairs of metrics before and after by name, or
+            `unknown`, why there are none.
+    """
+    if "unknown" in cost:
+        print(f"What weights of {cost['weights']} cost is not known: {cost['unknown']}")
+        return
+    title = "validation part"
+    table = Table("metric", "float32", cost["weights"], title=title, title_justify="left")
+    for name, pair in cost["validation"].items():
+        table.add_row(name, *map(_number, pair))
+    Console().print(table)
+
+
 def show_predictions(texts: Sequence[str], answers: Sequence[dict], as_json: bool) -> None:
     """Prints a line for each text: the answer, its probability, the text, with tabs between.
 

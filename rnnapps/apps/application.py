@@ -6,7 +6,7 @@ import json
 import pathlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -18,7 +18,10 @@ from rnnapps import figures
 from rnnapps.apps import application_class
 from rnnapps.apps.run_directory import check_free, partial_dir, read_run
 from rnnapps.config import TrainingConfig
-from rnnapps.errors import ConfigError, RunError
+from rnnapps.errors import ConfigError, RnnappsError, RunError
+from rnnapps.progress import working
+from rnnapps.serving.accelerating import NARROW, rounded
+from rnnapps.serving.export import Served, publish
 from rnnapps.training import Diverged
 
 
@@ -71,8 +74,12 @@ class Application(abc.ABC):
         """Prints what `rnnapps predict` answers to its options."""
 
     @abc.abstractmethod
-    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
-        """Publishes the next version of a SavedModel."""
+    def validate(self) -> dict[str, Any]:
+        """Measures the model on the configuration's validation part."""
+
+    @abc.abstractmethod
+    def served(self) -> Served:
+        """What an export answers."""
 
     # What all of them do.
 
@@ -157,6 +164,45 @@ class Application(abc.ABC):
             self._write_metrics(draft)
             draft.replace(self.run_dir / "metrics.json")
         return found
+
+    def export(
+        self, model_dir: pathlib.Path | str, xla: bool = False, precision: str = "float32"
+    ) -> pathlib.Path:
+        """Publishes the next version of a SavedModel for TF Serving; `served` says what it answers.
+
+        Args:
+            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
+            xla: Whether XLA compiles the network, for a GPU or a TPU. Texts are filled up to a few
+                lengths, each of which is compiled at its first request.
+            precision: `"float32"`, or `"bfloat16"` for weights in half the room; the model card
+                says under `precision` what that costs.
+
+        Returns:
+            The new version's folder.
+
+        Raises:
+            RunError: If the written model does not answer as the application does.
+        """
+        if precision not in ("float32", NARROW):
+            raise ConfigError(
+                f"Expected --precision to be float32 or {NARROW}. Received: {precision!r}."
+            )
+        narrow, served, card = precision == NARROW, self.served(), self.card()
+        if narrow:
+            card["precision"] = {"weights": precision, **self._cost_of_rounding(served.core)}
+        with working("exporting"):
+            return publish(model_dir, served, card, xla, narrow)
+
+    def _cost_of_rounding(self, core: Sequence[Callable]) -> dict[str, Any]:
+        """The objectives on the validation part with float32 weights and with narrow ones."""
+        try:
+            before = self.validate()
+            with rounded(core):
+                after = self.validate()
+        except RnnappsError as error:  # the data is gone, or was never in the configuration
+            return {"unknown": str(error)}
+        pairs = {name: [before[name], after[name]] for name in self.objectives if name in before}
+        return {"validation": pairs}
 
     def card(self) -> dict[str, Any]:
         """What an export's `model_card.json` says: whose model it is, of what data, how good."""

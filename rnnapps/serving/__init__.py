@@ -9,12 +9,13 @@ from typing import Any
 _HOMES = {
     "Client": "rnnapps.serving.client",
     "Limits": "rnnapps.serving.workers",
+    "Served": "rnnapps.serving.export",
     "Server": "rnnapps.serving.server",
     "Signature": "rnnapps.serving.requests",
     "publish": "rnnapps.serving.export",
 }
 
-__all__ = ["Client", "Limits", "Server", "Signature", "publish"]
+__all__ = ["Client", "Limits", "Served", "Server", "Signature", "publish"]
 
 
 def __getattr__(name: str) -> Any:

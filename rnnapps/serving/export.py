@@ -1,9 +1,11 @@
 """Publishing a SavedModel: whole, checked, and as the next version."""
 
+import contextlib
+import dataclasses
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import absl.logging
@@ -12,17 +14,36 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.errors import RunError
+from rnnapps.serving.accelerating import compiled, narrowed, rounded
 from rnnapps.serving.requests import Signature, write_card, write_requests
 
-_TOLERANCE = 1e-5
+_TOLERANCE, _TOLERANCE_OF_XLA = 1e-5, 1e-4  # XLA adds up in another order
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """What is to be served.
+
+    Args:
+        signatures: What can be asked, by name.
+        core: Methods of layers, from tensors to tensors, in which the numeric work is done; these
+            layers hold the weights.
+        tables: Layers that hold lookup tables or other assets.
+        assets: Texts for the folder `assets`, by file name.
+    """
+
+    signatures: Mapping[str, Signature]
+    core: Sequence[Callable] = ()
+    tables: Sequence[keras.layers.Layer] = ()
+    assets: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def publish(
     model_dir: pathlib.Path | str,
-    signatures: Mapping[str, Signature],
-    layers: Sequence[keras.layers.Layer],
-    assets: Mapping[str, str],
+    served: Served,
     card: Mapping[str, Any] | None = None,
+    xla: bool = False,
+    narrow: bool = False,
 ) -> pathlib.Path:
     """Writes the next version of a SavedModel, so that no server ever sees half of one.
 
@@ -31,10 +52,10 @@ def publish(
 
     Args:
         model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
-        signatures: What the model can be asked, by name.
-        layers: The layers whose variables and tables the functions use.
-        assets: Texts for the folder `assets`, by file name.
+        served: What the model can be asked.
         card: What `model_card.json` says of the model, beside its signatures.
+        xla: Whether XLA compiles the core, for texts filled up to a few lengths.
+        narrow: Whether the core's weights are kept as bfloat16.
 
     Returns:
         The new version's folder.
@@ -50,10 +71,12 @@ def publish(
     model_dir.mkdir(parents=True, exist_ok=True)
     draft = model_dir / f".draft-{os.getpid()}"
     try:
-        _write(draft, signatures, layers, assets)
-        _check(draft, signatures)
-        write_requests(draft, model_dir.absolute().name, signatures)
-        write_card(draft, card or {}, signatures)
+        with rounded(served.core) if narrow else contextlib.nullcontext():
+            expected = {name: _answer(one) for name, one in served.signatures.items()}
+            _write(draft, served, xla, narrow)
+        _check(draft, served.signatures, expected, _TOLERANCE_OF_XLA if xla else _TOLERANCE)
+        write_requests(draft, model_dir.absolute().name, served.signatures)
+        write_card(draft, card or {}, served.signatures)
         return _rename(draft, model_dir)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -62,21 +85,29 @@ def publish(
         raise
 
 
-def _write(draft, signatures, layers, assets) -> None:
+def _answer(signature: Signature) -> dict[str, np.ndarray]:
+    """What a function answers to its example."""
+    answer = tf.function(signature.function, autograph=False)(*signature.example)
+    return {key: tensor.numpy() for key, tensor in answer.items()}
+
+
+def _write(draft: pathlib.Path, served: Served, xla: bool, narrow: bool) -> None:
     archive = keras.export.ExportArchive()
-    for layer in layers:
+    for layer in served.tables:
         archive.track(layer)
-    for name, signature in signatures.items():
-        archive.add_endpoint(name, signature.function, list(signature.inputs))
-    # Nothing served is ever differentiated, so hand-written gradients stay behind.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    archive.write_out(str(draft), options, verbose=False)
+    wrap = narrowed(served.core) if narrow else lambda function: function
+    with compiled(served.core) if xla else contextlib.nullcontext():
+        for name, one in served.signatures.items():
+            archive.add_endpoint(name, wrap(one.function), list(one.inputs))
+        # Nothing served is ever differentiated, so hand-written gradients stay behind.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        archive.write_out(str(draft), options, verbose=False)
     (draft / "assets").mkdir(exist_ok=True)
-    for name, text in assets.items():
+    for name, text in served.assets.items():
         (draft / "assets" / name).write_text(text, encoding="utf-8")
 
 
-def _check(draft, signatures) -> None:
+def _check(draft, signatures, expected: dict, tolerance: float) -> None:
     level = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.ERROR)  # not a line for each gradient left behind
     loaded = tf.saved_model.load(str(draft))
@@ -85,20 +116,23 @@ def _check(draft, signatures) -> None:
         for op in _ops(loaded.signatures[name]):
             if not is_served(op):
                 raise RunError(f"The signature {name} needs {op}, which TF Serving cannot run.")
-        names = [spec.name for spec in signature.inputs]
-        answers = loaded.signatures[name](**dict(zip(names, signature.example, strict=True)))
-        for key, expected in signature.function(*signature.example).items():
-            expected, received = expected.numpy(), answers[key].numpy()
-            same = (
-                np.allclose(expected, received, _TOLERANCE, _TOLERANCE, equal_nan=True)
-                if expected.dtype.kind == "f"
-                else np.array_equal(expected, received)
-            )
-            if not same:
+        received = loaded.signatures[name](**signature.request)
+        for key, value in expected[name].items():
+            if not _same(value, received[key].numpy(), tolerance):
                 raise RunError(
                     f"The exported signature {name} differs from the application in {key}. "
-                    f"Expected: {expected}. Received: {received}."
+                    f"Expected: {value}. Received: {received[key].numpy()}."
                 )
+
+
+def _same(expected: np.ndarray, received: np.ndarray, tolerance: float) -> bool:
+    """Whether two answers are the same, but for what the second is filled up with."""
+    kept = received[tuple(slice(size) for size in expected.shape)]
+    if kept.shape != expected.shape or np.count_nonzero(kept) != np.count_nonzero(received):
+        return False
+    if expected.dtype.kind == "f":
+        return np.allclose(expected, kept, tolerance, tolerance, equal_nan=True)
+    return np.array_equal(expected, kept)
 
 
 def is_served(op: str) -> bool:

@@ -1,6 +1,8 @@
 """What all tokenizers share: cleaning, padding, and a vocabulary kept as an asset."""
 
 import collections
+import contextlib
+import contextvars
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,13 +12,40 @@ import tensorflow as tf
 
 PADDING, UNKNOWN = 0, 1
 _CHUNK = 2048  # texts tokenized at a time: bounds the memory of adapt() and encode()
+_LENGTHS = [2**i for i in range(4, 31)]
+_few_lengths = contextvars.ContextVar("few_lengths", default=False)
+
+
+@contextlib.contextmanager
+def few_lengths() -> Iterator[None]:
+    """Graphs made inside fill rows up to a power of two: XLA compiles each length anew.
+
+    Yields:
+        Nothing.
+    """
+    before = _few_lengths.set(True)
+    try:
+        yield
+    finally:
+        _few_lengths.reset(before)
 
 
 def to_dense(rows: tf.RaggedTensor, filling) -> tf.Tensor:
-    """Fills rows up to the longest, and to at least one place, `(batch, time)`."""
+    """Fills rows up to the longest, and to at least one place.
+
+    Args:
+        rows: `(batch, time)`.
+        filling: What stands where a row has ended.
+
+    Returns:
+        The dense tensor `(batch, time)`.
+    """
     dense = rows.to_tensor(filling)
-    missing = tf.maximum(0, 1 - tf.shape(dense)[1])  # of an empty batch, or one of empty texts
-    return tf.pad(dense, [[0, 0], [0, missing]], constant_values=filling)
+    time = tf.shape(dense)[1]
+    least = tf.maximum(time, 1)  # an empty batch, or one of empty texts, has none
+    if _few_lengths.get():
+        least = tf.gather(_LENGTHS, tf.searchsorted(_LENGTHS, [least]))[0]
+    return tf.pad(dense, [[0, 0], [0, least - time]], constant_values=filling)
 
 
 class Tokenizer(keras.layers.Layer):
@@ -31,12 +60,16 @@ class Tokenizer(keras.layers.Layer):
         lower: Whether texts are lower-cased.
         verbatim: Whether tokens keep everything, so that joined they give the text back: case,
             HTML line breaks, and with words the spaces between them. For models that write.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         texts: String tensor `(batch,)`. Bytes that are not UTF-8 become U+FFFD.
 
     Output:
         int32 ids `(batch, time)`, padded with 0 on the right; time is at least 1.
+
+    Raises:
+        ValueError: If `max_tokens` is under 3.
     """
 
     def __init__(
@@ -53,6 +86,7 @@ class Tokenizer(keras.layers.Layer):
         self.max_tokens, self.min_count = max_tokens, min_count
         self.lower, self.verbatim = lower and not verbatim, verbatim
         self._vocabulary = np.array([], dtype=object)
+        self.built = True
 
     # What a subclass says.
 

@@ -2,7 +2,8 @@
  *
  *     caller DIR [in OP INDEX TYPE RANK DIM... VALUE...]... [out OP INDEX]...
  *
- * where TYPE is s, i or f. It prints one line for each output, its values separated by tabs. */
+ * where TYPE is s, i or f. It prints one line for each output: RANK DIM... VALUE..., texts as x and
+ * their bytes in hexadecimal. The environment's OP_LIBRARY names a library of further ops. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +38,16 @@ static int read_tensor(char** words, TF_Tensor** tensor) {
 
 static void print_tensor(const TF_Tensor* tensor) {
   const void* data = TF_TensorData(tensor);
+  printf("%d", TF_NumDims(tensor));
+  for (int i = 0; i < TF_NumDims(tensor); i++) printf(" %lld", (long long)TF_Dim(tensor, i));
   for (int64_t i = 0; i < TF_TensorElementCount(tensor); i++) {
-    if (i) putchar('\t');
-    if (TF_TensorType(tensor) == TF_INT32) printf("%d", ((const int*)data)[i]);
-    if (TF_TensorType(tensor) == TF_FLOAT) printf("%.9g", ((const float*)data)[i]);
+    if (TF_TensorType(tensor) == TF_INT32) printf(" %d", ((const int*)data)[i]);
+    if (TF_TensorType(tensor) == TF_FLOAT) printf(" %.9g", ((const float*)data)[i]);
     if (TF_TensorType(tensor) == TF_STRING) {
-      const TF_TString* string = (const TF_TString*)data + i;
-      fwrite(TF_StringGetDataPointer(string), 1, TF_StringGetSize(string), stdout);
+      const TF_TString* text = (const TF_TString*)data + i;
+      const unsigned char* bytes = (const unsigned char*)TF_StringGetDataPointer(text);
+      printf(" x");
+      for (size_t k = 0; k < TF_StringGetSize(text); k++) printf("%02x", bytes[k]);
     }
   }
   putchar('\n');
@@ -52,6 +56,10 @@ static void print_tensor(const TF_Tensor* tensor) {
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   TF_Status* status = TF_NewStatus();
+  if (getenv("OP_LIBRARY")) {
+    TF_LoadLibrary(getenv("OP_LIBRARY"), status);
+    check(status);
+  }
   TF_Graph* graph = TF_NewGraph();
   TF_SessionOptions* options = TF_NewSessionOptions();
   const char* tags[] = {"serve"};

@@ -1,29 +1,194 @@
-"""A real export answers through the local server as the application does."""
+"""Whichever way an export of any application is asked, it answers as the application does."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
 
 import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+import tensorflow_text
+from tensorflow.core.protobuf import saved_model_pb2
 
-from rnnapps import SentimentClassifier
-from rnnapps.data import make_reviews
+from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Translator
+from rnnapps.data import make_dates, make_reviews
 from rnnapps.serving import Client, Server
+from rnnapps.serving.accelerating import rounded
 
-TEXTS = ["not a bad film at all", "", "the plot was anything but superb 😀", "好看\x00", "a " * 999]
+HOURS = np.arange(300)
+LINE = "the cat sat on the mat, 猫坐在垫子上。 été — and the dog lay on the log.\n"
+TINY = {"units": 16, "embedding_dim": 8, "epochs": 1}
 
 
-def test_rest_and_grpc_answer_as_the_application_does(tmp_path):
-    settings = {"units": 4, "embedding_dim": 4, "epochs": 1, "tokenizer": "subword"}
-    app = SentimentClassifier(**settings, max_tokens=200, pooling="attention")
-    app.fit(make_reviews(200)).export(tmp_path / "sentiment")
-    expected = app.predict(TEXTS, explain=True)
-    with Server(tmp_path, rest_port=0, grpc_port=0) as server:
-        for address in (server.rest_address, server.grpc_address):
-            client = Client(address, "sentiment")
-            found = client.predict(TEXTS)
-            assert [row["label"] for row in found] == [row["label"] for row in expected]
-            np.testing.assert_allclose(
-                [row["probabilities"] for row in found],
-                [list(row["probabilities"].values()) for row in expected],
-                atol=1e-5,
-            )
-            explained = client.predict(TEXTS[:1], signature="explain")[0]
-            tokens = [token for token, _ in expected[0]["tokens"]]
-            assert explained["tokens"][: len(tokens)] == tokens
+def train_sentiment(folder):
+    file = folder / "reviews.csv"
+    pd.DataFrame(dict(zip(("text", "label"), make_reviews(200), strict=True))).to_csv(file)
+    return SentimentClassifier(**TINY, data=str(file), pooling="attention").fit()
+
+
+def train_chargen(folder):
+    file = folder / "text.txt"
+    file.write_text(LINE * 40, "utf-8")
+    return CharGenerator(**TINY, data=str(file), window=16, layers=1, unit="byte").fit()
+
+
+def train_translation(folder):
+    file = folder / "dates.tsv"
+    file.write_text("".join(f"{a}\t{b}\n" for a, b in zip(*make_dates(400), strict=True)), "utf-8")
+    return Translator(**TINY, data=str(file), max_tokens=200, beam_width=2).fit()
+
+
+def train_forecasting(folder):
+    file = folder / "load.csv"
+    columns = {
+        "time": pd.date_range("2024-01-01", periods=len(HOURS), freq="h"),
+        "load": 50 + 10 * np.sin(2 * np.pi * HOURS / 24) + 3 * np.cos(HOURS),
+        "heat": np.cos(HOURS / 5),
+    }
+    pd.DataFrame(columns).to_csv(file, index=False)
+    return Forecaster(
+        data=str(file), target=("load",), future_covariates=("heat",), units=32, epochs=1,
+        lookback=24, horizon=6, segment=6,
+    ).fit()  # fmt: skip
+
+
+TRAINED = [train_sentiment, train_chargen, train_translation, train_forecasting]
+
+
+@pytest.fixture(scope="module", params=TRAINED, ids=lambda train: train.__name__[6:])
+def app(request, tmp_path_factory):
+    return request.param(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def version(app, tmp_path_factory):
+    return app.export(tmp_path_factory.mktemp("saved") / app.name)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A program that asks TensorFlow's C++ loader, which is TF Serving's."""
+    if shutil.which("gcc") is None:
+        pytest.skip("there is no C compiler")
+    home, program = pathlib.Path(tf.sysconfig.get_lib()), tmp_path_factory.mktemp("c") / "caller"
+    subprocess.run(
+        ["gcc", "-O1", "-o", program, pathlib.Path(__file__).with_name("caller.c"),
+         f"-I{tf.sysconfig.get_include()}", home / "libtensorflow_cc.so.2",
+         home / "libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
+        check=True,
+    )  # fmt: skip
+    return program
+
+
+def graph_of(version):
+    saved = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    return saved.meta_graphs[0]
+
+
+def ask_cpp(program, version, name, request):
+    signature, words = graph_of(version).signature_def[name], []
+    for key, tensor in request.items():
+        kind = {tf.string: "s", tf.int32: "i", tf.float32: "f"}[tensor.dtype]
+        words += ["in", *signature.inputs[key].name.split(":"), kind, str(tensor.shape.rank)]
+        words += map(str, tensor.shape)
+        values = tensor.numpy().reshape(-1).tolist()
+        words += values if kind == "s" else map(str, values)
+    keys = sorted(signature.outputs)
+    for key in keys:
+        words += ["out", *signature.outputs[key].name.split(":")]
+    ops = pathlib.Path(tensorflow_text.__file__).parent / "python/ops/_sentencepiece_tokenizer.so"
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OP_LIBRARY": str(ops)}
+    run = subprocess.run([program, version, *words], capture_output=True, env=environment)
+    assert run.returncode == 0, run.stderr
+    return dict(zip(keys, map(read_line, run.stdout.decode().splitlines()), strict=True))
+
+
+def read_line(line):
+    rank, *words = line.split(" ")
+    shape, values = [int(size) for size in words[: int(rank)]], words[int(rank) :]
+    texts = [bytes.fromhex(value[1:]) for value in values if value.startswith("x")]
+    return np.array(texts or values, object if texts else float).reshape(shape)
+
+
+def ask_client(client, name, request):
+    rows = client.predict(signature=name, **{key: x.numpy() for key, x in request.items()})
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
+def answers_of(app):
+    """What the application's own functions answer to the examples, by signature."""
+    return {
+        name: {key: tensor.numpy() for key, tensor in one.function(*one.example).items()}
+        for name, one in app.served().signatures.items()
+    }
+
+
+def check_same(expected, received, tolerance):
+    """Texts are identical, numbers near; behind the rows of the second there may be filling."""
+    assert set(received) == set(expected)
+    for key, values in expected.items():
+        kept = received[key][tuple(slice(size) for size in values.shape)]
+        assert np.count_nonzero(kept) == np.count_nonzero(received[key])
+        if values.dtype == object:
+            assert list(map(text_of, kept.flat)) == list(map(text_of, values.flat))
+        else:
+            np.testing.assert_allclose(kept, values, tolerance, tolerance)
+
+
+def text_of(value):
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def test_four_ways_of_asking_agree(app, version, program):
+    expected, signatures = answers_of(app), app.served().signatures
+    loaded = tf.saved_model.load(str(version)).signatures
+    with Server(version.parents[1], rest_port=0, grpc_port=0) as server:
+        clients = [Client(url, app.name) for url in (server.rest_address, server.grpc_address)]
+        for name, one in signatures.items():
+            request = one.request
+            answer = {key: tensor.numpy() for key, tensor in loaded[name](**request).items()}
+            check_same(expected[name], answer, 1e-5)
+            check_same(expected[name], ask_cpp(program, version, name, request), 1e-5)
+            for client in clients:
+                check_same(expected[name], ask_client(client, name, request), 1e-5)
+
+
+def test_compiled_and_narrow_it_answers_the_same_from_half_the_room(
+    app, version, program, tmp_path
+):
+    accelerated = app.export(tmp_path / app.name, xla=True, precision="bfloat16")
+    with rounded(app.served().core):
+        expected = answers_of(app)
+    for name, one in app.served().signatures.items():
+        check_same(expected[name], ask_cpp(program, accelerated, name, one.request), 1e-4)
+
+    functions = graph_of(accelerated).graph_def.library.function
+    calls = [node for function in functions for node in function.node_def
+             if "_XlaMustCompile" in node.attr and node.attr["_XlaMustCompile"].b]  # fmt: skip
+    assert calls and all("PartitionedCall" in node.op for node in calls)
+    narrow, wide = (
+        sum(file.stat().st_size for file in (folder / "variables").glob("*.data-*"))
+        for folder in (accelerated, version)
+    )
+    assert narrow < 0.55 * wide
+
+    card = json.loads((accelerated / "model_card.json").read_text("utf-8"))
+    cost = card["precision"]["validation"]
+    assert set(cost) == set(app.objectives) & set(app.metrics["validation"])
+    for name, (before, after) in cost.items():
+        assert before == pytest.approx(app.metrics["validation"][name], rel=1e-4)
+        assert after == pytest.approx(before, rel=0.1)
+
+
+def test_the_card_says_whose_model_it_is(app, version):
+    card = json.loads((version / "model_card.json").read_text("utf-8"))
+    assert (card["application"], card["data"]) == (app.name, app.config.data)
+    assert type(app)(**card["configuration"]).config == app.config
+    assert card["metrics"]["validation"].keys() <= app.metrics["validation"].keys()
+    signatures = app.served().signatures
+    assert set(card["requests"]) == set(signatures)
+    for name, one in signatures.items():
+        assert set(card["requests"][name]["inputs"]) == set(one.request)

@@ -2,16 +2,12 @@
 
 import contextlib
 import json
-import os
-import pathlib
-import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from rnnapps import CharGenerator
 
@@ -110,56 +106,3 @@ def test_signatures_have_names_and_stock_ops(app, version):
     assert empty.shape == (0,)
     odd = tf.constant([b"\xff\xfe\x00 \xc3", b"x"])
     assert signatures["serving_default"](prompt=odd)["text"].numpy()[0].decode()
-
-
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
-def test_the_cpp_loader_that_tf_serving_uses_answers_the_same(app, version, tmp_path):
-    home = pathlib.Path(tf.sysconfig.get_lib())
-    program = tmp_path / "caller"
-    subprocess.run(
-        ["gcc", "-O1", "-o", program, pathlib.Path(__file__).with_name("caller.c"),
-         f"-I{tf.sysconfig.get_include()}", home / "libtensorflow_cc.so.2",
-         home / "libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
-        check=True,
-    )  # fmt: skip
-    meta = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-    signatures = tf.saved_model.load(str(version)).signatures
-    prompt = tf.constant(["the c", "猫坐在"])
-    one = tf.constant([1, 1])
-    started = signatures["start"](prompt=prompt)
-    token = started.pop("token")
-    calls = {
-        "serving_default": {"prompt": prompt},
-        "generate": {"prompt": prompt, "length": 25 * one, "temperature": tf.constant([0.5, 2.0]),
-                     "top_k": 4 * one, "top_p": tf.constant([1.0, 0.9]), "seed": 3 * one},
-        "score": {"text": prompt},
-        "start": {"prompt": prompt},
-        "step": {"token": token, "temperature": tf.constant([0.5, 2.0]), "seed": one, **started},
-    }  # fmt: skip
-    for name, inputs in calls.items():
-        signature, words = meta.meta_graphs[0].signature_def[name], []
-        for key, value in inputs.items():
-            kind = {tf.string: "s", tf.int32: "i", tf.float32: "f"}[value.dtype]
-            values = [v.decode() if kind == "s" else repr(v)
-                      for v in value.numpy().reshape(-1).tolist()]  # fmt: skip
-            dims = [str(size) for size in value.shape]
-            words += ["in", *signature.inputs[key].name.split(":"), kind, str(len(dims))]
-            words += [*dims, *values]
-        keys = sorted(signature.outputs)
-        for key in keys:
-            words += ["out", *signature.outputs[key].name.split(":")]
-        run = subprocess.run(
-            [program, version, *words], capture_output=True, text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-        )  # fmt: skip
-        assert run.returncode == 0, run.stderr
-        expected, received = signatures[name](**inputs), run.stdout
-        for key in keys:
-            value = expected[key].numpy().reshape(-1)
-            if expected[key].dtype == tf.string:  # which may hold ends of lines
-                line = "\t".join(v.decode() for v in value) + "\n"
-                assert received.startswith(line)
-            else:
-                line = received[: received.index("\n") + 1]
-                np.testing.assert_allclose(np.array(line.split(), float), value, atol=1e-5)
-            received = received[len(line) :]

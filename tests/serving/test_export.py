@@ -1,7 +1,4 @@
 import json
-import os
-import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -15,7 +12,7 @@ import rnnapps
 from rnnapps import SentimentClassifier
 from rnnapps.data import make_reviews
 from rnnapps.errors import RunError
-from rnnapps.serving import Signature, publish
+from rnnapps.serving import Served, Signature, publish
 
 TEXTS = [
     "not a bad film at all",
@@ -104,41 +101,6 @@ def test_only_stock_ops_are_in_the_graph(model_dir):
     assert not {op for op in used if "Cudnn" in op or "PyFunc" in op or "SentencePiece" in op}
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
-def test_the_cpp_loader_that_tf_serving_uses_answers_the_same(app, model_dir, tmp_path):
-    home = pathlib.Path(tf.sysconfig.get_lib())
-    program = tmp_path / "loader"
-    subprocess.run(
-        ["gcc", "-O1", "-o", program, pathlib.Path(__file__).with_name("loader.c"),
-         f"-I{tf.sysconfig.get_include()}", home / "libtensorflow_cc.so.2",
-         home / "libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
-        check=True,
-    )  # fmt: skip
-    meta = saved_model_pb2.SavedModel.FromString((model_dir / "1/saved_model.pb").read_bytes())
-    signature = meta.meta_graphs[0].signature_def["serving_default"]
-    outputs = [signature.outputs[name].name for name in ("label", "probability", "probabilities")]
-    operation = outputs[0].split(":")[0]
-    indices = ",".join(name.split(":")[1] for name in outputs)
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    run = subprocess.run(
-        [program, model_dir / "1", signature.inputs["text"].name.split(":")[0], operation, indices,
-         *TEXTS],
-        capture_output=True, text=True, env=environment,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    labels, probability, probabilities = (line.split("\t") for line in run.stdout.splitlines())
-    expected = app.predict(TEXTS)
-    assert labels == [e["label"] for e in expected]
-    np.testing.assert_allclose(
-        np.array(probability, float), [e["probability"] for e in expected], atol=1e-5
-    )
-    np.testing.assert_allclose(
-        np.array(probabilities, float).reshape(-1, 2),
-        [list(e["probabilities"].values()) for e in expected],
-        atol=1e-5,
-    )
-
-
 def test_a_failed_export_leaves_nothing(tmp_path, model_dir):
     layer = keras.layers.Dense(1)
     layer.build((None, 1))
@@ -155,11 +117,11 @@ def test_a_failed_export_leaves_nothing(tmp_path, model_dir):
     for function, sentence in ((unsteady, "differs from the application in y"), (python, "PyFunc")):
         signature = Signature(function, [spec], [tf.ones((1, 1))])
         with pytest.raises(RunError, match=sentence):
-            publish(tmp_path / "model", {"serving_default": signature}, [layer], {})
+            publish(tmp_path / "model", Served({"serving_default": signature}))
         assert not (tmp_path / "model").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="Expected a folder"):
-        publish(tmp_path / "file", {}, [], {})
+        publish(tmp_path / "file", Served({}))
 
 
 def test_a_subword_model_needs_only_tf_text(tmp_path):

@@ -1,7 +1,4 @@
 import json
-import os
-import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -116,34 +113,3 @@ def test_decoders_and_series_names_are_exported(model, tmp_path):
     used = {node.op for node in graph.node}
     used |= {node.op for function in graph.library.function for node in function.node_def}
     assert not {op for op in used if "Cudnn" in op or "PyFunc" in op}
-
-
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
-def test_the_cpp_loader_answers_in_units(version, asked, tmp_path):
-    history, future, expected = asked
-    home = pathlib.Path(tf.sysconfig.get_lib())
-    program = tmp_path / "loader"
-    subprocess.run(
-        ["gcc", "-O1", "-o", program, pathlib.Path(__file__).with_name("float_loader.c"),
-         f"-I{tf.sysconfig.get_include()}", home / "libtensorflow_cc.so.2",
-         home / "libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
-        check=True,
-    )  # fmt: skip
-    meta = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-    signature = meta.meta_graphs[0].signature_def["serving_default"]
-    names = [signature.outputs[name].name.split(":") for name in ("forecast", "quantiles")]
-    arguments = []
-    for name, values in (("history", history), ("future_covariates", future)):
-        values.tofile(tmp_path / name)
-        shape = ",".join(map(str, values.shape))
-        arguments += [signature.inputs[name].name.split(":")[0], shape, tmp_path / name]
-    run = subprocess.run(
-        [program, version, names[0][0], ",".join(index for _, index in names), *arguments],
-        capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    lines = [np.array(line.split("\t"), float) for line in run.stdout.splitlines()]
-    for line, name in zip(lines, ("forecast", "quantiles"), strict=True):
-        np.testing.assert_allclose(
-            line.reshape(expected[name].shape), expected[name], rtol=1e-5, atol=1e-4
-        )

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from rnnapps.errors import RunError
-from rnnapps.serving import Signature, publish
+from rnnapps.serving import Served, Signature, publish
 from rnnapps.serving.export import is_served
 
 HISTORY = tf.constant([[1.0, np.nan]])
@@ -22,7 +22,7 @@ def version(tmp_path):
     signature = Signature(answer, SPECS, [tf.constant(["好看"]), HISTORY])
     signatures = {"serving_default": signature, "other": signature}
     card = {"application": "test", "metrics": {"accuracy": 0.5}}
-    return publish(tmp_path / "counter", signatures, [], {}, card)
+    return publish(tmp_path / "counter", Served(signatures), card)
 
 
 def test_the_warm_up_requests_are_real_requests_for_every_signature(version):
@@ -57,7 +57,7 @@ def test_an_op_that_tf_serving_lacks_is_refused_and_nothing_is_left(tmp_path):
 
     signature = Signature(python, SPECS[:1], [tf.constant(["a"])])
     with pytest.raises(RunError, match="EagerPyFunc, which TF Serving cannot run"):
-        publish(tmp_path / "python", {"serving_default": signature}, [], {})
+        publish(tmp_path / "python", Served({"serving_default": signature}))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,15 +1,10 @@
 import json
-import os
-import pathlib
-import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_text
-from tensorflow.core.protobuf import saved_model_pb2
 
 from rnnapps import Translator
 from rnnapps.data import make_dates
@@ -95,34 +90,3 @@ def test_outputs_have_names_and_types_and_take_any_bytes(version):
     assert np.isfinite(answer["score"].numpy()).all()
     none = signatures["serving_default"](text=tf.constant([], tf.string))
     assert none["translation"].shape == (0,)
-
-
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no C compiler")
-def test_the_cpp_loader_answers_the_same_with_tf_text_s_op_library(app, version, tmp_path):
-    home = pathlib.Path(tf.sysconfig.get_lib())
-    program = tmp_path / "loader"
-    subprocess.run(
-        ["gcc", "-O1", "-o", program, pathlib.Path(__file__).with_name("loader.c"),
-         f"-I{tf.sysconfig.get_include()}", home / "libtensorflow_cc.so.2",
-         home / "libtensorflow_framework.so.2", f"-Wl,-rpath,{home}"],
-        check=True,
-    )  # fmt: skip
-    meta = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-    signature = meta.meta_graphs[0].signature_def["serving_default"]
-    outputs = [signature.outputs[name].name for name in ("translation", "score")]
-    indices = ",".join(name.split(":")[1] for name in outputs)
-    text_ops = pathlib.Path(tensorflow_text.__file__).parent / "python" / "ops"
-    run = subprocess.run(
-        [program, version, signature.inputs["text"].name.split(":")[0], outputs[0].split(":")[0],
-         indices, *TEXTS],
-        capture_output=True, text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2",
-             "OP_LIBRARY": str(text_ops / "_sentencepiece_tokenizer.so")},
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    translations, scores = (line.split("\t") for line in run.stdout.splitlines())
-    expected = app.predict(TEXTS)
-    assert translations == [one["translation"] for one in expected]
-    np.testing.assert_allclose(
-        np.array(scores, float), [one["score"] for one in expected], rtol=1e-4
-    )

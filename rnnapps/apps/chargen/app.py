@@ -27,7 +27,7 @@ from rnnapps.apps.chargen.streams import Streams
 from rnnapps.apps.chargen.writing import Writer, signatures
 from rnnapps.errors import ConfigError, DataError
 from rnnapps.progress import working
-from rnnapps.serving import publish
+from rnnapps.serving import Served
 from rnnapps.standard_input import read_lines
 from rnnapps.text import UNKNOWN, Tokenizer
 from rnnapps.training import compile_model, fit, make_strategy, precision
@@ -268,6 +268,12 @@ class CharGenerator(Application):
 
     # Measures.
 
+    def validate(self) -> dict[str, Any]:
+        """Measures the network on the configuration's validation part, without baselines."""
+        splits = data.load_splits(self.config)
+        self.recognise(data.fingerprint(splits.train))
+        return self.measure(splits.validation)
+
     def measure(self, test: str | None, context: int = 256) -> dict[str, Any]:
         """Measures the network on a text it has not seen, and the baselines beside it.
 
@@ -327,22 +333,12 @@ class CharGenerator(Application):
         """Draws what `evaluate` found: the bits per character along the test part."""
         figures.bits_along(found["curve"], folder / "bits_per_character.png")
 
-    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
-        """Publishes the next version of a SavedModel for TF Serving.
+    def served(self) -> Served:
+        """What an export answers.
 
         Its signatures are those of `Writer`: `serving_default` and `generate`, from prompts to
         what follows them; `score`, from texts to bits per character; `start` and `step`, which
         write token by token and keep no state on the server. Texts are UTF-8.
-
-        Args:
-            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
-
-        Returns:
-            The new version's folder.
-
-        Raises:
-            RunError: If the written model does not answer as the application does.
         """
         writer = Writer(self.tokenizer, self.network)
-        with working("exporting"):
-            return publish(model_dir, signatures(writer), [self.model], {})
+        return Served(signatures(writer), [self.network.call, self.network.step], [self.tokenizer])

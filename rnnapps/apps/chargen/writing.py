@@ -1,6 +1,5 @@
 """What a character generator does, as functions of the graph: they are what is exported, too."""
 
-import dataclasses
 import math
 
 import tensorflow as tf
@@ -164,7 +163,7 @@ def signatures(writer: Writer) -> dict[str, Signature]:
     state = [tensor for name, tensor in started.items() if name != "token"]
     specs = [rows(f"state_{i}", tensor.dtype, *tensor.shape[1:]) for i, tensor in enumerate(state)]
     numbers = [tf.constant(values) for values in ([40, 9], [0.8, 2.0], [0, 5], [1.0, 0.9], two)]
-    found = {
+    return {
         "serving_default": Signature(writer.serve, [prompt], [example]),
         "generate": Signature(
             writer.generate, [prompt, rows("length", tf.int32), *sampled], [example, *numbers]
@@ -177,10 +176,6 @@ def signatures(writer: Writer) -> dict[str, Signature]:
             [started["token"], numbers[1], numbers[4], *state],
         ),
     }
-    for name, one in found.items():  # as graphs: a loop over tokens takes long without one
-        function = tf.function(one.function, autograph=False)
-        found[name] = dataclasses.replace(one, function=function)
-    return found
 
 
 def whole_characters(pending: tf.Tensor, token: tf.Tensor) -> tuple:

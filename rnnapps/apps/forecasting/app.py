@@ -23,7 +23,7 @@ from rnnapps.apps.forecasting.task import Task
 from rnnapps.data import SeriesSet, Windows, read_series
 from rnnapps.errors import DataError
 from rnnapps.progress import working
-from rnnapps.serving import publish
+from rnnapps.serving import Served
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 _CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
@@ -249,6 +249,12 @@ class Forecaster(Application):
 
     # Measures.
 
+    def validate(self) -> dict[str, Any]:
+        """Measures the forecaster on the configuration's validation part, without baselines."""
+        parts = self._parts(None)
+        self.recognise(data.fingerprint(parts))
+        return measuring.measure(self, parts, "validation").found
+
     def measure(
         self,
         test: pd.DataFrame | None,
@@ -269,6 +275,7 @@ class Forecaster(Application):
             The measures of `Scores.summary`; `baselines` with the same for each of them.
 
         Raises:
+            DataError: If the table cannot be read, or `stride` or `refit` cannot be.
             RunError: If the configuration's data is no longer what the model was trained on.
         """
         if stride is not None and stride < 1:
@@ -288,28 +295,19 @@ class Forecaster(Application):
         """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""
         self._seen.draw(folder, self.config.quantiles)
 
-    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
-        """Publishes the next version of a SavedModel for TF Serving.
+    def served(self) -> Served:
+        """What an export answers.
 
         Its signature `serving_default` takes `history (batch, lookback, columns)` in the data's own
         units, NaN where missing, `future_covariates (batch, horizon, future)` where there are such
         and `series (batch,)`, names, where there are several; it answers `forecast (batch, horizon,
         targets)` and `quantiles (batch, horizon, targets, levels)`. The asset `task.json` names
         columns, step and levels.
-
-        Args:
-            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
-
-        Returns:
-            The new version's folder.
-
-        Raises:
-            RunError: If the written model does not answer as the application does.
         """
-        signature = signature_of(self.model)
+        signatures = {"serving_default": signature_of(self.model)}
         assets = {"task.json": describe(self.task, self.config)}
-        with working("exporting"):
-            return publish(model_dir, {"serving_default": signature}, [self.model], assets)
+        tables = [layer for layer in self.model.layers if layer.name == "lookup"]
+        return Served(signatures, self.model.get_layer("network").core, tables, assets)
 
 
 def _say(found: SeriesSet) -> None:

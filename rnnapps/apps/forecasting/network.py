@@ -1,6 +1,7 @@
 """What all networks share: missing values, what a window loses and gets back, rows for targets."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -119,6 +120,11 @@ class Network(keras.layers.Layer):
             Raw parameters `(rows, horizon, variables, size)`.
         """
         raise NotImplementedError
+
+    @property
+    def core(self) -> list[Callable]:
+        """The methods that do the numeric work, from features to raw parameters."""
+        return [self.forecast]
 
     def draw_paths(self, x, future, scale):
         """Draws sample paths `(samples, rows, horizon, variables)`, where `plan.paths`."""

@@ -1,5 +1,7 @@
 """The classic recipes: all steps from the last state, or one after the other with a decoder."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -83,7 +85,7 @@ class DecoderNetwork(Network):
         self.built = True
 
     def forecast(self, x, future, teacher, scale, training):
-        states = self._encode(x, training)
+        states = self.encode(x, training)
         value = x[:, -1, : self.plan.variables]  # (rows, variables)
         if teacher is not None and (self.plan.paths or training):
             before = tf.concat([value[:, None], teacher[:, :-1]], axis=1)
@@ -108,7 +110,7 @@ class DecoderNetwork(Network):
         def repeated(tensor):
             return None if tensor is None else tf.repeat(tensor, count, axis=0)
 
-        states = [[repeated(one) for one in state] for state in self._encode(x, False)]
+        states = [[repeated(one) for one in state] for state in self.encode(x, False)]
         value, future, scale = (repeated(one) for one in (x[:, -1], future, scale))
         value = value[:, : self.plan.variables]
         rows = tf.shape(value)[0]
@@ -122,7 +124,12 @@ class DecoderNetwork(Network):
         paths = tf.reshape(paths, (-1, count, self.plan.horizon, self.plan.variables))
         return tf.transpose(paths, (1, 0, 2, 3))
 
-    def _encode(self, x, training) -> list:
+    @property
+    def core(self) -> list[Callable]:
+        """See `Network`; what is drawn between two steps lies outside."""
+        return [self.encode, self.step]
+
+    def encode(self, x, training) -> list:
         """The states after the look-back, which the decoder starts from."""
         states = []
         for layer in self.encoder:
@@ -138,6 +145,15 @@ class DecoderNetwork(Network):
             x, *_ = layer(x, initial_state=state, training=training)
             x = self.drop(x, training=training)
         return self.head(x)
+
+    def step(self, x, states: list, training) -> tuple:
+        """Reads one step `(rows, features)`: its raw parameters, and the states after it."""
+        after = []
+        for layer, state in zip(self.decoder, states, strict=True):
+            x, state = layer.cell(x, state, training=training)
+            after.append(list(state))
+            x = self.drop(x, training=training)
+        return tf.cast(self.head(x), "float32"), after
 
     def _walk(self, value, told, future, states, training, choose, counted=False):
         """One step after the other.
@@ -163,14 +179,9 @@ class DecoderNetwork(Network):
             known = told[:, t]
             x = tf.where(tf.math.is_nan(known), value, known)
             x = x if future is None else tf.concat([x, tf.cast(future[:, t], dtype)], axis=-1)
-            after = []
-            for layer, state in zip(self.decoder, states, strict=True):
-                x, state = layer.cell(x, state, training=training)
-                after.append(list(state))
-                x = self.drop(x, training=training)
-            raw = tf.cast(self.head(x), "float32")
+            raw, states = self.step(x, states, training)
             value = tf.cast(choose(raw, t) if counted else choose(raw), dtype)
-            return t + 1, value, after, said.write(t, raw), chosen.write(t, value)
+            return t + 1, value, states, said.write(t, raw), chosen.write(t, value)
 
         loop = (tf.constant(0), value, states, said, chosen)
         *_, said, chosen = tf.while_loop(

@@ -19,7 +19,7 @@ from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
 from rnnapps.report import show_predictions
-from rnnapps.serving import Signature, publish
+from rnnapps.serving import Served, Signature
 from rnnapps.standard_input import read_lines
 from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
@@ -136,6 +136,7 @@ class SentimentClassifier(Application):
             also `tokens`: pairs of a token and its weight.
 
         Raises:
+            DataError: If `inputs` is one text.
             RunError: If an explanation is asked of a network that does not attend.
         """
         if isinstance(inputs, str):
@@ -171,7 +172,14 @@ class SentimentClassifier(Application):
 
     def _weights(self, texts: Sequence[bytes]) -> list[list[tuple[str, float]]]:
         """Each text's tokens with their weights."""
-        explain = tf.function(self._explainer(), input_signature=[_TEXT], autograph=False)
+        attention = attention_of(self.model.get_layer("network"))
+        if attention is None:
+            raise RunError(
+                "This network does not attend, so it cannot explain; train one with "
+                "--pooling attention or --cell attention_lstm."
+            )
+        explainer = self._explainer(attention)
+        explain = tf.function(explainer, input_signature=[_TEXT], autograph=False)
         found = []
         for text in texts:
             answer = explain(tf.constant([text]))
@@ -179,15 +187,9 @@ class SentimentClassifier(Application):
             found.append([(token.decode(), float(weight)) for token, weight in pairs if token])
         return found
 
-    def _explainer(self):
+    def _explainer(self, attention: keras.Model):
         """A function from texts `(batch,)` to tokens and weights, both `(batch, time)`."""
-        network, tokenizer = self.model.get_layer("network"), self.model.get_layer("tokenizer")
-        attention = attention_of(network)
-        if attention is None:
-            raise RunError(
-                "This network does not attend, so it cannot explain; train one with "
-                "--pooling attention or --cell attention_lstm."
-            )
+        tokenizer = self.model.get_layer("tokenizer")
 
         def explain(texts):
             tokens = tokenizer.tokens(texts)
@@ -200,6 +202,12 @@ class SentimentClassifier(Application):
         return explain
 
     # Measures.
+
+    def validate(self) -> dict[str, Any]:
+        """Measures the classifier on the configuration's validation part, without baselines."""
+        splits = data.load_splits(self.config)
+        self.recognise(data.fingerprint(splits.train, splits.validation))
+        return self.measure(splits.validation)
 
     def measure(self, test: Any) -> dict[str, Any]:
         """Measures the classifier, and the baselines trained on the same texts beside it.
@@ -269,29 +277,23 @@ class SentimentClassifier(Application):
             np.array(found["reliability"]), folder / "reliability_diagram.png"
         )
 
-    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
-        """Publishes the next version of a SavedModel for TF Serving.
+    def served(self) -> Served:
+        """What an export answers.
 
         Its signature `serving_default` takes `text` and answers `label`, `probability` and
         `probabilities`; `explain`, where the network attends, answers `tokens` and `weights`. The
         classes' names are the asset `classes.txt`.
-
-        Args:
-            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
-
-        Returns:
-            The new version's folder.
-
-        Raises:
-            RunError: If the written model does not answer as the application does.
         """
+        layers = {layer.name: layer for layer in self.model.layers}
+        core = [layers[name].call for name in ("network", "ngrams") if name in layers]
         example = [tf.constant(_EXAMPLE)]
         signatures = {"serving_default": Signature(self.model, [_TEXT], example)}
-        if attention_of(self.model.get_layer("network")) is not None:
-            signatures["explain"] = Signature(self._explainer(), [_TEXT], example)
+        attention = attention_of(layers["network"])
+        if attention is not None:
+            core.append(attention.call)
+            signatures["explain"] = Signature(self._explainer(attention), [_TEXT], example)
         assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
-        with working("exporting"):
-            return publish(model_dir, signatures, [self.model], assets, self.card())
+        return Served(signatures, core, [layers["tokenizer"]], assets)
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -25,7 +25,7 @@ from rnnapps.apps.translation.translating import TextTranslator, ends_of
 from rnnapps.data import PairBatches, Pairs
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import working
-from rnnapps.serving import Signature, publish
+from rnnapps.serving import Served, Signature
 from rnnapps.standard_input import read_lines
 from rnnapps.training import (
     KeepWeights,
@@ -169,6 +169,9 @@ class Translator(Application):
 
         Returns:
             The translations.
+
+        Raises:
+            ConfigError: If the temperature is not over 0.
         """
         if temperature <= 0:
             raise ConfigError(f"Expected --temperature to be over 0. Received: {temperature}.")
@@ -279,6 +282,12 @@ class Translator(Application):
 
     # Measures.
 
+    def validate(self) -> dict[str, Any]:
+        """Measures the translator on the configuration's validation part, without baselines."""
+        splits = data.load_splits(self.config)
+        self.recognise(data.fingerprint(splits.train, splits.validation))
+        return self._measures(splits.validation)[0]
+
     def measure(self, test: Any) -> dict[str, Any]:
         """Measures the translator, and the baseline trained on the same pairs beside it.
 
@@ -328,22 +337,13 @@ class Translator(Application):
         for i, example in enumerate(found["examples"], 1):
             figures.attention_map(**example, path=folder / f"attention_{i}.png")
 
-    def export(self, model_dir: pathlib.Path | str) -> pathlib.Path:
-        """Publishes the next version of a SavedModel for TF Serving.
+    def served(self) -> Served:
+        """What an export answers.
 
         Its signature `serving_default` takes `text` and answers `translation` and `score`; `n_best`
         answers as many `translations` and `scores` as the beam is wide; `score` takes `text` and
         `translation` and answers `log_probability`; `align`, where the network attends, answers
         `source_tokens`, `target_tokens` and `alignment`.
-
-        Args:
-            model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
-
-        Returns:
-            The new version's folder.
-
-        Raises:
-            RunError: If the written model does not answer as the application does.
         """
         model, texts = self.model, tf.constant(["Ein Mann, 3. März 2021", ""])
 
@@ -361,8 +361,8 @@ class Translator(Application):
         }
         if model.network.attends:
             signatures["align"] = Signature(model.align, [_TEXT], [texts])
-        with working("exporting"):
-            return publish(model_dir, signatures, [model], {}, self.card())
+        core = [model.network.encode, model.network.decode]
+        return Served(signatures, core, [model.source_tokenizer, model.target_tokenizer])
 
 
 def _check_search(n_best: int, search: dict[str, Any]) -> None:

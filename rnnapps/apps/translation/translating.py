@@ -165,8 +165,8 @@ class TextTranslator(keras.Model):
         ends = ends_of(self.target_tokenizer)
         targets = self.target_tokenizer.ids(translations)
         one = tf.ones([tf.shape(texts)[0], 1], tf.int32)
-        inputs = tf.concat([ends.begin * one, targets], 1).to_tensor()
-        outputs = tf.concat([targets, ends.end * one], 1).to_tensor()  # (batch, time)
+        inputs = to_dense(tf.concat([ends.begin * one, targets], 1), PADDING)
+        outputs = to_dense(tf.concat([targets, ends.end * one], 1), PADDING)  # (batch, time)
         logits = self.network((self.source_ids(texts), inputs))
         log_p = -tf.nn.sparse_softmax_cross_entropy_with_logits(outputs, logits)
         return log_p, outputs != PADDING
