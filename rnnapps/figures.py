@@ -28,6 +28,7 @@ def learning_curves(history: Sequence[dict[str, float]], path: pathlib.Path | st
             if points:
                 axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
         axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     _save(figure, path)
