@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint format fuzz bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting clean
+.PHONY: quickstart test lint format fuzz bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -43,6 +43,10 @@ bench-serving: .venv/.installed-dev
 # make bench-forecasting DATA_DIR=a folder of ETTh1.csv, airline-passengers.csv and pollution.csv
 bench-forecasting: .venv/.installed-dev
 	$(BIN)/python benchmarks/forecasting.py --data-dir $(DATA_DIR) $(if $(ONLY),--only $(ONLY))
+
+# make bench-tuning [DATA_DIR=a tensorflow_datasets folder that holds imdb_reviews] [ROWS=kills]
+bench-tuning: .venv/.installed-dev
+	$(BIN)/python benchmarks/tuning.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ROWS)
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rnnapps needs Python 3.11 or newer; try: make PYTHON=python3.11")'

@@ -1,0 +1,133 @@
+"""What a search costs beside its training, what it survives, and what it finds.
+
+    python benchmarks/tuning.py [--data-dir DIR] [ROW...]
+
+Rows: `overhead` (a search of one trial against the same `rnnapps train`, taking turns), `kills` (a
+search that is killed at ten random moments, one search for each, and gone on with, against one
+that is not), `workers` (twelve trials in one process and in two), `imdb` (half an hour on the IMDB
+reviews, which --data-dir holds; not without it). Without any, all.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SMALL = ("--units", "32", "--embedding-dim", "32", "--epochs", "3")
+SEARCH = ("--range", "units=16:64:16", "--range", "learning_rate=1e-3:1e-2:log")
+
+
+def rnnapps(*words: object) -> tuple[float, dict]:
+    """Runs one command of the command line: its seconds, and what it printed."""
+    command = [sys.executable, "-m", "rnnapps.cli", *map(str, words), "--json"]
+    began = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began, json.loads(done.stdout)
+
+
+def overhead(folder: Path, repeats: int = 3) -> None:
+    times: dict[str, list[float]] = {"train": [], "tune": []}
+    for i in range(repeats):
+        times["train"].append(rnnapps("train", "sentiment", "--run-dir", folder / f"run{i}")[0])
+        project = ("--project-dir", folder / f"search{i}", "--trials", 1)
+        times["tune"].append(rnnapps("tune", "sentiment", *project)[0])
+    train, tune = (statistics.median(times[name]) for name in ("train", "tune"))
+    print(f"\none trial {tune:.1f} s, the same `rnnapps train` {train:.1f} s")
+    verdict("seconds over", tune - train, 0.05 * train + 2)
+
+
+def kills(folder: Path, moments: int = 10) -> None:
+    words = ("tune", "sentiment", *SMALL, *SEARCH, "--trials", 4, "--project-dir")
+    whole, found = rnnapps(*words, folder / "whole")
+    expected, wrong, again = outcome(found), 0, 0
+    print(f"\nunkilled: {whole:.0f} s, best {found['trials'][0]['score']:.4f}")
+    for i in range(moments):
+        project, after = folder / f"killed{i}", random.Random(i).uniform(0, whole)
+        command = [sys.executable, "-m", "rnnapps.cli", *map(str, words), str(project)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, start_new_session=True, **quiet)
+        time.sleep(after)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        kept = {path: path.stat().st_mtime_ns for path in project.glob("trial_*/result.json")}
+        _, found = rnnapps(*words, project)
+        rerun = sum(path.stat().st_mtime_ns != time for path, time in kept.items())
+        same = outcome(found) == expected
+        wrong, again = wrong + (not same), again + rerun
+        print(
+            f"killed after {after:5.1f} s with {len(kept)} finished, of which {rerun} ran again; "
+            f"{'the same' if same else 'NOT the same'} trials, scores and best as unkilled"
+        )
+    verdict("searches that ended otherwise", wrong, 0)
+    verdict("finished trials that ran again", again, 0)
+
+
+def outcome(found: dict) -> list[tuple]:
+    """What must not depend on kills, best first."""
+    keys = ("trial", "status", "score", "epochs", "values")
+    return [tuple(str(row[key]) for key in keys) for row in found["trials"]]
+
+
+def workers(folder: Path, repeats: int = 2) -> None:
+    words = ("tune", "sentiment", *SMALL, *SEARCH, "--trials", 12, "--project-dir")
+    times: dict[int, list[float]] = {1: [], 2: []}
+    for i in range(repeats):
+        for count in times:
+            project = folder / f"workers{count}-{i}"
+            times[count].append(rnnapps(*words, project, "--workers", count)[0])
+    one, two = (statistics.median(times[count]) for count in (1, 2))
+    print(f"\n12 trials: one process {one:.0f} s, two workers {two:.0f} s")
+    verdict("ratio", two / one, 0.8)
+
+
+def imdb(folder: Path, data_dir: str) -> None:
+    _, found = rnnapps(
+        "tune", "sentiment", "--data", "imdb_reviews", "--data-dir", data_dir, "--trials", 100,
+        "--max-epochs", 3, "--time-budget", "30m", "--project-dir", folder / "imdb",
+        "--tune", "units,dropout,word_dropout,learning_rate",
+    )  # fmt: skip
+    trials = [row for row in found["trials"] if row["score"] is not None]
+    default = next(row for row in trials if int(row["trial"]) == 0)
+    print(f"\nIMDB, {found['seconds']:.0f} s, {len(trials)} trials; validation accuracy")
+    for row in trials:
+        print(f"{row['score']:.4f}  trial {row['trial']}  {row['seconds']:.0f} s  {row['values']}")
+    best = trials[0]["score"]
+    print(f"best {best:.4f}, the default's {default['score']:.4f}: ", end="")
+    print("met" if best > default["score"] else "MISSED")
+
+
+def verdict(what: str, value: float, bar: float) -> None:
+    print(f"{what}: {value:.2f} (<= {bar:.2f}): {'met' if value <= bar else 'MISSED'}")
+
+
+def main() -> None:
+    rows = {"overhead": overhead, "kills": kills, "workers": workers}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="prepared tensorflow_datasets, for imdb")
+    parser.add_argument("row", nargs="*", help="overhead, kills, workers or imdb")
+    options = parser.parse_args()
+    wanted = options.row or [*rows, *(["imdb"] if options.data_dir else [])]
+    unknown = set(wanted) - {*rows, "imdb"}
+    if unknown:
+        parser.error(f"there is no row {', '.join(unknown)}")
+    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in wanted:
+            if name == "imdb":
+                imdb(Path(folder), options.data_dir)
+            else:
+                rows[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main()
