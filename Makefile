@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint format fuzz bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
+.PHONY: quickstart test notebooks lint format fuzz bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Runs every notebook from top to bottom on embedded data; the files stay as they are.
+notebooks: .venv/.installed-dev
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 --numprocesses auto notebooks
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
