@@ -33,7 +33,7 @@ def copy_out(application: str, name: str, force: bool = False) -> Path:
 
     Raises:
         ConfigError: If there is no such application, or a package cannot have this name.
-        RunError: If there is something of this name, and not `force`.
+        RunError: If there is something of this name, and not `force`; or it cannot be written.
     """
     if application not in APPLICATIONS:
         raise ConfigError(
@@ -54,9 +54,10 @@ def copy_out(application: str, name: str, force: bool = False) -> Path:
             old = folder.rename(_free(folder))
             print(f"rnnapps: what was {folder} is now {old}.", file=sys.stderr)
         draft.rename(folder)
-    except BaseException:
+    except OSError as error:
+        raise RunError(f"Cannot write {folder}: {error.strerror}.") from None
+    finally:
         shutil.rmtree(draft, ignore_errors=True)
-        raise
     return folder
 
 

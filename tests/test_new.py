@@ -176,5 +176,5 @@ def test_a_folder_that_cannot_be_written_is_left_as_it_is(capsys, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".mine.draft").write_text("in the way")  # where the package would be written
     _, err = ask(capsys, "new", "sentiment", "mine", status=2)
-    assert err == "rnnapps: .mine.draft/mine: Not a directory.\n"
+    assert err == "rnnapps: Cannot write mine: Not a directory.\n"
     assert [path.name for path in tmp_path.iterdir()] == [".mine.draft"]
