@@ -70,20 +70,21 @@ def ask(capsys, *arguments, status=0):
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
 def test_a_step_does_what_a_call_does_and_windows_what_the_whole_does(variant):
+    keras.utils.set_random_seed(0)
     network = build_network(CharGenConfig(**{**TINY, **variant}), 9)
     ids = tf.constant(rng.integers(0, 9, (3, 7)))
     whole, last = network(ids)
     first, state = network(ids[:, :4])
     second, state = network(ids[:, 4:], state)
-    np.testing.assert_allclose(tf.concat([first, second], 1), whole, atol=1e-5)
+    np.testing.assert_allclose(tf.concat([first, second], 1), whole, rtol=1e-4, atol=1e-5)
     stepped, columns = network.initial_state(3), []
     for t in range(7):
         logits, stepped = network.step(ids[:, t], stepped)
         columns.append(logits)
-    np.testing.assert_allclose(tf.stack(columns, 1), whole, atol=1e-5)
+    np.testing.assert_allclose(tf.stack(columns, 1), whole, rtol=1e-4, atol=1e-5)
     for one, other, third in zip(last, state, stepped, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-        np.testing.assert_allclose(one, third, atol=1e-5)
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one, third, rtol=1e-4, atol=1e-5)
     assert (next_token(network)(ids[:, 0], last)[0][:, :2].numpy() == -np.inf).all()
 
 
