@@ -1,0 +1,90 @@
+"""Draws the picture of the README from the runs of `make quickstart`.
+
+python docs/applications.py [runs/quickstart] [docs/applications.png]
+"""
+
+import sys
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+import rnnapps
+from rnnapps.data import make_load
+
+REVIEWS = [
+    "the trailer made me think that the humour would be silly , but the cast was never dull",
+    "although the acting was superb , the plot was tedious",
+]
+DATE = "le 3 mars 2021 à 14 h 05"
+PROMPT = "    def __init__(self, "
+
+
+def words(axes, app):
+    """Each word on a ground as dark as the network's attention to it."""
+    for row, answer in enumerate(app.predict(REVIEWS, explain=True)):
+        most = max(weight for _, weight in answer["tokens"])
+        x, y = 0.0, -4.0 * row
+        for word, weight in answer["tokens"]:
+            if x + len(word) > 44:
+                x, y = 0.0, y - 1
+            ground = {"facecolor": plt.cm.Oranges(0.7 * weight / most), "lw": 0, "pad": 2}
+            axes.text(x, y, word, family="monospace", fontsize=9, bbox=ground)
+            x += len(word) + 1
+        said = f"{answer['label']} ({answer['probability']:.3f})"
+        axes.text(0, y - 1, said, fontsize=10, color="C0", weight="bold")
+    axes.set(title="sentiment: what a judgement rests on", xlim=(-1, 46), ylim=(-7, 1))
+    axes.axis("off")
+
+
+def text(axes, app):
+    """What is written behind a prompt."""
+    written = app.predict([PROMPT], length=500, temperature=0.5)[0]
+    lines = (PROMPT + written).splitlines()[:13]
+    axes.text(
+        0, 1, "\n".join(line[:52] for line in lines), family="monospace", fontsize=8, va="top"
+    )
+    axes.set(title="chargen: Python that no one wrote")
+    axes.axis("off")
+
+
+def alignment(axes, app):
+    """Which characters each part of a translation attended to."""
+    found = app.align([DATE])[0]
+    sources, targets = ([t.replace("▁", "_") for t in found[f"{side}_tokens"]]
+                        for side in ("source", "target"))  # fmt: skip
+    axes.imshow(np.array(found["alignment"]), cmap="Blues", aspect="auto")
+    axes.set_xticks(range(len(sources)), sources, fontsize=8)
+    axes.set_yticks(range(len(targets)), targets, fontsize=8)
+    axes.set(title=f"translation: {DATE} → {app.predict([DATE])[0]['translation']}")
+
+
+def fan(axes, app):
+    """A forecast with its intervals, behind the days before it."""
+    past, frame = make_load(), app.predict()
+    past = past[past["load"].notna()].tail(72)
+    axes.plot(past["time"], past["load"], color="0.3", linewidth=1)
+    for low, high, shade in (("q0.025", "q0.975", 0.2), ("q0.1", "q0.9", 0.3)):
+        axes.fill_between(frame["time"], frame[low], frame[high], color="C0", alpha=shade, lw=0)
+    axes.plot(frame["time"], frame["forecast"], color="C0")
+    axes.tick_params(axis="x", labelsize=7)
+    axes.grid(alpha=0.3)
+    axes.set(title="forecasting: a day ahead, with 80 and 95 % intervals", ylabel="load, MW")
+
+
+def main(runs: str = "runs/quickstart", path: str = "docs/applications.png") -> None:
+    """Draws a panel for each application.
+
+    Args:
+        runs: The folder of the runs.
+        path: The PNG to write.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(11, 6.2), layout="constrained")
+    panels = {"sentiment": words, "chargen": text, "translation": alignment, "forecasting": fan}
+    for (name, draw), one in zip(panels.items(), axes.flat, strict=True):
+        draw(one, rnnapps.load(f"{runs}/{name}"))
+        one.title.set_fontsize(11)
+    figure.savefig(path, dpi=90)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
