@@ -21,7 +21,7 @@ from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 from rnnapps.progress import working
 from rnnapps.serving.accelerating import NARROW, rounded
-from rnnapps.serving.export import Served, publish
+from rnnapps.serving.export import EXACT, NEAR, ROUGH, Served, publish
 from rnnapps.training import Diverged
 
 
@@ -190,8 +190,9 @@ class Application(abc.ABC):
         narrow, served, card = precision == NARROW, self.served(), self.card()
         if narrow:
             card["precision"] = {"weights": precision, **self._cost_of_rounding(served.core)}
+        tolerance = NEAR if self.config.precision == "float32" else ROUGH
         with working("exporting"):
-            return publish(model_dir, served, card, xla, narrow)
+            return publish(model_dir, served, card, xla, narrow, tolerance if xla else EXACT)
 
     def _cost_of_rounding(self, core: Sequence[Callable]) -> dict[str, Any]:
         """The objectives on the validation part with float32 weights and with narrow ones."""
