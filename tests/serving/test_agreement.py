@@ -64,6 +64,17 @@ def app(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def signatures(app):
+    return app.served().signatures
+
+
+@pytest.fixture(scope="module")
+def own(signatures):
+    """The application's own functions, each a graph that is made once."""
+    return {name: tf.function(one.function, autograph=False) for name, one in signatures.items()}
+
+
+@pytest.fixture(scope="module")
 def version(app, tmp_path_factory):
     return app.export(tmp_path_factory.mktemp("saved") / app.name)
 
@@ -118,12 +129,8 @@ def ask_client(client, name, request):
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 
-def answers_of(app):
-    """What the application's own functions answer to the examples, by signature."""
-    return {
-        name: {key: tensor.numpy() for key, tensor in one.function(*one.example).items()}
-        for name, one in app.served().signatures.items()
-    }
+def numpy(answer):
+    return {key: tensor.numpy() for key, tensor in answer.items()}
 
 
 def check_same(expected, received, tolerance):
@@ -142,27 +149,25 @@ def text_of(value):
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def test_four_ways_of_asking_agree(app, version, program):
-    expected, signatures = answers_of(app), app.served().signatures
+def test_four_ways_of_asking_agree(app, version, program, signatures, own):
     loaded = tf.saved_model.load(str(version)).signatures
     with Server(version.parents[1], rest_port=0, grpc_port=0) as server:
         clients = [Client(url, app.name) for url in (server.rest_address, server.grpc_address)]
         for name, one in signatures.items():
-            request = one.request
-            answer = {key: tensor.numpy() for key, tensor in loaded[name](**request).items()}
-            check_same(expected[name], answer, 1e-5)
-            check_same(expected[name], ask_cpp(program, version, name, request), 1e-5)
+            expected, request = numpy(own[name](*one.example)), one.request
+            check_same(expected, numpy(loaded[name](**request)), 1e-5)
+            check_same(expected, ask_cpp(program, version, name, request), 1e-5)
             for client in clients:
-                check_same(expected[name], ask_client(client, name, request), 1e-5)
+                check_same(expected, ask_client(client, name, request), 1e-5)
 
 
 def test_compiled_and_narrow_it_answers_the_same_from_half_the_room(
-    app, version, program, tmp_path
+    app, version, program, signatures, own, tmp_path
 ):
     accelerated = app.export(tmp_path / app.name, xla=True, precision="bfloat16")
     with rounded(app.served().core):
-        expected = answers_of(app)
-    for name, one in app.served().signatures.items():
+        expected = {name: numpy(own[name](*one.example)) for name, one in signatures.items()}
+    for name, one in signatures.items():
         check_same(expected[name], ask_cpp(program, accelerated, name, one.request), 1e-4)
 
     functions = graph_of(accelerated).graph_def.library.function
@@ -183,12 +188,11 @@ def test_compiled_and_narrow_it_answers_the_same_from_half_the_room(
         assert after == pytest.approx(before, rel=0.1)
 
 
-def test_the_card_says_whose_model_it_is(app, version):
+def test_the_card_says_whose_model_it_is(app, version, signatures):
     card = json.loads((version / "model_card.json").read_text("utf-8"))
     assert (card["application"], card["data"]) == (app.name, app.config.data)
     assert type(app)(**card["configuration"]).config == app.config
     assert card["metrics"]["validation"].keys() <= app.metrics["validation"].keys()
-    signatures = app.served().signatures
     assert set(card["requests"]) == set(signatures)
     for name, one in signatures.items():
         assert set(card["requests"][name]["inputs"]) == set(one.request)
