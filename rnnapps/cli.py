@@ -46,7 +46,7 @@ commands:
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
   new APPLICATION NAME       copy an application out as the start of a package of your own
-  quickstart                 train, evaluate, export and ask, on embedded data, in two minutes
+  quickstart                 all four on embedded data: train, evaluate, export, ask; five minutes
   doctor                     versions, devices, and what will be slow and why
 
 `rnnapps COMMAND --help` says more.
@@ -335,12 +335,12 @@ class Export:
 
 @dataclasses.dataclass(frozen=True)
 class Quickstart:
-    """Trains, evaluates, exports and asks the export a question, on embedded data."""
+    """Trains, evaluates and exports all four on embedded data, and asks each export."""
 
     run_dir: Path = Path("runs/quickstart")
-    """Where the run is kept."""
-    model_dir: Path = Path("saved_models/sentiment")
-    """Where the SavedModel goes."""
+    """Where the runs are kept, a folder for each application."""
+    model_dir: Path = Path("saved_models")
+    """Where the SavedModels go, a folder for each application."""
 
     def run(self) -> None:
         """Runs the whole path."""

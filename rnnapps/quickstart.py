@@ -1,52 +1,136 @@
-"""The whole path in two minutes: train, evaluate, export, ask."""
+"""The whole path, for all four applications: train, evaluate, export, ask the export."""
 
+import asyncio  # for its source, which chargen reads: a part of the sample
+import dataclasses
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console
+from rich.table import Table
 
-from rnnapps.apps.sentiment.app import SentimentClassifier
-from rnnapps.report import show, show_predictions
-
-QUESTIONS = (
-    "although the acting was superb , the plot was tedious",
-    "the trailer made me think that the humour would be silly , but the cast was never dull",
-    "it would be wrong to call the ending charming",
-)
+from rnnapps.apps import application_class
+from rnnapps.apps.application import Application
+from rnnapps.apps.forecasting.data import load_series
+from rnnapps.apps.forecasting.future import ahead_of
 
 
-def quickstart(run_dir: Path, model_dir: Path) -> None:
-    """Trains a sentiment classifier on the embedded sample and asks its SavedModel.
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One application, trained on embedded data.
 
     Args:
-        run_dir: Where the run is kept; an earlier quickstart there is replaced.
-        model_dir: Where the SavedModel goes.
+        application: Its name.
+        settings: The fields of its configuration.
+        metric: What is shown of its measures.
+        ask: Asks a signature of its export, and says what was asked and answered.
     """
-    console = Console()
-    console.rule("1  train on the embedded sample")
-    app = SentimentClassifier(
-        epochs=6, embedding_dim=64, units=64, learning_rate=3e-3, word_dropout=0.0
-    )
-    app.fit(run_dir=run_dir)
-    console.rule("2  evaluate on its test part")
-    show(app.evaluate(), False, f"{run_dir}: test part")
-    console.rule("3  export")
-    version = app.export(model_dir)
-    console.print(f"{version}: a SavedModel for TF Serving")
-    console.rule("4  ask the export")
-    answer = tf.saved_model.load(str(version)).signatures["serving_default"]
-    found = answer(text=tf.constant(QUESTIONS))
-    answers = [
-        {"label": label.decode(), "probability": float(probability)}
-        for label, probability in zip(
-            found["label"].numpy(), found["probability"].numpy(), strict=True
-        )
-    ]
-    show_predictions(QUESTIONS, answers, False)
-    console.rule("next")
+
+    application: str
+    settings: dict[str, Any]
+    metric: str
+    ask: Callable[[Application, Callable], str]
+
+
+def _judge(app: Application, ask: Callable) -> str:
+    text = "although the acting was superb , the plot was tedious"
+    found = ask(text=tf.constant([text]))
+    label, probability = found["label"].numpy()[0].decode(), found["probability"].numpy()[0]
+    return f"{text!r} is {label} ({probability:.3f})"
+
+
+def _write(app: Application, ask: Callable) -> str:
+    prompt = "    def __init__(self, "
+    text = ask(prompt=tf.constant([prompt]))["text"].numpy()[0].decode()
+    return "\n".join((prompt + text).splitlines()[:8])
+
+
+def _translate(app: Application, ask: Callable) -> str:
+    text = "le 3 mars 2021 à 14 h 05"
+    found = ask(text=tf.constant([text]))["translation"].numpy()[0].decode()
+    return f"{text!r} is {found!r}"
+
+
+def _forecast(app: Application, ask: Callable) -> str:
+    history, future, times = ahead_of(load_series(app.config), app.task, "the sample")
+    found = ask(history=tf.constant(history), future_covariates=tf.constant(future))
+    values = " ".join(f"{value:.0f}" for value in found["forecast"].numpy()[0, :, 0])
+    return f"the {app.task.columns.targets[0]} from {times[0][0]:%Y-%m-%d %H:%M} on: {values}"
+
+
+STAGES = (
+    Stage(
+        "sentiment",
+        {
+            "epochs": 5, "embedding_dim": 64, "units": 64, "learning_rate": 3e-3,
+            "word_dropout": 0.0, "pooling": "attention",
+        },
+        "accuracy",
+        _judge,
+    ),
+    Stage(
+        "chargen",
+        {
+            "data": str(Path(asyncio.__file__).parent), "glob": "*.py", "epochs": 3, "units": 128,
+            "layers": 1, "batch_size": 16, "window": 64, "learning_rate": 5e-3, "dropout": 0.0,
+        },
+        "bits_per_character",
+        _write,
+    ),
+    Stage(
+        "translation",
+        {
+            "epochs": 4, "tokenizer": "character", "embedding_dim": 48, "units": 96,
+            "learning_rate": 6e-3, "dropout": 0.0, "hidden_dropout": 0.1, "label_smoothing": 0.0,
+            "average": 1, "beam_width": 3,
+        },
+        "bleu",
+        _translate,
+    ),
+    Stage(
+        "forecasting",
+        {
+            "epochs": 3, "units": 64, "lookback": 336, "segment": 24, "linear": True,
+            "dropout": 0.1, "calendar": ("weekday",),
+        },
+        "mae",
+        _forecast,
+    ),
+)  # fmt: skip
+
+
+def quickstart(run_dir: Path, model_dir: Path, stages: tuple[Stage, ...] = STAGES) -> None:
+    """Trains each application on embedded data, and asks its SavedModel a question.
+
+    Args:
+        run_dir: Where the runs are kept, a folder each; an earlier quickstart there is replaced.
+        model_dir: Where the SavedModels go, a folder each.
+        stages: What is to be run.
+    """
+    console = Console(highlight=False)
+    table = Table("application", "metric", "rnnapps", "best baseline", "seconds", "export")
+    for number, stage in enumerate(stages, 1):
+        name, began = stage.application, time.monotonic()
+        console.rule(f"{number} of {len(stages)}  {name}")
+        app = application_class(name)(**stage.settings).fit(run_dir=run_dir / name)
+        found = app.evaluate()
+        version = app.export(model_dir / name)
+        ask = tf.saved_model.load(str(version)).signatures["serving_default"]
+        console.print(f"{version} says:\n{stage.ask(app, ask)}", markup=False)
+        better = max if app.objectives[stage.metric] == "max" else min
+        best = better(found["baselines"], key=lambda one: found["baselines"][one][stage.metric])
+        score = found["baselines"][best][stage.metric]
+        table.add_row(
+            name, stage.metric, f"{found[stage.metric]:.3f}", f"{score:.3f} ({best})",
+            f"{time.monotonic() - began:.0f}", str(version),
+        )  # fmt: skip
+    console.rule("test parts")
+    console.print(table)
     console.print(
-        f"rnnapps predict {run_dir} 'the score was anything but stale'\n"
-        "rnnapps train sentiment --data reviews.csv --text-column text --label-column label",
+        f"next:\nrnnapps predict {run_dir}/sentiment 'the score was anything but stale'\n"
+        "rnnapps train sentiment --data reviews.csv --text-column text --label-column label\n"
+        "rnnapps new sentiment my_app",
         markup=False,
-        highlight=False,
     )

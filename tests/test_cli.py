@@ -1,13 +1,12 @@
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from rnnapps import cli, quickstart
+from rnnapps import cli
 from rnnapps.apps.run_directory import read_run
 
 PROGRAM = [sys.executable, "-m", "rnnapps.cli"]
@@ -158,10 +157,3 @@ def test_the_doctor_names_versions_and_devices(capsys):
     findings = json.loads(ask(capsys, "doctor", "--json").out)
     assert {"tensorflow", "keras", "CPU", "GPU", "XLA", "CUDA and cuDNN"} <= set(findings)
     assert findings["XLA"] == "compiles"
-
-
-def test_quickstart_answers_its_own_questions(capsys, tmp_path):
-    ask(capsys, "quickstart", "--run-dir", tmp_path / "run", "--model-dir", tmp_path / "saved")
-    ask_again = capsys.readouterr().out
-    assert pathlib.Path(tmp_path / "saved" / "1" / "saved_model.pb").exists()
-    assert quickstart.QUESTIONS[0] not in ask_again
