@@ -38,11 +38,10 @@ def words(axes, app):
 
 def text(axes, app):
     """What is written behind a prompt."""
-    written = app.predict([PROMPT], length=500, temperature=0.5)[0]
-    lines = (PROMPT + written).splitlines()[:13]
-    axes.text(
-        0, 1, "\n".join(line[:52] for line in lines), family="monospace", fontsize=8, va="top"
-    )
+    written = app.predict([PROMPT], length=700, temperature=0.4, seed=3)[0]
+    lines = [line[:64] for line in (PROMPT + written).splitlines() if line.strip()][:13]
+    style = {"family": "monospace", "fontsize": 8.5, "va": "top", "parse_math": False}
+    axes.text(0, 0.97, "\n".join(lines), linespacing=1.4, **style)
     axes.set(title="chargen: Python that no one wrote")
     axes.axis("off")
 

@@ -35,7 +35,7 @@ def test_quickstart_takes_all_four_the_whole_way(capsys, tmp_path, monkeypatch):
         assert read_run(tmp_path / "runs" / stage.application)["application"] == stage.application
         assert (tmp_path / "saved" / stage.application / "1" / "saved_model.pb").exists()
         row = next(line for line in out.splitlines() if line.startswith(f"│ {stage.application}"))
-        assert re.search(rf"│ {stage.metric} +│ +[\d.]+ +│ [\d.]+ \(.+\) +│ \d+ +│", row)
+        assert re.search(rf"│ {stage.metric} +│ +-?[\d.]+ +│ -?[\d.]+ \(.+\) +│ \d+ +│", row)
     assert [stage.application for stage in STAGES] == list(APPLICATIONS)
     assert "the plot was tedious' is " in out
     assert "def __init__(self, " in out
