@@ -267,7 +267,8 @@ class Forecaster(Application):
         Args:
             test: A table in the form that `fit` takes, whose test part is meant; `None` for the
                 configuration's data.
-            backtest: Whether to forecast from origins a horizon apart, instead of from each.
+            backtest: Whether to forecast from origins a horizon apart, instead of from each; the
+                intervals then follow what has come true before each origin (see `Tracker`).
             stride: Steps between origins, instead.
             refit: Whether to train anew at each origin, on everything before it.
 
@@ -287,8 +288,10 @@ class Forecaster(Application):
         if test is None:
             self.recognise(data.fingerprint(parts))
         stride = stride or (self.task.horizon if backtest else 1)
-        run = measuring.refitted if refit else measuring.measure
-        self._seen = run(self, parts, "test", stride, with_baselines=True)
+        if refit:
+            self._seen = measuring.refitted(self, parts, "test", stride)
+        else:
+            self._seen = measuring.measure(self, parts, "test", stride, True, follow=backtest)
         return self._seen.found
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:

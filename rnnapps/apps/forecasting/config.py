@@ -140,7 +140,8 @@ class EvaluateOptions:
     """How the test part is measured."""
 
     backtest: bool = False
-    """Forecast from origins a stride apart, as one would have, and draw the forecasts in a row."""
+    """Forecast from origins a stride apart, as one would have: intervals follow what has come true
+    before each. Draws the forecasts in a row."""
     stride: int | None = None
     """Steps between origins; by default 1, and the horizon in a backtest."""
     refit: bool = False

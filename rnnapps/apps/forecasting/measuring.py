@@ -1,5 +1,6 @@
 """Forecasts from many origins, measured beside those that need no network."""
 
+import collections
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from rnnapps.apps.forecasting.baseline import baselines
 from rnnapps.apps.forecasting.data import Parts
 from rnnapps.apps.forecasting.network import fill_missing
 from rnnapps.apps.forecasting.scores import Scores
+from rnnapps.apps.forecasting.tracking import Tracker
 from rnnapps.data import NOISE, Windows
 from rnnapps.progress import working
 
@@ -57,7 +59,12 @@ class Measured:
 
 
 def measure(
-    app: "Forecaster", parts: Parts, part: str, stride: int = 1, with_baselines: bool = False
+    app: "Forecaster",
+    parts: Parts,
+    part: str,
+    stride: int = 1,
+    with_baselines: bool = False,
+    follow: bool = False,
 ) -> Measured:
     """Measures a forecaster on a part.
 
@@ -67,12 +74,15 @@ def measure(
         part: `"validation"` or `"test"`.
         stride: Steps between origins.
         with_baselines: Whether to measure the baselines, too.
+        follow: Whether each origin's intervals follow what has come true before it.
 
     Returns:
         What was found.
     """
     with working(f"forecasting the {part} part"):
         batches = app.answers(parts, parts.spans(part), stride)
+        if follow and app.config.conformal:
+            batches = _followed(batches, app.config.quantiles, stride)
         return _gather(app, parts, batches, stride, with_baselines)
 
 
@@ -100,6 +110,17 @@ def refitted(
             yield from again.answers(parts, ones)
 
     return _gather(app, parts, batches(), stride, with_baselines)
+
+
+def _followed(
+    batches: Iterator[tuple[np.ndarray, ...]], levels: tuple[float, ...], stride: int
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """The batches with the intervals of each series' own `Tracker`."""
+    trackers: dict[int, Tracker] = collections.defaultdict(lambda: Tracker(levels, stride))
+    for history, truth, series, point, quantiles in batches:
+        rows = zip(series.tolist(), truth, point, quantiles, strict=True)
+        made = np.stack([trackers[number].next(*row) for number, *row in rows])
+        yield history, truth, series, point, made
 
 
 def _gather(
