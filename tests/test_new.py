@@ -90,7 +90,8 @@ def test_the_commands_take_it_and_a_change_to_its_model_takes_effect(home):
 
 
 def test_training_goes_through_its_model(home):
-    (home / "some.txt").write_text("one two three\tfour five six\n" * 99)
+    rows = (f"one two {i}\tfour five {i}\n" for i in range(200))
+    (home / "some.txt").write_text("".join(rows))
     lines = {
         "my_chargen": "    network = CharNetwork(",
         "my_translation": "        super().__init__(**kwargs)",
@@ -100,7 +101,7 @@ def test_training_goes_through_its_model(home):
     for name, line in lines.items():
         indent = line[: -len(line.lstrip())]
         edit(home / name / name / "model.py", line, f"{indent}raise SystemExit({name!r})")
-        data = [] if name == "my_forecasting" else ["--data", "some.txt", "--max-tokens", "20"]
+        data = [] if name == "my_forecasting" else ["--data", "some.txt", "--max-tokens", "60"]
         arguments = ["train", name, *data, "--run-dir", f"run-{name}"]
         script += f"try:\n    main({arguments})\nexcept SystemExit as end:\n    print(end)\n"
     assert run(home, "-c", script).splitlines() == list(lines)

@@ -97,8 +97,7 @@ def test_a_budget_that_is_spent_ends_the_search_and_counts_earlier_processes(tmp
     assert len(run(oracle, 2)) == 2
     spent = json.loads((tmp_path / "seconds").read_text())
     assert 0 <= spent < 100
-    (tmp_path / "seconds").write_text("999.95")
+    (tmp_path / "seconds").write_text("1000.0")
     again = make("random", tmp_path, budget=1000.0)
     again.reload()
-    assert len(run(again)) < 6
-    assert again.create_trial("tuner0").status == "STOPPED"
+    assert run(again) == []

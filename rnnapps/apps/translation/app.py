@@ -334,7 +334,8 @@ class Translator(Application):
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: BLEU by length, and what a few translations attended to."""
         figures.bleu_by_length(found["by_length"], folder / "bleu_by_length.png")
-        for i, example in enumerate(found["examples"], 1):
+        written = [example for example in found["examples"] if example["target_tokens"]]
+        for i, example in enumerate(written, 1):
             figures.attention_map(**example, path=folder / f"attention_{i}.png")
 
     def served(self) -> Served:
