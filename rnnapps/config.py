@@ -7,9 +7,9 @@ flags, the keys of the TOML file and, where they carry a `Tune` range, the tuner
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rnnapps.errors import ConfigError
 
@@ -52,6 +52,15 @@ class Config(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigError(_sentence(type(self), error)) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_of_several(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Takes a word by itself, `target="load"`, where several may be given."""
+        for name, field in cls.model_fields.items():
+            if get_origin(field.annotation) is tuple and isinstance(values.get(name), str):
+                values = {**values, name: (values[name],)}
+        return values
 
     @classmethod
     def from_toml(cls, path: Path | str) -> Self:

@@ -3,7 +3,7 @@ import tomllib
 import pytest
 import tomli_w
 
-from rnnapps import SentimentConfig
+from rnnapps import ForecastingConfig, SentimentConfig
 from rnnapps.errors import ConfigError
 
 
@@ -30,6 +30,11 @@ def test_a_wrong_setting_is_one_sentence_with_its_flag(settings, sentence):
 def test_an_unknown_cell_names_the_known_ones():
     with pytest.raises(ConfigError, match=r"--cell to be 'simple_rnn', 'lstm'.*Received: 'ltsm'"):
         SentimentConfig(cell="ltsm")
+
+
+def test_a_word_stands_for_a_tuple_of_one():
+    config = ForecastingConfig(target="load", calendar=["hour", "month"])
+    assert (config.target, config.calendar) == (("load",), ("hour", "month"))
 
 
 def test_a_configuration_survives_toml(tmp_path):

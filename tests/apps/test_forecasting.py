@@ -19,7 +19,7 @@ from rnnapps.apps.forecasting.scaling import Calibrate
 from rnnapps.apps.forecasting.scores import Scores
 from rnnapps.data import Windows
 from rnnapps.errors import ConfigError, DataError, RunError
-from rnnapps.training import compile_model
+from rnnapps.training import compile_model, precision
 
 RNG = np.random.default_rng(0)
 TINY = {
@@ -145,6 +145,25 @@ def test_a_window_s_level_comes_back(normalization):
     ours = history[..., :2]
     expected = ours[:, -1:] if normalization == "last" else ours.mean(1, keepdims=True)
     np.testing.assert_allclose(point, np.repeat(expected, 6, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", [VARIANTS[i] for i in (0, 3, 5, 8)], ids=lambda v: v["model"])
+def test_bfloat16_does_not_round_levels(variant):
+    answers = []
+    for policy in ("float32", "mixed_bfloat16"):
+        app = Forecaster(**{**TINY, **COLUMNS, **variant, "normalization": "last"})
+        parts = app._parts(table())
+        keras.utils.set_random_seed(1)
+        with precision(policy):
+            network = build_network(app.config, parts.task).get_layer("network")
+        shapes = inputs_of(app.config, parts.task).items()
+        inputs = {name: np.full((2, *shape), 1000, np.float32) for name, shape in shapes}
+        inputs["history"] += np.linspace(0, 3, 24, dtype=np.float32)[:, None]
+        inputs["future"] *= 0
+        answers.append(network(inputs).numpy())
+    assert answers[1].dtype == np.float32
+    assert np.ptp(answers[0]) > 0.1
+    np.testing.assert_allclose(answers[1], answers[0], atol=0.1)  # neighbours near 1000 are 4 apart
 
 
 @pytest.mark.parametrize("model", ["segment", "direct", "encoder_decoder"])

@@ -94,7 +94,8 @@ class Network(keras.layers.Layer):
     """
 
     def __init__(self, plan: Plan | dict, **kwargs):
-        super().__init__(**kwargs)
+        # The layers within cast for themselves; levels and parameters stay float32.
+        super().__init__(autocast=False, **kwargs)
         self.plan = (
             plan if isinstance(plan, Plan) else Plan(**{**plan, "levels": tuple(plan["levels"])})
         )
@@ -132,18 +133,19 @@ class Network(keras.layers.Layer):
 
     def call(self, inputs, answer=False, training=None):
         plan = self.plan
-        history, seen = fill_missing(tf.cast(inputs["history"], self.compute_dtype))
+        inputs = {name: tf.cast(values, "float32") for name, values in inputs.items()}
+        history, seen = fill_missing(inputs["history"])
         truth = history[..., : plan.targets]
         shift, spread = self._level(truth)  # (batch, 1, targets)
         parts = [(truth - shift) / spread]
         if plan.missing:
-            parts.append(1 - tf.cast(seen[..., : plan.targets], truth.dtype))
+            parts.append(1 - tf.cast(seen[..., : plan.targets], "float32"))
         x = self._rows(parts, history[..., plan.targets :])  # (rows, lookback, features)
         future = self._rows([], fill_missing(inputs["future"])[0]) if plan.future else None
         scale = self._rows([inputs["scale"][:, None]]) if "scale" in inputs else None
         teacher = None
         if "teacher" in inputs:
-            known = tf.concat([truth[:, -1:], tf.cast(inputs["teacher"], truth.dtype)], axis=1)
+            known = tf.concat([truth[:, -1:], inputs["teacher"]], axis=1)
             teacher = self._rows([(fill_missing(known)[0][:, 1:] - shift) / spread])
         if answer and plan.paths:
             paths = self.draw_paths(x, future, scale)  # (samples, rows, horizon, variables)

@@ -71,7 +71,7 @@ class SegmentNetwork(Network):
             padding = self.pieces * plan.segment - plan.horizon
             future = tf.pad(future, [[0, 0], [0, padding], [0, 0]])
             future = tf.reshape(future, (-1, self.pieces, plan.segment * plan.future))
-            y += self.ahead(future)
+            y += tf.cast(self.ahead(future), y.dtype)
         y = tf.reshape(y, (-1, 1, plan.units))  # each piece takes one step from the same state
         for cell, state in zip(self.cells, states, strict=True):
             state = [tf.repeat(tensor, self.pieces, axis=0) for tensor in state]
