@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.data.feeding import feed
 from rnnapps.text import shorten
 
 
@@ -37,7 +38,7 @@ class BatchesByLength:
         """All epochs from `first` on, without end: what a model is fed of each batch."""
         epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
         plans = epochs.flat_map(lambda e: tf.data.Dataset.from_tensor_slices(self._plan(e)))
-        return plans.map(self._batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+        return feed(plans, self._batch)
 
     def one_pass(self) -> tuple[tf.data.Dataset, np.ndarray]:
         """Each example once, by length, for evaluation and prediction.
@@ -49,7 +50,7 @@ class BatchesByLength:
         order = np.argsort(self.lengths, kind="stable")
         plan = tf.reshape(self._fill(tf.constant(order, tf.int32)), (-1, self.batch_size))
         batches = tf.data.Dataset.from_tensor_slices(plan)
-        return batches.map(self._batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2), order
+        return feed(batches, self._batch), order
 
     def _fill(self, order: tf.Tensor) -> tf.Tensor:
         missing = len(self) * self.batch_size - len(self.lengths)

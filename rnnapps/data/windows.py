@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.data.feeding import feed
+
 INPUTS = ("history", "future", "teacher", "scale", "series")
 
 
@@ -91,7 +93,7 @@ class Windows:
             return tf.where(places < self.count, mixed, -1)
 
         batches = tf.data.Dataset.range(first * len(self), np.iinfo(np.int64).max)
-        return batches.map(shuffled).map(self._batch, tf.data.AUTOTUNE).prefetch(2)
+        return feed(batches.map(shuffled), self._batch)
 
     def one_pass(self) -> tf.data.Dataset:
         """Each window once, by series and time, for evaluation and prediction."""
@@ -100,8 +102,7 @@ class Windows:
             places = number * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
             return tf.where(places < self.count, places, -1)
 
-        batches = tf.data.Dataset.range(self._batches).map(ordered)
-        return batches.map(self._batch, tf.data.AUTOTUNE).prefetch(2)
+        return feed(tf.data.Dataset.range(self._batches).map(ordered), self._batch)
 
     def series_of(self, numbers: tf.Tensor) -> tf.Tensor:
         """The series of windows `(windows,)`."""

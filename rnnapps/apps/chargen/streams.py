@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.data.feeding import feed
 from rnnapps.text import PADDING
 
 
@@ -39,11 +40,12 @@ class Streams:
         targets one token ahead; and int32 `(streams,)`, 1 where they begin, with id 0, else 0.
         """
         epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
-        return self._batches(epochs.flat_map(lambda e: self._windows(self._offset(e))))
+        windows = epochs.flat_map(lambda e: self._windows(self._offset(e)))
+        return feed(windows, self._batch)
 
     def one_pass(self) -> tf.data.Dataset:
         """One epoch that begins where the text does, for validation."""
-        return self._batches(self._windows(tf.constant(0)))
+        return feed(self._windows(tf.constant(0)), self._batch)
 
     def _offset(self, epoch: tf.Tensor) -> tf.Tensor:
         size = tf.size(self.ids)
@@ -52,9 +54,6 @@ class Streams:
     def _windows(self, offset: tf.Tensor) -> tf.data.Dataset:
         windows = tf.data.Dataset.range(self.windows, output_type=tf.int32)
         return windows.map(lambda w: (offset, w))
-
-    def _batches(self, windows: tf.data.Dataset) -> tf.data.Dataset:
-        return windows.map(self._batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
     def _batch(self, offset: tf.Tensor, window: tf.Tensor) -> tuple:
         starts = offset + tf.range(self.streams) * (self.windows * self.window)  # (streams,)
