@@ -57,7 +57,7 @@ bench-tuning: .venv/.installed-dev
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[serving]'
 	touch $@
 
 .venv/.installed-dev: .venv/bin/python pyproject.toml

@@ -6,6 +6,7 @@ python docs/applications.py [runs/quickstart] [docs/applications.png]
 import sys
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 
 import rnnapps
@@ -31,8 +32,9 @@ def words(axes, app):
             axes.text(x, y, word, family="monospace", fontsize=9, bbox=ground)
             x += len(word) + 1
         said = f"{answer['label']} ({answer['probability']:.3f})"
-        axes.text(0, y - 1, said, fontsize=10, color="C0", weight="bold")
-    axes.set(title="sentiment: what a judgement rests on", xlim=(-1, 46), ylim=(-7, 1))
+        colour = "C0" if answer["label"] == "positive" else "C3"
+        axes.text(0, y - 1, said, fontsize=10, color=colour, weight="bold")
+    axes.set(title="sentiment: where the network looks", xlim=(-1, 46), ylim=(-7, 1))
     axes.axis("off")
 
 
@@ -58,10 +60,12 @@ def alignment(axes, app):
 
 
 def fan(axes, app):
-    """A forecast with its intervals, behind the days before it."""
-    past, frame = make_load(), app.predict()
-    past = past[past["load"].notna()].tail(72)
-    axes.plot(past["time"], past["load"], color="0.3", linewidth=1)
+    """A forecast with its intervals, behind the days before it, and what came."""
+    load, now = make_load(), pd.Timestamp("2023-12-14")
+    frame = app.predict(load.assign(load=load["load"].where(load["time"] < now)))
+    shown = load[abs(load["time"] - now) <= pd.Timedelta(days=3)]
+    shown = shown[shown["time"] <= frame["time"].max()]
+    axes.plot(shown["time"], shown["load"], color="0.3", linewidth=1)
     for low, high, shade in (("q0.025", "q0.975", 0.2), ("q0.1", "q0.9", 0.3)):
         axes.fill_between(frame["time"], frame[low], frame[high], color="C0", alpha=shade, lw=0)
     axes.plot(frame["time"], frame["forecast"], color="C0")

@@ -89,7 +89,7 @@ def scores_by_trial(
         direction: `"max"` or `"min"`.
         folder: Where `scores_by_trial.png` goes.
     """
-    ordered = sorted(trials, key=lambda trial: trial["trial"])
+    ordered = sorted(trials, key=lambda trial: int(trial["trial"]))
     scores = np.array([trial["score"] for trial in ordered])
     best = (np.maximum if direction == "max" else np.minimum).accumulate(scores)
     figure = Figure(figsize=(5, 3.2))
@@ -312,7 +312,9 @@ def _intervals(axes, steps: np.ndarray, quantiles: np.ndarray, levels: Sequence[
     for pair in range(len(levels) // 2):
         low, high = quantiles[:, pair], quantiles[:, -1 - pair]
         label = f"{100 * (1 - 2 * levels[pair]):g} %"
-        axes.fill_between(steps, low, high, color="C0", alpha=0.15, linewidth=0, label=label)
+        axes.fill_between(steps, low, high, color="C0", alpha=0.15, linewidth=0)
+        shade = 1 - 0.85 ** (pair + 1)  # of as many layers, one on the other
+        axes.fill_between([], [], [], color="C0", alpha=shade, linewidth=0, label=label)
 
 
 def bits_along(curves: dict[str, Sequence[float]], path: pathlib.Path | str) -> None:

@@ -110,7 +110,7 @@ def quickstart(run_dir: Path, model_dir: Path, stages: tuple[Stage, ...] = STAGE
         stages: What is to be run.
     """
     console = Console(highlight=False)
-    table = Table("application", "metric", "rnnapps", "best baseline", "seconds", "export")
+    table = Table("application", "metric", "rnnapps", "best baseline", "seconds")
     for number, stage in enumerate(stages, 1):
         name, began = stage.application, time.monotonic()
         console.rule(f"{number} of {len(stages)}  {name}")
@@ -118,14 +118,15 @@ def quickstart(run_dir: Path, model_dir: Path, stages: tuple[Stage, ...] = STAGE
         found = app.evaluate()
         version = app.export(model_dir / name)
         ask = tf.saved_model.load(str(version)).signatures["serving_default"]
-        console.print(f"{version} says:\n{stage.ask(app, ask)}", markup=False)
+        said = f"{version} says:\n{stage.ask(app, ask)}"
+        console.print(said, markup=False, soft_wrap=True)
         better = max if app.objectives[stage.metric] == "max" else min
         scores = {one: found["baselines"][one][stage.metric] for one in found["baselines"]}
         scores.pop("noise alone", None)  # which no forecaster can beat
         best = better(scores, key=scores.get)
         table.add_row(
             name, stage.metric, f"{found[stage.metric]:.3f}", f"{scores[best]:.3f} ({best})",
-            f"{time.monotonic() - began:.0f}", str(version),
+            f"{time.monotonic() - began:.0f}",
         )  # fmt: skip
     console.rule("test parts")
     console.print(table)
@@ -134,4 +135,5 @@ def quickstart(run_dir: Path, model_dir: Path, stages: tuple[Stage, ...] = STAGE
         "rnnapps train sentiment --data reviews.csv --text-column text --label-column label\n"
         "rnnapps new sentiment my_app",
         markup=False,
+        soft_wrap=True,
     )

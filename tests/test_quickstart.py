@@ -19,7 +19,7 @@ SMALL = {
 
 def test_quickstart_takes_all_four_the_whole_way(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "some.txt").write_text("def fine():\n    return 'a line'\n" * 400)
     (tmp_path / "reviews.csv").write_text(
         "text,label\n" + "".join(f"a fine film {i},good\na dull film {i},bad\n" for i in range(60))
@@ -35,7 +35,8 @@ def test_quickstart_takes_all_four_the_whole_way(capsys, tmp_path, monkeypatch):
         assert read_run(tmp_path / "runs" / stage.application)["application"] == stage.application
         assert (tmp_path / "saved" / stage.application / "1" / "saved_model.pb").exists()
         row = next(line for line in out.splitlines() if line.startswith(f"│ {stage.application}"))
-        assert re.search(rf"│ {stage.metric} +│ +-?[\d.]+ +│ -?[\d.]+ \(.+\) +│ \d+ +│", row)
+        assert re.search(rf"│ {stage.metric} +│ +-?[\d.]+ +│ -?[\d.]+ \(.+│ \d+ +│", row)
+    assert "\nrnnapps train sentiment --data reviews.csv --text-column text --label-column" in out
     assert [stage.application for stage in STAGES] == list(APPLICATIONS)
     assert "the plot was tedious' is " in out
     assert "def __init__(self, " in out

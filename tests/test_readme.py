@@ -88,7 +88,11 @@ def execute(line, here, stack):
     """Runs a line of shell; `rnnapps` in this process, but for the server, which stays."""
     words = shlex.split(line)
     if words[0] == "make":  # make quickstart would install: only that there is such a target
-        subprocess.run([*words, "--dry-run"], cwd=HOME, check=True, capture_output=True)
+        done = subprocess.run([*words, "--dry-run"], cwd=HOME, check=True, capture_output=True)
+        if not (HOME / ".venv").exists():
+            assert b"-m venv .venv" in done.stdout
+    elif words[0] == ".":  # the environment that make quickstart makes
+        assert words[1:] == [".venv/bin/activate"]
     elif words[:2] == ["rnnapps", "serve"]:
         ports = ["--rest-port", "0", "--grpc-port", "0"]
         command = [sys.executable, "-m", "rnnapps.cli", *words[1:], *ports]

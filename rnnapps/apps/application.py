@@ -135,6 +135,7 @@ class Application(abc.ABC):
             if state_dir and (isinstance(error, Diverged) or not any(state_dir.glob("*/epoch-*"))):
                 shutil.rmtree(state_dir)
             raise
+        self.metrics["source"] = self.config.data if train is None else "given to fit()"
         self.metrics["seconds"] = round(time.monotonic() - began, 1)
         if run_dir:
             self.save(run_dir)
@@ -209,7 +210,7 @@ class Application(abc.ABC):
         """What an export's `model_card.json` says: whose model it is, of what data, how good."""
         return {
             "application": self.name,
-            "data": self.config.data,
+            "data": self.metrics.get("source", self.config.data),
             "configuration": self.config.to_dict(),
             "metrics": _numbers(self.metrics),
         }

@@ -8,7 +8,7 @@ from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
 from rnnapps.data.series import Columns, Series, SeriesSet, read_series
 from rnnapps.data.splits import stratified_split
-from rnnapps.data.tables import Examples, from_frame, read_examples, read_frame
+from rnnapps.data.tables import Examples, from_frame, read_examples, read_frame, text_of
 from rnnapps.data.times import season_of
 from rnnapps.data.windows import Windows
 
@@ -34,4 +34,5 @@ __all__ = [
     "read_series",
     "season_of",
     "stratified_split",
+    "text_of",
 ]

@@ -9,6 +9,7 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -105,19 +106,27 @@ def from_frame(
             f"{where} has no label in row {missing[0]} of column {label_column!r} "
             f"({len(missing)} of {len(labels)} rows have none)."
         )
-    return Examples([_text(value) for value in frame[text_column]], labels)
+    return Examples([text_of(value) for value in frame[text_column]], labels)
 
 
 def _label(value) -> str | None:
     """A label as a string; `None` where it is missing."""
-    label = _text(value).strip()
+    label = text_of(value).strip()
     if label.lower() in ("", "nan"):
         return None
     whole = re.fullmatch(r"(-?\d+)\.0+", label)
     return whole[1] if whole else label
 
 
-def _text(value) -> str:
+def text_of(value: Any) -> str:
+    """Makes a text of what stands in a table.
+
+    Args:
+        value: A string, bytes of UTF-8, a number, or what pandas takes for missing.
+
+    Returns:
+        The text; an empty one where it is missing.
+    """
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return "" if pd.isna(value) else str(value)
@@ -214,6 +223,7 @@ def _decode(content: bytes, path: pathlib.Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        content = error.object  # without a byte order mark, behind which offsets count
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; "

@@ -25,7 +25,7 @@ class ByteTokenizer(Tokenizer):
     """
 
     def __init__(self, **kwargs):
-        super().__init__(max_tokens=258, verbatim=True, **kwargs)
+        super().__init__(max_tokens=258, lower=False, verbatim=True, **kwargs)
 
     @property
     def vocabulary(self) -> list[bytes]:

@@ -58,7 +58,7 @@ class Tokenizer(keras.layers.Layer):
         max_tokens: Largest size of the vocabulary, padding and unknown included.
         min_count: A token seen less often in `adapt` stays outside the vocabulary.
         lower: Whether texts are lower-cased.
-        verbatim: Whether tokens keep everything, so that joined they give the text back: case,
+        verbatim: Whether tokens keep everything but case, so that joined they give the text back:
             HTML line breaks, and with words the spaces between them. For models that write.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -84,7 +84,7 @@ class Tokenizer(keras.layers.Layer):
         if max_tokens < 3:
             raise ValueError(f"Expected max_tokens to be at least 3. Received: {max_tokens}")
         self.max_tokens, self.min_count = max_tokens, min_count
-        self.lower, self.verbatim = lower and not verbatim, verbatim
+        self.lower, self.verbatim = lower, verbatim
         self._vocabulary = np.array([], dtype=object)
         self.built = True
 
@@ -142,30 +142,29 @@ class Tokenizer(keras.layers.Layer):
 
     def encode(self, texts: Sequence[str]) -> tf.RaggedTensor:
         """The ids of any number of texts, in bounded memory."""
-        parts = list(self._chunks(texts, self.ids))
-        return tf.concat(parts, axis=0) if parts else tf.RaggedTensor.from_row_lengths([0], [1])
+        return tf.concat(list(self._chunks(texts, self.ids)), axis=0)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
         """Mends bytes that are not UTF-8, takes out HTML line breaks, lower-cases."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-        if self.verbatim:
-            return texts
-        texts = tf.strings.regex_replace(texts, r"(?i)<br\s*/?>", " ")
+        if not self.verbatim:
+            texts = tf.strings.regex_replace(texts, r"(?i)<br\s*/?>", " ")
         return tf.strings.lower(texts, encoding="utf-8") if self.lower else texts
 
     def _chunks(self, texts: Sequence[str], function) -> Iterator[tf.RaggedTensor]:
         signature = [tf.TensorSpec((None,), tf.string)]
         function = tf.function(function, input_signature=signature, autograph=False)
         compiled = function.get_concrete_function()
-        for start in range(0, len(texts), _CHUNK):
+        for start in range(0, max(1, len(texts)), _CHUNK):  # of no texts one chunk, empty
             yield compiled(tf.constant(list(texts[start : start + _CHUNK]), tf.string))
 
     def _set_vocabulary(self, tokens: Iterable[str]) -> None:
         self._vocabulary = np.array(list(tokens), dtype=object)
         with tf.init_scope():
-            keys = tf.constant(self._vocabulary.tolist(), tf.string)
+            known = {token: i for i, token in enumerate(self._vocabulary, 2)}
+            known = known or {"": UNKNOWN}  # a table must hold something
             initializer = tf.lookup.KeyValueTensorInitializer(
-                keys, tf.range(2, 2 + len(self._vocabulary), dtype=tf.int32)
+                tf.constant([*known], tf.string), tf.constant([*known.values()], tf.int32)
             )
             self._to_id = tf.lookup.StaticHashTable(initializer, UNKNOWN)
 

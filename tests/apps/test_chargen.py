@@ -22,7 +22,7 @@ from rnnapps.apps.chargen.data import encode, load_splits, make_tokenizer, sampl
 from rnnapps.apps.chargen.model import StreamedNetwork, build_network, next_token
 from rnnapps.apps.chargen.streams import Streams
 from rnnapps.apps.chargen.writing import Writer, whole_characters
-from rnnapps.errors import DataError, RunError
+from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.text import ByteTokenizer
 from rnnapps.training import compile_model, make_strategy
 
@@ -214,6 +214,20 @@ def test_costs_are_those_of_the_plain_network(app):
     logits, _ = app.network(np.pad(ids[None, 11:21], [[0, 0], [1, 0]]))
     expected = -tf.nn.log_softmax(logits[0, 1:]).numpy()[np.arange(10), ids[12:22]]
     np.testing.assert_allclose(windows[10:20], expected, atol=1e-4)
+
+
+def test_bfloat16_learns_is_kept_and_answers(tmp_path):
+    settings = {**TINY, "epochs": 1, "batch_size": 4, "precision": "mixed_bfloat16"}
+    for cell in ("lstm", "attention_lstm"):
+        app = CharGenerator(**settings, cell=cell).fit(TEXT, run_dir=tmp_path / cell)
+        assert np.isfinite(app.history[0]["val_loss"])
+        again = rnnapps.load(tmp_path / cell)
+        ids = tf.constant([[2, 3, 4]])
+        assert again.network(ids)[0].dtype == tf.float32
+        assert again.network.dense.compute_dtype == "float32"
+        assert again.network.recurrent.compute_dtype == "bfloat16"
+        assert again.score("cat: abc .cat\n") == app.score("cat: abc .cat\n")
+        assert again.predict(["cat"], length=20, seed=1) == app.predict(["cat"], length=20, seed=1)
 
 
 def test_scores_make_an_odd_line_stand_out(app):
@@ -417,6 +431,8 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
         rnnapps.load(tmp_path / "run").evaluate()
     with pytest.raises(DataError, match=r"a text to measure on"):
         rnnapps.load(tmp_path / "run").evaluate("")
+    with pytest.raises(ConfigError, match="--context to be at least 1"):
+        rnnapps.load(tmp_path / "run").evaluate(TEXT, context=-1)
 
 
 @pytest.mark.parametrize(
@@ -426,6 +442,8 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
         (b"abc" * 40, "", "at least 141 characters: the training part must fill one --window"),
         (b"ab\0c" * 90, "", "is not a text: byte 0x00 at offset 2; --unit byte reads any file"),
         (b"abc " * 90 + b"\xff", "", "byte 0xff at offset 360 is not UTF-8; --errors replace"),
+        (b"\xef\xbb\xbf" + b"a" * 90 + b"\xff", "", "byte 0xff at offset 93 is not UTF-8"),
+        (b"abc " * 90, "--min-count 999", "a character that stands 999 times (--min-count)"),
         (b"\x1f\x8b", "--data text.gz", "Cannot read text.gz"),
         (b"a", "--data nowhere.txt", "No such file or folder: nowhere.txt."),
         (b"a", "--data tiny", "--data to be sample, tiny_shakespeare, or the path"),

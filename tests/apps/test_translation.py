@@ -175,21 +175,27 @@ def test_the_search_can_be_steered(counter):
     drawn = {counter.sample(text, temperature=3.0, seed=seed)[0] for seed in range(5)}
     assert len(drawn) > 1
     assert counter.sample(text * 3, temperature=0.05) == ["2 3"] * 3
+    many = counter.sample(text * 80, temperature=3.0)
+    assert len(set(many)) > 32  # as many as are drawn at a time
+    assert counter.sample(text * 3, temperature=3.0, seed=50) == many[50:53]
     for wrong, sentence in (
         ({"beam_width": 0}, "Expected --beam-width to be at least 1. Received: 0."),
         ({"n_best": 0}, "Expected --n-best to be at least 1"),
         ({"n_best": 3, "beam_width": 2}, "at most the --beam-width of 2. Received: 3."),
         ({"length_penalty": -1.0}, "--length-penalty to be at least 0"),
+        ({"length_penalty": float("nan")}, "--length-penalty to be at least 0"),
     ):
         with pytest.raises(ConfigError, match=sentence):
             counter.predict(text, **wrong)
-    with pytest.raises(ConfigError, match="--temperature to be over 0"):
-        counter.sample(text, temperature=0.0)
+    for temperature in (0.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="--temperature to be over 0"):
+            counter.sample(text, temperature=temperature)
 
 
 def test_an_unknown_word_becomes_the_one_it_attends_to(counter):
     model, texts = counter.model, tf.constant(["one Xylophon three", "two"])
     one, three = model.target_tokenizer(tf.constant(["1 3"])).numpy()[0]
+    assert model.target_tokenizer.vocabulary[three] == " 3"
     weights = np.zeros((2, 1, 3, 3), np.float32)
     weights[0, 0, [0, 1, 2], [0, 1, 2]] = 1
     zeros = tf.zeros((2, 1))
@@ -197,6 +203,33 @@ def test_an_unknown_word_becomes_the_one_it_attends_to(counter):
     found = Hypotheses(tokens, tf.constant([[3], [1]]), zeros, zeros, tf.constant(weights))
     expected = [[b"1 xylophon 3"], [b"1"]]
     assert model.texts(texts, found).numpy().tolist() == expected
+    alone = found._replace(tokens=tf.constant([[[1, 1, three]], [[one, 0, 0]]]))
+    assert model.texts(texts, alone).numpy()[0, 0] == b"one xylophon 3"
+
+
+def test_words_are_put_together_as_they_were():
+    texts = ["a man, in a hat.", "don't (ever) go!"] * 20
+    app = Translator(**TINY, tokenizer="word").fit((texts, texts))
+    tokenizer = app.model.target_tokenizer
+    assert [one.decode() for one in tokenizer.detokenize(tokenizer(texts)).numpy()] == texts
+
+
+def test_a_long_translation_is_scored_in_parts(counter):
+    text, translation = "one two", "1 2 " * 90  # longer than is read at a time
+    model = counter.model
+    ends, tokenizer = ends_of(model.target_tokenizer), model.target_tokenizer
+    ids = tokenizer(tf.constant([translation.strip()])).numpy()[0]
+    inputs, outputs = [ends.begin, *ids], [*ids, ends.end]
+    logits = model.network((model.source_ids(tf.constant([text])), np.array([inputs])))[0]
+    log_p = tf.nn.log_softmax(logits).numpy()[np.arange(len(outputs)), outputs]
+    assert counter.score([text], [translation.strip()])[0] == pytest.approx(log_p.sum(), rel=1e-4)
+
+
+def test_nothing_to_learn_or_measure_from_is_a_mistake(counter):
+    with pytest.raises(DataError, match="Expected validation pairs to learn"):
+        Translator(**TINY).fit(PAIRS, ([], []))
+    with pytest.raises(DataError, match="Expected pairs to measure on"):
+        counter.evaluate(([], []))
 
 
 def test_odd_texts_are_answered(counter, capsys):
@@ -375,10 +408,11 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert not [p for p in tmp_path.rglob("*") if p.name not in ("runs", "one.de", "two.en")]
 
 
-def test_a_vocabulary_larger_than_the_data_allows_is_as_large_as_it_allows():
+def test_a_vocabulary_larger_than_the_data_allows_is_as_large_as_it_allows(capsys):
     for tokenizer in ("unigram", "bpe", "word"):
         app = Translator(**{**TINY, "max_tokens": 30_000}, tokenizer=tokenizer).fit(PAIRS)
         assert 20 < ends_of(app.model.target_tokenizer).size < 400
+        assert ("subwords instead of" in capsys.readouterr().err) == (tokenizer != "word")
 
 
 def test_a_run_is_only_measured_beside_the_data_it_learned_from(counter):

@@ -63,6 +63,7 @@ def test_every_text_passes_alone_in_a_batch_and_through_a_file(kind, tmp_path):
     again = keras.models.load_model(tmp_path / "tokenizer.keras")
     np.testing.assert_array_equal(again(tf.constant(odd)), together)
     assert tokenizer(tf.constant([], tf.string)).shape[0] == 0
+    assert tokenizer.encode([]).shape[0] == 0
 
 
 def test_characters_and_subwords_give_the_text_back():

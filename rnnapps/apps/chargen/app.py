@@ -230,8 +230,8 @@ class CharGenerator(Application):
         lines = text.splitlines(keepends=True)
         if not lines:
             return []
-        lengths = self.tokenizer.encode([to_bytes(line) for line in lines]).row_lengths().numpy()
-        nats = np.split(self._nats(encode(self.tokenizer, text)), np.cumsum(lengths)[:-1])
+        ids = self.tokenizer.encode([to_bytes(line) for line in lines])
+        nats = np.split(self._nats(ids.flat_values.numpy()), ids.row_splits.numpy()[1:-1])
         return [
             (line, float(costs.sum() / math.log(2) / len(line)))
             for line, costs in zip(lines, nats, strict=True)
@@ -261,10 +261,8 @@ class CharGenerator(Application):
             if file is None:
                 show_texts(self, list(prompts) or read_lines(), settings, as_json)
             else:
-                any_bytes = self.config.unit == "byte"
-                show_scores(
-                    self.score(data.read_text(file, self.config.errors, any_bytes)), as_json
-                )
+                text = data.read_text(file, "replace", self.config.unit == "byte")
+                show_scores(self.score(text), as_json)
 
     # Measures.
 
@@ -289,9 +287,12 @@ class CharGenerator(Application):
             bits per character along the text, of the network and of the n-gram model.
 
         Raises:
+            ConfigError: If there is to be no context.
             DataError: If the text is empty.
             RunError: If the configuration's data is no longer what the network was trained on.
         """
+        if context < 1:
+            raise ConfigError(f"Expected --context to be at least 1. Received: {context}.")
         splits = data.load_splits(self.config) if test is None else None
         if splits:
             self.recognise(data.fingerprint(splits.train))

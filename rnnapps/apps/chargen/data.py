@@ -116,8 +116,9 @@ def read_text(path: pathlib.Path, errors: str = "strict", any_bytes: bool = Fals
     try:
         return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
+        offset = error.start + len(content) - len(error.object)  # counted from behind a BOM
         raise DataError(
-            f"{path}: byte 0x{content[error.start]:02x} at offset {error.start} is not UTF-8; "
+            f"{path}: byte 0x{content[offset]:02x} at offset {offset} is not UTF-8; "
             "--errors replace reads such bytes as U+FFFD, --unit byte as they are."
         ) from None
 
@@ -127,15 +128,21 @@ def make_tokenizer(config: CharGenConfig, text: str) -> Tokenizer:
     if config.unit == "byte":
         return ByteTokenizer(name="tokenizer")
     kind = {"character": CharacterTokenizer, "word": WordTokenizer}[config.unit]
-    tokenizer = kind(config.max_tokens, config.min_count, verbatim=True, name="tokenizer")
+    options = {"lower": False, "verbatim": True, "name": "tokenizer"}
+    tokenizer = kind(config.max_tokens, config.min_count, **options)
     tokenizer.adapt([to_bytes(line) for line in text.splitlines(keepends=True)])
+    if tokenizer.vocabulary_size == 2:  # padding and unknown
+        raise DataError(
+            f"Expected a {config.unit} that stands {config.min_count:,} times (--min-count) in the "
+            "training part. Received: none."
+        )
     return tokenizer
 
 
 def encode(tokenizer: Tokenizer, text: str) -> np.ndarray:
     """A text's ids `(tokens,)`, line by line: no token goes beyond the end of a line."""
     lines = [to_bytes(line) for line in text.splitlines(keepends=True)]
-    return tokenizer.encode(lines).flat_values.numpy() if lines else np.zeros(0, np.int32)
+    return tokenizer.encode(lines).flat_values.numpy()
 
 
 def _read(config: CharGenConfig) -> str:

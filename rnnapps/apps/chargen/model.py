@@ -9,6 +9,7 @@ from keras import layers
 from rnnapps.apps.chargen.config import CharGenConfig
 from rnnapps.layers import RecurrentStack
 from rnnapps.text import PADDING, UNKNOWN, Tokenizer
+from rnnapps.training import precision
 
 
 def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
@@ -100,6 +101,12 @@ class CharNetwork(keras.layers.Layer):
         if tied and not embedding_dim:
             raise ValueError("Expected embedding_dim to be at least 1 with tied=True. Received: 0")
         self.vocabulary_size, self.width = vocabulary_size, embedding_dim or vocabulary_size
+        with precision(self.dtype_policy.name):  # also where a saved network is read
+            self._make_layers(**self.arguments)
+
+    def _make_layers(
+        self, vocabulary_size, embedding_dim, tied, cell, dropout, embedding_dropout, **of_stack
+    ) -> None:
         self.embedding = (
             layers.ReversibleEmbedding(vocabulary_size, embedding_dim, reverse_dtype="float32")
             if tied
@@ -109,19 +116,15 @@ class CharNetwork(keras.layers.Layer):
         )
         self.embedding_dropout = layers.Dropout(embedding_dropout)
         self.recurrent = RecurrentStack(
-            cell,
-            units,
-            num_layers=num_layers,
-            residual=residual,
-            normalization=normalization,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            return_state=True,
-            name="recurrent",
+            cell, **of_stack, dropout=dropout, return_state=True, name="recurrent"
         )
         self.dropout = layers.Dropout(dropout)
         # With a tied embedding, the way from the units back to a token's vector.
-        self.dense = layers.Dense(embedding_dim if tied else vocabulary_size, name="dense")
+        self.dense = (
+            layers.Dense(embedding_dim, name="dense")
+            if tied
+            else layers.Dense(vocabulary_size, dtype="float32", name="dense")
+        )
 
     def build(self, ids_shape: tuple) -> None:
         """Creates the weights."""
@@ -225,8 +228,8 @@ class StreamedNetwork(keras.Model):
     def call(self, inputs, training=None):
         """See the class."""
         ids, begins = inputs
-        goes_on = tf.cast(1 - begins, tf.float32)[:, None]
-        state = [tf.convert_to_tensor(value) * goes_on for value in self.carried]
+        state = [tf.convert_to_tensor(value) for value in self.carried]
+        state = [value * tf.cast(1 - begins, value.dtype)[:, None] for value in state]
         logits, state = self.network(ids, state, training=training)
         for variable, value in zip(self.carried, state, strict=True):
             variable.assign(tf.cast(value, variable.dtype))

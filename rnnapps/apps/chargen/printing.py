@@ -28,7 +28,7 @@ def show_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_js
             print(piece, end="", flush=True)
             piece = next(stream, [None])[0]
         print()
-    else:
+    elif prompts:
         texts = app.predict(prompts, **settings)
         print("\n\n".join(map("".join, zip(shown, texts, strict=True))))
 

@@ -55,7 +55,7 @@ def make_stops(tokenizer: Tokenizer, stop: Sequence[str]) -> tf.Tensor:
     """
     if isinstance(stop, str) or "" in stop:
         raise ConfigError(f"Expected --stop to be texts, none empty. Received: {stop!r}.")
-    rows = tokenizer.encode([to_bytes(one) for one in stop]).to_list() if stop else []
+    rows = tokenizer.encode([to_bytes(one) for one in stop]).to_list()
     longest = max(map(len, rows), default=0)
     padded = [[-1] * (longest - len(row)) + row for row in rows]
     return tf.constant(padded, tf.int32, [len(rows), longest])

@@ -21,7 +21,7 @@ from rnnapps.serving import Signature
 from rnnapps.text import PADDING, ByteTokenizer, Tokenizer, to_dense
 
 NO_STOP = tf.zeros([0, 0], tf.int32)
-_SCORED = 512  # tokens whose logits are in memory at a time
+_SCORED = 2048  # tokens whose logits are in memory at a time
 _LEAST = -20.0  # the log-probability, near enough, of an end that only beam search knows
 
 
@@ -124,21 +124,22 @@ class Writer:
     def nats(self, ids: tf.Tensor) -> tf.Tensor:
         """What each token costs, -log p, given those before it: `(batch, time)` of ids alike.
 
-        Logits are in memory for a few hundred tokens at a time only.
+        Logits are in memory for `_SCORED` tokens at a time, over all rows.
         """
         read = tf.pad(ids[:, :-1], [[0, 0], [1, 0]])
-        time = tf.shape(ids)[1]
+        rows, time = tf.unstack(tf.shape(ids))
+        size = tf.maximum(_SCORED // tf.maximum(rows, 1), 1)
 
         def body(t, state, costs):
-            here = slice(t, tf.minimum(t + _SCORED, time))
+            here = slice(t, tf.minimum(t + size, time))
             logits, state = self.network(read[:, here], state, training=False)
             cost = tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, here], logits)
-            return t + _SCORED, state, costs.write(t // _SCORED, tf.transpose(cost))
+            return t + size, state, costs.write(t // size, tf.transpose(cost))
 
         costs = tf.TensorArray(
-            tf.float32, -(-time // _SCORED), infer_shape=False, element_shape=[None, None]
+            tf.float32, -(-time // size), infer_shape=False, element_shape=[None, None]
         )
-        state = self.network.initial_state(tf.shape(ids)[0])
+        state = self.network.initial_state(rows)
         _, _, costs = tf.while_loop(lambda t, *_: t < time, body, (0, state, costs))
         return tf.transpose(costs.concat())
 

@@ -1,11 +1,12 @@
 """The translator."""
 
+import functools
 import math
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -37,6 +38,7 @@ from rnnapps.training import (
 )
 
 _TEXT = tf.TensorSpec((None,), tf.string, name="text")
+_SEED = tf.TensorSpec((None,), tf.int32, name="seed")
 _TRANSLATION = tf.TensorSpec((None,), tf.string, name="translation")
 
 
@@ -147,7 +149,7 @@ class Translator(Application):
             return model.texts(texts, found), found.scores, found.log_probabilities
 
         answers = []
-        for rows in self._in_batches(translate, inputs):
+        for rows in self._in_batches(("search", n_best, *search.items()), translate, inputs):
             names = ("translation", "score", "log_probability")
             best = [
                 dict(zip(names, (row[0].decode("utf-8", "replace"), *row[1:]), strict=True))
@@ -165,21 +167,23 @@ class Translator(Application):
         Args:
             inputs: The texts.
             temperature: Over 0; below 1 likelier tokens become likelier still.
-            seed: Seed of the draws.
+            seed: The first text's seed; the next ones' count on from it.
 
         Returns:
             The translations.
 
         Raises:
-            ConfigError: If the temperature is not over 0.
+            ConfigError: If the temperature is not a number over 0.
         """
-        if temperature <= 0:
+        if not 0 < temperature < math.inf:
             raise ConfigError(f"Expected --temperature to be over 0. Received: {temperature}.")
 
-        def draw(texts):
-            return [self.model.draw(texts, tf.constant(temperature), tf.constant(seed))]
+        def draw(texts, seeds):
+            return [self.model.draw(texts, tf.constant(temperature, tf.float32), seeds)]
 
-        return [row[0].decode("utf-8", "replace") for row in self._in_batches(draw, inputs)]
+        seeds = range(seed, seed + len(inputs))
+        rows = self._in_batches(("draw", temperature), draw, inputs, seeds)
+        return [row[0].decode("utf-8", "replace") for row in rows]
 
     def score(self, inputs: Sequence[str], translations: Sequence[str]) -> list[float]:
         """Says how likely given translations are.
@@ -195,7 +199,8 @@ class Translator(Application):
             DataError: If there are more texts than translations, or fewer.
         """
         pairs = data.as_pairs((inputs, translations))
-        answers = self._in_batches(lambda *texts: [self.model.score(*texts)], *_columns(pairs))
+        score = self.model.score
+        answers = self._in_batches("score", lambda *texts: [score(*texts)], *_columns(pairs))
         return [float(row[0]) for row in answers]
 
     def align(self, inputs: Sequence[str]) -> list[dict[str, Any]]:
@@ -214,7 +219,8 @@ class Translator(Application):
         self._check_attends()
         answers = []
         align = self.model.align
-        for sources, targets, weights in self._in_batches(lambda t: [*align(t).values()], inputs):
+        rows = self._in_batches("align", lambda texts: [*align(texts).values()], inputs)
+        for sources, targets, weights in rows:
             sources, targets = ([x.decode() for x in side if x] for side in (sources, targets))
             weights = weights[: len(targets), : len(sources)].tolist()
             answers.append(
@@ -229,12 +235,26 @@ class Translator(Application):
                 "--decoder attention."
             )
 
-    def _in_batches(self, function: Callable, *columns: Sequence[str]) -> Iterator[tuple]:
-        """What a function of string tensors answers for each row, batched by length."""
+    @functools.cached_property
+    def graph(self) -> dict[Hashable, tf.types.experimental.PolymorphicFunction]:
+        """What was asked of the model, compiled on its first call."""
+        return {}
+
+    def _in_batches(
+        self, key: Hashable, function: Callable, *columns: Sequence[str] | range
+    ) -> Iterator[tuple]:
+        """What a function of tensors, kept by its key, answers for each row; batched by length."""
         if any(isinstance(column, str) for column in columns):
             raise DataError("Expected a list of texts. Received: one text.")
-        columns = [[_bytes(text) for text in column] for column in columns]
-        compiled = tf.function(function, input_signature=[_TEXT] * len(columns), autograph=False)
+        numbers = [isinstance(column, range) for column in columns]
+        columns = [
+            column if number else [_bytes(text) for text in column]
+            for column, number in zip(columns, numbers, strict=True)
+        ]
+        if key not in self.graph:
+            kinds = [_SEED if number else _TEXT for number in numbers]
+            self.graph[key] = tf.function(function, input_signature=kinds, autograph=False)
+        compiled = self.graph[key]
         order = np.argsort([len(text) for text in columns[0]], kind="stable")
         rows: list = [None] * len(order)
         for chunk in np.split(order, range(32, len(order), 32)) if len(order) else ():
@@ -300,12 +320,15 @@ class Translator(Application):
             alignments; and `baselines`.
 
         Raises:
+            DataError: If there are no pairs.
             RunError: If the configuration's data is no longer what the model was trained on.
         """
         splits = data.load_splits(self.config) if test is None else None
         if splits:
             self.recognise(data.fingerprint(splits.train, splits.validation))
         test = splits.test if splits else data.as_pairs(test)
+        if not len(test):
+            raise DataError("Expected pairs to measure on. Received: none.")
         with working("translating the test part"):
             found, translations = self._measures(test)
         found["by_length"] = bleu_by_length(test, translations, self.config.lowercase)
@@ -327,7 +350,8 @@ class Translator(Application):
         """The measures of the translations, and these."""
         translations = [answer["translation"] for answer in self.predict(pairs.sources)]
         found = text_measures(pairs, translations, self.config.lowercase)
-        rows = self._in_batches(self.model.token_log_probabilities, *_columns(pairs))
+        judge = self.model.token_log_probabilities
+        rows = self._in_batches("judge", judge, *_columns(pairs))
         log_p = np.concatenate([values[real] for values, real in rows])
         return {**found, "perplexity": math.exp(-log_p.mean())}, translations
 
@@ -375,7 +399,7 @@ def _check_search(n_best: int, search: dict[str, Any]) -> None:
         "min_length": 0,
     }
     for name, value in {"n_best": n_best, **search}.items():
-        if value is not None and value < least[name]:
+        if value is not None and not least[name] <= value < math.inf:
             raise ConfigError(
                 f"Expected --{name.replace('_', '-')} to be at least {least[name]}. "
                 f"Received: {value}."

@@ -7,6 +7,7 @@ import numpy as np
 
 from rnnapps.data import Pairs
 
+_LONGEST = 100  # words of a text to learn from: links go with the square
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -38,16 +39,19 @@ class Lexicon:
         targets = [self._words(text) for text in pairs.targets]
         source_ids, target_ids = _number(sources), _number(targets)
 
-        # Every link between a word and one of its pair's translation: (links,) each.
-        links = [
-            (source_ids[a], target_ids[b], i, j, len(target))
-            for i, (source, target) in enumerate(zip(sources, targets, strict=True))
-            for j, b in enumerate(target)
-            for a in source
-        ]
-        columns = np.array(links, np.int64).reshape(-1, 5).T
-        source, target, pair, place, _ = columns
-        _, slot = np.unique(pair * (place.max(initial=0) + 1) + place, return_inverse=True)
+        # Every link between a word and one of its pair's translation: (links,) each. The links of
+        # a translated word share a slot.
+        source, target, slot, slots = [], [], [], 0
+        for words, translated in zip(sources, targets, strict=True):
+            one = [source_ids[word] for word in words[:_LONGEST]]
+            other = [target_ids[word] for word in translated[:_LONGEST]]
+            source.append(np.tile(one, len(other)))
+            target.append(np.repeat(other, len(one)))
+            slot.append(slots + np.repeat(np.arange(len(other)), len(one)))
+            slots += len(other)
+        source, target, slot = (
+            np.concatenate([[], *parts]).astype(np.int64) for parts in (source, target, slot)
+        )
         entries, entry = np.unique(source * len(target_ids) + target, return_inverse=True)
         entry_source = entries // max(1, len(target_ids))
         probability = np.ones(len(entries))  # of a translation, given the word

@@ -94,7 +94,7 @@ class PredictOptions:
 
     text: Positional[tuple[str, ...]] = ()
     """The texts; without any, the lines of standard input."""
-    n_best: Annotated[int, Field(ge=1)] = 1
+    n_best: int = 1
     """Translations to print of each text, best first."""
     beam_width: int | None = None
     """Translations that the search follows at a time; by default the run's, and at least n-best."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from rnnapps.apps.translation.config import TranslationConfig
 from rnnapps.config import nearest
-from rnnapps.data import Pairs, load_tfds, make_dates, read_pairs, stratified_split
+from rnnapps.data import Pairs, load_tfds, make_dates, read_pairs, stratified_split, text_of
 from rnnapps.errors import DataError
 
 NAMED = ("sample", "multi30k", "ted_hrlr_translate")
@@ -92,7 +92,7 @@ def as_pairs(given: Any) -> Pairs:
     if isinstance(given, tf.data.Dataset):
         batches = [[tf.reshape(x, [-1]).numpy() for x in pair] for pair in given]
         given = ([x for batch in column for x in batch] for column in zip(*batches, strict=True))
-    sources, targets = ([_text(x) for x in column] for column in given)
+    sources, targets = ([text_of(x) for x in column] for column in given)
     if len(sources) != len(targets):
         raise DataError(
             f"Expected a translation for each text. Received: {len(sources):,} texts, "
@@ -140,7 +140,3 @@ def _ted_config(config: TranslationConfig) -> str:
         f"Expected --source and --target to be languages of ted_hrlr_translate: {pairs}. "
         f"Received: {config.source!r} and {config.target!r}."
     )
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -31,11 +31,17 @@ def make_tokenizers(pairs: Pairs, config: TranslationConfig) -> tuple[Tokenizer,
 
 def _make(texts: list[str], name: str, config: TranslationConfig) -> Tokenizer:
     size, options = config.max_tokens, {"lower": config.lowercase, "name": name}
-    if config.tokenizer in _WHOLE:
-        tokenizer = _WHOLE[config.tokenizer](size, **options)
+    if config.tokenizer in _WHOLE:  # verbatim, so that tokens give the text's spaces back
+        tokenizer = _WHOLE[config.tokenizer](size, verbatim=True, **options)
     else:  # few texts have few pieces that are seen often
         text = "".join(texts)
         size = min(size, max(len(text) // _CHARACTERS, len(set(text)) + 100))
+        if size < config.max_tokens and "max_tokens" in config.model_fields_set:
+            print(
+                f"{name}: {size:,} subwords instead of --max-tokens {config.max_tokens:,}, for "
+                f"which {len(text):,} characters are too few",
+                file=sys.stderr,
+            )
         tokenizer = SubwordTokenizer(size, algorithm=config.tokenizer, **options)
     tokenizer.adapt(texts)
     return tokenizer
@@ -64,12 +70,14 @@ def encode(
     texts = (pairs.sources, pairs.targets)
     ids = [one.encode(side) for one, side in zip(tokenizers, texts, strict=True)]
     kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
-    print(
-        f"{part}pairs: {found['pairs']:,}, of which {found['pairs'] - len(kept):,} left out "
-        f"({found['empty']:,} with an empty side, {found['long']:,} of over {config.max_length} "
-        f"tokens, {found['uneven']:,} with one side over {config.max_ratio:g} times as long)",
-        file=sys.stderr,
-    )
+    said, out = f"{part}pairs: {found['pairs']:,}", found["pairs"] - len(kept)
+    if out:
+        said += (
+            f", of which {out:,} left out ({found['empty']:,} with an empty side, "
+            f"{found['long']:,} of over {config.max_length} tokens, {found['uneven']:,} with one "
+            f"side over {config.max_ratio:g} times as long)"
+        )
+    print(said, file=sys.stderr)
     if not len(kept):
         raise DataError(
             f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; see "

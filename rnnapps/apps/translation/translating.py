@@ -6,9 +6,11 @@ import keras
 import tensorflow as tf
 
 from rnnapps.apps.translation.model import EncoderDecoder
-from rnnapps.decoding import NEVER, Hypotheses, Options, beam_search, begin, sample
-from rnnapps.text import PADDING, UNKNOWN, SubwordTokenizer, Tokenizer, to_dense
+from rnnapps.decoding import Hypotheses, Options, beam_search, begin, sample
+from rnnapps.text import PADDING, UNKNOWN, SubwordTokenizer, Tokenizer, WordTokenizer, to_dense
 from rnnapps.text.subword import BEGIN, END
+
+_SCORED = 64  # tokens of a given translation that are read at a time
 
 
 class Ends(NamedTuple):
@@ -26,6 +28,12 @@ def ends_of(tokenizer: Tokenizer) -> Ends:
     if isinstance(tokenizer, SubwordTokenizer):
         return Ends(BEGIN, END, size)
     return Ends(size, size + 1, size + 2)
+
+
+def _bare(tokens: tf.Tensor) -> tf.Tensor:
+    """Words without the space before them; a token that is a space stays."""
+    bare = tf.strings.strip(tokens)
+    return tf.where(bare == "", tokens, bare)
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -107,16 +115,16 @@ class TextTranslator(keras.Model):
         return beam_search(
             step, state, ends.begin, ends.end, self.longest(ids), beam_width, n_best,
             length_penalty, coverage_penalty, min_length, lambda state: state["weights"], mask,
-            self._never(),
+            self._never(self.copies),
         )  # fmt: skip
 
-    def draw(self, texts: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def draw(self, texts: tf.Tensor, temperature: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
         """Draws a translation of each text.
 
         Args:
             texts: Strings `(batch,)`.
             temperature: float32 `()`, over 0.
-            seed: int32 `()`.
+            seeds: int32 `(batch,)`.
 
         Returns:
             The translations, strings `(batch,)`.
@@ -126,11 +134,10 @@ class TextTranslator(keras.Model):
         ends, rows = ends_of(self.target_tokenizer), tf.shape(ids)[0]
         every, zeros = tf.ones([rows]), tf.zeros([rows], tf.int32)
         stop = tf.constant([[ends.end]])
-        options = Options(
-            self.longest(ids) - 1, every * temperature, zeros, every, every, seed + tf.range(rows)
-        )
+        options = Options(self.longest(ids) - 1, every * temperature, zeros, every, every, seeds)
         draft = begin(tf.fill([rows], ends.begin), state, ends.size, stop)
-        never = tf.reduce_sum(tf.one_hot(self._never(), ends.size, NEVER), 0)
+        never = tf.one_hot(self._never(False), ends.size, float("-inf"), 0.0)
+        never = tf.reduce_min(never, axis=0)  # (target_size,)
 
         def possible(tokens, state):
             logits, state = step(tokens, state)
@@ -167,9 +174,20 @@ class TextTranslator(keras.Model):
         one = tf.ones([tf.shape(texts)[0], 1], tf.int32)
         inputs = to_dense(tf.concat([ends.begin * one, targets], 1), PADDING)
         outputs = to_dense(tf.concat([targets, ends.end * one], 1), PADDING)  # (batch, time)
-        logits = self.network((self.source_ids(texts), inputs))
-        log_p = -tf.nn.sparse_softmax_cross_entropy_with_logits(outputs, logits)
-        return log_p, outputs != PADDING
+        encoded, state = self.network.encode(self.source_ids(texts))
+        time = tf.shape(inputs)[1]
+
+        def body(t, state, costs):  # a part of the time, so that few logits are in memory
+            here = slice(t, t + _SCORED)
+            logits, state, _ = self.network.decode(inputs[:, here], state, encoded)
+            cost = tf.nn.sparse_softmax_cross_entropy_with_logits(outputs[:, here], logits)
+            return t + _SCORED, state, costs.write(t // _SCORED, tf.transpose(cost))
+
+        costs = tf.TensorArray(
+            tf.float32, -(-time // _SCORED), infer_shape=False, element_shape=[None, None]
+        )
+        _, _, costs = tf.while_loop(lambda t, *_: t < time, body, (0, state, costs))
+        return -tf.transpose(costs.concat()), outputs != PADDING
 
     def align(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Translates texts and says which token attended to which.
@@ -182,11 +200,11 @@ class TextTranslator(keras.Model):
             filled up with empty ones; `alignment`, float32 `(batch, time, source_time)`.
         """
         found = self.search(texts)
-        tokens, lengths = found.tokens[:, 0], found.lengths[:, 0]
-        real = tf.sequence_mask(lengths, tf.shape(tokens)[1])
+        tokens = self._written(texts, found)[:, 0]
+        real = tf.sequence_mask(found.lengths[:, 0], tf.shape(tokens)[1])
         return {
-            "source_tokens": self.source_tokens(texts),
-            "target_tokens": tf.where(real, self._strings_of(tokens), ""),
+            "source_tokens": _bare(self.source_tokens(texts)),
+            "target_tokens": tf.where(real, _bare(tokens), ""),
             "alignment": tf.where(real[..., None], found.alignments[:, 0], 0.0),
         }
 
@@ -194,17 +212,28 @@ class TextTranslator(keras.Model):
         """The translations that were found, strings `(batch, n_best)`."""
         shape = tf.shape(found.tokens)
         rows = shape[0] * shape[1]
-        tokens = tf.reshape(found.tokens, [rows, shape[2]])
+        if self.copies:
+            written = tf.reshape(self._written(texts, found), [rows, shape[2]])
+            written = tf.RaggedTensor.from_tensor(written, tf.reshape(found.lengths, [-1]))
+            joined = self.target_tokenizer.join(written)
+        else:
+            tokens = tf.reshape(found.tokens, [rows, shape[2]])
+            joined = self.target_tokenizer.detokenize(tokens)
+        return tf.strings.strip(tf.reshape(joined, shape[:2]))
+
+    def _written(self, texts: tf.Tensor, found: Hypotheses) -> tf.Tensor:
+        """The tokens of what was found as strings `(batch, n_best, time)`."""
+        with tf.init_scope():  # the vocabulary of subwords is read from the tokenizer's own graph
+            vocabulary = self.target_tokenizer.vocabulary
+        strings = tf.gather(tf.constant(vocabulary), found.tokens)
         if not self.copies:
-            return tf.reshape(self.target_tokenizer.detokenize(tokens), shape[:2])
+            return strings
         # An unknown token becomes the one that it attended to most.
-        place = tf.argmax(found.alignments, -1, tf.int32)  # (batch, n_best, time)
+        place = tf.argmax(found.alignments, -1, tf.int32)
         attended = tf.gather(self.source_tokens(texts), place, batch_dims=1)
-        strings = tf.where(found.tokens == UNKNOWN, attended, self._strings_of(found.tokens))
-        strings = tf.RaggedTensor.from_tensor(
-            tf.reshape(strings, [rows, shape[2]]), tf.reshape(found.lengths, [-1])
-        )
-        return tf.reshape(self.target_tokenizer.join(strings), shape[:2])
+        if isinstance(self.target_tokenizer, WordTokenizer):  # the first word has no space before
+            attended = " " + tf.strings.strip(attended)
+        return tf.where(found.tokens == UNKNOWN, attended, strings)
 
     def source_ids(self, texts: tf.Tensor) -> tf.Tensor:
         """The ids that the network reads, int32 `(batch, source_time)`."""
@@ -237,16 +266,10 @@ class TextTranslator(keras.Model):
         weights = tf.zeros_like(ids, tf.float32)
         return step, {"cells": cells, "weights": weights}, encoded.mask
 
-    def _never(self) -> list[int]:
-        """The tokens that no translation holds."""
+    def _never(self, copies: bool) -> list[int]:
+        """The tokens that are not written: unknown ones too, unless words are copied for them."""
         never = [PADDING, ends_of(self.target_tokenizer).begin]
-        return never if self.copies else [*never, UNKNOWN]
-
-    def _strings_of(self, ids: tf.Tensor) -> tf.Tensor:
-        """A translation's tokens as strings."""
-        with tf.init_scope():  # the vocabulary of subwords is read from the tokenizer's own graph
-            vocabulary = self.target_tokenizer.vocabulary
-        return tf.gather(tf.constant(vocabulary), ids)
+        return never if copies else [*never, UNKNOWN]
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
