@@ -38,6 +38,10 @@ class Serve:
             if getattr(self, name) < 1:
                 flag = "--" + name.replace("_", "-")
                 raise ConfigError(f"Expected {flag} over 0. Received: {getattr(self, name)}.")
+        if self.max_megabytes >= 2048:  # gRPC counts a message's bytes in an int32
+            raise ConfigError(
+                f"Expected --max-megabytes under 2048. Received: {self.max_megabytes}."
+            )
         try:
             from rnnapps.serving.server import Server, serve
         except ModuleNotFoundError as error:

@@ -24,8 +24,11 @@ _COMPLAINTS = {
 }
 _TOO_BIG = "Number too big to be stored in double."
 _LONE_SURROGATE = re.compile(
-    r"(?<!\\)(?:\\\\)*\\u(?:d[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u)d[c-f]..)", re.IGNORECASE
+    r"(?<!\\)(?:\\\\)*+\\u(?:d[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u)d[c-f]..)", re.IGNORECASE
 )
+# Strings, and what is no bracket. A `+` after a repeat has it remember no way back, which takes far
+# more memory than the text.
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^\[\]{}"]++')
 _SHOWN = 256  # characters of a value in a message
 
 
@@ -69,8 +72,8 @@ def _complaint(error: json.JSONDecodeError) -> str:
     said = said or "Unspecific syntax error."
     if "{}" in said:  # an object's last member, or an array's last element?
         depth, within = 0, "}"
-        for sign in reversed(re.sub(r'"(?:[^"\\]|\\.)*"', "", error.doc[: error.pos])):
-            depth += (sign in "]}") - (sign in "[{")
+        for sign in reversed(_NO_BRACKETS.sub("", error.doc[: error.pos])):
+            depth += 1 if sign in "]}" else -1
             if depth < 0:
                 within = {"[": "]", "{": "}"}[sign]
                 break

@@ -21,27 +21,30 @@ _FIELDS = {
     "bool": "bool_val",
     "object": "string_val",
 }
-_MOST_ELEMENTS = 2**26  # a shape says little and can ask for much
 
 
-def from_proto(name: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
+def from_proto(name: str, proto: tensor_pb2.TensorProto, most: float = math.inf) -> np.ndarray:
     """The array of an input.
 
     Args:
         name: The input's name.
         proto: The tensor.
+        most: Bytes that it may be long, with four for a number: its last value stands for all that
+            follow, so that a short message can ask for much.
 
     Returns:
         The array; texts as objects, of bytes.
 
     Raises:
-        StatusError: If the tensor is not one.
+        StatusError: If the tensor is not one, or too long.
     """
     dims = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or min(dims, default=0) < 0:
         raise invalid(f"tensor parsing error: {name}")
-    if math.prod(dims) > _MOST_ELEMENTS:
-        raise invalid(f"tensor parsing error: {name} has more than {_MOST_ELEMENTS} elements")
+    elements, texts = math.prod(dims), proto.string_val
+    repeated = (elements - len(texts)) * len(texts[-1]) if texts else 0
+    if max(4 * elements, repeated) > most:
+        raise invalid(f"tensor parsing error: {name} is longer than {most} bytes")
     try:
         return tf.make_ndarray(proto)
     except (LookupError, OverflowError, TypeError, ValueError):

@@ -50,6 +50,7 @@ class RestApi:
     def __init__(self, library: Library, workers: Workers, limits: Limits):
         self._library, self._workers, self._limits = library, workers, limits
         self._held = 0  # bytes of bodies
+        self._room = max(limits.held, 4 * limits.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,7 +75,7 @@ class RestApi:
         async for chunk in request.stream():
             received += len(chunk)
             if received <= most:
-                if self._held + len(chunk) > self._limits.held:
+                if self._held + len(chunk) > self._room:
                     raise StatusError(Code.UNAVAILABLE, "Too many requests: no room for the body")
                 body += chunk
                 self._held += len(chunk)
@@ -136,6 +137,8 @@ class RestApi:
         """Our models have no signatures to classify or regress with, and TF Serving says so."""
         version = version_of(self._library, spec)
         kind = {"classify": "classification", "regress": "regression"}[method]
+        if DEFAULT not in version.signatures:
+            raise invalid(f"No signature was found with the name: {DEFAULT}")
         received = version.signatures[DEFAULT].method_name
         raise invalid(
             f"Expected {kind} signature method_name to be tensorflow/serving/{method}. "

@@ -83,9 +83,12 @@ def predict(
     """A model's answer."""
     spec = _spec(request)
     version = version_of(library, spec)
-    inputs = {name: from_proto(name, tensor) for name, tensor in request.inputs.items()}
-    for array in inputs.values():
-        limits.check_rows(len(array) if array.ndim else 1)
+    for tensor in request.inputs.values():
+        for dim in tensor.tensor_shape.dim[:1]:
+            limits.check_rows(dim.size)
+    inputs = {
+        name: from_proto(name, tensor, limits.body) for name, tensor in request.inputs.items()
+    }
     outputs = version.predict(spec.signature_name, inputs, request.output_filter)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = version.model
@@ -143,6 +146,8 @@ def _answer(
         return workers.submit(function, *arguments).result()
     except StatusError as error:
         context.abort(_CODES[error.code], error.message)
+    except concurrent.futures.CancelledError:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "The server is shutting down")
 
 
 def make_grpc_server(library: Library, workers: Workers, limits: Limits) -> grpc.Server:

@@ -20,7 +20,8 @@ class Limits:
         body: Bytes of one request.
         rows: Rows of one request.
         waiting: Requests at work or waiting.
-        held: Bytes of all the bodies that are being received or waited for.
+        held: Bytes of all the bodies that are being received or waited for; four of the longest
+            always have room.
         threads: Requests at work.
     """
 
@@ -81,8 +82,8 @@ class Workers:
             self._admitted -= 1
 
     def stop(self) -> None:
-        """Ends the threads, once they have answered."""
-        self._pool.shutdown()
+        """Ends the threads, once they have answered what they are at; what waits is cancelled."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 def _guarded(function: Callable, *arguments: Any) -> Any:

@@ -48,6 +48,7 @@ def test_it_says_where_it_is_and_ends_cleanly(tmp_path, publish_constant, capsys
         ([".", "--grpc-port", "70000"], "Cannot listen at 127.0.0.1:70000 (--grpc-port)"),
         ([".", "--host", "192.0.2.1"], "Cannot assign requested address"),
         ([".", "--max-rows", "0"], "Expected --max-rows over 0. Received: 0."),
+        ([".", "--max-megabytes", "2048"], "Expected --max-megabytes under 2048. Received: 2048."),
         ([".", "--rest-prt", "1"], "Did you mean --rest-port?"),
     ],
 )

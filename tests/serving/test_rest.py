@@ -4,11 +4,13 @@ import base64
 import concurrent.futures
 import json
 import math
+import tracemalloc
 import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rnnapps.serving import Limits, Server
 from rnnapps.serving.json_text import parse
@@ -206,6 +208,25 @@ def test_surrogates_make_pairs_or_an_error():
             parse(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"instances": ["' + b"a" * 2**21 + b"\\n" * 2**20 + b'" 1', "Missing a comma or ]"),
+        (b'["' + b"\\\\" * 2**21 + b'\\ud800"]', "surrogate pair"),
+    ],
+    ids=["string", "backslashes"],
+)
+def test_what_is_wrong_with_a_long_body_is_found_in_little_memory(body, said):
+    tracemalloc.start()
+    try:
+        with pytest.raises(StatusError, match=said):
+            parse(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * len(body)
+
+
 def test_a_long_value_is_cut_in_a_message(predict):
     status, said = error(predict({"inputs": {"text": ["a" * 10_000, 1]}, "instances": 1}))
     assert status == 400
@@ -254,6 +275,21 @@ def test_an_address_that_leads_nowhere(ask, method, path, status, said):
     body = b'{"instances": ["a"]}' if method == "POST" else None
     received, message = error(ask(method, path, body))
     assert (received, message[: len(said)]) == (status, said)
+
+
+def test_a_model_without_a_default_signature_has_none_to_classify_with(tmp_path):
+    vector = tf.TensorSpec([None], name="x")
+    model = tf.Module()
+    model.same = tf.function(lambda x: {"y": x}, input_signature=[vector])
+    tf.saved_model.save(model, str(tmp_path / "plain" / "1"), {"same": model.same})
+    with Server(tmp_path, rest_port=0, grpc_port=0) as server:
+        url = server.rest_address + "/v1/models/plain:classify"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(url, b"{}", timeout=30)
+        assert error((refused.value.code, json.load(refused.value))) == (
+            400,
+            "No signature was found with the name: serving_default",
+        )
 
 
 def test_versions_and_case_in_addresses(ask):
@@ -314,7 +350,7 @@ def test_too_many_rows_are_refused(predict):
 
 def test_requests_that_find_no_room_are_turned_away(folder):
     body = b'{"instances": ["' + b"a" * 5000 + b'"]}'
-    limits = Limits(waiting=1, threads=1, held=30_000)
+    limits = Limits(waiting=1, threads=1, body=6000, held=30_000)
     with Server(folder, rest_port=0, grpc_port=0, limits=limits) as server:
         url = server.rest_address + "/v1/models/toy:predict"
 
@@ -329,6 +365,15 @@ def test_requests_that_find_no_room_are_turned_away(folder):
             statuses = set(pool.map(post, range(400)))
         assert statuses == {200, 503}
         assert post(0) == 200  # nothing of it lasts
+
+
+def test_the_longest_body_always_finds_room(folder):
+    body = b'{"instances": ["' + b"a" * 50_000 + b'"]}'
+    limits = Limits(body=len(body), held=1000)
+    with Server(folder, rest_port=0, grpc_port=0, limits=limits) as server:
+        url = server.rest_address + "/v1/models/toy:predict"
+        with urllib.request.urlopen(url, body, timeout=30) as answer:
+            assert json.load(answer)["predictions"][0]["length"] == 50_000
 
 
 def test_numbers_keep_their_precision(predict):

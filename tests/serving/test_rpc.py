@@ -1,5 +1,7 @@
 """TF Serving's gRPC contract, asked through its own stubs."""
 
+import threading
+
 import grpc
 import numpy as np
 import pytest
@@ -12,6 +14,11 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+from rnnapps.serving import Limits
+from rnnapps.serving.library import Library
+from rnnapps.serving.rpc import make_grpc_server
+from rnnapps.serving.workers import Workers
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +121,11 @@ def broken_tensor(**fields):
         (request_of(text=[[b"a"]]), "INVALID_ARGUMENT", "Expected input text to be of shape"),
         (request_of(text=[b"a"] * 5000), "INVALID_ARGUMENT", "Task size 5000 was larger than"),
         (request_of(text=broken_tensor(shape=[-1])), "INVALID_ARGUMENT", "tensor parsing error"),
-        (request_of(text=broken_tensor(shape=[2**31, 2**31])), "INVALID_ARGUMENT", "tensor pars"),
+        (request_of(text=broken_tensor(shape=[2**26])), "INVALID_ARGUMENT", "Task size 67108864 "),
+        (request_of(text=broken_tensor(shape=[1, 2**26])), "INVALID_ARGUMENT", "tensor parsing "
+         "error: text is longer than 33554432 bytes"),
+        (request_of(text=tf.make_tensor_proto(b"a" * 2**14, shape=[4096])), "INVALID_ARGUMENT",
+         "tensor parsing error: text is longer than 33554432 bytes"),
         (request_of(text=broken_tensor(dtype=99)), "INVALID_ARGUMENT", "tensor parsing error"),
         (request_of(text=broken_tensor(tensor_content=b"abc")), "INVALID_ARGUMENT", "tensor pars"),
         (request_of("divide", number=np.array([0], np.int32)), "INVALID_ARGUMENT", "division by z"),
@@ -124,6 +135,12 @@ def test_a_wrong_request_is_refused_in_tf_servings_words(stub, request_proto, co
     received, details = refusal(stub.Predict, request_proto)
     assert received == code
     assert said in details
+
+
+def test_one_value_can_stand_for_all_rows(stub):
+    value = tf.make_tensor_proto(b"abc", shape=[3])
+    assert len(value.string_val) == 1
+    assert list(stub.Predict(request_of(text=value)).outputs["length"].int_val) == [3, 3, 3]
 
 
 def test_a_label_is_unknown_and_other_methods_are_not_there(stub, channel):
@@ -167,3 +184,30 @@ def test_status_and_metadata(stub, channel):
     assert signatures.signature_def["weigh"].inputs["pair"].dtype == tf.float32.as_datatype_enum
     request.metadata_field[0] = "weather"
     assert refusal(stub.GetModelMetadata, request)[1] == "Metadata field weather is not supported"
+
+
+def test_a_request_that_still_waits_at_the_end_is_told_so(folder):
+    gate, queued = threading.Event(), threading.Semaphore(0)
+
+    class Watched(Workers):
+        def submit(self, *arguments):
+            future = super().submit(*arguments)
+            queued.release()
+            return future
+
+    workers = Watched(Limits(threads=1))
+    server = make_grpc_server(Library(folder), workers, Limits())
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    workers.submit(gate.wait, 60)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        waiting = stub.Predict.future(request_of(text=[b"a"]), timeout=30)
+        assert all(queued.acquire(timeout=30) for _ in range(2))
+        end = threading.Thread(target=workers.stop)
+        end.start()
+        told = waiting.code().name, waiting.details()  # while the first is still at work
+        gate.set()
+        end.join()
+    server.stop(None)
+    assert told == ("UNAVAILABLE", "The server is shutting down")
