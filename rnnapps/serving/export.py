@@ -2,13 +2,12 @@
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import absl.logging
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,6 +15,7 @@ import tensorflow as tf
 from rnnapps.errors import RunError
 from rnnapps.serving.accelerating import compiled, narrowed, rounded
 from rnnapps.serving.requests import Signature, write_card, write_requests
+from rnnapps.serving.saved_model import load, ops
 
 EXACT, NEAR, ROUGH = 1e-5, 1e-4, 1e-2  # how near an export has to be; see `publish`
 
@@ -73,7 +73,7 @@ def publish(
         raise RunError(f"Expected a folder to export to. Received: the file {model_dir}.")
     existed = model_dir.exists()
     model_dir.mkdir(parents=True, exist_ok=True)
-    draft = model_dir / f".draft-{os.getpid()}"
+    draft = model_dir / f".draft-{uuid.uuid4().hex}"
     try:
         with rounded(served.core) if narrow else contextlib.nullcontext():
             expected = {name: _answer(one) for name, one in served.signatures.items()}
@@ -85,7 +85,8 @@ def publish(
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         if not existed:
-            model_dir.rmdir()
+            with contextlib.suppress(OSError):  # another export is at work in it
+                model_dir.rmdir()
         raise
 
 
@@ -112,12 +113,9 @@ def _write(draft: pathlib.Path, served: Served, xla: bool, narrow: bool) -> None
 
 
 def _check(draft, signatures, expected: dict, tolerance: float) -> None:
-    level = absl.logging.get_verbosity()
-    absl.logging.set_verbosity(absl.logging.ERROR)  # not a line for each gradient left behind
-    loaded = tf.saved_model.load(str(draft))
-    absl.logging.set_verbosity(level)
+    loaded = load(draft)
     for name, signature in signatures.items():
-        for op in _ops(loaded.signatures[name]):
+        for op in sorted(ops(loaded.signatures[name].graph.as_graph_def())):
             if not is_served(op):
                 raise RunError(f"The signature {name} needs {op}, which TF Serving cannot run.")
         received = loaded.signatures[name](**signature.request)
@@ -149,13 +147,6 @@ def is_served(op: str) -> bool:
     if "PyFunc" in op or "Cudnn" in op.title():
         return False
     return hasattr(tf.raw_ops, op) or op.startswith("Sentencepiece")
-
-
-def _ops(function: tf.types.experimental.ConcreteFunction) -> Iterator[str]:
-    """The types of all ops that a function may run, those of its inner functions included."""
-    graph = function.graph.as_graph_def()
-    for nodes in (graph.node, *(inner.node_def for inner in graph.library.function)):
-        yield from (node.op for node in nodes)
 
 
 def _rename(draft: pathlib.Path, model_dir: pathlib.Path) -> pathlib.Path:

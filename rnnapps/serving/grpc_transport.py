@@ -16,6 +16,7 @@ from tensorflow_serving.apis import (
 )
 
 from rnnapps.errors import DataError, ServerError
+from rnnapps.serving.json_tensors import shortest
 from rnnapps.serving.transport import SignatureTypes, Unavailable
 
 _OPTIONS = [
@@ -113,5 +114,5 @@ def _as_lists(name: str, proto: Any) -> Any:
     if array.dtype == object and not name.endswith("_bytes"):
         array = np.vectorize(lambda text: text.decode("utf-8", "replace"), [object])(array)
     elif array.dtype == np.float32:
-        array = array.astype("U16").astype(np.float64)
+        array = shortest(array)
     return array.tolist()

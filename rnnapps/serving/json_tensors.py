@@ -277,12 +277,17 @@ def _plain(name: str, array: np.ndarray) -> Any:
     if array.dtype == object:
         write = _as_base64 if name.endswith("_bytes") else _as_text
         array = np.vectorize(write, otypes=[object])(array)
-    elif array.dtype == np.float32:  # 0.2, not 0.20000000298
-        array = array.astype("U16").astype(np.float64)
+    elif array.dtype == np.float32:
+        array = shortest(array)
     elif array.dtype.name not in ("float64", "bool", *_INTEGERS):
         kind = {"float16": "half"}.get(array.dtype.name, array.dtype.name)
         raise invalid(f"Failed to write JSON value for tensor type: {kind}")
     return array.tolist()
+
+
+def shortest(array: np.ndarray) -> np.ndarray:
+    """float32 numbers as the shortest decimals that stand for them: 0.2, not 0.20000000298."""
+    return array.astype("U16").astype(np.float64)
 
 
 def _as_text(value: bytes) -> str:

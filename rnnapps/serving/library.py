@@ -6,7 +6,6 @@ import gc
 import pathlib
 import threading
 import weakref
-from collections.abc import Iterator
 
 import absl.logging
 import tensorflow as tf
@@ -154,8 +153,7 @@ class Library:
             return False
         states[number] = State("LOADING")
         try:
-            with _quiet():
-                version = LoadedVersion(name, number, path)
+            version = LoadedVersion(name, number, path)
         except Exception as error:  # a folder that is not whole makes TensorFlow raise anything
             states[number] = State("END", *_reason(error))
             self._failed[name, number] = stamp
@@ -163,9 +161,9 @@ class Library:
         if _stamp(path) != stamp:  # it is still being copied
             return False
         self._failed.pop((name, number), None)
-        states[number] = State("AVAILABLE")
         before = self._serving.get(name)
         self._serving[name] = version
+        states[number] = State("AVAILABLE")  # and not before: whoever reads it may ask at once
         if before is not None:
             self._leave(before)
         return True
@@ -193,7 +191,10 @@ def _versions(model: pathlib.Path) -> dict[int, pathlib.Path]:
     return {
         int(path.name): path
         for path in model.iterdir()
-        if path.name.isascii() and path.name.isdecimal() and path.is_dir()
+        if path.name.isascii()
+        and path.name.isdecimal()
+        and int(path.name) < 2**63  # TF Serving's int64
+        and path.is_dir()
     }
 
 
@@ -213,14 +214,3 @@ def _reason(error: Exception) -> tuple[Code, str]:
     if isinstance(error, tf.errors.OpError):
         return Code(error.error_code), error.message
     return Code.INTERNAL, f"{type(error).__name__}: {error}"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Loading without a line in the log for each gradient that the export left behind."""
-    level = absl.logging.get_verbosity()
-    absl.logging.set_verbosity(absl.logging.ERROR)
-    try:
-        yield
-    finally:
-        absl.logging.set_verbosity(level)

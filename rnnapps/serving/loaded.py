@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from rnnapps.serving.protos import from_proto
+from rnnapps.serving.saved_model import load, ops
 from rnnapps.serving.status import Code, StatusError, invalid
 
 DEFAULT = "serving_default"
@@ -32,9 +32,9 @@ class LoadedVersion:
         self.model, self.number = model, number
         graph = _read(path)
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(graph.signature_def)
-        if not all(hasattr(tf.raw_ops, op) for op in _ops(graph.graph_def)):
+        if not all(hasattr(tf.raw_ops, op) for op in ops(graph.graph_def)):
             import tensorflow_text  # noqa: F401 (registers ops that TF Serving has, too)
-        self._model = tf.saved_model.load(str(path))
+        self._model = load(path)
         self._warm_up(path / "assets.extra" / "tf_serving_warmup_requests")
 
     def input_types(self, signature: str) -> dict[str, str]:
@@ -107,12 +107,6 @@ def _read(path: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
     raise StatusError(
         Code.NOT_FOUND, "Could not find meta graph def matching supplied tags: { serve }."
     )
-
-
-def _ops(graph: graph_pb2.GraphDef) -> set[str]:
-    functions = [function.node_def for function in graph.library.function]
-    names = {function.signature.name for function in graph.library.function}
-    return {node.op for nodes in (graph.node, *functions) for node in nodes} - names
 
 
 def _kind(dtype: int) -> str:

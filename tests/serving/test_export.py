@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -44,7 +45,7 @@ def test_versions_appear_whole_and_count_up(model_dir):
 
 def test_the_card_says_whose_model_it_is_and_how_good(app, model_dir):
     card = json.loads((model_dir / "1" / "model_card.json").read_text("utf-8"))
-    assert (card["application"], card["data"]) == ("sentiment", "sample")
+    assert (card["application"], card["data"]) == ("sentiment", "given to fit()")
     assert SentimentClassifier(**card["configuration"]).config == app.config
     assert card["metrics"]["validation"]["accuracy"] == app.metrics["validation"]["accuracy"]
     assert set(card["requests"]) == {"serving_default", "explain"}
@@ -122,6 +123,25 @@ def test_a_failed_export_leaves_nothing(tmp_path, model_dir):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="Expected a folder"):
         publish(tmp_path / "file", Served({}))
+
+
+def test_an_export_keeps_to_itself_beside_others(tmp_path):
+    stale = tmp_path / "model" / f".draft-{os.getpid()}" / "assets"  # a killed export's
+    stale.mkdir(parents=True)
+    (stale / "old.txt").write_text("")
+    spec, example = tf.TensorSpec((None,), name="x"), [tf.ones(1)]
+    signature = Signature(lambda x: {"y": x + 1}, [spec], example)
+    version = publish(tmp_path / "model", Served({"serving_default": signature}))
+    assert list((version / "assets").iterdir()) == []
+
+    def meets_another(x):
+        (tmp_path / "new" / "1").mkdir()
+        raise RunError("the reason")
+
+    signature = Signature(meets_another, [spec], example)
+    with pytest.raises(RunError, match="the reason"):
+        publish(tmp_path / "new", Served({"serving_default": signature}))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["1"]
 
 
 def test_a_subword_model_needs_only_tf_text(tmp_path):

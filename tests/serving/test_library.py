@@ -75,9 +75,11 @@ def test_models_come_and_other_things_are_left_alone(library, tmp_path, publish_
     (tmp_path / "a" / "notes").mkdir()
     (tmp_path / "a" / "12").write_text("a file")
     (tmp_path / "a" / ".draft-3").mkdir()
+    (tmp_path / "a" / str(2**63)).mkdir()
     publish_constant(tmp_path / "b", 5)
     library.look()
     assert library.serving == {"a": 1, "b": 1}
+    assert states(library, "a") == {1: "AVAILABLE"}
     assert value(library, "b") == 5
 
 
