@@ -143,7 +143,7 @@ def _application(command: str, arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _tune(arguments: list[str]) -> None:
-    if arguments[:1] == ["--report"]:
+    if any(word.partition("=")[0] == "--report" for word in arguments):
         parsed = _parse(FlagCreatePairsOff[Report], "rnnapps tune", arguments)
         from rnnapps.tuning.report import report
 
@@ -164,7 +164,7 @@ def _tune(arguments: list[str]) -> None:
     parsed = _parse(Form, f"rnnapps tune {name}", rest)
     options = complete(parsed.search)
     if options.workers > 1:
-        run_processes(["tune", *arguments], options.workers)
+        run_processes(["tune", *arguments], options.workers, options.project_dir)
     else:
         if options.role:
             check_address(options)

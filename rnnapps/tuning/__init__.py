@@ -3,7 +3,9 @@
 import importlib
 from typing import Any
 
-__all__ = ["Candidate", "HyperApplication"]
+from rnnapps.tuning.space import describe, tunable_fields
+
+__all__ = ["Candidate", "HyperApplication", "describe", "tunable_fields"]
 
 
 def __getattr__(name: str) -> Any:  # KerasTuner imports TensorFlow; the flags should not

@@ -1,23 +1,25 @@
 """An application as KerasTuner sees it."""
 
-import contextlib
-import fcntl
 import json
 import pathlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import keras_tuner
-from keras_tuner.errors import FailedTrialError
+import tensorflow as tf
+from keras_tuner.errors import FailedTrialError, FatalValueError
 from keras_tuner.src.engine.tuner_utils import SaveBestEpoch, TunerCallback
 
-from rnnapps.apps import application_class
-from rnnapps.apps.application import Application, load
+from rnnapps.apps import APPLICATIONS, application_class, config_class, installed
+from rnnapps.apps.application import Application
 from rnnapps.apps.run_directory import partial_dir
 from rnnapps.config import TrainingConfig
+from rnnapps.errors import ConfigError
+from rnnapps.training import Diverged
+from rnnapps.tuning.project import locked, write
 from rnnapps.tuning.space import declare, make_space
 
 _ATTEMPTS = 3  # at one epoch, by processes that were killed: such a trial takes too much memory
@@ -36,9 +38,11 @@ class HyperApplication(keras_tuner.HyperModel):
         train: Your own examples, as the application's `fit` takes them; `None` for the
             configuration's data.
         validation: Examples on which trials are compared; `None` for a part of `train`.
+        application: The application's class; by default the one whose configuration this is.
 
     Raises:
-        ConfigError: If a field cannot be tuned, or a range is not valid.
+        ConfigError: If a field cannot be tuned, a range is not valid, or no application has such a
+            configuration.
 
     Example:
     >>> hypermodel = HyperApplication(SentimentConfig(epochs=3), tune=["cell", "units"])
@@ -54,12 +58,12 @@ class HyperApplication(keras_tuner.HyperModel):
         ranges: Mapping[str, str] | None = None,
         train: Any = None,
         validation: Any = None,
+        application: type[Application] | None = None,
     ):
         super().__init__()
         self.config, self.data = config, (train, validation)
         self.space = make_space(config, tune, ranges)
-        name = type(config).__module__.split(".")[-2]
-        self.application: type[Application] = application_class(name)
+        self.application = application or _application_of(type(config))
 
     def build(self, hp: keras_tuner.HyperParameters) -> "Candidate":
         """Makes the application with one choice of settings, not trained yet."""
@@ -76,6 +80,7 @@ class HyperApplication(keras_tuner.HyperModel):
         epochs: int | None = None,
         initial_epoch: int = 0,
         verbose: Any = None,
+        objective: str | None = None,
     ) -> dict[str, float]:
         """Trains a candidate within its trial's folder.
 
@@ -86,40 +91,64 @@ class HyperApplication(keras_tuner.HyperModel):
             hp: The trial's values.
             model: The candidate.
             callbacks: KerasTuner's callbacks, and the search's own.
-            epochs: Instead of the configuration's.
+            epochs: Instead of the configuration's; Hyperband's own come first.
             initial_epoch: Not used, see above.
             verbose: Not used: progress is shown as in `rnnapps train`.
+            objective: A measure that the data must have.
 
         Returns:
             The measures of the validation part, each name after `val_`.
+
+        Raises:
+            FailedTrialError: If the training diverges, or takes too much memory.
+            FatalValueError: If a trial is to be trained more than once.
+            ConfigError: If the objective is not measured.
         """
         app = model.app
+        epochs = hp.values.get("tuner/epochs", epochs)
         if epochs is not None and epochs != app.config.epochs:
             app = model.app = self.application(**{**app.config.model_dump(), "epochs": epochs})
         mine = next(one for one in callbacks if isinstance(one, TunerCallback))
+        if mine.tuner.executions_per_trial > 1:
+            raise FatalValueError(
+                "Expected `executions_per_trial` to be 1: one seed trains one network. Received: "
+                f"{mine.tuner.executions_per_trial}."
+            )
         folder = pathlib.Path(mine.tuner.get_trial_dir(mine.trial.trial_id)).absolute()
         # The whole run is kept: no weights need be saved beside it.
         callbacks = [one for one in callbacks if not isinstance(one, SaveBestEpoch)]
-        with _locked(folder):
+        with locked(folder / ".lock"):
             if (folder / "result.json").exists():  # killed after it, before the search was told
                 return json.loads((folder / "result.json").read_text())["measures"]
-            _count_attempt(folder)
-            before = _seconds(folder)
-            began = time.monotonic()
-            timer = _Timer(folder, before)
-            try:
-                app.fit(*self.data, run_dir=folder / "run", callbacks=[*callbacks, timer])
-            finally:
-                (folder / "attempts.json").unlink()  # of this one, which was not killed
-            result = {
-                "measures": measures(app),
-                "epochs": len(app.history),
-                "seconds": round(before + time.monotonic() - began, 1),
-            }
-            draft = folder / ".result.draft"
-            draft.write_text(json.dumps(result))
-            draft.replace(folder / "result.json")
-        return result["measures"]
+            if (folder / "run" / "config.toml").exists():  # killed before it was measured
+                app = model.app = self.application.load(folder / "run")
+            else:
+                self._train(app, folder, callbacks)
+            found = measures(app)
+            if objective and objective not in found:
+                raise ConfigError(
+                    "Expected --objective to be measured on this data. Received: "
+                    f"{objective.removeprefix('val_')}, which no trial has."
+                )
+            seconds = _progress(folder)["seconds"]
+            result = {"measures": found, "epochs": len(app.history), "seconds": round(seconds, 1)}
+            write(folder / "result.json", json.dumps(result))
+        return found
+
+    def _train(
+        self, app: Application, folder: pathlib.Path, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> None:
+        _count_attempt(folder)
+        progress = _Progress(folder)
+        try:
+            app.fit(*self.data, run_dir=folder / "run", callbacks=[*callbacks, progress])
+        except Diverged as error:
+            raise FailedTrialError(str(error)) from None
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+            raise FailedTrialError(f"Out of memory: {' '.join(str(error).split())[:200]}") from None
+        finally:
+            progress.note()
+            (folder / "attempts.json").unlink()  # of this one, which was not killed
 
 
 class Candidate(keras.Model):
@@ -144,7 +173,7 @@ class Candidate(keras.Model):
 
     def load_weights(self, filepath, *args, **kwargs):
         """Takes the trained application from the trial whose weights KerasTuner asks for."""
-        self.app = load(pathlib.Path(filepath).parent / "run")
+        self.app = type(self.app).load(pathlib.Path(filepath).parent / "run")
 
 
 def measures(app: Application) -> dict[str, float]:
@@ -158,22 +187,40 @@ def measures(app: Application) -> dict[str, float]:
     return {**found, **numbers}
 
 
-class _Timer(keras.callbacks.Callback):
+def _application_of(config: type[TrainingConfig]) -> type[Application]:
+    for names in (APPLICATIONS, installed()):
+        for name in names:
+            if config_class(name) is config:
+                return application_class(name)
+    raise ConfigError(
+        f"Expected the configuration of an application, or its class as `application`. Received: "
+        f"{config.__name__}."
+    )
+
+
+class _Progress(keras.callbacks.Callback):
     """Notes after every epoch how long the trial has trained, over all its attempts."""
 
-    def __init__(self, folder: pathlib.Path, before: float):
+    def __init__(self, folder: pathlib.Path):
         super().__init__()
-        self.folder, self.before, self.began = folder, before, time.monotonic()
+        self.folder, self.began = folder, time.monotonic()
+        before = _progress(folder)
+        self.epochs, self.before = before["epochs"], before["seconds"]
 
     def on_epoch_end(self, epoch, logs=None):
+        self.epochs = epoch + 1
+        self.note()
+
+    def note(self) -> None:
+        """Writes it down."""
         seconds = self.before + time.monotonic() - self.began
-        draft = self.folder / ".seconds.draft"
-        draft.write_text(f"{seconds:.3f}")
-        draft.replace(self.folder / "seconds")
+        found = {"epochs": self.epochs, "seconds": round(seconds, 3)}
+        write(self.folder / "progress.json", json.dumps(found))
 
 
-def _seconds(folder: pathlib.Path) -> float:
-    return float((folder / "seconds").read_text()) if (folder / "seconds").exists() else 0.0
+def _progress(folder: pathlib.Path) -> dict[str, float]:
+    path = folder / "progress.json"
+    return json.loads(path.read_text()) if path.exists() else {"epochs": 0, "seconds": 0.0}
 
 
 def _count_attempt(folder: pathlib.Path) -> None:
@@ -188,12 +235,4 @@ def _count_attempt(folder: pathlib.Path) -> None:
         raise FailedTrialError(
             f"Its process was killed {_ATTEMPTS} times at the same epoch; it may need more memory."
         )
-    attempts.write_text(json.dumps({"count": count, "reached": reached}))
-
-
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[None]:
-    """One process at a time in a trial's folder; the lock ends with the process that holds it."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    write(attempts, json.dumps({"count": count, "reached": reached}))

@@ -20,8 +20,9 @@ class TuneOptions:
 
     tuner: Literal["random", "hyperband", "bayesian"] = "random"
     """How trials are chosen."""
-    trials: int = 10
-    """Trials, at most; the first is the configuration as it stands."""
+    trials: int | None = None
+    """Trials, at most: by default 10, or all of Hyperband's; the first is the configuration as it
+    stands."""
     max_epochs: int | None = None
     """Epochs of a trial, at most; by default --epochs."""
     time_budget: str | None = None
@@ -40,7 +41,7 @@ class TuneOptions:
     """This process' part in a search over several machines, which share --project-dir."""
     oracle: str | None = None
     """HOST:PORT of the chief."""
-    worker_id: str = f"worker-{socket.gethostname()}-{os.getppid()}"
+    worker_id: str = f"worker-{socket.gethostname()}-{os.getppid()}".replace("chief", "c")
     """The worker's name: one that is started again under the same name goes on with its trial."""
     config: Path | None = None
     """A TOML file of settings; flags override it."""
@@ -108,4 +109,10 @@ def complete(options: TuneOptions) -> TuneOptions:
         raise ConfigError(f"Expected --oracle to be HOST:PORT. Received: {oracle!r}.")
     if role and options.workers > 1:
         raise ConfigError("Expected --workers, or --role and --oracle. Received: both.")
+    # KerasTuner takes whoever has "chief" in its name for one; and the name is a file's.
+    if role == "worker" and not re.fullmatch(r"(?!.*chief)[\w.-]+", worker_id):
+        raise ConfigError(
+            "Expected --worker-id to be letters, digits, dots and dashes, and not a chief's. "
+            f"Received: {worker_id!r}."
+        )
     return dataclasses.replace(options, role=role, oracle=oracle, worker_id=worker_id)

@@ -1,5 +1,6 @@
 """KerasTuner's oracles, with what a search needs that is killed, timed and repeated."""
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -9,6 +10,10 @@ import keras
 import keras_tuner
 from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial
+
+from rnnapps.tuning.project import locked, write
+
+_SILENCE = 60.0  # seconds without a sign of a worker, after which it is taken for dead
 
 
 class Budget:
@@ -55,26 +60,78 @@ class StopInTime(keras.callbacks.Callback):
 
 
 class _Steady:
-    """Mixed in before an oracle: starts from the defaults, is written whole, keeps to a budget."""
+    """Mixed in before an oracle: starts from the defaults, outlives its workers, keeps to a budget.
+
+    A worker that is gone gives its trial back, and is not waited for; a trial that was begun is
+    ended before the workers are told to stop.
+    """
 
     budget: Budget
+    refused: str | None = None
+    """The first trial, if the configuration as it stands cannot be trained."""
+
+    @property
+    def tuner_ids(self) -> set[str]:
+        """The workers that are still to be told to stop: those lately heard of."""
+        now = time.monotonic()
+        return {name for name, heard in self._heard.items() if now - heard < _SILENCE}
+
+    @tuner_ids.setter
+    def tuner_ids(self, names):
+        self._heard = dict.fromkeys(names, time.monotonic())
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id):
-        """The next trial, or one that says to stop."""
+        """The next trial, or one that says to wait or to stop."""
         self.budget.keep()
-        if self.budget.over and tuner_id not in self.ongoing_trials:
-            self.tuner_ids.discard(tuner_id)
-            return Trial(self.hyperparameters.copy(), "over", "STOPPED")
-        return super().create_trial(tuner_id)
+        self._heard[tuner_id] = time.monotonic()
+        for owner, trial in list(self.ongoing_trials.items()):
+            if owner != tuner_id and _abandoned(pathlib.Path(self._get_trial_dir(trial.trial_id))):
+                self._give_back(trial.trial_id)
+        over = self.refused or (self.budget.over and not self._retry_queue)
+        if over and tuner_id not in self.ongoing_trials:
+            trial = Trial(self.hyperparameters.copy(), "over", "STOPPED")
+        else:
+            drawn = self._seed_state
+            trial = super().create_trial(tuner_id)
+            if trial.status == "RUNNING":
+                self._save_trial(trial)  # also one that was given back: it shows life again
+            else:
+                self._seed_state = drawn  # however often a worker asks
+        if trial.status == "STOPPED" and self.ongoing_trials:
+            trial.status = "IDLE"  # one of those may yet be given back
+        elif trial.status == "STOPPED":
+            del self._heard[tuner_id]
+        return trial
 
     @keras_tuner.synchronized
     def end_trial(self, trial):
         """Takes a trial's result, also from a worker that outlived the chief that gave it out."""
-        super().end_trial(trial)
-        if trial.trial_id in self._retry_queue:
-            self._retry_queue.remove(trial.trial_id)
-            self.save()
+        trial_id = trial.trial_id
+        if is_mistake(trial):
+            self.refused = trial_id
+            self._give_back(trial_id)
+            return
+        for owner in self._owners(trial_id):
+            self._heard[owner] = time.monotonic()
+        if trial_id not in self.end_order:  # else another worker had it too, and was faster
+            super().end_trial(trial)
+        for owner in self._owners(trial_id):
+            del self.ongoing_trials[owner]
+        self._retry_queue = [one for one in self._retry_queue if one != trial_id]
+        self.save()
+
+    def _owners(self, trial_id):
+        return [name for name, one in self.ongoing_trials.items() if one.trial_id == trial_id]
+
+    def _give_back(self, trial_id):
+        """Lets another worker have a trial that has not ended."""
+        for owner in self._owners(trial_id):
+            del self.ongoing_trials[owner]
+            self._heard.pop(owner, None)
+        if trial_id not in self._retry_queue:
+            self._retry_queue.append(trial_id)
+        self.save()
 
     def _random_values(self):
         """The defaults first: no search should end below the configuration that it began with."""
@@ -120,7 +177,7 @@ class BayesianOracle(_Steady, oracles.BayesianOptimizationOracle):
 def make_oracle(
     kind: str,
     objective: keras_tuner.Objective,
-    trials: int,
+    trials: int | None,
     max_epochs: int,
     seed: int,
     budget: Budget,
@@ -130,7 +187,7 @@ def make_oracle(
     Args:
         kind: `"random"`, `"hyperband"` or `"bayesian"`.
         objective: What to improve.
-        trials: Number of trials, at most.
+        trials: Number of trials, at most; `None` for 10, or for all of Hyperband's.
         max_epochs: Epochs of a trial, at most; Hyperband divides them into rounds.
         seed: The seed; KerasTuner would take 0 for none.
         budget: The search's time.
@@ -144,14 +201,24 @@ def make_oracle(
         oracle.max_trials = trials
     else:
         make = RandomOracle if kind == "random" else BayesianOracle
-        oracle = make(max_trials=trials, **options)
+        oracle = make(max_trials=trials or 10, **options)
     oracle.budget = budget
     oracle.verbose = 0
     return oracle
 
 
-def write(path: pathlib.Path, text: str) -> None:
-    """Writes a file that is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text)
-    draft.replace(path)
+def is_mistake(trial: Trial) -> bool:
+    """Whether the configuration as it stands, which is the first trial, cannot be trained at all.
+
+    KerasTuner calls a trial invalid that raised anything but `FailedTrialError`.
+    """
+    return trial.status == "INVALID" and int(trial.trial_id) == 0
+
+
+def _abandoned(folder: pathlib.Path) -> bool:
+    """Whether no process works any more in the folder of a trial that has not ended."""
+    if time.time() - folder.stat().st_mtime < _SILENCE:
+        return False
+    with contextlib.suppress(BlockingIOError), locked(folder / ".lock", wait=False):
+        return True
+    return False

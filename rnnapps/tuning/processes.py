@@ -3,18 +3,20 @@
 import contextlib
 import ctypes
 import os
+import pathlib
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.tuning.options import TuneOptions
+from rnnapps.tuning.project import undone_by_mistakes
 
 _PATIENCE = 20.0  # seconds that a worker waits for its chief to answer
-_RESTARTS = 10  # of all the processes together
+_RESTARTS = 10  # of all the processes together, while no trial ends
 
 
 def check_address(options: TuneOptions) -> None:
@@ -55,7 +57,7 @@ def _answers(host: str, port: int) -> bool:
     return False
 
 
-def run_processes(arguments: Sequence[str], workers: int) -> None:
+def run_processes(arguments: Sequence[str], workers: int, project: pathlib.Path) -> None:
     """Runs a chief and workers on this machine until the search is over.
 
     One that dies is started again: a worker goes on with its trial, a chief with its search.
@@ -63,55 +65,75 @@ def run_processes(arguments: Sequence[str], workers: int) -> None:
     Args:
         arguments: The command line of this process, after `rnnapps`.
         workers: Number of workers.
+        project: The search's folder.
 
     Raises:
-        RunError: If the processes die again and again.
+        RunError: If the processes die again and again, or meet a user's mistake.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        oracle = f"127.0.0.1:{free.getsockname()[1]}"
+        port = free.getsockname()[1]
     shares = _shares(workers)
     running: dict[str, subprocess.Popen] = {}
 
     def start(name: str) -> None:
         role = "chief" if name == "chief" else "worker"
-        words = [word for word in _without(arguments, "--workers")]
-        words += ["--role", role, "--oracle", oracle, "--worker-id", name]
+        words = _without(arguments, "--workers")
+        words += ["--role", role, "--oracle", f"127.0.0.1:{port}", "--worker-id", name]
         cores = None if name == "chief" else shares[name]
         running[name] = subprocess.Popen(
             [sys.executable, "-m", "rnnapps.cli", *words],
+            # Else the first of them takes all of a GPU's memory.
+            env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},
             preexec_fn=lambda: _settle(cores),
             stdout=subprocess.DEVNULL,
         )
 
-    restarts = 0
-    try:
-        for name in ("chief", *shares):
-            start(name)
-        while any(name != "chief" for name in running):
-            time.sleep(0.2)
-            for name, process in list(running.items()):
-                status = process.poll()
-                if status is None:
-                    continue
-                del running[name]
-                if status == 0 and name != "chief":
-                    continue
-                if status == 2 and name == "chief":  # a user's mistake, which it has said itself
-                    raise RunError("The search could not start; its chief said why above.")
-                restarts += 1
-                if restarts > _RESTARTS:
-                    raise RunError(
-                        f"The search's processes died {restarts} times; the last: {name}."
-                    )
+    with undone_by_mistakes(project):
+        try:
+            for name in ("chief", *shares):
                 start(name)
-    finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
+            _watch(running, start, port, project)
+        finally:
+            for process in running.values():
+                process.terminate()
+            for process in running.values():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(10)
+                process.kill()
+
+
+def _watch(
+    running: dict[str, subprocess.Popen],
+    start: Callable[[str], None],
+    port: int,
+    project: pathlib.Path,
+) -> None:
+    """Starts again what has died, until all workers have ended."""
+    restarts = ended = 0
+    while any(name != "chief" for name in running):
+        time.sleep(0.2)
+        for name, process in list(running.items()):
+            status = process.poll()
+            if status is None:
+                continue
+            del running[name]
+            if status == 0:
+                continue
+            # A user's mistake; but a worker says so too where the chief has not started yet.
+            if status == 2 and (name == "chief" or _answers("127.0.0.1", port)):
+                raise RunError(f"The search cannot go on; its {name} said why above.")
+            before, ended = ended, _ended(project)
+            restarts = 1 if ended > before else restarts + 1
+            if restarts > _RESTARTS:
+                raise RunError(f"The search's processes died {restarts} times; the last: {name}.")
+            start(name)
+
+
+def _ended(project: pathlib.Path) -> int:
+    """Number of trials with a result or a reason why there is none."""
+    kinds = ("result.json", "failure.txt")
+    return sum(1 for kind in kinds for _ in project.glob(f"trial_*/{kind}"))
 
 
 def _shares(workers: int) -> dict[str, list[int] | None]:

@@ -35,7 +35,7 @@ def read_search(project: pathlib.Path | str) -> dict[str, Any]:
     names = json.loads(oracle.read_text())["start_order"] if oracle.exists() else []
     trials = [_read_trial(project / f"trial_{name}", manifest["objective"]) for name in names]
     sign = -1 if manifest["direction"] == "max" else 1
-    trials.sort(key=lambda t: (t["score"] is None, sign * (t["score"] or 0), t["trial"]))
+    trials.sort(key=lambda t: (t["score"] is None, sign * (t["score"] or 0), int(t["trial"])))
     spent = project / "seconds"
     return {
         "application": manifest["application"],
@@ -57,9 +57,10 @@ def _read_trial(folder: pathlib.Path, objective: str) -> dict[str, Any]:
         "seconds": None,
         "values": {k: v for k, v in values.items() if not k.startswith("tuner/")},
     }
-    if (folder / "result.json").exists():
-        result = json.loads((folder / "result.json").read_text())
-        found.update(epochs=result["epochs"], seconds=result["seconds"])
+    for path in (folder / "progress.json", folder / "result.json"):
+        if path.exists():
+            counts = json.loads(path.read_text())
+            found.update(epochs=counts["epochs"], seconds=counts["seconds"])
     if found["status"] in ("failed", "invalid") and (folder / "failure.txt").exists():
         found["reason"] = (folder / "failure.txt").read_text().strip()
     return found
@@ -92,7 +93,8 @@ def report(project: pathlib.Path | str, as_json: bool) -> None:
     table = Table("trial", found["objective"], "epochs", "seconds", *settings)
     for trial in found["trials"]:
         score = trial["status"] if trial["score"] is None else f"{trial['score']:.4f}"
-        counts = ["" if trial[name] is None else f"{trial[name]:.0f}" for name in _COUNTS]
+        counts = (trial["epochs"], trial["seconds"])
+        counts = ["" if count is None else f"{count:.0f}" for count in counts]
         values = (_short(trial["values"].get(name, "")) for name in settings)
         table.add_row(trial["trial"], score, *counts, *values)
     console.print(table)
@@ -109,9 +111,6 @@ def report(project: pathlib.Path | str, as_json: bool) -> None:
             highlight=False,
             soft_wrap=True,
         )
-
-
-_COUNTS = ("epochs", "seconds")
 
 
 def _short(value: Any) -> str:

@@ -1,41 +1,67 @@
 """One process of a search: all of it, the chief that hands trials out, or a worker."""
 
-import fcntl
+import contextlib
 import json
 import os
 import pathlib
+import re
 import sys
+import time
 from typing import Any
 
 import keras
 import keras_tuner
+from keras_tuner.src import config as keras_tuner_config
 
 from rnnapps.apps import application_class
 from rnnapps.config import TrainingConfig, nearest
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.tuning.hypermodel import HyperApplication
 from rnnapps.tuning.options import TuneOptions, parse_duration
-from rnnapps.tuning.oracles import Budget, StopInTime, make_oracle, write
+from rnnapps.tuning.oracles import Budget, StopInTime, is_mistake, make_oracle
+from rnnapps.tuning.project import alone, check_same, one_search, undone_by_mistakes, write
 from rnnapps.tuning.space import describe, parse_names, parse_ranges
 
 
 class Search(keras_tuner.Tuner):
     """KerasTuner's tuner, that says in a line how each trial went."""
 
+    def pre_create_trial(self):
+        """Lets some time pass where a worker may have been told to wait."""
+        if not isinstance(self.oracle, keras_tuner.Oracle):
+            time.sleep(0.2)
+
     def on_trial_end(self, trial):
-        """Keeps a failed trial's reason, which the chief would not be told."""
+        """Keeps a failed trial's reason, which the chief would not be told.
+
+        Raises:
+            RunError: If the configuration as it stands cannot be trained: no trial's fault.
+        """
         folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
-        if trial.status != "COMPLETED":
-            lines = (trial.message or "").strip().splitlines() or ["unknown"]
-            write(folder / "failure.txt", lines[-1] + "\n")
-            said = f"failed: {lines[-1]}"
-        else:
+        mistake = is_mistake(trial)
+        if trial.status == "COMPLETED":
             result = json.loads((folder / "result.json").read_text())
-            score = result["measures"][self.oracle.objective.name]
             name = self.oracle.objective.name
+            score = result["measures"][name]
             said = f"{name} {score:.4f}, {result['epochs']} epochs, {result['seconds']:.0f} s"
-        print(f"trial {trial.trial_id}: {said}", file=sys.stderr, flush=True)
+        else:
+            last = ((trial.message or "").strip().splitlines() or ["unknown"])[-1]
+            reason = re.sub(r"^(rnnapps|keras_tuner)\.[\w.]+: ", "", last)
+            write(folder / "failure.txt", reason + "\n")
+            if reason == last:  # a bug keeps its traceback
+                print(trial.message, file=sys.stderr)
+            said = f"failed: {reason}"
         super().on_trial_end(trial)
+        if mistake:
+            self.oracle.create_trial(self.tuner_id)  # which lets a chief know that it may stop
+            raise RunError(reason)
+        print(f"trial {trial.trial_id}: {said}", file=sys.stderr, flush=True)
+
+    def save(self):
+        """Writes its state, by a rename: KerasTuner could not read half of it."""
+        if isinstance(self.oracle, keras_tuner.Oracle):
+            self.oracle.save()
+        write(pathlib.Path(self._get_tuner_fname()), json.dumps(self.get_state()))
 
 
 def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
@@ -48,26 +74,45 @@ def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
 
     Raises:
         ConfigError: If the space or the objective is not one that the application has.
-        RunError: If the folder holds another search, or one that is running.
+        RunError: If the folder holds another search, or one that is running, or the configuration
+            as it stands cannot be trained.
     """
-    hypermodel = HyperApplication(config, parse_names(options.tune), parse_ranges(options.range))
+    names, ranges = parse_names(options.tune), parse_ranges(options.range)
+    hypermodel = HyperApplication(config, names, ranges, application=application_class(name))
     objective = make_objective(name, options.objective)
+    manifest = _manifest(name, hypermodel, config, options, objective)
     project = options.project_dir.absolute()
-    project.mkdir(parents=True, exist_ok=True)
-    if options.role:
-        set_role(options)
-    worker = options.role == "worker"
-    lock = None if worker else _lock(project)
-    if not worker:
-        _check_same(project, _manifest(name, hypermodel, config, options, objective))
+    with contextlib.ExitStack() as stack:
+        if options.role == "worker":
+            check_same(project, manifest)
+            taken = f"A worker {options.worker_id} is running; give each its own --worker-id."
+            stack.enter_context(alone(project / f".{options.worker_id}.lock", taken))
+        else:
+            stack.enter_context(undone_by_mistakes(project))
+            stack.enter_context(one_search(project, manifest))
+        if options.role:
+            set_role(options)
+        _search(hypermodel, objective, project, options)
+
+
+def _search(
+    hypermodel: HyperApplication,
+    objective: keras_tuner.Objective,
+    project: pathlib.Path,
+    options: TuneOptions,
+) -> None:
+    keras_tuner_config.DEBUG = False  # which prints a traceback for whatever fails
+    config = hypermodel.config
     budget = Budget(parse_duration(options.time_budget), project / "seconds")
     epochs = options.max_epochs or config.epochs
     oracle = make_oracle(options.tuner, objective, options.trials, epochs, config.seed, budget)
-    tuner = Search(oracle, hypermodel, directory=project.parent, project_name=project.name)
+    with contextlib.redirect_stdout(sys.stderr):  # KerasTuner prints that it goes on
+        tuner = Search(oracle, hypermodel, directory=project.parent, project_name=project.name)
     logs = keras.callbacks.TensorBoard(project / "logs", write_graph=False)
-    tuner.search(callbacks=[logs, StopInTime(budget)], epochs=epochs)
-    if lock:
-        lock.close()
+    callbacks = [logs, StopInTime(budget)]
+    tuner.search(callbacks=callbacks, epochs=epochs, objective=objective.name)
+    if oracle.refused:  # by a worker
+        raise RunError((project / f"trial_{oracle.refused}" / "failure.txt").read_text().strip())
 
 
 def make_objective(name: str, wanted: str | None) -> keras_tuner.Objective:
@@ -105,36 +150,6 @@ def _manifest(name, hypermodel, config, options, objective) -> dict[str, Any]:
         **{f"range of {field}": text for field, text in describe(hypermodel.space).items()},
         **{field: value for field, value in fixed.items() if field != "epochs"},
     }
-
-
-def _check_same(project: pathlib.Path, manifest: dict[str, Any]) -> None:
-    path = project / "search.json"
-    if not path.exists():
-        if any(p.name not in (".lock", "search.json") for p in project.iterdir()):
-            raise RunError(f"{project} exists and holds no search; choose another --project-dir.")
-        write(path, json.dumps(manifest, indent=2))
-        return
-    there = json.loads(path.read_text())
-    changed = [
-        f"{key} ({there.get(key, 'not there')}, {manifest.get(key, 'not here')})"
-        for key in {**there, **manifest}
-        if there.get(key) != manifest.get(key)
-    ]
-    if changed:
-        raise RunError(
-            f"The search in {project} is another one (there, here): {'; '.join(changed)}; "
-            "repeat that one to go on with it, or choose another --project-dir."
-        )
-
-
-def _lock(project: pathlib.Path):
-    """Keeps a second search out of the folder; the lock ends with this process."""
-    lock = (project / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise RunError(f"Another search is running in {project}.") from None
-    return lock
 
 
 def set_role(options: TuneOptions) -> None:

@@ -4,6 +4,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from rnnapps.config import Config, TrainingConfig, Tune, TuneChoice, flag, nearest
 from rnnapps.errors import ConfigError
 
@@ -24,9 +26,8 @@ def tunable_fields(config_class: type[Config]) -> Space:
     """
     space: Space = {}
     for name, field in config_class.model_fields.items():
-        ranges = [found for found in field.metadata if isinstance(found, Tune | TuneChoice)]
-        if ranges:
-            space[name] = ranges[0]
+        if own := _own_range(field):
+            space[name] = own
         elif name in TrainingConfig.model_fields and name != "schedule":
             continue  # where and how it runs, which no search should vary
         elif field.annotation is bool:
@@ -63,11 +64,7 @@ def make_space(
                 f"{nearest(name, list(tunable))}"
             )
     if not names and not ranges:
-        names = [
-            name
-            for name, field in type(config).model_fields.items()
-            if any(isinstance(found, Tune | TuneChoice) for found in field.metadata)
-        ]
+        names = [name for name, field in type(config).model_fields.items() if _own_range(field)]
     space = {name: tunable[name] for name in tunable if name in (*names, *ranges)}
     for name, text in ranges.items():
         space[name] = _read_range(name, text, type(config).model_fields[name].annotation)
@@ -79,10 +76,14 @@ def make_space(
     return space
 
 
+def _own_range(field: FieldInfo) -> Tune | TuneChoice | None:
+    return next((one for one in field.metadata if isinstance(one, Tune | TuneChoice)), None)
+
+
 def _read_range(name: str, text: str, kind: Any) -> Tune | TuneChoice:
     mistake = ConfigError(
-        f"Expected --range {name} to be low:high, low:high:step, low:high:log or values with "
-        f"commas between them. Received: {text!r}."
+        f"Expected --range {name} to be low:high, low:high:step, low:high:log with low above 0, or "
+        f"values with commas between them. Received: {text!r}."
     )
     kind = kind if kind in (int, float) else None
     try:
@@ -93,6 +94,8 @@ def _read_range(name: str, text: str, kind: Any) -> Tune | TuneChoice:
         if not kind or not low < high or len(rest) > 1:
             raise mistake
         if rest == ["log"]:
+            if low <= 0:
+                raise mistake
             return Tune(low, high, sampling="log")
         step = _value(rest[0], kind) if rest else None
         if step is not None and step <= 0:
@@ -142,14 +145,22 @@ def _declare(hp: Any, name: str, found: Tune | TuneChoice, config: Config) -> An
 
 
 def describe(space: Space) -> dict[str, str]:
-    """The ranges as text, in the form that `--range` takes."""
+    """Writes ranges as text, in the form that `--range` takes.
+
+    Args:
+        space: The range of each field by name.
+
+    Returns:
+        The text of each.
+    """
     found = {}
     for name, one in space.items():
         if isinstance(one, TuneChoice):
             found[name] = ",".join(str(value) for value in one.values)
         else:
             last = "log" if one.sampling == "log" else one.step
-            found[name] = ":".join(str(part) for part in (one.low, one.high, last) if part)
+            parts = (one.low, one.high, last)
+            found[name] = ":".join(str(part) for part in parts if part is not None)
     return found
 
 
@@ -163,8 +174,9 @@ def parse_ranges(words: Sequence[str]) -> dict[str, str]:
     """The ranges of `--range units=64:512:64`, by field name."""
     found = {}
     for word in words:
-        name, sign, text = word.partition("=")
-        if not sign or not text:
+        name, _, text = word.partition("=")
+        names = parse_names(name)
+        if len(names) != 1 or not text:
             raise ConfigError(f"Expected {flag('range')} FIELD=RANGE. Received: {word!r}.")
-        found[parse_names(name)[0] if name else ""] = text
+        found[names[0]] = text
     return found

@@ -1,9 +1,11 @@
 import json
+import os
 
 import keras_tuner
 import pytest
 
 from rnnapps.tuning.oracles import Budget, make_oracle
+from rnnapps.tuning.project import locked
 
 KINDS = ("random", "hyperband", "bayesian")
 
@@ -26,6 +28,12 @@ def make(kind, folder, seed=0, budget=None, trials=8):
     return oracle
 
 
+def end(oracle, trial):
+    oracle.update_trial(trial.trial_id, {"val_loss": score(trial)})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+
+
 def run(oracle, most=99):
     """Ends up to `most` trials; the values that they had."""
     seen = []
@@ -33,9 +41,7 @@ def run(oracle, most=99):
         trial = oracle.create_trial("tuner0")
         if trial.status == "STOPPED":
             break
-        oracle.update_trial(trial.trial_id, {"val_loss": score(trial)})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
+        end(oracle, trial)
         seen.append(trial.hyperparameters.values)
     return seen
 
@@ -86,10 +92,54 @@ def test_a_worker_that_outlives_the_chief_ends_its_trial_once(tmp_path):
     again = make("random", tmp_path)
     again.reload()
     assert again._retry_queue == [trial.trial_id]
-    again.update_trial(trial.trial_id, {"val_loss": 1.0})
-    trial.status = "COMPLETED"
-    again.end_trial(trial)
+    end(again, trial)
     assert again.create_trial("worker1").trial_id != trial.trial_id
+
+
+def test_two_workers_that_end_one_trial_enter_it_once(tmp_path):
+    oracle = make("random", tmp_path)
+    trial = oracle.create_trial("worker0")
+    again = make("random", tmp_path)
+    again.reload()
+    assert again.create_trial("worker1").trial_id == trial.trial_id
+    for _ in range(2):
+        end(again, trial)
+    assert again.end_order == [trial.trial_id]
+    assert again.create_trial("worker1").trial_id != trial.trial_id
+
+
+def test_a_trial_whose_worker_is_gone_is_given_to_another(tmp_path):
+    oracle = make("random", tmp_path, trials=2)
+    lost, mine = (oracle.create_trial(f"worker{i}") for i in range(2))
+    end(oracle, mine)
+    assert oracle.create_trial("worker1").status == "IDLE"  # it may only just have begun
+    folder = tmp_path / "search" / f"trial_{lost.trial_id}"
+    with locked(folder / ".lock"):
+        os.utime(folder, (0, 0))
+        assert oracle.create_trial("worker1").status == "IDLE"  # it trains, in long epochs
+    again = oracle.create_trial("worker1")
+    assert again.trial_id == lost.trial_id
+    assert oracle.create_trial("worker2").status == "IDLE"  # it has only just been given
+    end(oracle, again)
+    assert oracle.tuner_ids == {"worker1", "worker2"}
+    assert [oracle.create_trial(f"worker{i}").status for i in (1, 2)] == ["STOPPED"] * 2
+    assert not oracle.tuner_ids
+    assert not oracle.ongoing_trials
+
+
+def test_a_budget_that_is_spent_lets_a_trial_end_that_was_begun(tmp_path):
+    trial = make("random", tmp_path).create_trial("tuner0")
+    (tmp_path / "seconds").write_text("1000.0")
+    again = make("random", tmp_path, budget=1000.0)
+    again.reload()
+    assert run(again) == [trial.hyperparameters.values]
+
+
+def test_hyperband_has_a_number_of_trials_of_its_own(tmp_path):
+    oracle = make("hyperband", tmp_path, trials=None)
+    epochs = [values["tuner/epochs"] for values in run(oracle)]
+    assert len(epochs) > 10
+    assert set(epochs) == {1, 3, 9}
 
 
 def test_a_budget_that_is_spent_ends_the_search_and_counts_earlier_processes(tmp_path):

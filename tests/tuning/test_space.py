@@ -30,6 +30,7 @@ def test_names_and_ranges_choose_the_space():
     assert space["cell"].values[:2] == ("simple_rnn", "lstm")
     assert space["residual"] == TuneChoice((False, True))
     assert set(space) == {"units", "learning_rate", "dropout", "cell", "residual"}
+    assert describe({"dropout": Tune(0.0, 0.6, 0.1)}) == {"dropout": "0.0:0.6:0.1"}
     again = make_space(CONFIG, [], describe(space))
     assert {k: v for k, v in again.items() if k != "residual"} == {
         k: v for k, v in space.items() if k != "residual"
@@ -65,6 +66,7 @@ def test_keras_tuner_starts_from_the_configuration_and_stays_in_range():
         ([], {"units": "many"}, "Expected --range units to be low:high"),
         ([], {"units": "32:64:0"}, "Expected --range units to be low:high"),
         ([], {"cell": "a:b"}, "Expected --range cell to be low:high"),
+        ([], {"dropout": "0:0.5:log"}, "Expected --range dropout to be low:high"),
     ],
 )
 def test_a_mistake_in_the_space_is_one_sentence(names, ranges, sentence):
@@ -77,8 +79,9 @@ def test_words_of_the_command_line():
     assert parse_ranges(["learning-rate=1:2", "cell=a,b"]) == {
         "learning_rate": "1:2", "cell": "a,b",
     }  # fmt: skip
-    with pytest.raises(ConfigError, match="Expected --range FIELD=RANGE"):
-        parse_ranges(["units"])
+    for word in ("units", "units=", "=1:2", ",=1:2", "units,layers=1:2"):
+        with pytest.raises(ConfigError, match="Expected --range FIELD=RANGE"):
+            parse_ranges([word])
     assert [parse_duration(t) for t in ("90s", "30m", "1h30m", "5", None)] == [
         90,
         1800,
@@ -99,6 +102,9 @@ def test_roles_come_from_flags_or_from_keras_tuners_variables(monkeypatch):
         complete(TuneOptions(role="worker"))
     with pytest.raises(ConfigError, match="Expected --oracle to be HOST:PORT"):
         complete(TuneOptions(role="worker", oracle="here"))
+    for name in ("my-chief", "a/b", ""):
+        with pytest.raises(ConfigError, match="Expected --worker-id to be letters, digits"):
+            complete(TuneOptions(role="worker", oracle="here:1", worker_id=name))
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "10.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "8000")
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")

@@ -1,0 +1,140 @@
+"""The folder of a search: whose it is, and who writes in it. Imports no TensorFlow."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from rnnapps.errors import RnnappsError, RunError
+
+
+def write(path: pathlib.Path, text: str) -> None:
+    """Writes a file that is there whole or not at all, whichever processes write it."""
+    draft = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.draft")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path, wait: bool = True) -> Iterator[None]:
+    """Holds a file's lock, which ends with the process at the latest.
+
+    Args:
+        path: The file; it appears where there is none.
+        wait: Whether to wait for another process that holds it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        BlockingIOError: If another process holds it, and not `wait`.
+    """
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+@contextlib.contextmanager
+def alone(path: pathlib.Path, otherwise: str) -> Iterator[None]:
+    """Holds a file's lock, or says why not.
+
+    Args:
+        path: The file.
+        otherwise: The sentence where another process holds it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RunError: If another process holds it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, wait=False))
+        except BlockingIOError:
+            raise RunError(otherwise) from None
+        yield
+
+
+@contextlib.contextmanager
+def one_search(project: pathlib.Path, manifest: dict[str, Any]) -> Iterator[None]:
+    """Begins a search, or goes on with it; keeps a second one out of its folder meanwhile.
+
+    Args:
+        project: The folder.
+        manifest: What the search is: another one must not go on there.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RunError: If the folder holds something else, or a search that is another or is running.
+    """
+    begun = (project / "search.json").exists()
+    if project.exists() and not begun and not all(map(_left_behind, project.iterdir())):
+        raise RunError(f"{project} exists and holds no search; choose another --project-dir.")
+    project.mkdir(parents=True, exist_ok=True)
+    with alone(project / ".lock", f"Another search is running in {project}."):
+        if begun:
+            check_same(project, manifest)
+        else:
+            write(project / "search.json", json.dumps(manifest, indent=2))
+        yield
+
+
+def _left_behind(path: pathlib.Path) -> bool:
+    """Whether a search that was killed as it began may have left this."""
+    return path.name == ".lock" or path.match(".search.json.*draft")
+
+
+def check_same(project: pathlib.Path, manifest: dict[str, Any]) -> None:
+    """Refuses to take part in a search that is another one.
+
+    Args:
+        project: The search's folder.
+        manifest: What the search is taken for.
+
+    Raises:
+        RunError: If the folder holds no search, or another one.
+    """
+    path = project / "search.json"
+    if not path.exists():
+        raise RunError(f"{project} holds no search; a worker shares its chief's --project-dir.")
+    there = json.loads(path.read_text())
+    changed = [
+        f"{key} ({there.get(key, 'not there')}, {manifest.get(key, 'not here')})"
+        for key in {**there, **manifest}
+        if there.get(key) != manifest.get(key)
+    ]
+    if changed:
+        raise RunError(
+            f"The search in {project} is another one (there, here): {'; '.join(changed)}; "
+            "repeat that one to go on with it, or choose another --project-dir."
+        )
+
+
+@contextlib.contextmanager
+def undone_by_mistakes(project: pathlib.Path) -> Iterator[None]:
+    """Takes a search away again that a user's mistake ends before any of its trials has an epoch.
+
+    Args:
+        project: The search's folder; one that was there before stays.
+
+    Yields:
+        Nothing.
+    """
+    before = (project / "search.json").exists()
+    try:
+        yield
+    except RnnappsError:
+        new = not before and (project / "search.json").exists()
+        worth = ("trial_*/result.json", "trial_*/.run.partial/*/epoch-*")
+        if new and not any(path for kind in worth for path in project.glob(kind)):
+            with contextlib.suppress(RunError), alone(project / ".lock", "another process' search"):
+                shutil.rmtree(project)
+        raise
