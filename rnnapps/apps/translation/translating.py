@@ -30,6 +30,11 @@ def ends_of(tokenizer: Tokenizer) -> Ends:
     return Ends(size, size + 1, size + 2)
 
 
+def _tidy(texts: tf.Tensor) -> tf.Tensor:
+    """Texts with one space where there were several, and none at their ends."""
+    return tf.strings.strip(tf.strings.regex_replace(texts, r"[\s\p{Z}]+", " "))
+
+
 def _bare(tokens: tf.Tensor) -> tf.Tensor:
     """Words without the space before them; a token that is a space stays."""
     bare = tf.strings.strip(tokens)
@@ -170,7 +175,7 @@ class TextTranslator(keras.Model):
             float32 `(batch, time)`, and which of them there are, bool `(batch, time)`.
         """
         ends = ends_of(self.target_tokenizer)
-        targets = self.target_tokenizer.ids(translations)
+        targets = self.target_tokenizer.ids(_tidy(translations))
         one = tf.ones([tf.shape(texts)[0], 1], tf.int32)
         inputs = to_dense(tf.concat([ends.begin * one, targets], 1), PADDING)
         outputs = to_dense(tf.concat([targets, ends.end * one], 1), PADDING)  # (batch, time)
@@ -237,12 +242,12 @@ class TextTranslator(keras.Model):
 
     def source_ids(self, texts: tf.Tensor) -> tf.Tensor:
         """The ids that the network reads, int32 `(batch, source_time)`."""
-        ids = self.source_tokenizer.ids(texts)[:, : self.network.config.max_length]
+        ids = self.source_tokenizer.ids(_tidy(texts))[:, : self.network.config.max_length]
         return to_dense(ids, PADDING)
 
     def source_tokens(self, texts: tf.Tensor) -> tf.Tensor:
         """The tokens that the network reads, strings `(batch, source_time)`."""
-        tokens = self.source_tokenizer.tokens(texts)[:, : self.network.config.max_length]
+        tokens = self.source_tokenizer.tokens(_tidy(texts))[:, : self.network.config.max_length]
         return to_dense(tokens, "")
 
     def longest(self, ids: tf.Tensor) -> tf.Tensor:
