@@ -37,16 +37,16 @@ bench-chargen: .venv/.installed-dev
 bench-layers: .venv/.installed-dev
 	$(BIN)/python benchmarks/layers.py
 
-# make bench-translation DATA_DIR=a tensorflow_datasets folder for multi30k [ROW=de-en, or another]
+# make bench-translation DATA_DIR=a tensorflow_datasets folder for multi30k [ROWS='de-en speed']
 bench-translation: .venv/.installed-dev
-	$(BIN)/python benchmarks/translation.py $(or $(ROW),all) $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+	$(BIN)/python benchmarks/translation.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ROWS)
 
 bench-serving: .venv/.installed-dev
 	$(BIN)/python benchmarks/serving.py
 
 # make bench-forecasting DATA_DIR=a folder of ETTh1.csv, airline-passengers.csv and pollution.csv
 bench-forecasting: .venv/.installed-dev
-	$(BIN)/python benchmarks/forecasting.py --data-dir $(DATA_DIR) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python benchmarks/forecasting.py --data-dir $(DATA_DIR) $(ROWS)
 
 # make bench-tuning [DATA_DIR=a tensorflow_datasets folder that holds imdb_reviews] [ROWS=kills]
 bench-tuning: .venv/.installed-dev

@@ -1,6 +1,6 @@
 """Measures the forecaster on ETTh1, airline passengers, Beijing's air, and the memory of windows.
 
-    python benchmarks/forecasting.py --data-dir DIR [--only etth1-96 passengers ...]
+    python benchmarks/forecasting.py --data-dir DIR [etth1-96 passengers ...]
 
 DIR holds `ETTh1.csv` (or the prepared tensorflow_datasets), `airline-passengers.csv` and
 `pollution.csv`, in whichever of its folders.
@@ -161,10 +161,12 @@ ROWS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("row", nargs="*", help=", ".join(ROWS))
     arguments = parser.parse_args()
+    if unknown := set(arguments.row) - set(ROWS):
+        parser.error(f"there is no row {', '.join(unknown)}")
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
-    for name in arguments.only:
+    for name in arguments.row or ROWS:
         ROWS[name](arguments.data_dir)
 
 

@@ -1,13 +1,14 @@
 """Measures the translator, a row of its table at a time.
 
-    python benchmarks/translation.py ROW [flags of rnnapps train translation]
+    python benchmarks/translation.py [--data-dir DIR] [ROW...]
 
-`de-en` and `en-de` train on Multi30k, for which --data-dir names the folder, and measure on
-test_2016_flickr; `sample` trains on the embedded dates. `speed RUN_DIR` measures beam search in
-the graph and as a Python loop over the same step function, on that run's test part. `exhaustive`
-compares beam search with a look at every sequence that there is. `all` does all of it.
+Rows: `exhaustive` (beam search against a look at every sequence that there is), `sample` (trains on
+the embedded dates), `de-en` and `en-de` (train with multi30k.toml on the data in --data-dir, and
+measure on test_2016_flickr), `speed` (beam search in the graph and as a Python loop over the same
+step function, on the test part of `de-en`, or of --run-dir's run). Without any, all.
 """
 
+import argparse
 import datetime
 import itertools
 import json
@@ -18,6 +19,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+ROWS = ("exhaustive", "sample", "de-en", "en-de", "speed")
+MULTI30K = Path(__file__).with_name("multi30k.toml")
 
 
 def rnnapps(*arguments: str) -> dict:
@@ -172,24 +176,29 @@ def exhaustive(vocabulary: int = 5, longest: int = 5, rows: int = 20) -> None:
     print(f"exhaustive search finds the same sequence in {same} of {rows} cases")
 
 
-def main(arguments: list[str]) -> None:
-    row, rest = (arguments or [""])[0], arguments[1:]
-    if row not in ("all", "de-en", "en-de", "sample", "speed", "exhaustive"):
-        sys.exit(__doc__)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="prepared tensorflow_datasets, for de-en and en-de")
+    parser.add_argument("--run-dir", help="a run, for speed without de-en")
+    parser.add_argument("row", nargs="*", help=", ".join(ROWS))
+    options = parser.parse_args()
+    if unknown := set(options.row) - set(ROWS):
+        parser.error(f"there is no row {', '.join(unknown)}")
+    wanted = options.row or ROWS
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
-        if row in ("all", "exhaustive"):
+        if "exhaustive" in wanted:
             exhaustive()
-        if row in ("all", "sample"):
-            measure([] if row == "all" else rest, Path(folder, "sample"))
-        for pair in ("de-en", "en-de"):
-            if row in ("all", pair):
-                source, target = pair.split("-")
-                flags = ["--data", "multi30k", "--source", source, "--target", target, *rest]
-                measure(flags, Path(folder, pair))
-        if row in ("all", "speed"):
-            speed(str(Path(folder, "de-en")) if row == "all" else rest[0])
+        if "sample" in wanted:
+            measure([], Path(folder, "sample"))
+        for row in [row for row in ("de-en", "en-de") if row in wanted]:
+            source, target = row.split("-")
+            flags = ["--config", str(MULTI30K), "--source", source, "--target", target]
+            flags += ["--data-dir", options.data_dir] if options.data_dir else []
+            measure(flags, Path(folder, row))
+        if "speed" in wanted:
+            speed(options.run_dir or str(Path(folder, "de-en")))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
