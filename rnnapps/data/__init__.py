@@ -3,6 +3,7 @@
 from rnnapps.data.batching import Batches, PairBatches
 from rnnapps.data.dates import make_dates
 from rnnapps.data.electricity import NOISE, make_load
+from rnnapps.data.feeding import feed
 from rnnapps.data.named import load_tfds
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
@@ -23,6 +24,7 @@ __all__ = [
     "SeriesSet",
     "Windows",
     "clean_pairs",
+    "feed",
     "from_frame",
     "load_tfds",
     "make_dates",

@@ -12,6 +12,7 @@ from rnnapps.decoding.sampling import (
     sample_block,
     uniform,
 )
+from rnnapps.decoding.scoring import token_costs
 
 __all__ = [
     "BLOCK",
@@ -25,5 +26,6 @@ __all__ = [
     "read",
     "sample",
     "sample_block",
+    "token_costs",
     "uniform",
 ]

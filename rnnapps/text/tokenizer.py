@@ -60,6 +60,8 @@ class Tokenizer(keras.layers.Layer):
         lower: Whether texts are lower-cased.
         verbatim: Whether tokens keep everything but case, so that joined they give the text back:
             HTML line breaks, and with words the spaces between them. For models that write.
+        tidy: Whether one space stands for several, or for other white space, and none for those at
+            a text's ends.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -78,13 +80,14 @@ class Tokenizer(keras.layers.Layer):
         min_count: int = 1,
         lower: bool = True,
         verbatim: bool = False,
+        tidy: bool = False,
         **kwargs,
     ):
         super().__init__(trainable=False, dtype="int32", **kwargs)
         if max_tokens < 3:
             raise ValueError(f"Expected max_tokens to be at least 3. Received: {max_tokens}")
         self.max_tokens, self.min_count = max_tokens, min_count
-        self.lower, self.verbatim = lower, verbatim
+        self.lower, self.verbatim, self.tidy = lower, verbatim, tidy
         self._vocabulary = np.array([], dtype=object)
         self.built = True
 
@@ -145,10 +148,12 @@ class Tokenizer(keras.layers.Layer):
         return tf.concat(list(self._chunks(texts, self.ids)), axis=0)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
-        """Mends bytes that are not UTF-8, takes out HTML line breaks, lower-cases."""
+        """Mends bytes that are not UTF-8, takes out HTML line breaks and spaces, lower-cases."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         if not self.verbatim:
             texts = tf.strings.regex_replace(texts, r"(?i)<br\s*/?>", " ")
+        if self.tidy:
+            texts = tf.strings.strip(tf.strings.regex_replace(texts, r"[\s\p{Z}]+", " "))
         return tf.strings.lower(texts, encoding="utf-8") if self.lower else texts
 
     def _chunks(self, texts: Sequence[str], function) -> Iterator[tf.RaggedTensor]:
@@ -192,4 +197,5 @@ class Tokenizer(keras.layers.Layer):
             "min_count": self.min_count,
             "lower": self.lower,
             "verbatim": self.verbatim,
+            "tidy": self.tidy,
         }

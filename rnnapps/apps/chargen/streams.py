@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.feeding import feed
+from rnnapps.data import feed
 from rnnapps.text import PADDING
 
 

@@ -1,5 +1,6 @@
 """What a character generator does, as functions of the graph: they are what is exported, too."""
 
+import functools
 import math
 
 import tensorflow as tf
@@ -15,6 +16,7 @@ from rnnapps.decoding import (
     read,
     sample,
     sample_block,
+    token_costs,
     uniform,
 )
 from rnnapps.serving import Signature
@@ -126,22 +128,12 @@ class Writer:
 
         Logits are in memory for `_SCORED` tokens at a time, over all rows.
         """
-        read = tf.pad(ids[:, :-1], [[0, 0], [1, 0]])
-        rows, time = tf.unstack(tf.shape(ids))
+        before = tf.pad(ids[:, :-1], [[0, 0], [1, 0]])
+        rows = tf.shape(ids)[0]
         size = tf.maximum(_SCORED // tf.maximum(rows, 1), 1)
-
-        def body(t, state, costs):
-            here = slice(t, tf.minimum(t + size, time))
-            logits, state = self.network(read[:, here], state, training=False)
-            cost = tf.nn.sparse_softmax_cross_entropy_with_logits(ids[:, here], logits)
-            return t + size, state, costs.write(t // size, tf.transpose(cost))
-
-        costs = tf.TensorArray(
-            tf.float32, -(-time // size), infer_shape=False, element_shape=[None, None]
-        )
         state = self.network.initial_state(rows)
-        _, _, costs = tf.while_loop(lambda t, *_: t < time, body, (0, state, costs))
-        return tf.transpose(costs.concat())
+        network = functools.partial(self.network, training=False)
+        return token_costs(network, state, before, ids, size)
 
     def score(self, text) -> dict:
         """The bits per character of texts `(batch,)`."""

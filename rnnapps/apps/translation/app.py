@@ -20,7 +20,7 @@ from rnnapps.apps.translation.baseline import Lexicon
 from rnnapps.apps.translation.config import PredictOptions, TranslationConfig
 from rnnapps.apps.translation.measures import bleu_by_length, text_measures
 from rnnapps.apps.translation.model import EncoderDecoder, SmoothedCrossentropy
-from rnnapps.apps.translation.preparing import encode, make_tokenizers, tidy
+from rnnapps.apps.translation.preparing import encode, make_tokenizers
 from rnnapps.apps.translation.printing import print_alignments, print_scores, print_translations
 from rnnapps.apps.translation.translating import TextTranslator, ends_of
 from rnnapps.data import PairBatches, Pairs
@@ -292,8 +292,7 @@ class Translator(Application):
             print_translations(texts, answers, options.n_best, as_json)
 
     def _warn_of_cuts(self, texts: Sequence[str]) -> None:
-        lengths = self.model.source_tokenizer.encode(tidy(texts)).row_lengths()
-        for number, count in enumerate(lengths, 1):
+        for number, count in enumerate(self.model.source_tokenizer.encode(texts).row_lengths(), 1):
             if count > self.config.max_length:
                 print(
                     f"rnnapps: line {number}: only the first {self.config.max_length} of its "

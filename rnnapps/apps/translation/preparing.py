@@ -30,8 +30,7 @@ def make_tokenizers(pairs: Pairs, config: TranslationConfig) -> tuple[Tokenizer,
 
 
 def _make(texts: list[str], name: str, config: TranslationConfig) -> Tokenizer:
-    texts = tidy(texts)
-    size, options = config.max_tokens, {"lower": config.lowercase, "name": name}
+    size, options = config.max_tokens, {"lower": config.lowercase, "tidy": True, "name": name}
     if config.tokenizer in _WHOLE:  # verbatim, so that tokens give the text's spaces back
         tokenizer = _WHOLE[config.tokenizer](size, verbatim=True, **options)
     else:  # few texts have few pieces that are seen often
@@ -46,11 +45,6 @@ def _make(texts: list[str], name: str, config: TranslationConfig) -> Tokenizer:
         tokenizer = SubwordTokenizer(size, algorithm=config.tokenizer, **options)
     tokenizer.adapt(texts)
     return tokenizer
-
-
-def tidy(texts: list[str]) -> list[str]:
-    """Texts with one space where there were several, and none at their ends."""
-    return [" ".join(text.split()) for text in texts]
 
 
 def encode(
@@ -74,7 +68,7 @@ def encode(
         DataError: If no pair is left.
     """
     texts = (pairs.sources, pairs.targets)
-    ids = [one.encode(tidy(side)) for one, side in zip(tokenizers, texts, strict=True)]
+    ids = [one.encode(side) for one, side in zip(tokenizers, texts, strict=True)]
     kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
     said, out = f"{part}pairs: {found['pairs']:,}", found["pairs"] - len(kept)
     if out:

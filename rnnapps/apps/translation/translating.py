@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from rnnapps.apps.translation.model import EncoderDecoder
-from rnnapps.decoding import Hypotheses, Options, beam_search, begin, sample
+from rnnapps.decoding import Hypotheses, Options, beam_search, begin, sample, token_costs
 from rnnapps.text import PADDING, UNKNOWN, SubwordTokenizer, Tokenizer, WordTokenizer, to_dense
 from rnnapps.text.subword import BEGIN, END
 
@@ -28,11 +28,6 @@ def ends_of(tokenizer: Tokenizer) -> Ends:
     if isinstance(tokenizer, SubwordTokenizer):
         return Ends(BEGIN, END, size)
     return Ends(size, size + 1, size + 2)
-
-
-def _tidy(texts: tf.Tensor) -> tf.Tensor:
-    """Texts with one space where there were several, and none at their ends."""
-    return tf.strings.strip(tf.strings.regex_replace(texts, r"[\s\p{Z}]+", " "))
 
 
 def _bare(tokens: tf.Tensor) -> tf.Tensor:
@@ -175,24 +170,16 @@ class TextTranslator(keras.Model):
             float32 `(batch, time)`, and which of them there are, bool `(batch, time)`.
         """
         ends = ends_of(self.target_tokenizer)
-        targets = self.target_tokenizer.ids(_tidy(translations))
+        targets = self.target_tokenizer.ids(translations)
         one = tf.ones([tf.shape(texts)[0], 1], tf.int32)
         inputs = to_dense(tf.concat([ends.begin * one, targets], 1), PADDING)
         outputs = to_dense(tf.concat([targets, ends.end * one], 1), PADDING)  # (batch, time)
         encoded, state = self.network.encode(self.source_ids(texts))
-        time = tf.shape(inputs)[1]
 
-        def body(t, state, costs):  # a part of the time, so that few logits are in memory
-            here = slice(t, t + _SCORED)
-            logits, state, _ = self.network.decode(inputs[:, here], state, encoded)
-            cost = tf.nn.sparse_softmax_cross_entropy_with_logits(outputs[:, here], logits)
-            return t + _SCORED, state, costs.write(t // _SCORED, tf.transpose(cost))
+        def read(ids, state):
+            return self.network.decode(ids, state, encoded)[:2]
 
-        costs = tf.TensorArray(
-            tf.float32, -(-time // _SCORED), infer_shape=False, element_shape=[None, None]
-        )
-        _, _, costs = tf.while_loop(lambda t, *_: t < time, body, (0, state, costs))
-        return -tf.transpose(costs.concat()), outputs != PADDING
+        return -token_costs(read, state, inputs, outputs, _SCORED), outputs != PADDING
 
     def align(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Translates texts and says which token attended to which.
@@ -242,12 +229,12 @@ class TextTranslator(keras.Model):
 
     def source_ids(self, texts: tf.Tensor) -> tf.Tensor:
         """The ids that the network reads, int32 `(batch, source_time)`."""
-        ids = self.source_tokenizer.ids(_tidy(texts))[:, : self.network.config.max_length]
+        ids = self.source_tokenizer.ids(texts)[:, : self.network.config.max_length]
         return to_dense(ids, PADDING)
 
     def source_tokens(self, texts: tf.Tensor) -> tf.Tensor:
         """The tokens that the network reads, strings `(batch, source_time)`."""
-        tokens = self.source_tokenizer.tokens(_tidy(texts))[:, : self.network.config.max_length]
+        tokens = self.source_tokenizer.tokens(texts)[:, : self.network.config.max_length]
         return to_dense(tokens, "")
 
     def longest(self, ids: tf.Tensor) -> tf.Tensor:
