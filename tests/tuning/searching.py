@@ -15,7 +15,7 @@ RANGES = {"units": "3:5", "learning_rate": "1e-3,1e-2"}
 def flags(table, project, *more):
     """The command line of a small search."""
     words = ["tune", "sentiment", "--data", table, "--project-dir", project]
-    for name, value in {**TINY, "epochs": 2}.items():
+    for name, value in TINY.items():
         flag = "--" + name.replace("_", "-")
         words += ["--no-" + flag[2:]] if value is False else [flag, value]
     for name, text in RANGES.items():
