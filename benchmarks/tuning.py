@@ -94,7 +94,8 @@ def imdb(folder: Path, data_dir: str) -> None:
     _, found = rnnapps(
         "tune", "sentiment", "--data", "imdb_reviews", "--data-dir", data_dir, "--trials", 100,
         "--max-epochs", 3, "--time-budget", "30m", "--project-dir", folder / "imdb",
-        "--tune", "units,dropout,word_dropout,learning_rate",
+        "--tune", "dropout,word_dropout,learning_rate", "--range", "learning_rate=1e-3:4e-3:log",
+        "--workers", 2,
     )  # fmt: skip
     trials = [row for row in found["trials"] if row["score"] is not None]
     default = next(row for row in trials if int(row["trial"]) == 0)
