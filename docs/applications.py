@@ -17,7 +17,7 @@ REVIEWS = [
     "although the acting was superb , the plot was tedious",
 ]
 DATE = "le 3 mars 2021 à 14 h 05"
-PROMPT = "    def __init__(self, "
+PROMPT = "although the acting was "
 
 
 def words(axes, app):
@@ -44,7 +44,7 @@ def text(axes, app):
     lines = [line[:64] for line in (PROMPT + written).splitlines() if line.strip()][:13]
     style = {"family": "monospace", "fontsize": 8.5, "va": "top", "parse_math": False}
     axes.text(0, 0.97, "\n".join(lines), linespacing=1.4, **style)
-    axes.set(title="chargen: Python that no one wrote")
+    axes.set(title="chargen: reviews that no one wrote")
     axes.axis("off")
 
 
