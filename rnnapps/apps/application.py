@@ -19,6 +19,7 @@ from rnnapps.apps import application_class
 from rnnapps.apps.run_directory import check_free, partial_dir, read_run
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, RnnappsError, RunError
+from rnnapps.files import write
 from rnnapps.progress import working
 from rnnapps.serving.accelerating import NARROW, rounded
 from rnnapps.serving.export import EXACT, NEAR, ROUGH, Served, publish
@@ -161,9 +162,7 @@ class Application(abc.ABC):
         found = self.metrics["test"] = self.measure(test, **options)
         if self.run_dir:
             self.draw(found, self.run_dir / "figures")
-            draft = self.run_dir / ".metrics.json.draft"
-            self._write_metrics(draft)
-            draft.replace(self.run_dir / "metrics.json")
+            self._write_metrics(self.run_dir)
         return found
 
     def export(
@@ -233,7 +232,7 @@ class Application(abc.ABC):
         self._write_config(draft / "config.toml")
         model.save(draft / "model.keras")
         pd.DataFrame(self.history).to_csv(draft / "history.csv", index=False)
-        self._write_metrics(draft / "metrics.json")
+        self._write_metrics(draft)
         figures.learning_curves(self.history, draft / "figures" / "learning_curves.png")
         shutil.rmtree(old, ignore_errors=True)
         if run_dir.exists():
@@ -293,8 +292,8 @@ class Application(abc.ABC):
     def _write_config(self, path: pathlib.Path) -> None:
         path.write_text(tomli_w.dumps({"application": self.name, **self.config.to_dict()}))
 
-    def _write_metrics(self, path: pathlib.Path) -> None:
-        path.write_text(json.dumps(self.metrics, indent=2) + "\n")
+    def _write_metrics(self, folder: pathlib.Path) -> None:
+        write(folder / "metrics.json", json.dumps(self.metrics, indent=2) + "\n")
 
     def _begin(self, run_dir: pathlib.Path) -> pathlib.Path:
         """Opens the hidden folder in which the run's state is kept until it is whole."""

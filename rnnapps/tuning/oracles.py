@@ -11,7 +11,8 @@ import keras_tuner
 from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial
 
-from rnnapps.tuning.project import locked, write
+from rnnapps.files import write
+from rnnapps.tuning.project import locked
 
 _SILENCE = 60.0  # seconds without a sign of a worker, after which it is taken for dead
 

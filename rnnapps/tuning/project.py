@@ -3,21 +3,13 @@
 import contextlib
 import fcntl
 import json
-import os
 import pathlib
 import shutil
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 from rnnapps.errors import RnnappsError, RunError
-
-
-def write(path: pathlib.Path, text: str) -> None:
-    """Writes a file that is there whole or not at all, whichever processes write it."""
-    draft = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.draft")
-    draft.write_text(text)
-    draft.replace(path)
+from rnnapps.files import write
 
 
 @contextlib.contextmanager

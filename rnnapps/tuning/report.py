@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import shutil
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from rnnapps import figures
 from rnnapps.errors import RunError
+from rnnapps.files import write
 
 
 def read_search(project: pathlib.Path | str) -> dict[str, Any]:
@@ -80,9 +80,8 @@ def report(project: pathlib.Path | str, as_json: bool) -> None:
     found = read_search(project)
     done = [trial for trial in found["trials"] if trial["score"] is not None]
     if done:
-        draft = project / ".best.draft"
-        shutil.copyfile(project / f"trial_{done[0]['trial']}" / "run" / "config.toml", draft)
-        draft.replace(project / "best.toml")
+        best = project / f"trial_{done[0]['trial']}" / "run" / "config.toml"
+        write(project / "best.toml", best.read_text("utf-8"))
         figures.scores_by_trial(done, found["objective"], found["direction"], project / "figures")
         figures.scores_by_setting(done, found["objective"], project / "figures")
     if as_json:

@@ -59,7 +59,7 @@ def test_a_search_that_was_killed_as_it_began_can_begin(tmp_path):
 
 def test_processes_may_write_one_file_at_once(tmp_path):
     code = (
-        "import pathlib, sys; from rnnapps.tuning.project import write\n"
+        "import pathlib, sys; from rnnapps.files import write\n"
         "for _ in range(500): write(pathlib.Path(sys.argv[1]), sys.argv[2] * 1000)"
     )
     path = tmp_path / "seconds"

@@ -22,6 +22,7 @@ from rnnapps.apps.forecasting.stepwise import DecoderNetwork, LessTruth
 from rnnapps.apps.forecasting.task import Task
 from rnnapps.data import SeriesSet, Windows, read_series
 from rnnapps.errors import DataError
+from rnnapps.files import write
 from rnnapps.progress import working
 from rnnapps.serving import Served
 from rnnapps.training import compile_model, fit, make_strategy, precision
@@ -242,10 +243,8 @@ class Forecaster(Application):
             text = frame.to_csv(index=False)
         if options.output is None:
             print(text, end="")
-            return
-        draft = options.output.with_name(f".{options.output.name}.draft")
-        draft.write_text(text)
-        draft.replace(options.output)
+        else:
+            write(options.output, text)
 
     # Measures.
 
