@@ -185,6 +185,8 @@ def main() -> None:
     if unknown := set(options.row) - set(ROWS):
         parser.error(f"there is no row {', '.join(unknown)}")
     wanted = options.row or ROWS
+    if "speed" in wanted and "de-en" not in wanted and not options.run_dir:
+        parser.error("speed needs --run-dir, or the row de-en")
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         if "exhaustive" in wanted:

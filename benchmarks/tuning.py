@@ -121,6 +121,8 @@ def main() -> None:
     unknown = set(wanted) - {*rows, "imdb"}
     if unknown:
         parser.error(f"there is no row {', '.join(unknown)}")
+    if "imdb" in wanted and not options.data_dir:
+        parser.error("imdb needs --data-dir")
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:

@@ -8,7 +8,6 @@ import itertools
 import json as json_format
 import os
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,13 @@ from tyro.conf import (
 )
 
 from rnnapps.apps import APPLICATIONS, command_options, config_class, installed
-from rnnapps.apps.run_directory import check_free, partial_dir, read_run
+from rnnapps.apps.run_directory import (
+    check_free,
+    forget_state,
+    partial_dir,
+    read_run,
+    state_of,
+)
 from rnnapps.config import TrainingConfig, nearest, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 from rnnapps.new import copy_out
@@ -209,7 +214,7 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
     run_dir = options.run_dir or _new_run_dir(name, settings)
     check_free(run_dir, name)
     if options.overwrite:
-        shutil.rmtree(partial_dir(run_dir.absolute()), ignore_errors=True)
+        forget_state(run_dir.absolute())
     elif (run_dir / "config.toml").exists():
         raise RunError(
             f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
@@ -237,8 +242,13 @@ def _new_run_dir(name: str, settings: TrainingConfig) -> Path:
     for number in itertools.count(1):
         run_dir = Path("runs", name if number == 1 else f"{name}-{number}")
         interrupted = partial_dir(run_dir) / "config.toml"
-        if not run_dir.exists() and (not interrupted.exists() or read_toml(interrupted) == mine):
+        if run_dir.exists():
+            continue
+        if not interrupted.exists():
             return run_dir
+        with contextlib.suppress(RunError), state_of(run_dir):  # else it is still running
+            if read_toml(interrupted) == mine:
+                return run_dir
 
 
 @dataclasses.dataclass(frozen=True)

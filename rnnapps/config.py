@@ -102,7 +102,8 @@ class TrainingConfig(Config):
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 1e-3
     """Adam's step size at its highest."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "cosine"
-    """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
+    """How the learning rate falls: not at all; to 1 %; along a cosine to 0; or, with plateau, each
+    time that the validation loss stands still."""
     weight_decay: Annotated[float, Field(ge=0), TuneChoice((0.0, 1e-4, 1e-2))] = 0.0
     """Decoupled weight decay (AdamW)."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
@@ -155,7 +156,7 @@ def nearest(name: str, names: list[str]) -> str:
 def _sentence(config_class: type[Config], error: ValidationError) -> str:
     """The first complaint of pydantic, in one sentence that names the flag."""
     first = error.errors(include_url=False)[0]
-    where, received = ".".join(str(part) for part in first["loc"]), first["input"]
+    where, received = str(next(iter(first["loc"]), "")), first["input"]  # not a list's index
     if first["type"] == "extra_forbidden":
         fields = [flag(name) for name in config_class.model_fields]
         return f"Unknown setting {flag(where)}.{nearest(flag(where), fields)}"

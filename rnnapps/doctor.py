@@ -69,6 +69,7 @@ def _advice(gpus: list, cores: int) -> list[str]:
         advice.append(f"{cores} CPU cores: train one model at a time")
     if gpus:
         advice.append(
-            "recurrent_dropout, peephole_lstm, layer_norm_lstm and attention_lstm cannot use cuDNN"
+            "cuDNN runs gru and lstm alone, without recurrent_dropout and not in bfloat16; other "
+            "cells are slower"
         )
     return advice

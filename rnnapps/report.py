@@ -22,14 +22,15 @@ def show(found: dict[str, Any], as_json: bool, title: str) -> None:
         print(json.dumps(found))
         return
     console = Console()
-    measures = found.get("validation", found)
+    measures = found.get("validation", {}) if "run_dir" in found else found
     baselines = found.get("baselines", {})
     table = Table("metric", "rnnapps", *baselines, title=title, title_justify="left")
     for name, value in measures.items():
         if isinstance(value, float):
             others = [baseline.get(name) for baseline in baselines.values()]
             table.add_row(name, *(_number(number) for number in (value, *others)))
-    console.print(table)
+    if table.rows:
+        console.print(table)
     for mistake in found.get("mistakes", [])[:3]:
         text = " ".join(mistake["text"].split())
         console.print(

@@ -1,6 +1,20 @@
-"""What a command reads where no texts are given to it."""
+"""The texts that a command answers for."""
 
+import os
 import sys
+from collections.abc import Sequence
+
+
+def texts_of(arguments: Sequence[str]) -> list[str]:
+    """The texts on the command line, or without any the lines of standard input.
+
+    Args:
+        arguments: The command line's words.
+
+    Returns:
+        The texts; bytes that are not UTF-8 become U+FFFD.
+    """
+    return [os.fsencode(word).decode("utf-8", "replace") for word in arguments] or read_lines()
 
 
 def read_lines() -> list[str]:

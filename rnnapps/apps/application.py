@@ -16,14 +16,16 @@ import tomli_w
 
 from rnnapps import figures
 from rnnapps.apps import application_class
-from rnnapps.apps.run_directory import check_free, partial_dir, read_run
+from rnnapps.apps.run_directory import check_free, read_run, state_of
 from rnnapps.config import TrainingConfig
-from rnnapps.errors import ConfigError, RnnappsError, RunError
+from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
 from rnnapps.files import write
 from rnnapps.progress import working
 from rnnapps.serving.accelerating import NARROW, rounded
 from rnnapps.serving.export import EXACT, NEAR, ROUGH, Served, publish
 from rnnapps.training import Diverged
+
+GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
 
 
 class Application(abc.ABC):
@@ -125,23 +127,33 @@ class Application(abc.ABC):
             RunError: If `run_dir` holds something else.
             DataError: If the data cannot be read, or is not what the application needs.
         """
-        run_dir = None if run_dir is None else pathlib.Path(run_dir).absolute()
-        state_dir = run_dir and self._begin(run_dir)
+        if train is None and validation is not None:
+            raise DataError("Expected train where validation is given. Received: None.")
         self.callbacks = list(callbacks)
-        began = time.monotonic()
-        try:
-            self.train(train, validation, state_dir)
-        except BaseException as error:
-            # Keeps what there is to go on from, which does not include a loss that is NaN.
-            if state_dir and (isinstance(error, Diverged) or not any(state_dir.glob("*/epoch-*"))):
-                shutil.rmtree(state_dir)
-            raise
-        self.metrics["source"] = self.config.data if train is None else "given to fit()"
-        self.metrics["seconds"] = round(time.monotonic() - began, 1)
-        if run_dir:
+        if run_dir is None:
+            self._fit(train, validation, None)
+            return self
+        run_dir = pathlib.Path(run_dir).absolute()
+        check_free(run_dir, self.name)
+        with state_of(run_dir) as state_dir:
+            self._check_state(state_dir)
+            try:
+                self._fit(train, validation, state_dir)
+            except BaseException as error:
+                # Keeps what there is to go on from, which does not include a loss that is NaN.
+                if isinstance(error, Diverged) or not any(state_dir.glob("*/epoch-*")):
+                    shutil.rmtree(state_dir)
+                raise
             self.save(run_dir)
             shutil.rmtree(state_dir)
         return self
+
+    def _fit(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
+        began = time.monotonic()
+        self.history, self.metrics, self.run_dir = [], {}, None  # an earlier model's
+        self.train(train, validation, state_dir)
+        self.metrics["source"] = self.config.data if train is None else GIVEN
+        self.metrics["seconds"] = round(time.monotonic() - began, 1)
 
     def evaluate(self, test: Any = None, **options: Any) -> dict[str, Any]:
         """Measures the model, and the baselines beside it.
@@ -263,7 +275,7 @@ class Application(abc.ABC):
             app.history = pd.read_csv(run_dir / "history.csv").to_dict("records")
             app.metrics = json.loads((run_dir / "metrics.json").read_text())
             app.model = keras.models.load_model(run_dir / "model.keras", compile=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # Keras' for a class that is gone
             said = " ".join(str(error).split())[:200]
             raise RunError(f"The run in {run_dir} is not whole: {said}") from error
         app.run_dir = run_dir
@@ -279,7 +291,7 @@ class Application(abc.ABC):
                     f"The interrupted run in {state_dir} learned from other data "
                     f"({note.read_text()}); use that, another --run-dir, or --overwrite."
                 )
-            note.write_text(fingerprint)
+            write(note, fingerprint)
 
     def recognise(self, fingerprint: str) -> None:
         """Refuses to measure on data whose test part the model may have learned from."""
@@ -290,15 +302,13 @@ class Application(abc.ABC):
             )
 
     def _write_config(self, path: pathlib.Path) -> None:
-        path.write_text(tomli_w.dumps({"application": self.name, **self.config.to_dict()}))
+        write(path, tomli_w.dumps({"application": self.name, **self.config.to_dict()}))
 
     def _write_metrics(self, folder: pathlib.Path) -> None:
         write(folder / "metrics.json", json.dumps(self.metrics, indent=2) + "\n")
 
-    def _begin(self, run_dir: pathlib.Path) -> pathlib.Path:
-        """Opens the hidden folder in which the run's state is kept until it is whole."""
-        check_free(run_dir, self.name)
-        state_dir = partial_dir(run_dir)
+    def _check_state(self, state_dir: pathlib.Path) -> None:
+        """Refuses to go on from another run's state; notes whose it is where there is none."""
         if (state_dir / "config.toml").exists():
             settings = read_run(state_dir)
             if settings.pop("application") != self.name:
@@ -310,9 +320,7 @@ class Application(abc.ABC):
                     f"{', '.join(changed)}; use those, another --run-dir, or --overwrite."
                 )
         else:
-            state_dir.mkdir(parents=True, exist_ok=True)
             self._write_config(state_dir / "config.toml")
-        return state_dir
 
 
 def _numbers(found: dict[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,53 @@
 """What a folder holds: a run, whose, or something that must not be overwritten."""
 
+import contextlib
 import pathlib
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 from rnnapps.config import read_toml
 from rnnapps.errors import RunError
+from rnnapps.files import alone
 
 
 def partial_dir(run_dir: pathlib.Path) -> pathlib.Path:
     """The hidden folder beside a run's in which its state is kept until it is whole."""
     return run_dir.with_name(f".{run_dir.name}.partial")
+
+
+@contextlib.contextmanager
+def state_of(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Holds the folder in which a run's state is kept, so that no other process trains in it.
+
+    Args:
+        run_dir: The run directory.
+
+    Yields:
+        The folder; it is made where there is none.
+
+    Raises:
+        RunError: If another process holds it.
+    """
+    state_dir = partial_dir(run_dir)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    taken = f"{run_dir} is being trained by another process; choose another --run-dir."
+    with alone(state_dir / ".lock", taken):
+        yield state_dir
+
+
+def forget_state(run_dir: pathlib.Path) -> None:
+    """Deletes the state of an interrupted run.
+
+    Args:
+        run_dir: The run directory.
+
+    Raises:
+        RunError: If another process is training in it.
+    """
+    if partial_dir(run_dir).exists():
+        with state_of(run_dir) as state_dir:
+            shutil.rmtree(state_dir)
 
 
 def check_free(run_dir: pathlib.Path, application: str) -> None:

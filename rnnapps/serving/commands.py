@@ -3,14 +3,14 @@
 import base64
 import dataclasses
 import json as json_format
-import os
 from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
 
+from rnnapps.config import flag
 from rnnapps.errors import ConfigError, DataError
-from rnnapps.standard_input import read_lines
+from rnnapps.standard_input import texts_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Serve:
         """Serves until Ctrl-C or SIGTERM."""
         for name in ("max_megabytes", "max_rows", "max_waiting"):
             if getattr(self, name) < 1:
-                flag = "--" + name.replace("_", "-")
-                raise ConfigError(f"Expected {flag} over 0. Received: {getattr(self, name)}.")
+                raise ConfigError(f"Expected {flag(name)} over 0. Received: {getattr(self, name)}.")
         if self.max_megabytes >= 2048:  # gRPC counts a message's bytes in an int32
             raise ConfigError(
                 f"Expected --max-megabytes under 2048. Received: {self.max_megabytes}."
@@ -48,7 +47,7 @@ class Serve:
             if error.name not in ("starlette", "uvicorn"):
                 raise
             raise ConfigError(
-                f"rnnapps serve needs {error.name}: pip install 'rnnapps[serving]'."
+                f"rnnapps serve needs {error.name}: pip install starlette uvicorn."
             ) from None
         from rnnapps.serving.workers import Limits
 
@@ -77,7 +76,7 @@ class Ask:
         """Prints an answer a line."""
         from rnnapps.serving.client import Client
 
-        rows = [os.fsencode(row).decode("utf-8", "replace") for row in self.text] or read_lines()
+        rows = texts_of(self.text)
         with Client(self.server, self.name) as client:
             inputs = client.signature(self.signature).inputs
             texts = set(inputs.values()) == {"DT_STRING"}

@@ -6,7 +6,7 @@ from rnnapps.text.choosing import TOKENIZERS, make_tokenizer
 from rnnapps.text.ngrams import NGramClassifier
 from rnnapps.text.shorten import Shorten, shorten
 from rnnapps.text.subword import SubwordTokenizer
-from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer, few_lengths, to_dense
+from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer, few_lengths, to_dense, utf8
 from rnnapps.text.word import WordTokenizer
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "make_tokenizer",
     "shorten",
     "to_dense",
+    "utf8",
 ]

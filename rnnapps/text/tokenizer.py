@@ -16,6 +16,18 @@ _LENGTHS = [2**i for i in range(4, 31)]
 _few_lengths = contextvars.ContextVar("few_lengths", default=False)
 
 
+def utf8(text: str | bytes) -> bytes:
+    """A text's bytes.
+
+    Args:
+        text: The text; half a surrogate pair, which UTF-8 lacks, becomes a question mark.
+
+    Returns:
+        Its bytes; bytes stay as they are.
+    """
+    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+
+
 @contextlib.contextmanager
 def few_lengths() -> Iterator[None]:
     """Graphs made inside fill rows up to a power of two: XLA compiles each length anew.

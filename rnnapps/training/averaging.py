@@ -9,8 +9,7 @@ import numpy as np
 class KeepWeights(keras.callbacks.Callback):
     """Keeps the weights of the last epochs on disk, so that they can be averaged.
 
-    The mean of a few points of the way that training takes lies nearer to where it leads than any
-    of them.
+    Averaging the weights of the last epochs often generalises better than any one of them.
 
     Args:
         directory: Where they are kept, from one run to the next that goes on where it stopped.

@@ -7,9 +7,7 @@ from rnnapps.config import TrainingConfig
 FLOOR = 0.01  # what the exponential schedule leaves of the learning rate at the end
 
 
-def make_optimizer(
-    config: TrainingConfig, steps: int, learning_rate: float | None = None
-) -> keras.optimizers.Optimizer:
+def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
     """Makes the optimizer that a configuration asks for.
 
     With several replicas Keras clips each one's share of the gradients, before they are added.
@@ -17,7 +15,6 @@ def make_optimizer(
     Args:
         config: Its `learning_rate`, `schedule`, `weight_decay` and `clip_norm` are read.
         steps: Number of training steps over which the schedule runs.
-        learning_rate: Instead of the configuration's.
 
     Returns:
         Adam, or AdamW where the weights decay.
@@ -26,7 +23,7 @@ def make_optimizer(
         - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980)
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)
     """
-    rate = learning_rate or config.learning_rate
+    rate = config.learning_rate
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     elif config.schedule == "exponential":

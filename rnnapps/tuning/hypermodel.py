@@ -18,9 +18,8 @@ from rnnapps.apps.application import Application
 from rnnapps.apps.run_directory import partial_dir
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
-from rnnapps.files import write
+from rnnapps.files import locked, write
 from rnnapps.training import Diverged
-from rnnapps.tuning.project import locked
 from rnnapps.tuning.space import declare, make_space
 
 _ATTEMPTS = 3  # at one epoch, by processes that were killed: such a trial takes too much memory

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from rnnapps.config import flag
 from rnnapps.errors import ConfigError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -22,7 +23,7 @@ class TuneOptions:
     """How trials are chosen."""
     trials: int | None = None
     """Trials, at most: by default 10, or all of Hyperband's; the first is the configuration as it
-    stands."""
+    stands, or the nearest to it in the ranges."""
     max_epochs: int | None = None
     """Epochs of a trial, at most; by default --epochs."""
     time_budget: str | None = None
@@ -52,8 +53,9 @@ class TuneOptions:
         for name, least in (("trials", 1), ("workers", 1), ("max_epochs", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
-                flag = "--" + name.replace("_", "-")
-                raise ConfigError(f"Expected {flag} to be at least {least}. Received: {value}.")
+                raise ConfigError(
+                    f"Expected {flag(name)} to be at least {least}. Received: {value}."
+                )
         parse_duration(self.time_budget)
 
 

@@ -11,8 +11,7 @@ import keras_tuner
 from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial
 
-from rnnapps.files import write
-from rnnapps.tuning.project import locked
+from rnnapps.files import locked, write
 
 _SILENCE = 60.0  # seconds without a sign of a worker, after which it is taken for dead
 

@@ -1,7 +1,6 @@
 """The folder of a search: whose it is, and who writes in it. Imports no TensorFlow."""
 
 import contextlib
-import fcntl
 import json
 import pathlib
 import shutil
@@ -9,48 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnnapps.errors import RnnappsError, RunError
-from rnnapps.files import write
-
-
-@contextlib.contextmanager
-def locked(path: pathlib.Path, wait: bool = True) -> Iterator[None]:
-    """Holds a file's lock, which ends with the process at the latest.
-
-    Args:
-        path: The file; it appears where there is none.
-        wait: Whether to wait for another process that holds it.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        BlockingIOError: If another process holds it, and not `wait`.
-    """
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-
-
-@contextlib.contextmanager
-def alone(path: pathlib.Path, otherwise: str) -> Iterator[None]:
-    """Holds a file's lock, or says why not.
-
-    Args:
-        path: The file.
-        otherwise: The sentence where another process holds it.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        RunError: If another process holds it.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked(path, wait=False))
-        except BlockingIOError:
-            raise RunError(otherwise) from None
-        yield
+from rnnapps.files import alone, write
 
 
 @contextlib.contextmanager

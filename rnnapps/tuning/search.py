@@ -16,11 +16,11 @@ from keras_tuner.src import config as keras_tuner_config
 from rnnapps.apps import application_class
 from rnnapps.config import TrainingConfig, nearest
 from rnnapps.errors import ConfigError, RunError
-from rnnapps.files import write
+from rnnapps.files import alone, write
 from rnnapps.tuning.hypermodel import HyperApplication
 from rnnapps.tuning.options import TuneOptions, parse_duration
 from rnnapps.tuning.oracles import Budget, StopInTime, is_mistake, make_oracle
-from rnnapps.tuning.project import alone, check_same, one_search, undone_by_mistakes
+from rnnapps.tuning.project import check_same, one_search, undone_by_mistakes
 from rnnapps.tuning.space import describe, parse_names, parse_ranges
 
 

@@ -116,7 +116,9 @@ def _extremes(found: Tune | TuneChoice) -> Sequence[Any]:
 
 
 def declare(hp: Any, space: Space, config: Config) -> dict[str, Any]:
-    """Asks KerasTuner for a value of each field to tune; its default is the configuration's own.
+    """Asks KerasTuner for a value of each field to tune.
+
+    The default is the configuration's own, or the nearest to it in the range.
 
     Args:
         hp: A `keras_tuner.HyperParameters`.
@@ -135,6 +137,8 @@ def _declare(hp: Any, name: str, found: Tune | TuneChoice, config: Config) -> An
         values = list(found.values)
         if values == [False, True]:
             return hp.Boolean(name, default=default)
+        if default not in values and isinstance(default, int | float):
+            default = min(values, key=lambda value: abs(value - default))
         return hp.Choice(name, values, default=default if default in values else None)
     whole = type(config).model_fields[name].annotation is int
     default = min(max(default, found.low), found.high)

@@ -413,6 +413,29 @@ def test_a_backtest_takes_a_stride_and_trains_anew_where_asked(run):
     assert again["baselines"]["last value"]["mae"] == found["baselines"]["last value"]["mae"]
 
 
+def test_series_of_unequal_length_are_trained_anew_together():
+    frame = table()
+    frame = pd.concat([frame.assign(place="north"), frame.iloc[:200].assign(place="south")])
+    app = Forecaster(**{**TINY, "target": ("a",), "series_column": "place"}).fit(frame)
+    found = app.evaluate(frame, backtest=True, stride=12, refit=True)
+    assert np.isfinite(found["mae"])
+
+
+def test_another_table_is_measured_with_what_was_trained():
+    settings = {**TINY, "target": ("a",), "lookback": None}
+    app = Forecaster(**settings).fit(table())
+    lookback, short = app.task.lookback, table().iloc[:150]
+    assert Forecaster(**settings).fit(short).task.lookback != lookback
+    found = app.evaluate(short)
+    assert {"ridge", "last value"} < set(found["baselines"])
+    history, truth, *_ = next(app.answers(parts := app.parts_of(short), parts.spans("test")))
+    assert history.shape[1] == lookback
+    naive = np.abs(truth[..., 0] - history[:, -1:, 0]).mean()
+    assert found["baselines"]["last value"]["mae"] == pytest.approx(naive, rel=1e-4)
+    with pytest.raises(DataError, match=r"Expected a table, as one was given to fit\(\)"):
+        app.predict()
+
+
 # Forecasts.
 
 

@@ -194,6 +194,19 @@ def test_a_run_is_only_measured_beside_the_data_it_learned_from(tmp_path):
         rnnapps.load(tmp_path / "run").evaluate()
 
 
+def test_a_model_that_learned_anew_leaves_its_run_as_it_was(tmp_path):
+    app = SentimentClassifier(**TINY)
+    app.fit((TEXTS, LABELS), run_dir=tmp_path / "run")
+    app.evaluate((TEXTS[:20], LABELS[:20]))
+    before = (tmp_path / "run" / "metrics.json").read_text()
+    app.fit((TEXTS[:80], LABELS[:80]))
+    assert "test" not in app.metrics
+    app.evaluate((TEXTS[:20], LABELS[:20]))
+    assert (tmp_path / "run" / "metrics.json").read_text() == before
+    with pytest.raises(DataError, match="Expected train where validation is given"):
+        app.fit(validation=(TEXTS, LABELS))
+
+
 def test_before_training_there_is_no_model(tmp_path):
     app = SentimentClassifier(**TINY)
     for verb in (lambda: app.predict(["a"]), lambda: app.save(tmp_path / "run")):

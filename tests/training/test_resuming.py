@@ -77,6 +77,28 @@ def test_other_settings_do_not_take_up_an_interrupted_run(settings, tmp_path):
     assert partial.exists()
 
 
+def test_two_trainings_at_once_do_not_share_a_state(settings, tmp_path):
+    command = [sys.executable, "-m", "rnnapps.cli", "train", "sentiment"]
+    command += [f"--{k.replace('_', '-')}={v}" for k, v in settings.items()]
+    first = subprocess.Popen(command, cwd=tmp_path)
+    while not any((tmp_path / "runs").glob(".sentiment.partial/network/epoch-*")):
+        assert first.poll() is None
+        time.sleep(0.005)
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(RunError, match="is being trained by another process; choose another"):
+            SentimentClassifier(**settings).fit(run_dir=tmp_path / "runs" / "sentiment")
+        named = [*command, "--run-dir", "runs/sentiment", "--overwrite"]
+        assert subprocess.run(named, cwd=tmp_path).returncode == 2
+        assert subprocess.run(command, cwd=tmp_path).returncode == 0
+        assert [path.name for path in (tmp_path / "runs").glob("[!.]*")] == ["sentiment-2"]
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    assert first.wait(300) == 0
+    runs = [rnnapps.load(tmp_path / "runs" / name) for name in ("sentiment", "sentiment-2")]
+    assert runs[0].history == runs[1].history
+
+
 def test_a_loss_that_is_no_number_ends_training(settings):
     app = SentimentClassifier(**{**settings, "learning_rate": 1e30, "clip_norm": 0, "layers": 1})
     with pytest.raises(rnnapps.RnnappsError, match=r"loss became .* in epoch 1; lower"):

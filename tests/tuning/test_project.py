@@ -1,8 +1,6 @@
 """The folder of a search."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from searching import flags
@@ -55,15 +53,3 @@ def test_a_search_that_was_killed_as_it_began_can_begin(tmp_path):
             one_search(tmp_path, {"application": "sentiment"}),
         ):
             pass
-
-
-def test_processes_may_write_one_file_at_once(tmp_path):
-    code = (
-        "import pathlib, sys; from rnnapps.files import write\n"
-        "for _ in range(500): write(pathlib.Path(sys.argv[1]), sys.argv[2] * 1000)"
-    )
-    path = tmp_path / "seconds"
-    processes = [subprocess.Popen([sys.executable, "-c", code, path, str(i)]) for i in range(4)]
-    assert [process.wait(120) for process in processes] == [0] * 4
-    assert path.read_text() in [str(i) * 1000 for i in range(4)]
-    assert list(tmp_path.iterdir()) == [path]

@@ -44,6 +44,9 @@ def test_keras_tuner_starts_from_the_configuration_and_stays_in_range():
         "cell": "lstm", "units": 48, "learning_rate": CONFIG.learning_rate, "residual": False,
         "batch_size": 64,
     }  # fmt: skip
+    far = SentimentConfig(units=512, batch_size=100)
+    nearest = {"units": 256, "batch_size": 128}
+    assert declare(keras_tuner.HyperParameters(), make_space(far, [*nearest]), far) == nearest
     for one in hp.space:
         for seed in range(20):
             SentimentConfig(**{one.name: one.random_sample(seed)})

@@ -72,7 +72,7 @@ class Writer:
         ratio = tf.ones_like(prompt, tf.float32)
         return self.generate(prompt, 400 * one, 0.8 * ratio, 0 * one, ratio, 0 * one)
 
-    def search(self, prompt: tf.Tensor, length: tf.Tensor, beam_width: int) -> tf.Tensor:
+    def search(self, prompt: tf.Tensor, length: int, beam_width: int) -> tf.Tensor:
         """The likeliest texts `(batch,)` of `length` tokens that beam search finds."""
         draft = self.begin(prompt)
         end = tf.range(self.network.vocabulary_size) == PADDING

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from rnnapps.apps.application import Application
+from rnnapps.apps.application import GIVEN, Application
 from rnnapps.apps.forecasting import data, measuring
 from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
 from rnnapps.apps.forecasting.exporting import describe, signature_of
@@ -228,6 +228,8 @@ class Forecaster(Application):
 
     def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
         if inputs is None:
+            if self.metrics.get("source") == GIVEN:
+                raise DataError("Expected a table, as one was given to fit(). Received: None.")
             return data.load_series(self.config)
         found = read_series(inputs, self.task.columns, check_targets=False)
         _say(found)
@@ -283,15 +285,19 @@ class Forecaster(Application):
         if refit and not backtest:
             raise DataError("Expected --backtest with --refit.")
         with working("reading the series"):
-            parts = self._parts(test)
+            parts = self._parts(None) if test is None else self.parts_of(test)
         if test is None:
             self.recognise(data.fingerprint(parts))
         stride = stride or (self.task.horizon if backtest else 1)
         if refit:
-            self._seen = measuring.refitted(self, parts, "test", stride)
+            self._seen = measuring.refitted(self, parts, stride)
         else:
             self._seen = measuring.measure(self, parts, "test", stride, True, follow=backtest)
         return self._seen.found
+
+    def parts_of(self, frame: pd.DataFrame) -> data.Parts:
+        """Another table, divided for what the model was trained for."""
+        return data.divide(read_series(frame, self.task.columns), self.config, self.task)
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""

@@ -104,12 +104,13 @@ def columns_of(config: ForecastingConfig) -> Columns:
     )
 
 
-def divide(data: SeriesSet, config: ForecastingConfig) -> Parts:
+def divide(data: SeriesSet, config: ForecastingConfig, task: Task | None = None) -> Parts:
     """Divides series by time, and settles how far back the network looks.
 
     Args:
         data: The series.
         config: The configuration.
+        task: What a forecaster was trained for, where one is to be measured on the series.
 
     Returns:
         The parts.
@@ -119,6 +120,17 @@ def divide(data: SeriesSet, config: ForecastingConfig) -> Parts:
     """
     targets = len(data.columns.targets)
     ends = [_ends(one.times[: _length(one.values[:, :targets])], config) for one in data.series]
+    names = tuple(one.name for one in data.series)
+    task = dataclasses.replace(task, series=names) if task else _make_task(data, ends, config)
+    parts = Parts(data, task, ends)
+    _check(parts, config)
+    return parts
+
+
+def _make_task(
+    data: SeriesSet, ends: list[tuple[int, int, int]], config: ForecastingConfig
+) -> Task:
+    """What the configuration asks for of these series, with what it leaves open."""
     shortest = min(train for train, _, _ in ends)
     season = config.season or season_of(data.columns.freq)
     longest = _LONGEST.get(config.model, 7 * season)
@@ -128,7 +140,7 @@ def divide(data: SeriesSet, config: ForecastingConfig) -> Parts:
     if config.lookback is None and config.model == "segment" and lookback > segment:
         lookback -= lookback % segment
     training = [one.values[:end] for one, (end, _, _) in zip(data.series, ends, strict=True)]
-    task = Task(
+    return Task(
         columns=data.columns,
         series=tuple(one.name for one in data.series),
         lookback=lookback,
@@ -137,9 +149,6 @@ def divide(data: SeriesSet, config: ForecastingConfig) -> Parts:
         segment=segment,
         missing=any(np.isnan(one).any() for one in training),
     )
-    parts = Parts(data, task, ends)
-    _check(parts, config)
-    return parts
 
 
 def _length(targets: np.ndarray) -> int:

@@ -86,14 +86,13 @@ def measure(
         return _gather(app, parts, batches, stride, with_baselines)
 
 
-def refitted(
-    app: "Forecaster", parts: Parts, part: str, stride: int, with_baselines: bool = True
-) -> Measured:
-    """Measures a forecaster that is trained anew at each origin, on everything before it.
+def refitted(app: "Forecaster", parts: Parts, stride: int) -> Measured:
+    """Measures a forecaster that is trained anew at each of the test part's origins.
 
-    See `measure`. The length of the validation part stays what it is.
+    It learns from everything before the origin; the length of the validation part stays what it
+    is. See `measure`.
     """
-    spans = parts.spans(part)
+    spans = parts.spans("test")
     origins = range(max(len(range(first, last, stride)) for first, last in spans))
 
     def batches() -> Iterator[tuple[np.ndarray, ...]]:
@@ -101,7 +100,7 @@ def refitted(
         for i in track(origins, "training anew", console=quiet, disable=not quiet.is_terminal):
             ends, ones = [], []
             for (first, last), (train, validation, _) in zip(spans, parts.ends, strict=True):
-                origin = first + i * stride
+                origin = min(first + i * stride, last)  # a shorter series has no more of them
                 seen = min(origin, last - 1)
                 ends.append((seen - (validation - train), seen, seen))
                 ones.append((origin, origin + 1 if origin < last else origin))
@@ -109,7 +108,7 @@ def refitted(
             again.learn(dataclasses.replace(parts, ends=ends))
             yield from again.answers(parts, ones)
 
-    return _gather(app, parts, batches(), stride, with_baselines)
+    return _gather(app, parts, batches(), stride, with_baselines=True)
 
 
 def _followed(
@@ -134,7 +133,7 @@ def _gather(
     center, spread, naive = _measures_of(parts)
     others: dict[str, Callable] = {}
     if with_baselines:
-        others = _baselines(app, parts, center, spread)
+        others = _baselines(parts, center, spread)
     scores = Scores(levels, spread, naive)
     beside = {name: Scores(levels, spread, naive) for name in others}
     shown = []
@@ -170,7 +169,7 @@ def _measures_of(parts: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 
-def _baselines(app: "Forecaster", parts: Parts, center, spread) -> dict[str, Callable]:
+def _baselines(parts: Parts, center, spread) -> dict[str, Callable]:
     task = parts.task
     standard = [
         ((one[:, : task.targets] - c) / s).astype(np.float32)

@@ -221,10 +221,9 @@ class Head(keras.layers.Layer):
 
     Call arguments:
         features: `(..., units)`.
-        steps: Steps, or values of any kind, that each feature vector stands for.
 
     Output:
-        `(..., steps, size)`.
+        `(..., steps, size)`, with the steps that `build_for` was told.
     """
 
     def __init__(self, size: int, point: bool, **kwargs):

@@ -1,6 +1,5 @@
 """The sentiment classifier."""
 
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -20,8 +19,8 @@ from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
 from rnnapps.report import show_predictions
 from rnnapps.serving import Served, Signature
-from rnnapps.standard_input import read_lines
-from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense
+from rnnapps.standard_input import texts_of
+from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense, utf8
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
 
 _EXAMPLE = ["not a bad film at all", ""]
@@ -141,7 +140,7 @@ class SentimentClassifier(Application):
         """
         if isinstance(inputs, str):
             raise DataError("Expected a list of texts. Received: one text.")
-        texts, classes = [_bytes(text) for text in inputs], self.classes
+        texts, classes = [utf8(text) for text in inputs], self.classes
         weights = self._weights(texts) if explain else None
         answers = []
         for i, row in enumerate(self._probabilities(texts)):
@@ -156,13 +155,12 @@ class SentimentClassifier(Application):
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints an answer a line."""
-        texts = [os.fsencode(text).decode("utf-8", "replace") for text in options.text]
-        texts = texts or read_lines()
+        texts = texts_of(options.text)
         show_predictions(texts, self.predict(texts, options.explain), as_json)
 
     def _probabilities(self, texts: Sequence[str | bytes]) -> np.ndarray:
         """Probabilities `(texts, classes)`, batched by length."""
-        texts = [_bytes(text) for text in texts]
+        texts = [utf8(text) for text in texts]
         order = np.argsort([len(text) for text in texts], kind="stable")
         probabilities = np.empty((len(texts), len(self.classes)), np.float32)
         for chunk in np.split(order, range(128, len(order), 128)) if texts else ():
@@ -294,11 +292,6 @@ class SentimentClassifier(Application):
             signatures["explain"] = Signature(self._explainer(attention), [_TEXT], example)
         assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
         return Served(signatures, core, [layers["tokenizer"]], assets)
-
-
-def _bytes(text: str | bytes) -> bytes:
-    """A text's bytes; half a surrogate pair, which UTF-8 lacks, becomes a question mark."""
-    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
 def indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import os
 import pathlib
 import sys
 import tempfile
@@ -23,11 +22,13 @@ from rnnapps.apps.translation.model import EncoderDecoder, SmoothedCrossentropy
 from rnnapps.apps.translation.preparing import encode, make_tokenizers
 from rnnapps.apps.translation.printing import print_alignments, print_scores, print_translations
 from rnnapps.apps.translation.translating import TextTranslator, ends_of
+from rnnapps.config import flag
 from rnnapps.data import PairBatches, Pairs
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import working
 from rnnapps.serving import Served, Signature
-from rnnapps.standard_input import read_lines
+from rnnapps.standard_input import texts_of
+from rnnapps.text import utf8
 from rnnapps.training import (
     KeepWeights,
     average_if_better,
@@ -173,10 +174,14 @@ class Translator(Application):
             The translations.
 
         Raises:
-            ConfigError: If the temperature is not a number over 0.
+            ConfigError: If the temperature is not a number over 0, or a seed is no int32.
         """
         if not 0 < temperature < math.inf:
             raise ConfigError(f"Expected --temperature to be over 0. Received: {temperature}.")
+        if not -(2**31) <= seed < 2**31 - len(inputs):
+            raise ConfigError(
+                f"Expected --seed to be from -2**31 to 2**31 - {len(inputs) + 1}. Received: {seed}."
+            )
 
         def draw(texts, seeds):
             return [self.model.draw(texts, tf.constant(temperature, tf.float32), seeds)]
@@ -248,7 +253,7 @@ class Translator(Application):
             raise DataError("Expected a list of texts. Received: one text.")
         numbers = [isinstance(column, range) for column in columns]
         columns = [
-            column if number else [_bytes(text) for text in column]
+            column if number else [utf8(text) for text in column]
             for column, number in zip(columns, numbers, strict=True)
         ]
         if key not in self.graph:
@@ -266,8 +271,7 @@ class Translator(Application):
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints a translation a line, or what else was asked for."""
-        texts = [os.fsencode(text).decode("utf-8", "replace") for text in options.text]
-        texts = texts or read_lines()
+        texts = texts_of(options.text)
         if options.score:
             pairs = [text.split("\t") for text in texts]
             for number, pair in enumerate(pairs, 1):
@@ -401,8 +405,7 @@ def _check_search(n_best: int, search: dict[str, Any]) -> None:
     for name, value in {"n_best": n_best, **search}.items():
         if value is not None and not least[name] <= value < math.inf:
             raise ConfigError(
-                f"Expected --{name.replace('_', '-')} to be at least {least[name]}. "
-                f"Received: {value}."
+                f"Expected {flag(name)} to be at least {least[name]}. Received: {value}."
             )
     width = search.get("beam_width")
     if width is not None and n_best > width:
@@ -413,8 +416,3 @@ def _check_search(n_best: int, search: dict[str, Any]) -> None:
 
 def _columns(pairs: Pairs) -> tuple[list[str], list[str]]:
     return pairs.sources, pairs.targets
-
-
-def _bytes(text: str | bytes) -> bytes:
-    """A text's bytes; half a surrogate pair, which UTF-8 lacks, becomes a question mark."""
-    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
