@@ -11,9 +11,9 @@ from searching import flags, outcome, start, wait_for
 
 from rnnapps import cli
 from rnnapps.errors import ConfigError
+from rnnapps.files import locked
 from rnnapps.tuning.options import TuneOptions
 from rnnapps.tuning.processes import check_address
-from rnnapps.tuning.project import locked
 from rnnapps.tuning.report import read_search
 
 

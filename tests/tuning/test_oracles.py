@@ -4,8 +4,8 @@ import os
 import keras_tuner
 import pytest
 
+from rnnapps.files import locked
 from rnnapps.tuning.oracles import Budget, make_oracle
-from rnnapps.tuning.project import locked
 
 KINDS = ("random", "hyperband", "bayesian")
 
