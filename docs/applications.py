@@ -4,6 +4,7 @@ python docs/applications.py [runs/quickstart] [docs/applications.png]
 """
 
 import sys
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,8 @@ def words(axes, app):
 def text(axes, app):
     """What is written behind a prompt."""
     written = app.predict([PROMPT], length=700, temperature=0.4, seed=3)[0]
-    lines = [line[:64] for line in (PROMPT + written).splitlines() if line.strip()][:13]
+    lines = [wrap(line, 62, subsequent_indent="  ") for line in (PROMPT + written).splitlines()]
+    lines = [line for wrapped in lines for line in wrapped][:13]
     style = {"family": "monospace", "fontsize": 8.5, "va": "top", "parse_math": False}
     axes.text(0, 0.97, "\n".join(lines), linespacing=1.4, **style)
     axes.set(title="chargen: reviews that no one wrote")

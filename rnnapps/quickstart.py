@@ -122,8 +122,9 @@ def quickstart(run_dir: Path, model_dir: Path, stages: tuple[Stage, ...] = STAGE
         stages: What is to be run.
     """
     console = Console(highlight=False)
-    columns = ("application", "metric", "rnnapps", "best baseline", "seconds")
-    table = Table(*columns, f"export in {model_dir}")
+    table = Table("application", "metric", "rnnapps", "best baseline", "seconds")
+    table.add_column("export", no_wrap=True)
+    table.caption, table.caption_justify = f"The exports are in {model_dir}.", "left"
     for number, stage in enumerate(stages, 1):
         name, began = stage.application, time.monotonic()
         console.rule(f"{number} of {len(stages)}  {name}")
