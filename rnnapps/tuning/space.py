@@ -137,7 +137,8 @@ def _declare(hp: Any, name: str, found: Tune | TuneChoice, config: Config) -> An
         values = list(found.values)
         if values == [False, True]:
             return hp.Boolean(name, default=default)
-        if default not in values and isinstance(default, int | float):
+        numbers = all(isinstance(one, int | float) for one in (default, *values))
+        if numbers and default not in values:
             default = min(values, key=lambda value: abs(value - default))
         return hp.Choice(name, values, default=default if default in values else None)
     whole = type(config).model_fields[name].annotation is int

@@ -1,7 +1,7 @@
 import keras_tuner
 import pytest
 
-from rnnapps import SentimentConfig
+from rnnapps import ForecastingConfig, SentimentConfig
 from rnnapps.config import Tune, TuneChoice
 from rnnapps.errors import ConfigError
 from rnnapps.tuning.options import TuneOptions, complete, parse_duration
@@ -47,6 +47,9 @@ def test_keras_tuner_starts_from_the_configuration_and_stays_in_range():
     far = SentimentConfig(units=512, batch_size=100)
     nearest = {"units": 256, "batch_size": 128}
     assert declare(keras_tuner.HyperParameters(), make_space(far, [*nearest]), far) == nearest
+    own = ForecastingConfig(segment=20)
+    words = make_space(own, [], {"segment": "12,24"})
+    assert ForecastingConfig(**declare(keras_tuner.HyperParameters(), words, own)).segment == 12
     for one in hp.space:
         for seed in range(20):
             SentimentConfig(**{one.name: one.random_sample(seed)})
