@@ -15,7 +15,7 @@ from rnnapps.apps.application import Application
 from rnnapps.apps.forecasting.data import load_series
 from rnnapps.apps.forecasting.future import ahead_of
 from rnnapps.data import make_reviews
-from rnnapps.serving.saved_model import load
+from rnnapps.serving.export.saved_model import load
 
 
 @dataclasses.dataclass(frozen=True)

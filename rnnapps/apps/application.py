@@ -21,8 +21,8 @@ from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
 from rnnapps.files import write
 from rnnapps.progress import working
-from rnnapps.serving.accelerating import NARROW, rounded
-from rnnapps.serving.export import EXACT, NEAR, ROUGH, Served, publish
+from rnnapps.serving.export.accelerating import NARROW, rounded
+from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, ExportSpec, publish
 from rnnapps.training import Diverged
 
 GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
@@ -81,7 +81,7 @@ class Application(abc.ABC):
         """Measures the model on the configuration's validation part."""
 
     @abc.abstractmethod
-    def served(self) -> Served:
+    def serving_spec(self) -> ExportSpec:
         """What an export answers."""
 
     # What all of them do.
@@ -180,7 +180,7 @@ class Application(abc.ABC):
     def export(
         self, model_dir: pathlib.Path | str, xla: bool = False, precision: str = "float32"
     ) -> pathlib.Path:
-        """Publishes the next version of a SavedModel for TF Serving; `served` says what it answers.
+        """Publishes the next version of a SavedModel for TF Serving.
 
         Args:
             model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
@@ -199,12 +199,15 @@ class Application(abc.ABC):
             raise ConfigError(
                 f"Expected --precision to be float32 or {NARROW}. Received: {precision!r}."
             )
-        narrow, served, card = precision == NARROW, self.served(), self.card()
+        narrow, spec, model_card = precision == NARROW, self.serving_spec(), self.model_card()
         if narrow:
-            card["precision"] = {"weights": precision, **self._cost_of_rounding(served.core)}
+            model_card["precision"] = {
+                "weights": precision,
+                **self._cost_of_rounding(spec.compiled_methods),
+            }
         tolerance = NEAR if self.config.precision == "float32" else ROUGH
         with working("exporting"):
-            return publish(model_dir, served, card, xla, narrow, tolerance if xla else EXACT)
+            return publish(model_dir, spec, model_card, xla, narrow, tolerance if xla else EXACT)
 
     def _cost_of_rounding(self, core: Sequence[Callable]) -> dict[str, Any]:
         """The objectives on the validation part with float32 weights and with narrow ones."""
@@ -217,7 +220,7 @@ class Application(abc.ABC):
         pairs = {name: [before[name], after[name]] for name in self.objectives if name in before}
         return {"validation": pairs}
 
-    def card(self) -> dict[str, Any]:
+    def model_card(self) -> dict[str, Any]:
         """What an export's `model_card.json` says: whose model it is, of what data, how good."""
         return {
             "application": self.name,

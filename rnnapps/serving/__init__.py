@@ -7,15 +7,15 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "Client": "rnnapps.serving.client",
-    "Limits": "rnnapps.serving.workers",
-    "Served": "rnnapps.serving.export",
-    "Server": "rnnapps.serving.server",
-    "Signature": "rnnapps.serving.requests",
-    "publish": "rnnapps.serving.export",
+    "Client": "rnnapps.serving.client.client",
+    "Limits": "rnnapps.serving.server.workers",
+    "ExportSpec": "rnnapps.serving.export.export",
+    "Server": "rnnapps.serving.server.server",
+    "Signature": "rnnapps.serving.export.requests",
+    "publish": "rnnapps.serving.export.export",
 }
 
-__all__ = ["Client", "Limits", "Served", "Server", "Signature", "publish"]
+__all__ = ["Client", "ExportSpec", "Limits", "Server", "Signature", "publish"]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,14 +42,14 @@ class Serve:
                 f"Expected --max-megabytes under 2048. Received: {self.max_megabytes}."
             )
         try:
-            from rnnapps.serving.server import Server, serve
+            from rnnapps.serving.server.server import Server, serve
         except ModuleNotFoundError as error:
             if error.name not in ("starlette", "uvicorn"):
                 raise
             raise ConfigError(
                 f"rnnapps serve needs {error.name}: pip install starlette uvicorn."
             ) from None
-        from rnnapps.serving.workers import Limits
+        from rnnapps.serving.server.workers import Limits
 
         limits = Limits(
             body=self.max_megabytes * 2**20, rows=self.max_rows, waiting=self.max_waiting
@@ -74,7 +74,7 @@ class Ask:
 
     def run(self) -> None:
         """Prints an answer a line."""
-        from rnnapps.serving.client import Client
+        from rnnapps.serving.client.client import Client
 
         rows = texts_of(self.text)
         with Client(self.server, self.name) as client:

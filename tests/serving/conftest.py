@@ -7,7 +7,7 @@ import urllib.parse
 import pytest
 import tensorflow as tf
 
-from rnnapps.serving import Served, Server, Signature, publish
+from rnnapps.serving import ExportSpec, Server, Signature, publish
 
 TEXT = tf.TensorSpec((None,), tf.string, "text")
 PAIR = tf.TensorSpec((None, 2), tf.float32, "pair")
@@ -106,13 +106,13 @@ def constant_signature(value):
 @pytest.fixture(scope="session")
 def publish_constant():
     """Publishes the next version of a model that always answers one number."""
-    return lambda model_dir, value: publish(model_dir, Served(constant_signature(value)))
+    return lambda model_dir, value: publish(model_dir, ExportSpec(constant_signature(value)))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved_models")
-    publish(folder / "toy", Served(toy_signatures()))
+    publish(folder / "toy", ExportSpec(toy_signatures()))
     return folder
 
 

@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Translator
 from rnnapps.data import make_dates, make_reviews
 from rnnapps.serving import Client, Server
-from rnnapps.serving.accelerating import rounded
+from rnnapps.serving.export.accelerating import rounded
 
 HOURS = np.arange(300)
 LINE = "the cat sat on the mat, 猫坐在垫子上。 été — and the dog lay on the log.\n"
@@ -65,7 +65,7 @@ def app(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def signatures(app):
-    return app.served().signatures
+    return app.serving_spec().signatures
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_compiled_and_narrow_it_answers_the_same_from_half_the_room(
     app, version, program, signatures, own, tmp_path
 ):
     accelerated = app.export(tmp_path / app.name, xla=True, precision="bfloat16")
-    with rounded(app.served().core):
+    with rounded(app.serving_spec().compiled_methods):
         expected = {name: numpy(own[name](*one.example)) for name, one in signatures.items()}
     for name, one in signatures.items():
         check_same(expected[name], ask_cpp(program, accelerated, name, one.request), 1e-4)
@@ -180,8 +180,8 @@ def test_compiled_and_narrow_it_answers_the_same_from_half_the_room(
     )
     assert narrow < 0.55 * wide
 
-    card = json.loads((accelerated / "model_card.json").read_text("utf-8"))
-    cost = card["precision"]["validation"]
+    model_card = json.loads((accelerated / "model_card.json").read_text("utf-8"))
+    cost = model_card["precision"]["validation"]
     assert set(cost) == set(app.objectives) & set(app.metrics["validation"])
     for name, (before, after) in cost.items():
         assert before == pytest.approx(app.metrics["validation"][name], rel=1e-4)
@@ -190,10 +190,10 @@ def test_compiled_and_narrow_it_answers_the_same_from_half_the_room(
 
 
 def test_the_card_says_whose_model_it_is(app, version, signatures):
-    card = json.loads((version / "model_card.json").read_text("utf-8"))
-    assert (card["application"], card["data"]) == (app.name, app.config.data)
-    assert type(app)(**card["configuration"]).config == app.config
-    assert card["metrics"]["validation"].keys() <= app.metrics["validation"].keys()
-    assert set(card["requests"]) == set(signatures)
+    model_card = json.loads((version / "model_card.json").read_text("utf-8"))
+    assert (model_card["application"], model_card["data"]) == (app.name, app.config.data)
+    assert type(app)(**model_card["configuration"]).config == app.config
+    assert model_card["metrics"]["validation"].keys() <= app.metrics["validation"].keys()
+    assert set(model_card["requests"]) == set(signatures)
     for name, one in signatures.items():
-        assert set(card["requests"][name]["inputs"]) == set(one.request)
+        assert set(model_card["requests"][name]["inputs"]) == set(one.request)

@@ -13,7 +13,7 @@ import rnnapps
 from rnnapps import SentimentClassifier
 from rnnapps.data import make_reviews
 from rnnapps.errors import RunError
-from rnnapps.serving import Served, Signature, publish
+from rnnapps.serving import ExportSpec, Signature, publish
 
 TEXTS = [
     "not a bad film at all",
@@ -44,11 +44,11 @@ def test_versions_appear_whole_and_count_up(model_dir):
 
 
 def test_the_card_says_whose_model_it_is_and_how_good(app, model_dir):
-    card = json.loads((model_dir / "1" / "model_card.json").read_text("utf-8"))
-    assert (card["application"], card["data"]) == ("sentiment", "given to fit()")
-    assert SentimentClassifier(**card["configuration"]).config == app.config
-    assert card["metrics"]["validation"]["accuracy"] == app.metrics["validation"]["accuracy"]
-    assert set(card["requests"]) == {"serving_default", "explain"}
+    model_card = json.loads((model_dir / "1" / "model_card.json").read_text("utf-8"))
+    assert (model_card["application"], model_card["data"]) == ("sentiment", "given to fit()")
+    assert SentimentClassifier(**model_card["configuration"]).config == app.config
+    assert model_card["metrics"]["validation"]["accuracy"] == app.metrics["validation"]["accuracy"]
+    assert set(model_card["requests"]) == {"serving_default", "explain"}
 
 
 def test_the_export_answers_without_rnnapps_as_the_application_does(app, model_dir):
@@ -118,11 +118,11 @@ def test_a_failed_export_leaves_nothing(tmp_path, model_dir):
     for function, sentence in ((unsteady, "differs from the application in y"), (python, "PyFunc")):
         signature = Signature(function, [spec], [tf.ones((1, 1))])
         with pytest.raises(RunError, match=sentence):
-            publish(tmp_path / "model", Served({"serving_default": signature}))
+            publish(tmp_path / "model", ExportSpec({"serving_default": signature}))
         assert not (tmp_path / "model").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="Expected a folder"):
-        publish(tmp_path / "file", Served({}))
+        publish(tmp_path / "file", ExportSpec({}))
 
 
 def test_an_export_keeps_to_itself_beside_others(tmp_path):
@@ -131,7 +131,7 @@ def test_an_export_keeps_to_itself_beside_others(tmp_path):
     (stale / "old.txt").write_text("")
     spec, example = tf.TensorSpec((None,), name="x"), [tf.ones(1)]
     signature = Signature(lambda x: {"y": x + 1}, [spec], example)
-    version = publish(tmp_path / "model", Served({"serving_default": signature}))
+    version = publish(tmp_path / "model", ExportSpec({"serving_default": signature}))
     assert list((version / "assets").iterdir()) == []
 
     def meets_another(x):
@@ -140,7 +140,7 @@ def test_an_export_keeps_to_itself_beside_others(tmp_path):
 
     signature = Signature(meets_another, [spec], example)
     with pytest.raises(RunError, match="the reason"):
-        publish(tmp_path / "new", Served({"serving_default": signature}))
+        publish(tmp_path / "new", ExportSpec({"serving_default": signature}))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["1"]
 
 

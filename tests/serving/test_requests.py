@@ -6,8 +6,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from rnnapps.errors import RunError
-from rnnapps.serving import Served, Signature, publish
-from rnnapps.serving.export import is_served
+from rnnapps.serving import ExportSpec, Signature, publish
+from rnnapps.serving.export.export import is_served
 
 HISTORY = tf.constant([[1.0, np.nan]])
 SPECS = [tf.TensorSpec((None,), tf.string, "text"), tf.TensorSpec((None, 2), tf.float32, "history")]
@@ -21,8 +21,8 @@ def answer(text, history):
 def version(tmp_path):
     signature = Signature(answer, SPECS, [tf.constant(["好看"]), HISTORY])
     signatures = {"serving_default": signature, "other": signature}
-    card = {"application": "test", "metrics": {"accuracy": 0.5}}
-    return publish(tmp_path / "counter", Served(signatures), card)
+    model_card = {"application": "test", "metrics": {"accuracy": 0.5}}
+    return publish(tmp_path / "counter", ExportSpec(signatures), model_card)
 
 
 def test_the_warm_up_requests_are_real_requests_for_every_signature(version):
@@ -42,11 +42,11 @@ def test_the_warm_up_requests_are_real_requests_for_every_signature(version):
 
 
 def test_the_card_holds_a_request_for_every_signature(version):
-    card = json.loads((version / "model_card.json").read_text("utf-8"))
-    assert card["application"] == "test"
-    assert card["metrics"] == {"accuracy": 0.5}
-    assert card["versions"]["tensorflow"] == tf.__version__
-    inputs = card["requests"]["other"]["inputs"]
+    model_card = json.loads((version / "model_card.json").read_text("utf-8"))
+    assert model_card["application"] == "test"
+    assert model_card["metrics"] == {"accuracy": 0.5}
+    assert model_card["versions"]["tensorflow"] == tf.__version__
+    inputs = model_card["requests"]["other"]["inputs"]
     assert inputs["text"] == ["好看"]
     np.testing.assert_array_equal(inputs["history"], HISTORY)
 
@@ -57,7 +57,7 @@ def test_an_op_that_tf_serving_lacks_is_refused_and_nothing_is_left(tmp_path):
 
     signature = Signature(python, SPECS[:1], [tf.constant(["a"])])
     with pytest.raises(RunError, match="EagerPyFunc, which TF Serving cannot run"):
-        publish(tmp_path / "python", Served({"serving_default": signature}))
+        publish(tmp_path / "python", ExportSpec({"serving_default": signature}))
     assert list(tmp_path.iterdir()) == []
 
 

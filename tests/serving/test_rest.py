@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from rnnapps.serving import Limits, Server
-from rnnapps.serving.json_text import parse
-from rnnapps.serving.status import StatusError
+from rnnapps.serving.server.json_text import parse
+from rnnapps.serving.server.status import StatusError
 
 
 def error(answer):

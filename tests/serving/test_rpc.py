@@ -16,9 +16,9 @@ from tensorflow_serving.apis import (
 )
 
 from rnnapps.serving import Limits
-from rnnapps.serving.library import Library
-from rnnapps.serving.rpc import make_grpc_server
-from rnnapps.serving.workers import Workers
+from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.rpc import make_grpc_server
+from rnnapps.serving.server.workers import Workers
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_a_request_that_still_waits_at_the_end_is_told_so(folder):
             return future
 
     workers = Watched(Limits(threads=1))
-    server = make_grpc_server(Library(folder), workers, Limits())
+    server = make_grpc_server(ModelManager(folder), workers, Limits())
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     workers.submit(gate.wait, 60)

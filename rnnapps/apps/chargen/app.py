@@ -27,7 +27,7 @@ from rnnapps.apps.chargen.streams import Streams
 from rnnapps.apps.chargen.writing import Writer, signatures
 from rnnapps.errors import ConfigError, DataError
 from rnnapps.progress import working
-from rnnapps.serving import Served
+from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import read_lines
 from rnnapps.text import UNKNOWN, Tokenizer
 from rnnapps.training import compile_model, fit, make_strategy, precision
@@ -334,7 +334,7 @@ class CharGenerator(Application):
         """Draws what `evaluate` found: the bits per character along the test part."""
         figures.bits_along(found["curve"], folder / "bits_per_character.png")
 
-    def served(self) -> Served:
+    def serving_spec(self) -> ExportSpec:
         """What an export answers.
 
         Its signatures are those of `Writer`: `serving_default` and `generate`, from prompts to
@@ -342,4 +342,6 @@ class CharGenerator(Application):
         write token by token and keep no state on the server. Texts are UTF-8.
         """
         writer = Writer(self.tokenizer, self.network)
-        return Served(signatures(writer), [self.network.call, self.network.step], [self.tokenizer])
+        return ExportSpec(
+            signatures(writer), [self.network.call, self.network.step], [self.tokenizer]
+        )

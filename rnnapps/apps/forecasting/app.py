@@ -24,7 +24,7 @@ from rnnapps.data import SeriesSet, Windows, read_series
 from rnnapps.errors import DataError
 from rnnapps.files import write
 from rnnapps.progress import working
-from rnnapps.serving import Served
+from rnnapps.serving import ExportSpec
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 _CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
@@ -303,7 +303,7 @@ class Forecaster(Application):
         """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""
         self._seen.draw(folder, self.config.quantiles)
 
-    def served(self) -> Served:
+    def serving_spec(self) -> ExportSpec:
         """What an export answers.
 
         Its signature `serving_default` takes `history (batch, lookback, columns)` in the data's own
@@ -315,7 +315,7 @@ class Forecaster(Application):
         signatures = {"serving_default": signature_of(self.model)}
         assets = {"task.json": describe(self.task, self.config)}
         tables = [layer for layer in self.model.layers if layer.name == "lookup"]
-        return Served(signatures, self.model.get_layer("network").core, tables, assets)
+        return ExportSpec(signatures, self.model.get_layer("network").core, tables, assets)
 
 
 def _say(found: SeriesSet) -> None:

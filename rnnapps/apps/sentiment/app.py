@@ -18,7 +18,7 @@ from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
 from rnnapps.report import show_predictions
-from rnnapps.serving import Served, Signature
+from rnnapps.serving import ExportSpec, Signature
 from rnnapps.standard_input import texts_of
 from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense, utf8
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
@@ -275,7 +275,7 @@ class SentimentClassifier(Application):
             np.array(found["reliability"]), folder / "reliability_diagram.png"
         )
 
-    def served(self) -> Served:
+    def serving_spec(self) -> ExportSpec:
         """What an export answers.
 
         Its signature `serving_default` takes `text` and answers `label`, `probability` and
@@ -291,7 +291,7 @@ class SentimentClassifier(Application):
             core.append(attention.call)
             signatures["explain"] = Signature(self._explainer(attention), [_TEXT], example)
         assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
-        return Served(signatures, core, [layers["tokenizer"]], assets)
+        return ExportSpec(signatures, core, [layers["tokenizer"]], assets)
 
 
 def indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:

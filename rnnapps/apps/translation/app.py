@@ -26,7 +26,7 @@ from rnnapps.config import flag
 from rnnapps.data import PairBatches, Pairs
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import working
-from rnnapps.serving import Served, Signature
+from rnnapps.serving import ExportSpec, Signature
 from rnnapps.standard_input import texts_of
 from rnnapps.text import utf8
 from rnnapps.training import (
@@ -366,7 +366,7 @@ class Translator(Application):
         for i, example in enumerate(written, 1):
             figures.attention_map(**example, path=folder / f"attention_{i}.png")
 
-    def served(self) -> Served:
+    def serving_spec(self) -> ExportSpec:
         """What an export answers.
 
         Its signature `serving_default` takes `text` and answers `translation` and `score`; `n_best`
@@ -391,7 +391,7 @@ class Translator(Application):
         if model.network.attends:
             signatures["align"] = Signature(model.align, [_TEXT], [texts])
         core = [model.network.encode, model.network.decode]
-        return Served(signatures, core, [model.source_tokenizer, model.target_tokenizer])
+        return ExportSpec(signatures, core, [model.source_tokenizer, model.target_tokenizer])
 
 
 def _check_search(n_best: int, search: dict[str, Any]) -> None:

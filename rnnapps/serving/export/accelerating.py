@@ -1,4 +1,4 @@
-"""What an accelerator wants of an export: a numeric core that XLA compiles, and narrow weights."""
+"""What an accelerator wants of an export: numeric methods that XLA compiles, and narrow weights."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -12,17 +12,17 @@ NARROW = "bfloat16"
 
 
 @contextlib.contextmanager
-def compiled(core: Sequence[Callable]) -> Iterator[None]:
+def compiled(compiled_methods: Sequence[Callable]) -> Iterator[None]:
     """Graphs made inside hold methods of layers as functions that XLA must compile.
 
     What lies outside of these methods, the ops on strings above all, runs as ever. Texts become
     ids of a few lengths.
 
     Args:
-        core: Bound methods of layers, from tensors to tensors.
+        compiled_methods: Bound methods of layers, from tensors to tensors.
     """
     with few_lengths(), contextlib.ExitStack() as stack:
-        for method in core:
+        for method in compiled_methods:
             vars(method.__self__)[method.__name__] = _compiled(method)
             stack.callback(vars(method.__self__).pop, method.__name__)
         yield
@@ -38,13 +38,13 @@ def _compiled(method: Callable) -> Callable:
 
 
 @contextlib.contextmanager
-def rounded(core: Sequence[Callable]) -> Iterator[None]:
+def rounded(compiled_methods: Sequence[Callable]) -> Iterator[None]:
     """Inside, the weights of layers are rounded to bfloat16.
 
     Args:
-        core: Bound methods of these layers.
+        compiled_methods: Bound methods of these layers.
     """
-    before = {id(one): (one, tf.convert_to_tensor(one)) for one in _weights(core)}
+    before = {id(one): (one, tf.convert_to_tensor(one)) for one in _weights(compiled_methods)}
     try:
         for one, value in before.values():
             one.assign(tf.cast(tf.cast(value, NARROW), one.dtype))
@@ -54,18 +54,21 @@ def rounded(core: Sequence[Callable]) -> Iterator[None]:
             one.assign(value)
 
 
-def narrowed(core: Sequence[Callable]) -> Callable[[Callable], Callable]:
+def narrowed(compiled_methods: Sequence[Callable]) -> Callable[[Callable], Callable]:
     """Keeps the weights of layers as bfloat16, in half the room.
 
     A request widens them again before anything else, so that sums lose nothing.
 
     Args:
-        core: Bound methods of these layers.
+        compiled_methods: Bound methods of these layers.
 
     Returns:
         From a function that uses the weights to one that uses the narrow ones.
     """
-    pairs = [(one, tf.Variable(tf.cast(one, NARROW), trainable=False)) for one in _weights(core)]
+    pairs = [
+        (one, tf.Variable(tf.cast(one, NARROW), trainable=False))
+        for one in _weights(compiled_methods)
+    ]
 
     def wrap(function: Callable) -> Callable:
         def narrow(*tensors):
@@ -78,7 +81,7 @@ def narrowed(core: Sequence[Callable]) -> Callable[[Callable], Callable]:
     return wrap
 
 
-def _weights(core: Sequence[Callable]) -> list[keras.Variable]:
+def _weights(compiled_methods: Sequence[Callable]) -> list[keras.Variable]:
     """The float32 weights of the layers whose methods these are, each once."""
-    found = {id(one): one for method in core for one in method.__self__.variables}
+    found = {id(one): one for method in compiled_methods for one in method.__self__.variables}
     return [one for one in found.values() if one.dtype == "float32"]

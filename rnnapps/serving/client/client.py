@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from rnnapps.errors import ConfigError, DataError, ServerError
-from rnnapps.serving.transport import RestTransport, SignatureTypes, Transport, Unavailable
+from rnnapps.serving.client.transport import RestTransport, SignatureTypes, Transport, Unavailable
 
 Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.1  # seconds, doubled from one retry to the next
@@ -151,7 +151,7 @@ def _transport(url: str, model: str, version: int | None, timeout: float) -> Tra
         )
     if parts.scheme != "grpc":
         return RestTransport(parts, model, version, timeout)
-    from rnnapps.serving.grpc_transport import GrpcTransport
+    from rnnapps.serving.client.grpc_transport import GrpcTransport
 
     return GrpcTransport(parts.netloc, model, version, timeout)
 

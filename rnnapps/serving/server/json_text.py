@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rnnapps.serving.status import StatusError, invalid
+from rnnapps.serving.server.status import StatusError, invalid
 
 # What Python's parser says : what RapidJSON, TF Serving's parser, says.
 _COMPLAINTS = {

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from rnnapps.errors import RunError
 from rnnapps.serving import Client, Server, Signature
-from rnnapps.serving.library import Library
-from rnnapps.serving.requests import write_requests
-from rnnapps.serving.status import StatusError
+from rnnapps.serving.export.requests import write_requests
+from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.status import StatusError
 
 
 def wait_for(condition, seconds=20):
@@ -24,52 +24,52 @@ def wait_for(condition, seconds=20):
         time.sleep(0.02)
 
 
-def states(library, model):
-    return {number: state.name for number, state in library.states(model).items()}
+def states(manager, model):
+    return {number: state.name for number, state in manager.states(model).items()}
 
 
 @pytest.fixture
-def library(tmp_path, publish_constant):
-    """A library that looks when it is told to, and a function that publishes in its folder."""
+def manager(tmp_path, publish_constant):
+    """A manager that looks when it is told to, and a function that publishes in its folder."""
     publish_constant(tmp_path / "a", 1)
-    library = Library(tmp_path)
-    library.look()
-    return library
+    manager = ModelManager(tmp_path)
+    manager.look()
+    return manager
 
 
-def value(library, model="a"):
-    version = library.get(model)
+def value(manager, model="a"):
+    version = manager.get(model)
     return int(version.predict("", {"text": np.array([b"x"], object)})["value"][0])
 
 
 def test_the_latest_version_is_served_and_the_one_before_it_freed(
-    library, tmp_path, publish_constant
+    manager, tmp_path, publish_constant
 ):
-    first = library.get("a")
+    first = manager.get("a")
     alive = weakref.ref(first)
     publish_constant(tmp_path / "a", 2)
-    library.look()
-    assert (value(library), library.serving) == (2, {"a": 2})
-    assert states(library, "a") == {2: "AVAILABLE", 1: "UNLOADING"}  # this test holds it
+    manager.look()
+    assert (value(manager), manager.serving) == (2, {"a": 2})
+    assert states(manager, "a") == {2: "AVAILABLE", 1: "UNLOADING"}  # this test holds it
     with pytest.raises(StatusError, match=r"Specific\(a, 1\)"):
-        library.get("a", 1)
+        manager.get("a", 1)
     assert first.signatures
     del first
-    library.look()
+    manager.look()
     assert alive() is None
-    assert states(library, "a") == {2: "AVAILABLE", 1: "END"}
+    assert states(manager, "a") == {2: "AVAILABLE", 1: "END"}
     shutil.rmtree(tmp_path / "a" / "2")  # back to the version before
-    library.look()
-    library.look()  # what is dropped at one look is freed at the next
-    assert (value(library), states(library, "a")[2]) == (1, "END")
+    manager.look()
+    manager.look()  # what is dropped at one look is freed at the next
+    assert (value(manager), states(manager, "a")[2]) == (1, "END")
     shutil.rmtree(tmp_path / "a")
-    library.look()
+    manager.look()
     with pytest.raises(StatusError, match=r"Latest\(a\)"):
-        library.get("a")
+        manager.get("a")
     gc.collect()
 
 
-def test_models_come_and_other_things_are_left_alone(library, tmp_path, publish_constant):
+def test_models_come_and_other_things_are_left_alone(manager, tmp_path, publish_constant):
     (tmp_path / "models.config").write_text("")
     (tmp_path / "empty").mkdir()
     (tmp_path / "a" / "notes").mkdir()
@@ -77,16 +77,16 @@ def test_models_come_and_other_things_are_left_alone(library, tmp_path, publish_
     (tmp_path / "a" / ".draft-3").mkdir()
     (tmp_path / "a" / str(2**63)).mkdir()
     publish_constant(tmp_path / "b", 5)
-    library.look()
-    assert library.serving == {"a": 1, "b": 1}
-    assert states(library, "a") == {1: "AVAILABLE"}
-    assert value(library, "b") == 5
+    manager.look()
+    assert manager.serving == {"a": 1, "b": 1}
+    assert states(manager, "a") == {1: "AVAILABLE"}
+    assert value(manager, "b") == 5
 
 
 @pytest.mark.parametrize("damage", ["no graph", "half a graph", "no weights", "half the weights",
                                     "noise", "no asset", "half a warm-up"])  # fmt: skip
 def test_a_broken_version_is_reported_and_tried_again_when_it_changes(
-    library, tmp_path, stored_version, damage
+    manager, tmp_path, stored_version, damage
 ):
     whole, broken = stored_version, tmp_path / "a" / "7"
     shutil.copytree(whole, broken)
@@ -108,13 +108,13 @@ def test_a_broken_version_is_reported_and_tried_again_when_it_changes(
         (broken / damaged).write_bytes(bytes(range(256)) * 50)
     else:
         (broken / damaged).unlink()
-    library.look()
-    assert library.serving == {"a": 1}
-    assert value(library) == 1
-    state = library.states("a", 7)[7]
+    manager.look()
+    assert manager.serving == {"a": 1}
+    assert value(manager) == 1
+    state = manager.states("a", 7)[7]
     assert (state.name, state.code.name != "OK", bool(state.message)) == ("END", True, True)
-    library.look()  # nothing changed, so nothing is tried
-    assert library.states("a", 7)[7] is state
+    manager.look()  # nothing changed, so nothing is tried
+    assert manager.states("a", 7)[7] is state
     if damage == "no graph":
         assert (state.code.name, state.message) == (
             "NOT_FOUND",
@@ -122,8 +122,8 @@ def test_a_broken_version_is_reported_and_tried_again_when_it_changes(
         )
     shutil.rmtree(broken)
     shutil.copytree(whole, broken)
-    library.look()
-    assert library.serving == {"a": 7}
+    manager.look()
+    assert manager.serving == {"a": 7}
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def stored_version(tmp_path_factory):
     return folder / "1"
 
 
-def test_a_version_being_copied_is_not_served(library, tmp_path, stored_version):
+def test_a_version_being_copied_is_not_served(manager, tmp_path, stored_version):
     slow = tmp_path / "a" / "3"
     seen = []
 
@@ -172,19 +172,19 @@ def test_a_version_being_copied_is_not_served(library, tmp_path, stored_version)
     copying = threading.Thread(target=copy)
     copying.start()
     while copying.is_alive():
-        library.look()
-        seen.append(library.serving["a"])
-    library.look()
+        manager.look()
+        seen.append(manager.serving["a"])
+    manager.look()
     assert set(seen[:-1]) <= {1}
-    assert library.serving == {"a": 3}
+    assert manager.serving == {"a": 3}
 
 
 def test_folders_that_are_not_what_they_should_be(tmp_path, publish_constant):
     with pytest.raises(RunError, match=r"Expected a folder of models\. Received: .*none, which"):
-        Library(tmp_path / "none")
+        ModelManager(tmp_path / "none")
     publish_constant(tmp_path / "a", 1)
     with pytest.raises(RunError, match="one model's folder; give the folder of models"):
-        Library(tmp_path / "a")
+        ModelManager(tmp_path / "a")
 
 
 def test_no_request_fails_while_versions_change(tmp_path, publish_constant):
@@ -212,19 +212,19 @@ def test_no_request_fails_while_versions_change(tmp_path, publish_constant):
             thread.start()
         for number in (2, 3, 4):
             publish_constant(tmp_path / "a", number)
-            wait_for(lambda number=number: server.library.serving == {"a": number})
+            wait_for(lambda number=number: server.manager.serving == {"a": number})
             wait_for(lambda number=number: answers.get(number, 0) > 10 or errors)
         end.set()
         for thread in threads:
             thread.join()
         assert errors == []
         wait_for(
-            lambda: states(server.library, "a") == {4: "AVAILABLE", 3: "END", 2: "END", 1: "END"}
+            lambda: states(server.manager, "a") == {4: "AVAILABLE", 3: "END", 2: "END", 1: "END"}
         )
 
 
 def test_the_server_starts_on_an_empty_folder_and_waits(tmp_path, publish_constant):
     with Server(tmp_path, rest_port=0, grpc_port=0, seconds=0.05) as server:
         publish_constant(tmp_path / "late", 9)
-        wait_for(lambda: server.library.serving == {"late": 1})
+        wait_for(lambda: server.manager.serving == {"late": 1})
         assert Client(server.rest_address, "late").predict(["x"])[0]["value"] == 9

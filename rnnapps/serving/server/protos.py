@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from rnnapps.serving.status import invalid
+from rnnapps.serving.server.status import invalid
 
 _FIELDS = {
     "float32": "float_val",

@@ -15,20 +15,20 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from rnnapps.serving.library import Library
-from rnnapps.serving.loaded import DEFAULT, LoadedVersion
-from rnnapps.serving.protos import from_proto, to_proto
-from rnnapps.serving.status import StatusError, invalid
-from rnnapps.serving.workers import Limits, Workers
+from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.protos import from_proto, to_proto
+from rnnapps.serving.server.servable import DEFAULT, Servable
+from rnnapps.serving.server.status import StatusError, invalid
+from rnnapps.serving.server.workers import Limits, Workers
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def version_of(library: Library, spec: model_pb2.ModelSpec) -> LoadedVersion:
+def version_of(manager: ModelManager, spec: model_pb2.ModelSpec) -> Servable:
     """The loaded version that a request names.
 
     Args:
-        library: The models.
+        manager: The models.
         spec: The model's name, and its version, if it says so.
 
     Raises:
@@ -38,17 +38,17 @@ def version_of(library: Library, spec: model_pb2.ModelSpec) -> LoadedVersion:
         raise invalid("ModelSpec has no name specified.")
     if spec.HasField("version_label"):
         raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-    return library.get(spec.name, spec.version.value if spec.HasField("version") else None)
+    return manager.get(spec.name, spec.version.value if spec.HasField("version") else None)
 
 
 def model_status(
-    library: Library, request: get_model_status_pb2.GetModelStatusRequest
+    manager: ModelManager, request: get_model_status_pb2.GetModelStatusRequest
 ) -> get_model_status_pb2.GetModelStatusResponse:
     """The states of a model's versions."""
     spec = _spec(request)
     number = spec.version.value if spec.HasField("version") else None
     response = get_model_status_pb2.GetModelStatusResponse()
-    for version, state in library.states(spec.name, number).items():
+    for version, state in manager.states(spec.name, number).items():
         status = response.model_version_status.add(version=version)
         status.state = get_model_status_pb2.ModelVersionStatus.State.Value(state.name)
         status.status.error_code = int(state.code)
@@ -57,7 +57,7 @@ def model_status(
 
 
 def model_metadata(
-    library: Library, request: get_model_metadata_pb2.GetModelMetadataRequest
+    manager: ModelManager, request: get_model_metadata_pb2.GetModelMetadataRequest
 ) -> get_model_metadata_pb2.GetModelMetadataResponse:
     """A model's signatures."""
     spec = _spec(request)
@@ -66,7 +66,7 @@ def model_metadata(
     for field in request.metadata_field:
         if field != "signature_def":
             raise invalid(f"Metadata field {field} is not supported")
-    version = version_of(library, spec)
+    version = version_of(manager, spec)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     for name, signature in version.signatures.items():
         signatures.signature_def[name].CopyFrom(signature)
@@ -78,11 +78,11 @@ def model_metadata(
 
 
 def predict(
-    library: Library, limits: Limits, request: predict_pb2.PredictRequest
+    manager: ModelManager, limits: Limits, request: predict_pb2.PredictRequest
 ) -> predict_pb2.PredictResponse:
     """A model's answer."""
     spec = _spec(request)
-    version = version_of(library, spec)
+    version = version_of(manager, spec)
     for tensor in request.inputs.values():
         for dim in tensor.tensor_shape.dim[:1]:
             limits.check_rows(dim.size)
@@ -109,34 +109,34 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """TF Serving's `PredictionService`; the base class answers `UNIMPLEMENTED` for the rest.
 
     Args:
-        library: The models.
+        manager: The models.
         workers: The threads that answer.
         limits: What a request may ask at most.
     """
 
-    def __init__(self, library: Library, workers: Workers, limits: Limits):
-        self._library, self._workers, self._limits = library, workers, limits
+    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits):
+        self._manager, self._workers, self._limits = manager, workers, limits
 
     def Predict(self, request, context):
-        return _answer(self._workers, context, predict, self._library, self._limits, request)
+        return _answer(self._workers, context, predict, self._manager, self._limits, request)
 
     def GetModelMetadata(self, request, context):
-        return _answer(self._workers, context, model_metadata, self._library, request)
+        return _answer(self._workers, context, model_metadata, self._manager, request)
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """TF Serving's `ModelService`, without reloading its configuration.
 
     Args:
-        library: The models.
+        manager: The models.
         workers: The threads that answer.
     """
 
-    def __init__(self, library: Library, workers: Workers):
-        self._library, self._workers = library, workers
+    def __init__(self, manager: ModelManager, workers: Workers):
+        self._manager, self._workers = manager, workers
 
     def GetModelStatus(self, request, context):
-        return _answer(self._workers, context, model_status, self._library, request)
+        return _answer(self._workers, context, model_status, self._manager, request)
 
 
 def _answer(
@@ -150,11 +150,11 @@ def _answer(
         context.abort(grpc.StatusCode.UNAVAILABLE, "The server is shutting down")
 
 
-def make_grpc_server(library: Library, workers: Workers, limits: Limits) -> grpc.Server:
+def make_grpc_server(manager: ModelManager, workers: Workers, limits: Limits) -> grpc.Server:
     """A gRPC server with TF Serving's services, which no port has been given yet.
 
     Args:
-        library: The models.
+        manager: The models.
         workers: The threads that answer.
         limits: What a request may ask at most.
 
@@ -171,9 +171,9 @@ def make_grpc_server(library: Library, workers: Workers, limits: Limits) -> grpc
         ],
         maximum_concurrent_rpcs=2 * limits.waiting,
     )
-    prediction = PredictionService(library, workers, limits)
+    prediction = PredictionService(manager, workers, limits)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(library, workers), server
+        ModelService(manager, workers), server
     )
     return server

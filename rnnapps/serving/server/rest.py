@@ -19,12 +19,12 @@ from tensorflow_serving.apis import (
     model_pb2,
 )
 
-from rnnapps.serving.json_tensors import read_request, write_answer
-from rnnapps.serving.library import Library
-from rnnapps.serving.loaded import DEFAULT
-from rnnapps.serving.rpc import model_metadata, model_status, version_of
-from rnnapps.serving.status import Code, StatusError, invalid
-from rnnapps.serving.workers import Limits, Workers
+from rnnapps.serving.server.json_tensors import read_request, write_answer
+from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.rpc import model_metadata, model_status, version_of
+from rnnapps.serving.server.servable import DEFAULT
+from rnnapps.serving.server.status import Code, StatusError, invalid
+from rnnapps.serving.server.workers import Limits, Workers
 
 _VERSION = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _ASK = re.compile(
@@ -42,13 +42,13 @@ class RestApi:
     """Answers HTTP requests as TF Serving does.
 
     Args:
-        library: The models.
+        manager: The models.
         workers: The threads that answer.
         limits: What a request may ask at most.
     """
 
-    def __init__(self, library: Library, workers: Workers, limits: Limits):
-        self._library, self._workers, self._limits = library, workers, limits
+    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits):
+        self._manager, self._workers, self._limits = manager, workers, limits
         self._held = 0  # bytes of bodies
         self._room = max(limits.held, 4 * limits.body)
 
@@ -108,7 +108,7 @@ class RestApi:
         if what == "metadata":
             request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec)
             request.metadata_field.append("signature_def")
-            response = model_metadata(self._library, request)
+            response = model_metadata(self._manager, request)
             signatures = get_model_metadata_pb2.SignatureDefMap()
             response.metadata["signature_def"].Unpack(signatures)
             answer = {
@@ -117,7 +117,7 @@ class RestApi:
             }
         else:
             request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
-            answer = _as_dict(model_status(self._library, request))
+            answer = _as_dict(model_status(self._manager, request))
         return json.dumps(answer, indent=1).encode()
 
     def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
@@ -125,7 +125,7 @@ class RestApi:
 
         def input_types(signature: str) -> dict[str, str]:
             nonlocal version
-            version = version_of(self._library, spec)
+            version = version_of(self._manager, spec)
             return version.input_types(signature)
 
         signature, inputs, rows = read_request(body, input_types)
@@ -135,7 +135,7 @@ class RestApi:
 
     def _refuse(self, spec: model_pb2.ModelSpec, method: str) -> bytes:
         """Our models have no signatures to classify or regress with, and TF Serving says so."""
-        version = version_of(self._library, spec)
+        version = version_of(self._manager, spec)
         kind = {"classify": "classification", "regress": "regression"}[method]
         if DEFAULT not in version.signatures:
             raise invalid(f"No signature was found with the name: {DEFAULT}")

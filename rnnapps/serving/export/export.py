@@ -13,35 +13,35 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.errors import RunError
-from rnnapps.serving.accelerating import compiled, narrowed, rounded
-from rnnapps.serving.requests import Signature, write_card, write_requests
-from rnnapps.serving.saved_model import load, ops
+from rnnapps.serving.export.accelerating import compiled, narrowed, rounded
+from rnnapps.serving.export.requests import Signature, write_model_card, write_requests
+from rnnapps.serving.export.saved_model import load, ops
 
 EXACT, NEAR, ROUGH = 1e-5, 1e-4, 1e-2  # how near an export has to be; see `publish`
 
 
 @dataclasses.dataclass(frozen=True)
-class Served:
+class ExportSpec:
     """What is to be served.
 
     Args:
         signatures: What can be asked, by name.
-        core: Methods of layers, from tensors to tensors, in which the numeric work is done; these
-            layers hold the weights.
+        compiled_methods: Methods of layers, from tensors to tensors, in which the numeric work is
+            done; these layers hold the weights.
         tables: Layers that hold lookup tables or other assets.
         assets: Texts for the folder `assets`, by file name.
     """
 
     signatures: Mapping[str, Signature]
-    core: Sequence[Callable] = ()
+    compiled_methods: Sequence[Callable] = ()
     tables: Sequence[keras.layers.Layer] = ()
     assets: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def publish(
     model_dir: pathlib.Path | str,
-    served: Served,
-    card: Mapping[str, Any] | None = None,
+    spec: ExportSpec,
+    model_card: Mapping[str, Any] | None = None,
     xla: bool = False,
     narrow: bool = False,
     tolerance: float = EXACT,
@@ -53,10 +53,10 @@ def publish(
 
     Args:
         model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
-        served: What the model can be asked.
-        card: What `model_card.json` says of the model, beside its signatures.
-        xla: Whether XLA compiles the core, for texts filled up to a few lengths.
-        narrow: Whether the core's weights are kept as bfloat16.
+        spec: What the model can be asked.
+        model_card: What `model_card.json` says of the model, beside its signatures.
+        xla: Whether XLA compiles the numeric methods, for texts filled up to a few lengths.
+        narrow: Whether their weights are kept as bfloat16.
         tolerance: How far numbers may be from those of the functions: `EXACT`; `NEAR` for XLA,
             which adds up in another order; or `ROUGH` where it does so in bfloat16, which may make
             another text the likeliest.
@@ -75,12 +75,12 @@ def publish(
     model_dir.mkdir(parents=True, exist_ok=True)
     draft = model_dir / f".draft-{uuid.uuid4().hex}"
     try:
-        with rounded(served.core) if narrow else contextlib.nullcontext():
-            expected = {name: _answer(one) for name, one in served.signatures.items()}
-            _write(draft, served, xla, narrow)
-        _check(draft, served.signatures, expected, tolerance)
-        write_requests(draft, model_dir.absolute().name, served.signatures)
-        write_card(draft, card or {}, served.signatures)
+        with rounded(spec.compiled_methods) if narrow else contextlib.nullcontext():
+            expected = {name: _answer(one) for name, one in spec.signatures.items()}
+            _write(draft, spec, xla, narrow)
+        _check(draft, spec.signatures, expected, tolerance)
+        write_requests(draft, model_dir.absolute().name, spec.signatures)
+        write_model_card(draft, model_card or {}, spec.signatures)
         return _rename(draft, model_dir)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -96,19 +96,19 @@ def _answer(signature: Signature) -> dict[str, np.ndarray]:
     return {key: tensor.numpy() for key, tensor in answer.items()}
 
 
-def _write(draft: pathlib.Path, served: Served, xla: bool, narrow: bool) -> None:
+def _write(draft: pathlib.Path, spec: ExportSpec, xla: bool, narrow: bool) -> None:
     archive = keras.export.ExportArchive()
-    for layer in served.tables:
+    for layer in spec.tables:
         archive.track(layer)
-    wrap = narrowed(served.core) if narrow else lambda function: function
-    with compiled(served.core) if xla else contextlib.nullcontext():
-        for name, one in served.signatures.items():
+    wrap = narrowed(spec.compiled_methods) if narrow else lambda function: function
+    with compiled(spec.compiled_methods) if xla else contextlib.nullcontext():
+        for name, one in spec.signatures.items():
             archive.add_endpoint(name, wrap(one.function), list(one.inputs))
         # Nothing served is ever differentiated, so hand-written gradients stay behind.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         archive.write_out(str(draft), options, verbose=False)
     (draft / "assets").mkdir(exist_ok=True)
-    for name, text in served.assets.items():
+    for name, text in spec.assets.items():
         (draft / "assets" / name).write_text(text, encoding="utf-8")
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnapps.serving.json_text import parse, shown
-from rnnapps.serving.status import Code, StatusError, invalid
+from rnnapps.serving.decimals import shortest
+from rnnapps.serving.server.json_text import parse, shown
+from rnnapps.serving.server.status import Code, StatusError, invalid
 
 _KINDS = {
     bool: "True",
@@ -283,11 +284,6 @@ def _plain(name: str, array: np.ndarray) -> Any:
         kind = {"float16": "half"}.get(array.dtype.name, array.dtype.name)
         raise invalid(f"Failed to write JSON value for tensor type: {kind}")
     return array.tolist()
-
-
-def shortest(array: np.ndarray) -> np.ndarray:
-    """float32 numbers as the shortest decimals that stand for them: 0.2, not 0.20000000298."""
-    return array.astype("U16").astype(np.float64)
 
 
 def _as_text(value: bytes) -> str:

@@ -11,10 +11,10 @@ import time
 import uvicorn
 
 from rnnapps.errors import RunError
-from rnnapps.serving.library import Library
-from rnnapps.serving.rest import RestApi
-from rnnapps.serving.rpc import make_grpc_server
-from rnnapps.serving.workers import Limits, Workers
+from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.rest import RestApi
+from rnnapps.serving.server.rpc import make_grpc_server
+from rnnapps.serving.server.workers import Limits, Workers
 
 _GRACE = 5.0  # seconds that requests in flight have when the server ends
 
@@ -49,11 +49,11 @@ class Server:
         limits: Limits | None = None,
         seconds: float = 1.0,
     ):
-        self.library = Library(folder, seconds)
+        self.manager = ModelManager(folder, seconds)
         self.rest_port, self.grpc_port, self.host = rest_port, grpc_port, host
         self._workers = Workers(limits or Limits())
-        self._grpc = make_grpc_server(self.library, self._workers, limits or Limits())
-        api = RestApi(self.library, self._workers, limits or Limits())
+        self._grpc = make_grpc_server(self.manager, self._workers, limits or Limits())
+        api = RestApi(self.manager, self._workers, limits or Limits())
         self._rest = uvicorn.Server(
             uvicorn.Config(
                 api,
@@ -84,7 +84,7 @@ class Server:
         """
         rest_socket = self._bind()
         try:
-            self.library.start()
+            self.manager.start()
         except BaseException:
             rest_socket.close()
             raise
@@ -112,7 +112,7 @@ class Server:
             self._thread.join()
         stopped.wait()
         self._workers.stop()
-        self.library.stop()
+        self.manager.stop()
 
     def __enter__(self) -> "Server":
         self.start()
@@ -149,10 +149,10 @@ def serve(server: Server) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())
     with server:
-        for name, number in server.library.serving.items():
+        for name, number in server.manager.serving.items():
             print(f"{name}: version {number}")
-        if not server.library.serving:
-            print(f"{server.library.folder} holds no model yet; what is exported there is served.")
+        if not server.manager.serving:
+            print(f"{server.manager.folder} holds no model yet; what is exported there is served.")
         print(f"REST {server.rest_address}  gRPC {server.grpc_address}  (Ctrl-C ends)")
         print(
             "This server is for notebooks, tests and laptops. Production wants TF Serving, which "

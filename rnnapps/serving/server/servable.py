@@ -8,14 +8,14 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from rnnapps.serving.protos import from_proto
-from rnnapps.serving.saved_model import load, ops
-from rnnapps.serving.status import Code, StatusError, invalid
+from rnnapps.serving.export.saved_model import load, ops
+from rnnapps.serving.server.protos import from_proto
+from rnnapps.serving.server.status import Code, StatusError, invalid
 
 DEFAULT = "serving_default"
 
 
-class LoadedVersion:
+class Servable:
     """A version of a model, ready to answer.
 
     Args:

@@ -16,8 +16,8 @@ from tensorflow_serving.apis import (
 )
 
 from rnnapps.errors import DataError, ServerError
-from rnnapps.serving.json_tensors import shortest
-from rnnapps.serving.transport import SignatureTypes, Unavailable
+from rnnapps.serving.client.transport import SignatureTypes, Unavailable
+from rnnapps.serving.decimals import shortest
 
 _OPTIONS = [
     ("grpc.max_send_message_length", -1),

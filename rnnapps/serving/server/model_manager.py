@@ -11,8 +11,8 @@ import absl.logging
 import tensorflow as tf
 
 from rnnapps.errors import RunError
-from rnnapps.serving.loaded import LoadedVersion
-from rnnapps.serving.status import Code, StatusError
+from rnnapps.serving.server.servable import Servable
+from rnnapps.serving.server.status import Code, StatusError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class State:
     message: str = ""
 
 
-class Library:
+class ModelManager:
     """Keeps the latest version of each model of a folder loaded, as TF Serving does.
 
     A new version is loaded and warmed up before requests go to it; the version before it lives
@@ -56,16 +56,16 @@ class Library:
                 f"{self.folder.parent}."
             )
         self.seconds = seconds
-        self._serving: dict[str, LoadedVersion] = {}
+        self._serving: dict[str, Servable] = {}
         self._states: dict[str, dict[int, State]] = {}
         self._failed: dict[tuple[str, int], tuple] = {}
         self._leaving: dict[tuple[str, int], weakref.ref] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="rnnapps-library", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="rnnapps-manager", daemon=True)
 
     # What requests ask.
 
-    def get(self, model: str, number: int | None = None) -> LoadedVersion:
+    def get(self, model: str, number: int | None = None) -> Servable:
         """The loaded version of a model.
 
         Args:
@@ -153,7 +153,7 @@ class Library:
             return False
         states[number] = State("LOADING")
         try:
-            version = LoadedVersion(name, number, path)
+            version = Servable(name, number, path)
         except Exception as error:  # a folder that is not whole makes TensorFlow raise anything
             states[number] = State("END", *_reason(error))
             self._failed[name, number] = stamp
@@ -168,7 +168,7 @@ class Library:
             self._leave(before)
         return True
 
-    def _leave(self, version: LoadedVersion) -> None:
+    def _leave(self, version: Servable) -> None:
         self._states[version.model][version.number] = State("UNLOADING")
         self._leaving[version.model, version.number] = weakref.ref(version)
 

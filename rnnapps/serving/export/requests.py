@@ -59,14 +59,14 @@ def write_requests(version: pathlib.Path, model: str, signatures: Mapping[str, S
             writer.write(record.SerializeToString())
 
 
-def write_card(
-    version: pathlib.Path, card: Mapping[str, Any], signatures: Mapping[str, Signature]
+def write_model_card(
+    version: pathlib.Path, model_card: Mapping[str, Any], signatures: Mapping[str, Signature]
 ) -> None:
     """Writes `model_card.json`: what the model is, and a request for each signature.
 
     Args:
         version: The version's folder.
-        card: What is to be said of the model.
+        model_card: What is to be said of the model.
         signatures: The signatures by name.
     """
     versions = {"rnnapps": rnnapps.__version__, "tensorflow": tf.__version__}
@@ -77,7 +77,7 @@ def write_card(
         }
         for name, signature in signatures.items()
     }
-    text = json.dumps({**card, "versions": versions, "requests": requests}, indent=2)
+    text = json.dumps({**model_card, "versions": versions, "requests": requests}, indent=2)
     (version / "model_card.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from rnnapps.serving.status import Code, StatusError, invalid
+from rnnapps.serving.server.status import Code, StatusError, invalid
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""A trained model as a SavedModel: written whole, checked, with warm-up requests and a card."""

@@ -1,0 +1,1 @@
+"""The local server: TF Serving's REST and gRPC contract for notebooks, tests and laptops."""
