@@ -17,9 +17,9 @@ from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_n
 from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
-from rnnapps.report import show_predictions
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.standard_input import texts_of
+from rnnapps.tables import show_predictions
 from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense, utf8
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
 

@@ -1,5 +1,6 @@
-"""Copies an application out as the start of a person's own package. Imports no TensorFlow."""
+"""`rnnapps new`: copies an application out as the start of your own. Imports no TensorFlow."""
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import itertools
@@ -11,13 +12,35 @@ import shutil
 import sys
 from pathlib import Path
 
+from tyro.conf import FlagCreatePairsOff, Positional
+
 from rnnapps import __version__
 from rnnapps.apps import APPLICATIONS
+from rnnapps.cli.parsing import parse
+from rnnapps.cli.settings import application_first
 from rnnapps.config import nearest
 from rnnapps.errors import ConfigError, RunError
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent.parent
 _IMPORT = r"^from \S+ import (?:\([^)]*\)|.*)\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class New:
+    """Copies an application out as the start of a package of your own."""
+
+    name: Positional[str]
+    """The package's name, and that of its folder."""
+    force: bool = False
+    """Move a folder that has this name out of the way."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    application, rest = application_first("new", arguments)
+    form = parse(FlagCreatePairsOff[New], f"rnnapps new {application}", rest)
+    folder = copy_out(application, form.name, form.force)
+    print(f"{folder}: pip install -e ./{folder}, then rnnapps train {form.name}")
 
 
 def copy_out(application: str, name: str, force: bool = False) -> Path:

@@ -1,0 +1,80 @@
+"""The command line. Imports no TensorFlow before it has read its arguments."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from rnnapps.errors import ConfigError, RnnappsError
+
+_USAGE = """\
+usage: rnnapps COMMAND ...
+
+Ready-made applications of recurrent networks in Keras / TensorFlow.
+
+commands:
+  train APPLICATION          train on a data set or on your own data: {applications}
+  tune APPLICATION           search its settings; tune --report DIR shows a search
+  evaluate RUN_DIR           measure a run on its test part, with baselines beside it
+  predict RUN_DIR [...]      answer for what follows, or for standard input
+  predict --server URL NAME  have a model server answer
+  export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
+  serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
+  new APPLICATION NAME       copy an application out as the start of a package of your own
+  quickstart                 all four on embedded data: train, evaluate, export, ask; five minutes
+  doctor                     versions, devices, and what will be slow and why
+
+`rnnapps COMMAND --help` says more.
+"""
+_COMMANDS = (
+    "train", "tune", "evaluate", "predict", "export", "serve", "new", "quickstart", "doctor",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: The words after the program's name; `None` for the process' own.
+
+    Returns:
+        The exit status: 0; 2 after a user's mistake; 130 after Ctrl-C.
+    """
+    try:
+        _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except RnnappsError as error:
+        print(f"rnnapps: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"rnnapps: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nrnnapps: interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _dispatch(arguments: list[str]) -> None:
+    command, rest = (arguments or ["--help"])[0], arguments[1:]
+    if command in ("-h", "--help"):
+        from rnnapps.apps import APPLICATIONS, installed
+
+        names = ", ".join([*APPLICATIONS, *installed()])
+        print(_USAGE.format(applications=names), end="")
+    elif command == "--version":
+        from rnnapps import __version__
+
+        print(__version__)
+    elif command in _COMMANDS:
+        importlib.import_module(f"rnnapps.cli.{command}").run(rest)
+    else:
+        from rnnapps.config import nearest
+
+        known = nearest(command, _COMMANDS)
+        raise ConfigError(f"Unknown command {command!r}.{known} See rnnapps --help.")

@@ -1,0 +1,7 @@
+"""`python -m rnnapps.cli`."""
+
+import sys
+
+from rnnapps.cli import main
+
+sys.exit(main())

@@ -1,0 +1,30 @@
+"""`rnnapps doctor`: what there is on this machine."""
+
+import dataclasses
+
+from tyro.conf import FlagCreatePairsOff
+
+from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.parsing import parse
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor:
+    """Says which versions and devices there are, and what will be slow and why."""
+
+    json: bool = False
+    """Print the findings as JSON."""
+
+    def run(self) -> None:
+        """Prints the findings."""
+        from rnnapps.doctor import examine
+        from rnnapps.tables import show_findings
+
+        show_findings(examine(), self.json)
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    form = parse(FlagCreatePairsOff[Doctor], "rnnapps doctor", arguments)
+    import_tensorflow()
+    form.run()

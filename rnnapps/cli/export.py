@@ -1,0 +1,48 @@
+"""`rnnapps export`: publishes the next version of a SavedModel."""
+
+import dataclasses
+import json as json_format
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.parsing import parse
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Publishes the next version of a SavedModel for TF Serving."""
+
+    run_dir: Positional[Path]
+    """What `rnnapps train` wrote."""
+    model_dir: Positional[Path]
+    """The model's folder, such as saved_models/sentiment; versions are the folders in it."""
+    xla: bool = False
+    """Have XLA compile the network, for a GPU or a TPU."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """How the weights are kept: bfloat16 takes half the room, and what it costs is printed."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def run(self) -> None:
+        """Exports, and prints the new version's folder and what narrow weights cost."""
+        from rnnapps.apps.application import load
+        from rnnapps.tables import show_cost
+
+        version = load(self.run_dir).export(self.model_dir, self.xla, self.precision)
+        card = json_format.loads((version / "model_card.json").read_text("utf-8"))
+        found = {"version": str(version)}
+        if "precision" in card:
+            found["precision"] = card["precision"]
+        print(json_format.dumps(found) if self.json else version)
+        if "precision" in card and not self.json:
+            show_cost(card["precision"])
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    form = parse(FlagCreatePairsOff[Export], "rnnapps export", arguments)
+    import_tensorflow()
+    form.run()

@@ -1,0 +1,32 @@
+"""`rnnapps quickstart`: the whole path, for all four applications."""
+
+import dataclasses
+from pathlib import Path
+
+from tyro.conf import FlagCreatePairsOff
+
+from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.parsing import parse
+
+
+@dataclasses.dataclass(frozen=True)
+class Quickstart:
+    """Trains, evaluates and exports all four on embedded data, and asks each export."""
+
+    run_dir: Path = Path("runs/quickstart")
+    """Where the runs are kept, a folder for each application."""
+    model_dir: Path = Path("saved_models")
+    """Where the SavedModels go, a folder for each application."""
+
+    def run(self) -> None:
+        """Runs the whole path."""
+        from rnnapps.quickstart import quickstart
+
+        quickstart(self.run_dir, self.model_dir)
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    form = parse(FlagCreatePairsOff[Quickstart], "rnnapps quickstart", arguments)
+    import_tensorflow()
+    form.run()

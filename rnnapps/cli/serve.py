@@ -1,0 +1,62 @@
+"""`rnnapps serve`: serves exports as TF Serving does. No TensorFlow to start with."""
+
+import dataclasses
+from pathlib import Path
+
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.parsing import parse
+from rnnapps.config import flag
+from rnnapps.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Serve:
+    """Serves a folder of models as TF Serving does, by REST and gRPC, without Docker."""
+
+    folder: Positional[Path] = Path("saved_models")
+    """A folder for each model, in it a folder for each version; new versions are picked up."""
+    rest_port: int = 8501
+    """The port for REST; 0 for a free one."""
+    grpc_port: int = 8500
+    """The port for gRPC; 0 for a free one."""
+    host: str = "127.0.0.1"
+    """The address to listen at; 0.0.0.0 lets other machines ask."""
+    max_megabytes: int = 32
+    """How long a request may be."""
+    max_rows: int = 4096
+    """How many rows a request may have."""
+    max_waiting: int = 256
+    """How many requests may wait; the others are answered 503."""
+
+    def run(self) -> None:
+        """Serves until Ctrl-C or SIGTERM."""
+        for name in ("max_megabytes", "max_rows", "max_waiting"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"Expected {flag(name)} over 0. Received: {getattr(self, name)}.")
+        if self.max_megabytes >= 2048:  # gRPC counts a message's bytes in an int32
+            raise ConfigError(
+                f"Expected --max-megabytes under 2048. Received: {self.max_megabytes}."
+            )
+        try:
+            from rnnapps.serving.server.server import Server, serve
+        except ModuleNotFoundError as error:
+            if error.name not in ("starlette", "uvicorn"):
+                raise
+            raise ConfigError(
+                f"rnnapps serve needs {error.name}: pip install starlette uvicorn."
+            ) from None
+        from rnnapps.serving.server.workers import Limits
+
+        limits = Limits(
+            body=self.max_megabytes * 2**20, rows=self.max_rows, waiting=self.max_waiting
+        )
+        serve(Server(self.folder, self.rest_port, self.grpc_port, self.host, limits))
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    form = parse(FlagCreatePairsOff[Serve], "rnnapps serve", arguments)
+    import_tensorflow()
+    form.run()

@@ -1,0 +1,88 @@
+"""`rnnapps train`: trains an application, and keeps the run. No TensorFlow to start with."""
+
+import contextlib
+import dataclasses
+import itertools
+import sys
+from pathlib import Path
+
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
+
+from rnnapps.apps import config_class
+from rnnapps.apps.run_directory import check_free, forget_state, partial_dir, state_of
+from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.parsing import parse
+from rnnapps.cli.settings import application_first, config_file
+from rnnapps.config import TrainingConfig, read_toml
+from rnnapps.errors import RunError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Where the run goes and how it is reported."""
+
+    run_dir: Path | None = None
+    """Where the run is kept; by default a new folder in runs/."""
+    config: Path | None = None
+    """A TOML file of settings; flags override it."""
+    overwrite: bool = False
+    """Replace a finished run in the same folder."""
+    json: bool = False
+    """Print the results as JSON."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    name, rest = application_first("train", arguments)
+    settings_class = config_class(name)
+    defaults = settings_class(**config_file(name, rest))
+
+    @dataclasses.dataclass(frozen=True)
+    class Train:
+        settings: OmitArgPrefixes[settings_class] = defaults
+        run: OmitArgPrefixes[FlagCreatePairsOff[RunOptions]] = RunOptions()
+
+    Train.__doc__ = f"Trains {name}. Started again with the same --run-dir, it goes on."
+    parsed = parse(Train, f"rnnapps train {name}", rest)
+    _run_training(name, parsed.settings, parsed.run)
+
+
+def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:
+    run_dir = options.run_dir or _new_run_dir(name, settings)
+    check_free(run_dir, name)
+    if options.overwrite:
+        forget_state(run_dir.absolute())
+    elif (run_dir / "config.toml").exists():
+        raise RunError(
+            f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
+        )
+    import_tensorflow()
+    from rnnapps.apps import application_class
+    from rnnapps.tables import show
+
+    try:
+        app = application_class(name)(settings).fit(run_dir=run_dir)
+    except KeyboardInterrupt:
+        if partial_dir(run_dir.absolute()).exists():
+            print(
+                f"\nrnnapps: the same command with --run-dir {run_dir} goes on from the last "
+                "whole epoch.",
+                file=sys.stderr,
+            )
+        raise
+    show({"run_dir": str(run_dir), **app.metrics}, options.json, f"{name}: validation part")
+
+
+def _new_run_dir(name: str, settings: TrainingConfig) -> Path:
+    """The first of runs/NAME, runs/NAME-2, ... that is free, or was interrupted with these."""
+    mine = {"application": name, **settings.to_dict()}
+    for number in itertools.count(1):
+        run_dir = Path("runs", name if number == 1 else f"{name}-{number}")
+        interrupted = partial_dir(run_dir) / "config.toml"
+        if run_dir.exists():
+            continue
+        if not interrupted.exists():
+            return run_dir
+        with contextlib.suppress(RunError), state_of(run_dir):  # else it is still running
+            if read_toml(interrupted) == mine:
+                return run_dir
