@@ -6,10 +6,13 @@ flags, the keys of the TOML file and, where they carry a `Tune` range, the tuner
 
 import dataclasses
 import tomllib
+import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, get_origin
 
+import tyro
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import core_schema
 
 from rnnapps.errors import ConfigError
 
@@ -42,16 +45,67 @@ class TuneChoice:
     values: tuple[Any, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """The names that a field takes; unlike those of a `Literal`, others can be added to them.
+
+    Args:
+        names: The list to which names are added.
+        but: Those of them that the field does not take.
+    """
+
+    names: list[str]
+    but: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The names that the field takes now."""
+        return tuple(name for name in self.names if name not in self.but)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, name: str) -> str:
+        if name not in self.values:
+            *some, last = map(repr, self.values)
+            raise ValueError(f"{', '.join(some)} or {last}")
+        return name
+
+
+# The names of cells; `rnnapps.layers.register` adds to them.
+CELLS = ["simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"]
+
+
+def _cell(*but: str) -> Any:
+    """The type of a field that names a cell, any but these."""
+    names = OneOf(CELLS, but)
+    return Annotated[str, names, tyro.conf.arg(metavar=f"{{{','.join(names.values)}}}")]
+
+
+Cell = _cell()
+StepCell = _cell("attention_lstm")  # one whose output at a step is its state, as a decoder wants
+
+
 class Config(BaseModel):
     """A frozen set of named values that refuses unknown names and values out of range."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    renamed: ClassVar[dict[str, str]] = {}
+    """The fields' names by those that earlier versions had, which are taken with a note."""
 
     def __init__(self, **values: Any):
+        for old in self.renamed.keys() & values.keys():
+            said = f"{flag(old)} is now {flag(self.renamed[old])}."
+            warnings.warn(said, FutureWarning, stacklevel=2)
         try:
-            super().__init__(**values)
+            super().__init__(**self.renew(values))
         except ValidationError as error:
             raise ConfigError(_sentence(type(self), error)) from None
+
+    @classmethod
+    def renew(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Values under the fields' present names, such as those of an earlier version's run."""
+        return {cls.renamed.get(name, name): value for name, value in values.items()}
 
     @model_validator(mode="before")
     @classmethod

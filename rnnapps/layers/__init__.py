@@ -8,10 +8,10 @@ from rnnapps.layers.layer_norm_lstm import LayerNormLSTM, LayerNormLSTMCell
 from rnnapps.layers.lstm import LSTM
 from rnnapps.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
 from rnnapps.layers.pooling import SequencePooling
-from rnnapps.layers.stack import CELLS, RecurrentStack, recurrent
+from rnnapps.layers.registry import recurrent, register
+from rnnapps.layers.stack import RecurrentStack
 
 __all__ = [
-    "CELLS",
     "GRU",
     "LSTM",
     "AttentionDecoder",
@@ -25,4 +25,5 @@ __all__ = [
     "RecurrentStack",
     "SequencePooling",
     "recurrent",
+    "register",
 ]

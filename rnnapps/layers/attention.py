@@ -157,6 +157,7 @@ class AttentionPooling(keras.layers.Layer):
 
     def call(self, sequence, mask=None, training=None, return_attention_scores=False):
         """See the class."""
+        sequence = ops.cast(sequence, self.compute_dtype)  # Keras leaves integers as they are
         if self.score == "additive":
             scores = additive_score(ops.matmul(sequence, self.kernel) + self.bias, self.scale)
         else:

@@ -185,6 +185,8 @@ class AttentionDecoder(keras.layers.Layer):
                 f"Received: shape={tuple(memory.shape)}"
             )
         state = self._initial_state(sequence, initial_state)
+        # Keras leaves integers as they are.
+        sequence, memory = (ops.cast(x, self.compute_dtype) for x in (sequence, memory))
         keys = self.keys(memory) if keys is None else keys
         sequence_mask = None if sequence_mask is None else ops.cast(sequence_mask, "bool")
         run = self._at_once if isinstance(self.cell, keras.layers.RNN) else self._step_by_step

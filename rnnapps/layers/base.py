@@ -117,6 +117,7 @@ class ScanMixin:
         """See the class."""
         if not self.can_scan:
             mask = self._resolve_mask(sequences, mask)
+            sequences = tf.cast(sequences, self.compute_dtype)
             initial_state = self._check_state(sequences, initial_state)
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
@@ -126,6 +127,7 @@ class ScanMixin:
     def _run(self, sequences, initial_state, mask, training) -> tuple:
         """What `call` returns, and what else the loop returned."""
         mask = self._resolve_mask(sequences, mask)
+        sequences = tf.cast(sequences, self.compute_dtype)  # Keras leaves integers as they are
         state = self._check_state(sequences, initial_state)
         if state is None:
             batch_size = tf.shape(sequences)[0]

@@ -34,6 +34,7 @@ class SequencePooling(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, sequence, mask=None):
+        sequence = ops.cast(sequence, self.compute_dtype)  # Keras leaves integers as they are
         if mask is None:
             mask = ops.ones(ops.shape(sequence)[:2], "bool")
         seen = ops.expand_dims(ops.cast(mask, "bool"), -1)  # (batch, time, 1)

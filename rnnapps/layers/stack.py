@@ -1,49 +1,14 @@
-"""The one place that turns the name of a cell into layers, and a stack of them."""
+"""RecurrentStack: recurrent layers, one on top of the other."""
 
 from typing import Any
 
 import keras
 
-from rnnapps.layers.attention_lstm import AttentionLSTM
+from rnnapps.compatibility import with_new_keys
 from rnnapps.layers.base import check_choice, check_rank, check_rate, check_units
-from rnnapps.layers.gru import GRU
-from rnnapps.layers.layer_norm_lstm import LayerNormLSTM
-from rnnapps.layers.lstm import LSTM
-from rnnapps.layers.peephole_lstm import PeepholeLSTM
+from rnnapps.layers.registry import independent_seeds, recurrent
 
-_LAYERS = {
-    "simple_rnn": keras.layers.SimpleRNN,
-    "lstm": LSTM,
-    "gru": GRU,
-    "peephole_lstm": PeepholeLSTM,
-    "layer_norm_lstm": LayerNormLSTM,
-    "attention_lstm": AttentionLSTM,
-}
-CELLS = tuple(_LAYERS)
 NORMALIZATIONS = (None, "layer", "batch")
-
-
-def recurrent(kind: str, units: int, bidirectional: bool = False, **arguments: Any) -> keras.Layer:
-    """Return a recurrent layer by the name of its cell.
-
-    Args:
-        kind: One of `CELLS`.
-        units: The width of the hidden state, in each direction.
-        bidirectional: Whether to run in both directions, and concatenate.
-        **arguments: Arguments of the layer: `return_sequences`, `dropout`, ...
-
-    Returns:
-        The layer, or a `keras.layers.Bidirectional` around it.
-
-    Raises:
-        ValueError: If there is no such cell, or an argument cannot be.
-    """
-    check_choice(kind, CELLS, "kind")
-    check_units(units)
-    name = arguments.pop("name", None)
-    if not bidirectional:
-        return _LAYERS[kind](units, name=name, **arguments)
-    return keras.layers.Bidirectional(_LAYERS[kind](units, **arguments), name=name)
 
 
 def _listed(results) -> list:
@@ -61,7 +26,7 @@ class RecurrentStack(keras.layers.Layer):
     returns one vector for the whole sequence has no residual connection.
 
     Args:
-        kind: One of `CELLS`.
+        cell: One of `rnnapps.config.CELLS`, to which `rnnapps.layers.register` adds.
         units: The width of each layer, in each direction.
         num_layers: How many layers.
         bidirectional: Whether each layer runs in both directions.
@@ -72,7 +37,7 @@ class RecurrentStack(keras.layers.Layer):
         recurrent_dropout: The share of the recurrent connections to drop.
         return_sequences: Whether to return the top layer's output at each step, or the last one.
         return_state: Whether to return the last states of all layers too.
-        seed: Seed of the dropouts.
+        seed: Seed of the dropouts, of which each draws for itself.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -91,12 +56,12 @@ class RecurrentStack(keras.layers.Layer):
         from the lowest layer to the top one.
 
     Raises:
-        ValueError: If an argument or the shape of the input cannot be.
+        ValueError: If an argument or the shape of the input is not as expected.
     """
 
     def __init__(
         self,
-        kind: str,
+        cell: str,
         units: int,
         num_layers: int = 1,
         bidirectional: bool = False,
@@ -109,14 +74,13 @@ class RecurrentStack(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        check_choice(kind, CELLS, "kind")
         check_units(units)
         check_units(num_layers, "num_layers")
         check_choice(normalization, NORMALIZATIONS, "normalization")
         check_rate(dropout, "dropout")
         check_rate(recurrent_dropout, "recurrent_dropout")
         super().__init__(**kwargs)
-        self.kind = kind
+        self.cell = cell
         self.units = units
         self.num_layers = num_layers
         self.bidirectional = bidirectional
@@ -132,20 +96,21 @@ class RecurrentStack(keras.layers.Layer):
         self.layers = []
         self.normalizations = []
         self.dropouts = []
+        seeds = independent_seeds(seed, 2 * num_layers)
         for index in range(num_layers):
             top = index == num_layers - 1
-            below = "lstm" if kind == "attention_lstm" else kind
+            below = "lstm" if cell == "attention_lstm" else cell
             self.layers.append(
                 recurrent(
-                    kind if top else below,
+                    cell if top else below,
                     units,
                     bidirectional=bidirectional,
                     recurrent_dropout=recurrent_dropout,
                     return_sequences=return_sequences or not top,
                     return_state=return_state,
-                    seed=None if seed is None else seed + index,
+                    seed=seeds[index],
                     dtype=self.dtype_policy,
-                    name=f"{kind if top else below}_{index}",
+                    name=f"{cell if top else below}_{index}",
                 )
             )
             if normalization == "layer":
@@ -154,7 +119,9 @@ class RecurrentStack(keras.layers.Layer):
                 self.normalizations.append(keras.layers.BatchNormalization(dtype=self.dtype_policy))
             if dropout and not top:
                 self.dropouts.append(
-                    keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+                    keras.layers.Dropout(
+                        dropout, seed=seeds[num_layers + index], dtype=self.dtype_policy
+                    )
                 )
 
     @property
@@ -191,12 +158,14 @@ class RecurrentStack(keras.layers.Layer):
         initial_state=None,
     ):
         """See the class."""
-        if return_attention_scores and self.kind != "attention_lstm":
+        if return_attention_scores and self.cell != "attention_lstm":
             raise ValueError(
-                "Expected kind='attention_lstm' with `return_attention_scores=True`. "
-                f"Received: kind={self.kind!r}"
+                "Expected cell='attention_lstm' with `return_attention_scores=True`. "
+                f"Received: cell={self.cell!r}"
             )
-        x, weights, last = sequence, None, []
+        mask = getattr(sequence, "_keras_mask", None) if mask is None else mask
+        x = keras.ops.cast(sequence, self.compute_dtype)  # Keras leaves integers as they are
+        weights, last = None, []
         states = self._per_layer(initial_state)
         for index, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
             top = index == self.num_layers - 1
@@ -296,7 +265,7 @@ class RecurrentStack(keras.layers.Layer):
     def get_config(self) -> dict:
         """The layer's arguments."""
         config = {
-            "kind": self.kind,
+            "cell": self.cell,
             "units": self.units,
             "num_layers": self.num_layers,
             "bidirectional": self.bidirectional,
@@ -309,3 +278,8 @@ class RecurrentStack(keras.layers.Layer):
             "seed": self.seed,
         }
         return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "RecurrentStack":
+        """Makes the layer from what `get_config` returned, of version 0.1.0 too."""
+        return cls(**with_new_keys("RecurrentStack", config))

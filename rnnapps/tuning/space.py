@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from rnnapps.config import Config, TrainingConfig, Tune, TuneChoice, flag, nearest
+from rnnapps.config import Config, OneOf, TrainingConfig, Tune, TuneChoice, flag, nearest
 from rnnapps.errors import ConfigError
 
 Space = dict[str, Tune | TuneChoice]
@@ -16,7 +16,7 @@ def tunable_fields(config_class: type[Config]) -> Space:
     """The fields that can be tuned, with the ranges that the configuration gives them.
 
     These are the fields with a `Tune` or `TuneChoice` range, and those with a fixed set of values
-    that describe the network: a `Literal` that `TrainingConfig` does not have, or a switch.
+    that describe the network: a `Literal` that `TrainingConfig` does not have, names, or a switch.
 
     Args:
         config_class: The configuration.
@@ -34,6 +34,8 @@ def tunable_fields(config_class: type[Config]) -> Space:
             space[name] = TuneChoice((False, True))
         elif typing.get_origin(field.annotation) is typing.Literal:
             space[name] = TuneChoice(typing.get_args(field.annotation))
+        elif names := next((one for one in field.metadata if isinstance(one, OneOf)), None):
+            space[name] = TuneChoice(names.values)
     return space
 
 

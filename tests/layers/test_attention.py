@@ -12,6 +12,7 @@ from rnnapps.layers import (
     AttentionLSTM,
     AttentionPooling,
     PeepholeLSTMCell,
+    SequencePooling,
 )
 
 RNG = np.random.default_rng(0)
@@ -58,6 +59,23 @@ def test_pooling(score, tmp_path):
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(x)[0], context)
     assert AttentionPooling(score=score, dtype="mixed_bfloat16")(X).dtype == tf.bfloat16
+
+
+def test_integers_are_read_as_floats():
+    x, memory = RNG.integers(0, 9, X.shape), RNG.integers(0, 9, MEMORY.shape)
+    decoder = AttentionDecoder(LSTM(5, return_sequences=True, return_state=True),
+                               input_feeding=False)  # fmt: skip
+    stepwise = AttentionDecoder(keras.layers.GRUCell(5), "dot", input_feeding=False)
+    for layer, inputs in (
+        (AttentionPooling(), [x]),
+        (AttentionPooling(score="dot", dropout=0.5), [x]),
+        (SequencePooling("max_mean"), [x]),
+        (decoder, [x, memory]),
+        (stepwise, [x, memory]),
+    ):
+        expected = layer(*(one.astype("float32") for one in inputs))
+        assert layer(*inputs).dtype == expected.dtype == "float32"
+        np.testing.assert_allclose(layer(*inputs), expected, atol=1e-6)
 
 
 def test_pooling_bad_input():

@@ -91,6 +91,33 @@ def test_shapes(case):
             )
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float64"])
+def test_other_types_are_promoted_as_in_keras(case, dtype):
+    x = np.abs(4 * sequence().numpy()).astype(dtype)
+    for arguments in ({}, {"unroll": True}):
+        layer = case.make(return_sequences=True, **arguments)
+        expected = case.plain(layer, return_sequences=True)(x.astype("float32"))
+        assert layer(x).dtype == "float32"
+        assert_close(layer(x, mask=MASK[:, ::-1] | True), expected, 2e-5)
+        assert layer(x, training=True).shape == expected.shape
+
+
+@pytest.mark.parametrize("merge_mode", ["ave", "concat", "mul", "sum", None])
+def test_bidirectional_takes_integers_and_says_its_shapes(case, merge_mode):
+    x = np.array([[[101, 202, 3], [303, 404, 5]]])
+    for return_state in (False, True):
+        layer = keras.layers.Bidirectional(
+            case.layer(units=2, return_state=return_state), merge_mode=merge_mode
+        )
+        outputs = layer(x)
+        shapes = layer.compute_output_shape(x.shape)
+        if return_state or merge_mode is None:
+            assert [tuple(one.shape) for one in outputs] == list(shapes)
+        else:
+            assert tuple(outputs.shape) == shapes
+        assert_close(outputs, layer(x.astype("float32")))
+
+
 def test_a_masked_step_is_as_if_it_were_not_there(case):
     layer = case.make(return_state=True)
     output, *state = layer(sequence(), mask=MASK)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
 
 
 class CharGenConfig(TrainingConfig):
@@ -39,9 +39,7 @@ class CharGenConfig(TrainingConfig):
     """Width of a token's vector; 0 feeds one-hot vectors."""
     tied: bool = False
     """Use the embedding as the output layer, too."""
-    cell: Literal[
-        "simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"
-    ] = "lstm"
+    cell: Cell = "lstm"
     """The recurrent cell."""
     units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
     """Units of each layer."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
-from rnnapps.config import TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
 
 
 class ForecastingConfig(TrainingConfig):
@@ -61,9 +61,7 @@ class ForecastingConfig(TrainingConfig):
     """Steps of a segment; by default two seasons, or one where the series is short."""
     normalization: Literal["last", "instance", "none"] = "last"
     """What each window loses before the network and gets back: last value, mean and spread."""
-    cell: Literal[
-        "simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"
-    ] = "gru"
+    cell: Cell = "gru"
     """The recurrent cell."""
     units: Annotated[int, Field(ge=1), Tune(32, 512, step=32)] = 256
     """Units of the cell."""

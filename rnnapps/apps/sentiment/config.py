@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
 
 
 class SentimentConfig(TrainingConfig):
@@ -28,9 +28,7 @@ class SentimentConfig(TrainingConfig):
     """Tokens that the network reads of a text; a longer one loses its middle."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
     """Width of a token's vector."""
-    cell: Literal[
-        "simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"
-    ] = "gru"
+    cell: Cell = "gru"
     """The recurrent cell."""
     units: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
     """Units of the cell, in each direction."""

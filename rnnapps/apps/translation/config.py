@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import TrainingConfig, Tune, TuneChoice
+from rnnapps.config import StepCell, TrainingConfig, Tune, TuneChoice
 
 
 class TranslationConfig(TrainingConfig):
@@ -41,7 +41,7 @@ class TranslationConfig(TrainingConfig):
     """Read and write lower case only."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
     """Width of a token's vector."""
-    cell: Literal["simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm"] = "gru"
+    cell: StepCell = "gru"
     """The recurrent cell."""
     units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
     """Units of the cell, in the decoder and in each direction of the encoder."""

@@ -1,0 +1,97 @@
+"""The one place that turns the name of a cell into a layer, and takes new ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from rnnapps.config import CELLS
+from rnnapps.layers.attention_lstm import AttentionLSTM
+from rnnapps.layers.base import check_choice, check_units
+from rnnapps.layers.gru import GRU
+from rnnapps.layers.layer_norm_lstm import LayerNormLSTM
+from rnnapps.layers.lstm import LSTM
+from rnnapps.layers.peephole_lstm import PeepholeLSTM
+
+_LAYERS: dict[str, Callable[..., keras.Layer]] = {
+    "simple_rnn": keras.layers.SimpleRNN,
+    "lstm": LSTM,
+    "gru": GRU,
+    "peephole_lstm": PeepholeLSTM,
+    "layer_norm_lstm": LayerNormLSTM,
+    "attention_lstm": AttentionLSTM,
+}
+
+
+def register(name: str, layer: Callable[..., keras.Layer]) -> None:
+    """Adds a cell, by whose name `recurrent`, `RecurrentStack` and every configuration find it.
+
+    A saved model needs the same call, with a class registered for Keras' serialization, before it
+    is loaded.
+
+    Args:
+        name: The name, such as `"my_lstm"`.
+        layer: What makes the layer: a `keras.layers.RNN` that takes `units` first and then Keras'
+            arguments `return_sequences`, `return_state`, `dropout`, `recurrent_dropout`, `seed`,
+            `name` and `dtype`.
+
+    Raises:
+        ValueError: If another layer has this name.
+
+    Example:
+    >>> register("keras_lstm", keras.layers.LSTM)
+    >>> recurrent("keras_lstm", 8)(np.zeros((2, 5, 3))).shape
+    TensorShape([2, 8])
+    """
+    if _LAYERS.setdefault(name, layer) is not layer:
+        raise ValueError(f"Expected a name that no cell has. Received: name={name!r}")
+    if name not in CELLS:
+        CELLS.append(name)
+
+
+def recurrent(cell: str, units: int, bidirectional: bool = False, **arguments: Any) -> keras.Layer:
+    """Returns a recurrent layer by the name of its cell.
+
+    Args:
+        cell: One of `rnnapps.config.CELLS`, to which `register` adds.
+        units: The width of the hidden state, in each direction.
+        bidirectional: Whether to run in both directions, and concatenate.
+        **arguments: Arguments of the layer: `return_sequences`, `dropout`, `seed`, ...
+
+    Returns:
+        The layer, or a `keras.layers.Bidirectional` around it.
+
+    Raises:
+        ValueError: If there is no such cell, or an argument is out of range.
+    """
+    check_choice(cell, tuple(_LAYERS), "cell")
+    check_units(units)
+    make = _LAYERS[cell]
+    if not bidirectional:
+        return make(units, **arguments)
+    name, seed = arguments.pop("name", None), arguments.pop("seed", None)
+    if seed is None:
+        return keras.layers.Bidirectional(make(units, **arguments), name=name)
+    # Keras' own copy of the layer would have its seed, and draw the same masks.
+    forward, backward = independent_seeds(seed, 2)
+    return keras.layers.Bidirectional(
+        make(units, seed=forward, **arguments),
+        backward_layer=make(units, seed=backward, go_backwards=True, **arguments),
+        name=name,
+    )
+
+
+def independent_seeds(seed: int | None, count: int) -> list[int | None]:
+    """Seeds of as many draws that have nothing to do with each other.
+
+    Args:
+        seed: The one seed of all of them; `None` for other draws in each process.
+        count: How many.
+
+    Returns:
+        The seeds; each is `None` where `seed` is.
+    """
+    if seed is None:
+        return [None] * count
+    return np.random.SeedSequence(seed).generate_state(count, np.uint32).tolist()
