@@ -14,7 +14,7 @@ import tyro
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import core_schema
 
-from rnnapps.errors import ConfigError
+from rnnapps.errors import ConfigError, flag, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,19 +192,6 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}.") from None
-
-
-def flag(name: str) -> str:
-    """The command line's name of a field: `batch_size` -> `--batch-size`."""
-    return "--" + name.replace("_", "-")
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """A clause that suggests the name most like a mistyped one, or nothing."""
-    import difflib  # takes 10 ms, and only a mistake needs it
-
-    found = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {found[0]}?" if found else ""
 
 
 def _sentence(config_class: type[Config], error: ValidationError) -> str:

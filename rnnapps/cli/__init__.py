@@ -74,7 +74,7 @@ def _dispatch(arguments: list[str]) -> None:
     elif command in _COMMANDS:
         importlib.import_module(f"rnnapps.cli.{command}").run(rest)
     else:
-        from rnnapps.config import nearest
+        from rnnapps.errors import nearest
 
         known = nearest(command, _COMMANDS)
         raise ConfigError(f"Unknown command {command!r}.{known} See rnnapps --help.")

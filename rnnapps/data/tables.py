@@ -13,8 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from rnnapps.config import flag, nearest
-from rnnapps.errors import DataError
+from rnnapps.errors import DataError, flag, nearest
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
