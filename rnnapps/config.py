@@ -10,7 +10,6 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_origin
 
-import tyro
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import core_schema
 
@@ -78,8 +77,7 @@ CELLS = ["simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "atten
 
 def _cell(*but: str) -> Any:
     """The type of a field that names a cell, any but these."""
-    names = OneOf(CELLS, but)
-    return Annotated[str, names, tyro.conf.arg(metavar=f"{{{','.join(names.values)}}}")]
+    return Annotated[str, OneOf(CELLS, but)]
 
 
 Cell = _cell()
@@ -92,6 +90,8 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     renamed: ClassVar[dict[str, str]] = {}
     """The fields' names by those that earlier versions had, which are taken with a note."""
+    sections: ClassVar[dict[str, str]] = {}
+    """The headings of `--help`: data, model or training, each by the first field under it."""
 
     def __init__(self, **values: Any):
         for old in self.renamed.keys() & values.keys():
@@ -144,6 +144,8 @@ class Config(BaseModel):
 
 class TrainingConfig(Config):
     """The settings of data and training that every application has."""
+
+    sections: ClassVar[dict[str, str]] = {"data": "data", "epochs": "training"}
 
     data: str = "sample"
     """A data set's name, or the path of your own file or folder."""
