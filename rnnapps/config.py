@@ -10,10 +10,18 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import tyro
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import core_schema
 
-from rnnapps.errors import ConfigError, flag, nearest
+from rnnapps.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +85,8 @@ CELLS = ["simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "atten
 
 def _cell(*but: str) -> Any:
     """The type of a field that names a cell, any but these."""
-    return Annotated[str, OneOf(CELLS, but)]
+    names = OneOf(CELLS, but)
+    return Annotated[str, names, tyro.conf.arg(metavar=f"{{{','.join(names.values)}}}")]
 
 
 Cell = _cell()
@@ -90,8 +99,6 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     renamed: ClassVar[dict[str, str]] = {}
     """The fields' names by those that earlier versions had, which are taken with a note."""
-    sections: ClassVar[dict[str, str]] = {}
-    """The headings of `--help`: data, model or training, each by the first field under it."""
 
     def __init__(self, **values: Any):
         for old in self.renamed.keys() & values.keys():
@@ -145,8 +152,6 @@ class Config(BaseModel):
 class TrainingConfig(Config):
     """The settings of data and training that every application has."""
 
-    sections: ClassVar[dict[str, str]] = {"data": "data", "epochs": "training"}
-
     data: str = "sample"
     """A data set's name, or the path of your own file or folder."""
     data_dir: Path | None = None
@@ -176,6 +181,61 @@ class TrainingConfig(Config):
     """Seed of the splits, the weights, the order of examples and dropout."""
 
 
+class TextOptions(Config):
+    """How the characters of a user's files are written."""
+
+    encoding: str | None = None
+    """Encoding of your own files, such as cp1252 or gb18030; by default UTF-8, or as the file's
+    byte order mark says."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        try:
+            "".encode(encoding or "utf-8")
+        except LookupError:
+            raise ValueError("an encoding that Python knows, such as cp1252 or gb18030") from None
+        return encoding
+
+
+_SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " ", "\\t": "\t"}
+
+
+class TableOptions(TextOptions):
+    """How a user's tables are written; saved with a run, so that all commands read alike."""
+
+    separator: str | None = None
+    """What stands between a table's columns: comma, semicolon, tab, pipe, space or any character;
+    by default found."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal mark; by default a point, or the comma where nothing else can be meant."""
+    thousands: Literal[",", ".", "'", " "] | None = None
+    """What stands between the thousands of a number."""
+    time_format: str | None = None
+    """How times are written, in the letters of strftime (%d.%m.%Y %H:%M); by default found."""
+    day_first: bool = False
+    """Read 01/02/2014 as 1 February; by default the reading decides whose steps are regular."""
+    strict: bool = False
+    """Refuse a table of which rows would be left out."""
+
+    @field_validator("separator")
+    @classmethod
+    def _character(cls, separator: str | None) -> str | None:
+        separator = _SEPARATORS.get(separator, separator)
+        if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
+            raise ValueError(f"one character, or {', '.join(_SEPARATORS)}")
+        return separator
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.thousands is not None and self.thousands == (self.decimal or "."):
+            raise ValueError(
+                f"Expected --thousands to differ from --decimal. Received: {self.thousands!r} for "
+                "both."
+            )
+        return self
+
+
 def read_toml(path: Path | str) -> dict[str, Any]:
     """Reads a TOML file.
 
@@ -194,6 +254,19 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}.") from None
+
+
+def flag(name: str) -> str:
+    """The command line's name of a field: `batch_size` -> `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """A clause that suggests the name most like a mistyped one, or nothing."""
+    import difflib  # takes 10 ms, and only a mistake needs it
+
+    found = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {found[0]}?" if found else ""
 
 
 def _sentence(config_class: type[Config], error: ValidationError) -> str:

@@ -1,6 +1,7 @@
-"""A line that moves while something takes its time."""
+"""What is said to a person while something goes on: never on standard output."""
 
 import sys
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.status import Status
@@ -19,3 +20,13 @@ def working(what: str) -> Status:
     terminal = sys.stderr.isatty()
     console = Console(stderr=True, force_jupyter=False, force_terminal=terminal)
     return console.status(f"{what} ...")
+
+
+def say(lines: Iterable[str]) -> None:
+    """Says what a person should know, a line each.
+
+    Args:
+        lines: The sentences.
+    """
+    for line in lines:
+        print(f"rnnapps: {line.rstrip('.')}.", file=sys.stderr)

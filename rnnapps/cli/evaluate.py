@@ -2,17 +2,14 @@
 
 import dataclasses
 
-from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.run_options import read_run_options
+from rnnapps.cli.run_options import options_of_run
 
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    run_dir, options, found = read_run_options("evaluate", arguments)
-    import_tensorflow()
+    run_dir, options, as_json = options_of_run("evaluate", arguments)
     from rnnapps.apps.application import load
     from rnnapps.tables import show
 
     app = load(run_dir)
-    metrics = app.evaluate(**dataclasses.asdict(options))
-    show(metrics, found["json"], f"{app.name}: test part")
+    show(app.evaluate(**dataclasses.asdict(options)), as_json, f"{app.name}: test part")

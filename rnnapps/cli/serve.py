@@ -7,7 +7,8 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
-from rnnapps.errors import ConfigError, flag
+from rnnapps.config import flag
+from rnnapps.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)

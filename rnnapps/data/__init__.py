@@ -3,13 +3,14 @@
 from rnnapps.data.batching import Batches, PairBatches
 from rnnapps.data.dates import make_dates
 from rnnapps.data.electricity import NOISE, make_load
+from rnnapps.data.examples import Examples, from_table, read_examples, text_of
 from rnnapps.data.feeding import feed
 from rnnapps.data.named import load_tfds
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
 from rnnapps.data.series import Columns, Series, SeriesSet, read_series
 from rnnapps.data.splits import stratified_split
-from rnnapps.data.tables import Examples, from_frame, read_examples, read_frame, text_of
+from rnnapps.data.tables import Table, read_table
 from rnnapps.data.times import season_of
 from rnnapps.data.windows import Windows
 
@@ -22,18 +23,19 @@ __all__ = [
     "Pairs",
     "Series",
     "SeriesSet",
+    "Table",
     "Windows",
     "clean_pairs",
     "feed",
-    "from_frame",
+    "from_table",
     "load_tfds",
     "make_dates",
     "make_load",
     "make_reviews",
     "read_examples",
-    "read_frame",
     "read_pairs",
     "read_series",
+    "read_table",
     "season_of",
     "stratified_split",
     "text_of",

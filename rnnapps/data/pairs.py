@@ -2,13 +2,29 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
-from rnnapps.data.tables import read_text
+from rnnapps.config import TableOptions
+from rnnapps.data.contents import read_contents
+from rnnapps.data.encodings import decode
+from rnnapps.data.examples import text_of
+from rnnapps.data.tables import Table, read_table
+from rnnapps.data.tmx import read_memory
 from rnnapps.errors import DataError
+
+_TABLES = (".csv", ".psv", ".xlsx", ".json", ".jsonl", ".ndjson", ".parquet")
+_SIDES = ("source src input text original", "target tgt output translation reference")
+_LANGUAGES = """
+    ar bg bn ca cs da de el en es et eu fa fi fr ga gl he hi hr hu id is it ja ko lt lv mk ms nl no
+    pl pt ro ru sk sl sq sr sv ta te th tr uk ur vi zh arabic chinese czech dutch english finnish
+    french german greek hebrew hindi hungarian italian japanese korean polish portuguese romanian
+    russian spanish swedish turkish ukrainian vietnamese
+"""
+_ATTRIBUTION = r"CC[- ]BY|Attribution:|tatoeba\.org"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +34,12 @@ class Pairs:
     Args:
         sources: The texts.
         targets: As many texts.
+        said: What was read, a sentence a line.
     """
 
     sources: list[str]
     targets: list[str]
+    said: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -32,45 +50,147 @@ class Pairs:
         return Pairs([self.sources[i] for i in indices], [self.targets[i] for i in indices])
 
 
-def read_pairs(source: pathlib.Path | str, target: pathlib.Path | str | None = None) -> Pairs:
-    """Reads pairs, one a line.
+def read_pairs(
+    source: pathlib.Path | str,
+    target: pathlib.Path | str | None = None,
+    columns: tuple[str | None, str | None] = (None, None),
+    languages: tuple[str, str] = ("", ""),
+    options: TableOptions | None = None,
+) -> Pairs:
+    """Reads pairs.
+
+    Without a `target`, both are in one file: a table that `read_table` reads, lines with a tab
+    between the two, or a translation memory (`.tmx`). A header is noticed, as are numbers and
+    attributions beside the texts, such as Tatoeba and Anki write.
 
     Args:
-        source: The file of the sources, also gzipped; or, without a `target`, a file of both, with
-            a tab between them.
-        target: The file of the targets, as many lines, also gzipped.
+        source: The file of the sources, or of both.
+        target: The file of the targets, with a line for each of the sources'.
+        columns: Columns of the source and of the target, by name or by number from 1.
+        languages: The languages of the two, which a table's columns or a memory's texts may name.
+        options: How the files are written.
 
     Returns:
         The pairs.
 
     Raises:
         DataError: If a file is missing, empty or cannot be decoded, the files differ in their
-            number of lines, or a line has not two columns.
+            number of lines, or it is open which texts are meant.
     """
-    lines = _lines(source)
+    options = options or TableOptions()
     if target is None:
-        rows = [line.split("\t") for line in lines]
-        for number, row in enumerate(rows, 1):
-            if len(row) != 2:
-                raise DataError(
-                    f"{source}, line {number}: expected a text, a tab, and its translation (or "
-                    f"name a second file with --target-data). Received: {len(row)} columns."
-                )
-        return Pairs([row[0] for row in rows], [row[1] for row in rows])
-    targets = _lines(target)
-    if len(lines) != len(targets):
+        return _from_one(source, columns, languages, options)
+    sources, targets = _lines(source, options), _lines(target, options)
+    if len(sources) != len(targets):
         raise DataError(
             f"Expected a line of {target} for each line of {source}. Received: {len(targets):,} "
-            f"lines for {len(lines):,}."
+            f"lines for {len(sources):,}."
         )
-    return Pairs(lines, targets)
+    return Pairs(sources, targets, (f"{source} and {target}: {len(sources):,} pairs",))
 
 
-def _lines(path: pathlib.Path | str) -> list[str]:
-    lines = read_text(path).removesuffix("\n").split("\n")
-    if lines == [""]:
+def _from_one(
+    path: pathlib.Path | str,
+    columns: tuple[str | None, str | None],
+    languages: tuple[str, str],
+    options: TableOptions,
+) -> Pairs:
+    content, kind = read_contents(path)
+    if kind == ".tmx":
+        sources, targets, skipped = read_memory(content, str(path), *languages)
+        said = [f"{path}: {len(sources):,} pairs of {languages[0]} and {languages[1]}"]
+        said += [f"{skipped:,} units lack one of the two and are left out"] * bool(skipped)
+        return Pairs(sources, targets, tuple(said))
+    if kind in _TABLES or options.separator:
+        table = read_table(path, options, [c for c in columns if c], header=False)
+    else:
+        table = _tabbed(path, options)
+    frame, notes = table.frame, list(table.notes)
+    if list(frame.columns) == [str(i + 1) for i in range(frame.shape[1])]:  # no names as yet
+        first = [text_of(value).strip() for value in frame.iloc[0]]
+        if _is_header(first, columns, languages):
+            frame = frame.iloc[1:].set_axis(first, axis=1)
+            notes.append(f"the first line is a header ({', '.join(first)})")
+    chosen = _chosen(frame, columns, languages, table.where)
+    sources, targets = ([text_of(value) for value in frame.iloc[:, place]] for place in chosen)
+    names = [frame.columns[place] for place in chosen]
+    left = [str(name) for name in frame.columns if name not in names]
+    said = ["; ".join([f"{path}: {len(sources):,} pairs", *notes])]
+    if kind in _TABLES or left:
+        beside = f" ({', '.join(left)} left out)" if left else ""
+        said.append(f"source from column {names[0]!r}, target from column {names[1]!r}{beside}")
+    return Pairs(sources, targets, tuple(said))
+
+
+def _tabbed(path: pathlib.Path | str, options: TableOptions) -> Table:
+    """Lines with tabs, in which quotation marks are a text's own."""
+    rows = [line.split("\t") for line in _lines(path, options)]
+    width = max(2, len(rows[0]))
+    for number, row in enumerate(rows, 1):
+        if len(row) != width:
+            raise DataError(
+                f"{path}, line {number}: expected a text, a tab, and its translation (or name a "
+                f"second file with --target-data). Received: {len(row)} columns."
+            )
+    names = [str(i + 1) for i in range(width)]
+    return Table(pd.DataFrame(rows, columns=names), str(path))
+
+
+def _lines(path: pathlib.Path | str, options: TableOptions) -> list[str]:
+    content, _ = read_contents(path)
+    if not content.strip():
         raise DataError(f"{path} is empty.")
-    return [line.removesuffix("\r") for line in lines]
+    text, _ = decode(content, str(path), options.encoding)
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def _is_header(first: Sequence[str], columns: Sequence, languages: Sequence[str]) -> bool:
+    """Whether a line names the columns: as the user does, or by sides or languages."""
+    if any(name in first for name in columns if name):
+        return True
+    words = {name.lower() for name in first}
+    known = {*" ".join(_SIDES).split(), *_LANGUAGES.split(), *map(str.lower, languages)}
+    return len(words & known) > 1
+
+
+def _chosen(
+    frame: pd.DataFrame, columns: Sequence[str | None], languages: Sequence[str], where: str
+) -> list[int]:
+    """The places of source and target: as the user says, as their names say, or the only two."""
+    names = [str(name) for name in frame.columns]
+    table = Table(frame, where)
+    places: list[int | None] = []
+    for side, (column, language, words) in enumerate(zip(columns, languages, _SIDES, strict=True)):
+        if column is not None:
+            numbers = [str(i + 1) for i in range(len(names))]
+            if column not in names and column in numbers:
+                places.append(int(column) - 1)
+                continue
+            table.require(("source_column", "target_column")[side], column)
+        wanted = [column] if column else [language.lower(), *words.split()]
+        found = [i for word in wanted for i, name in enumerate(names)
+                 if name == word or name.lower() == word]  # fmt: skip
+        places.append(found[0] if found else None)
+    if None not in places and places[0] != places[1]:
+        return places
+    texts = [i for i in range(len(names)) if _holds_texts(frame.iloc[:, i])]
+    if any(columns):  # one side is named: the other is what is left
+        named = places[0 if columns[0] else 1]
+        rest = [i for i in texts if i != named]
+        texts = ([named, *rest] if columns[0] else [*rest, named]) if len(rest) == 1 else []
+    if len(texts) == 2:
+        return texts
+    raise DataError(
+        f"{where}: expected a text and its translation. Received: {len(names)} columns "
+        f"({', '.join(names)}); name the two with --source-column and --target-column."
+    )
+
+
+def _holds_texts(column: pd.Series) -> bool:
+    """Whether a column holds texts rather than numbers or attributions."""
+    text = column.dropna().map(text_of).astype("object").head(1000)
+    marks = text.str.fullmatch(r"\s*[\d.,-]*\s*") | text.str.contains(_ATTRIBUTION, regex=True)
+    return len(text) > 0 and marks.mean() < 0.9
 
 
 def clean_pairs(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from rnnapps.config import flag, nearest
 from rnnapps.data import times
-from rnnapps.data.tables import read_frame
-from rnnapps.errors import DataError, flag, nearest
+from rnnapps.data.tables import read_table
+from rnnapps.errors import DataError
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _MAX_CATEGORIES = 50
@@ -106,7 +107,7 @@ def read_series(
     there twice counts once. Each of these is noted.
 
     Args:
-        given: A table in a file that `read_frame` reads, or a DataFrame.
+        given: A table in a file that `read_table` reads, or a DataFrame.
         columns: What its columns are for.
         check_targets: Whether a target without a single value is an error.
 
@@ -118,7 +119,7 @@ def read_series(
             two rows contradict each other, or the steps are not regular.
     """
     where = "the table" if isinstance(given, pd.DataFrame) else str(given)
-    frame = given if isinstance(given, pd.DataFrame) else read_frame(given)
+    frame = given if isinstance(given, pd.DataFrame) else read_table(given).frame
     if isinstance(given, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index(names=frame.index.name or "time")
     if frame.empty:

@@ -1,244 +1,201 @@
-"""Labelled texts from a user's own table or folder."""
+"""One reader of tables for all applications: strict about meaning, forgiving about form."""
 
 import dataclasses
-import gzip
 import io
 import json
 import pathlib
-import re
-import warnings
-import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from rnnapps.errors import DataError, flag, nearest
+from rnnapps.config import TableOptions, nearest
+from rnnapps.data.contents import read_contents
+from rnnapps.data.encodings import decode
+from rnnapps.data.separators import NAMES, check_header, find_separator, read_separated
+from rnnapps.errors import DataError
 
-_TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|", ".txt": "\t", ".dat": "\t", "": ","}
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".jsonl", ".parquet")
 
 
 @dataclasses.dataclass(frozen=True)
-class Examples:
-    """Texts and the label of each.
+class Table:
+    """The rows of a user's table.
 
     Args:
-        texts: The texts.
-        labels: As many labels, as strings.
-    """
-
-    texts: list[str]
-    labels: list[str]
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def take(self, indices) -> "Examples":
-        """The examples at these positions, in their order."""
-        return Examples([self.texts[i] for i in indices], [self.labels[i] for i in indices])
-
-
-def read_examples(
-    path: pathlib.Path | str, text_column: str = "text", label_column: str = "label"
-) -> dict[str, Examples]:
-    """Reads labelled texts.
-
-    Args:
-        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file, also gzipped (`.gz`), with a header; or
-            a folder with a folder of text files per class; or such folders under `train/` and
-            `test/` (and `validation/`).
-        text_column: Column of the text, in a file.
-        label_column: Column of the label (strings or integers), in a file.
-
-    Returns:
-        The splits that the data itself makes (`train`, `validation`, `test`), or all under `all`.
-
-    Raises:
-        DataError: If something is missing, empty, cannot be decoded, or has no label.
-    """
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise DataError(f"No such file or folder: {path}.")
-    if not path.is_dir():
-        return {"all": from_frame(read_frame(path), text_column, label_column, str(path))}
-    splits = {
-        name: _from_folder(path / name)
-        for name in ("train", "validation", "test")
-        if (path / name).is_dir()
-    }
-    return splits if "train" in splits else {"all": _from_folder(path)}
-
-
-def from_frame(
-    frame: pd.DataFrame, text_column: str, label_column: str, where: str = "the table"
-) -> Examples:
-    """Takes labelled texts from two columns of a table.
-
-    Labels lose the spaces around them, and 1.0, which is what many programs make of an integer,
-    becomes "1". A missing text is an empty one.
-
-    Args:
-        frame: The table.
-        text_column: Column of the text.
-        label_column: Column of the label.
+        frame: The rows; values are strings, except in Parquet, JSON and Excel.
         where: What errors call the table.
-
-    Returns:
-        The examples.
-
-    Raises:
-        DataError: If there are no rows, or a column or a label is missing.
+        notes: How it was read, where that is not as its name says.
+        separator: What stood between columns; `None` where nothing did.
     """
-    if frame.empty:
-        raise DataError(f"{where} holds no rows.")
-    for option, column in (("text_column", text_column), ("label_column", label_column)):
-        if column not in frame.columns:
-            names = [str(name) for name in frame.columns]
+
+    frame: pd.DataFrame
+    where: str = "the table"
+    notes: tuple[str, ...] = ()
+    separator: str | None = None
+
+    def require(self, option: str, column: str) -> None:
+        """Refuses a table that lacks a column.
+
+        Args:
+            option: The setting that names the column, such as `text_column`.
+            column: Its name.
+
+        Raises:
+            DataError: If there is no such column.
+        """
+        names = [str(name) or "(no name)" for name in self.frame.columns]
+        if column not in names:
             raise DataError(
-                f"{where} has no column {column!r} ({flag(option)}); its columns are "
-                f"{', '.join(names)}.{nearest(column, names)}"
+                f"{self.where} has no column {column!r} (--{option.replace('_', '-')}); its "
+                f"columns are {', '.join(names)}.{nearest(column, names)}"
             )
-    labels = [_label(value) for value in frame[label_column]]
-    missing = [row for row, label in enumerate(labels, 1) if label is None]
-    if missing:
-        raise DataError(
-            f"{where} has no label in row {missing[0]} of column {label_column!r} "
-            f"({len(missing)} of {len(labels)} rows have none)."
-        )
-    return Examples([text_of(value) for value in frame[text_column]], labels)
 
 
-def _label(value) -> str | None:
-    """A label as a string; `None` where it is missing."""
-    label = text_of(value).strip()
-    if label.lower() in ("", "nan"):
-        return None
-    whole = re.fullmatch(r"(-?\d+)\.0+", label)
-    return whole[1] if whole else label
-
-
-def text_of(value: Any) -> str:
-    """Makes a text of what stands in a table.
+def read_table(
+    path: pathlib.Path | str,
+    options: TableOptions | None = None,
+    wanted: Sequence[str] = (),
+    header: bool = True,
+) -> Table:
+    """Reads a table.
 
     Args:
-        value: A string, bytes of UTF-8, a number, or what pandas takes for missing.
-
-    Returns:
-        The text; an empty one where it is missing.
-    """
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if pd.isna(value) else str(value)
-
-
-def read_frame(path: pathlib.Path | str) -> pd.DataFrame:
-    """Reads a table, whose values stay strings except in Parquet and JSON.
-
-    Args:
-        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file, also gzipped (`.gz`), with a header.
+        path: A file of separated values (`.csv`, `.tsv`, `.txt` with a header), `.xlsx`, `.json`,
+            `.jsonl` or `.parquet`; also gzipped, or alone in a `.zip`.
+        options: How it is written.
+        wanted: Names of columns that are looked for, which decide between two readings.
+        header: Whether separated values have a header; without it, columns are named by number.
 
     Returns:
         The table.
 
     Raises:
-        DataError: If the file is missing, empty or cannot be decoded.
+        DataError: If the file is missing, empty, cannot be decoded, or is no table.
     """
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise DataError(f"No such file or folder: {path}.")
-    kind = pathlib.Path(path.name.removesuffix(".gz")).suffix.lower()
-    if kind not in _TABLES:
+    options, where = options or TableOptions(), str(path)
+    content, kind = read_contents(path)
+    if kind not in _USUAL and kind not in _TABLES and kind not in (".ndjson",):
         raise DataError(
-            f"Expected {path} to be a folder, or to end in {', '.join(_TABLES)}, also with .gz."
+            f"Expected {where} to be a folder, or to end in {', '.join(_TABLES)}, also with .gz or "
+            ".zip."
         )
-    content = _bytes(path)
+    if not content.strip():
+        raise DataError(f"{where} is empty.")
+    if content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise DataError(f"{where} is a web page; download the table itself.")
+    if kind == ".parquet":
+        table = Table(_parquet(content, where), where)
+    elif kind == ".xlsx":
+        table = _excel(content, wanted, where)
+    else:
+        text, encoding = decode(content, where, options.encoding)
+        notes = () if encoding == "utf-8" else (f"encoding {encoding}",)
+        if kind in (".json", ".jsonl", ".ndjson"):
+            table = Table(pd.DataFrame(_records(text, where)), where, notes)
+        else:
+            table = _separated(text, kind, options, wanted, where, header)
+            table = dataclasses.replace(table, notes=notes + table.notes)
+    names = [str(name) for name in table.frame.columns]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise DataError(f"{where} has two columns named {twice[0]!r}; give each its own name.")
+    if table.frame.empty:
+        raise DataError(f"{where} holds no rows.")
+    return table
+
+
+def _separated(
+    text: str,
+    kind: str,
+    options: TableOptions,
+    wanted: Sequence[str],
+    where: str,
+    header: bool,
+) -> Table:
+    separator, usual = options.separator, _USUAL[kind]
+    first, _, rest = text.partition("\n")
+    if first.strip()[:4].lower() == "sep=" and len(first.strip()) == 5:  # Excel's own line
+        separator, text = separator or first.strip()[4], rest
+    separator = separator or find_separator(text, usual, wanted, where)
+    shown = (f"separator {NAMES.get(separator, separator)}",) if separator != usual else ()
+    frame = read_separated(text, separator, where, header)
+    hollow = [not name and frame.iloc[:, i].isna().all() for i, name in enumerate(frame.columns)]
+    frame = frame.loc[:, [not one for one in hollow]]  # a separator at the end of each line
+    return Table(frame, where, shown, separator)
+
+
+def _parquet(content: bytes, where: str) -> pd.DataFrame:
     try:
-        if kind == ".parquet":
-            return pd.read_parquet(io.BytesIO(content))
-        text = io.StringIO(_decode(content, path))
-        if kind == ".jsonl":
-            return pd.DataFrame(_objects(text, path))
-        # Only an empty field is missing: "NA" and "null" are words that a text may hold.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                text,
-                sep="\t" if kind == ".tsv" else ",",
-                dtype=str,
-                keep_default_na=False,
-                na_values=[""],
-                index_col=False,  # rows with a field too many are a mistake, not an index
-            )
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty.") from None
-    except (ValueError, OSError, pd.errors.ParserWarning) as error:
+        return pd.read_parquet(io.BytesIO(content))
+    except (ValueError, OSError) as error:
         said = " ".join(str(error).split()).rstrip(".")
-        raise DataError(f"{path} is not a readable {kind[1:]} file: {said}.") from None
+        raise DataError(f"{where} is not a readable parquet file: {said}.") from None
 
 
-def read_text(path: pathlib.Path | str) -> str:
-    """Reads a file of UTF-8, also gzipped (`.gz`).
-
-    Args:
-        path: The file.
-
-    Returns:
-        What is in it.
-
-    Raises:
-        DataError: If the file is missing or cannot be decoded.
-    """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise DataError(f"No such file: {path}.")
-    return _decode(_bytes(path), path)
-
-
-def _objects(lines: Iterable[str], path: pathlib.Path) -> list[dict]:
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line) if line.strip() else {}
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number}: not JSON ({error.msg}).") from None
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{path}, line {number}: expected a JSON object. Received: {line[:40]!r}."
-            )
-        if row:
-            rows.append(row)
-    return rows
-
-
-def _bytes(path: pathlib.Path) -> bytes:
+def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
+    """The only sheet with rows, or the only one that has the columns."""
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"Cannot read {path}: {error}.") from None
-
-
-def _decode(content: bytes, path: pathlib.Path) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        content = error.object  # without a byte order mark, behind which offsets count
-        line = content.count(b"\n", 0, error.start) + 1
+        sheets = pd.read_excel(
+            io.BytesIO(content), sheet_name=None, header=None, dtype=object,
+            keep_default_na=False, na_values=[""], engine="openpyxl",
+        )  # fmt: skip
+    except ImportError:
         raise DataError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; "
-            "save the file as UTF-8."
+            f"Reading {where} needs openpyxl: pip install 'rnnapps[excel]', or save it as .csv."
         ) from None
+    except (ValueError, KeyError, OSError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise DataError(f"{where} is not a readable Excel file: {said}.") from None
+    full = {name: _headed(sheet) for name, sheet in sheets.items() if not sheet.empty}
+    if len(full) > 1 and wanted:
+        full = {n: f for n, f in full.items() if set(wanted) <= set(map(str, f.columns))} or full
+    if len(full) > 1:
+        raise DataError(
+            f"{where} holds {len(full)} sheets ({', '.join(full)}); save the one you mean as a "
+            "file of its own."
+        )
+    notes = tuple(f"sheet {name}" for name in full if len(sheets) > 1)
+    frame = next(iter(full.values()), pd.DataFrame())
+    check_header(list(frame.columns), where)
+    return Table(frame, where, notes)
 
 
-def _from_folder(path: pathlib.Path) -> Examples:
-    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    texts, labels = [], []
-    for folder in classes:
-        if folder.name == "unsup":  # aclImdb's unlabelled reviews
-            continue
-        for file in sorted(folder.glob("*.txt")):
-            texts.append(_decode(_bytes(file), file))
-            labels.append(folder.name)
-    if not texts:
-        raise DataError(f"{path} holds no folder per class with .txt files in it.")
-    return Examples(texts, labels)
+def _headed(sheet: pd.DataFrame) -> pd.DataFrame:
+    """A sheet's rows under its first row that is not empty."""
+    sheet = sheet.dropna(how="all").dropna(how="all", axis=1)
+    names = ["" if pd.isna(name) else str(name).strip() for name in sheet.iloc[0]]
+    return sheet.iloc[1:].reset_index(drop=True).set_axis(names, axis=1)
+
+
+def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:
+    """The rows of a JSON array, of an object of columns, or of an object a line."""
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError as error:
+        if text.lstrip().startswith("["):
+            raise DataError(f"{where}, line {error.lineno}: not JSON ({error.msg}).") from None
+        lines = enumerate(text.split("\n"), 1)  # no other line end: JSON's strings may hold them
+        return [_object(line, f"{where}, line {i}") for i, line in lines if line.strip()]
+    if isinstance(whole, dict):
+        values = list(whole.values())
+        if len(values) == 1 and isinstance(values[0], list):  # such as {"data": [...]}
+            whole = values[0]
+        elif len({(type(one), len(one)) for one in values if isinstance(one, list | dict)}) == 1:
+            return whole  # pandas' own forms
+        else:
+            whole = [whole]
+    if not isinstance(whole, list) or not all(isinstance(row, dict) for row in whole):
+        raise DataError(f"{where}: expected a JSON array of objects. Received: {text[:40]!r}.")
+    return whole
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not JSON ({error.msg}).") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected a JSON object. Received: {line[:40]!r}.")
+    return row

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from rnnapps.errors import ConfigError, flag
+from rnnapps.config import flag
+from rnnapps.errors import ConfigError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 

@@ -166,8 +166,7 @@ def test_integer_and_many_classes_from_lists_frames_and_datasets(tmp_path):
     [
         ((["a", "b"], ["x", "x"]), "two classes. Received: the training part, with only x"),
         ((["a", "b"], ["x"]), "2 texts, 1 labels"),
-        ((["a", "b"], ["x", None]), "no label in row 2"),
-        ((["a", "b"], ["x", float("nan")]), "no label in row 2"),
+        ((["a", "b"], [None, float("nan")]), "no label in row 1"),
         ((["a", "b"], ["x", "y"]), "enough distinct texts"),
     ],
 )

@@ -33,7 +33,7 @@ def test_one_file_or_two_gzipped_or_not(tmp_path):
     ("one", "other", "sentence"),
     [
         (b"a\tb\nc\n", None, r"one, line 2: expected a text, a tab.*Received: 1 columns"),
-        (b"a\tb\tc\n", None, r"line 1.*Received: 3 columns"),
+        (b"a\tb\tc\n", None, r"Received: 3 columns \(1, 2, 3\); name the two with --source-column"),
         (b"", None, "one is empty"),
         (b"a\nb\nc\n", b"x\ny\n", r"a line of .*other for each line of .*one.*2 lines for 3"),
         (b"a\n", b"\xff\n", r"other, line 1: byte 0xff is not UTF-8"),
@@ -45,7 +45,7 @@ def test_files_that_are_no_pairs(one, other, sentence, tmp_path):
     other = None if other is None else write(tmp_path / "other", other)
     with pytest.raises(DataError, match=sentence):
         read_pairs(one, other)
-    with pytest.raises(DataError, match=r"No such file: .*nowhere"):
+    with pytest.raises(DataError, match=r"No such file or folder: .*nowhere"):
         read_pairs(tmp_path / "nowhere", other)
 
 

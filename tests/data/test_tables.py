@@ -55,14 +55,14 @@ def bad_files(folder):
     (folder / "header.csv").write_text("text,label\n")
     (folder / "columns.csv").write_text("txt,label\na,b\n")
     (folder / "bytes.csv").write_bytes(b"text,label\ngood,1\nbad \xff,0\n")
-    (folder / "nan.csv").write_text("text,label\ngood,1\nbad,\nugly,\n")
+    (folder / "nan.csv").write_text("text,label\nbad,\nugly,NaN\n")
     (folder / "comma.csv").write_text("text,label\ngood, really,pos\nbad, really,neg\n")
-    (folder / "words.csv").write_text("text,label\ngood,pos\nbad,NaN\n")
     (folder / "broken.jsonl").write_text('{"text": "a", "label": 1}\n{"text": \n')
     (folder / "wide.csv").write_text("text,label\na,b\na,b,c,d\n")
     (folder / "broken.parquet").write_bytes(b"PAR1 nothing")
     (folder / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n" * 99)[:30])
     (folder / "data.xlsx").write_bytes(b"")
+    (folder / "data.html").write_bytes(b"<p>")
     (folder / "hollow").mkdir()
 
 
@@ -73,15 +73,15 @@ def bad_files(folder):
         ("empty.csv", "empty.csv is empty"),
         ("header.csv", "header.csv holds no rows"),
         ("columns.csv", r"no column 'text' \(--text-column\); its columns are txt, label.*txt\?"),
-        ("bytes.csv", "bytes.csv, line 3: byte 0xff is not UTF-8"),
-        ("nan.csv", r"no label in row 2 of column 'label' \(2 of 3 rows have none\)"),
-        ("comma.csv", "comma.csv is not a readable csv file"),
-        ("words.csv", r"no label in row 2 of column 'label' \(1 of 2 rows"),
+        ("bytes.csv", "bytes.csv, line 3: byte 0xff is not UTF-8; .* --encoding"),
+        ("nan.csv", r"no label in row 1 of column 'label' \(2 of 2 rows have none\)"),
+        ("comma.csv", "comma.csv, line 2: 3 fields where the first line has 2; .* --separator"),
         ("broken.jsonl", "broken.jsonl, line 2: not JSON"),
-        ("wide.csv", "wide.csv is not a readable csv file: .*line 3"),
+        ("wide.csv", "wide.csv, line 3: 4 fields where the first line has 2"),
         ("broken.parquet", "broken.parquet is not a readable parquet file"),
         ("cut.csv.gz", "Cannot read .*cut.csv.gz"),
-        ("data.xlsx", "data.xlsx to be a folder, or to end in .csv, .tsv"),
+        ("data.html", "data.html to be a folder, or to end in .csv, .tsv"),
+        ("data.xlsx", "data.xlsx is empty"),
         ("hollow", "holds no folder per class"),
     ],
 )

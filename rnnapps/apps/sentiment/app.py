@@ -16,7 +16,7 @@ from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_network
 from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.standard_input import texts_of
 from rnnapps.tables import show_predictions
@@ -113,8 +113,10 @@ class SentimentClassifier(Application):
     def _examples(self, train: Any, validation: Any) -> tuple[Examples, Examples]:
         if train is None:
             splits = data.load_splits(self.config)
+            say(splits.said)
             return splits.train, splits.validation
         train = data.as_examples(train, self.config)
+        say(train.said)
         data.check(train, "the training part")
         if validation is not None:
             return train, data.as_examples(validation, self.config)

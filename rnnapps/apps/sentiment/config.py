@@ -1,22 +1,16 @@
 """What can be set about a sentiment classifier. Imports no TensorFlow."""
 
 import dataclasses
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, TableOptions, TrainingConfig, Tune, TuneChoice
 
 
-class SentimentConfig(TrainingConfig):
+class SentimentConfig(TableOptions, TrainingConfig):
     """The settings of a sentiment classifier."""
-
-    sections: ClassVar = {
-        **TrainingConfig.sections,
-        "text_column": "data",
-        "embedding_dim": "model",
-    }
 
     epochs: Annotated[int, Field(ge=1)] = 8
     """Passes over the training data, at most."""

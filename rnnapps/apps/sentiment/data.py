@@ -15,7 +15,8 @@ import tensorflow as tf
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.data import (
     Examples,
-    from_frame,
+    Table,
+    from_table,
     load_tfds,
     make_reviews,
     read_examples,
@@ -28,11 +29,12 @@ NAMED = ("sample", "imdb_reviews")
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set."""
+    """The three parts of a data set, and what was read."""
 
     train: Examples
     validation: Examples
     test: Examples
+    said: tuple[str, ...] = ()
 
 
 def load_splits(config: SentimentConfig) -> Splits:
@@ -42,7 +44,8 @@ def load_splits(config: SentimentConfig) -> Splits:
     tenth each, with every class in its share.
 
     Args:
-        config: Its `data`, `data_dir`, `text_column`, `label_column` and `seed` are read.
+        config: Its `data`, `data_dir`, `text_column`, `label_column`, `seed` and how its table is
+            written are read.
 
     Returns:
         The parts.
@@ -51,7 +54,8 @@ def load_splits(config: SentimentConfig) -> Splits:
         DataError: If the data cannot be read, or holds fewer than two classes.
     """
     parts = _load(config)
-    check(parts.get("all") or parts["train"], config.data)
+    whole = parts.get("all") or parts["train"]
+    check(whole, config.data)
     if "all" in parts:
         train, validation, test = split(parts["all"], (0.8, 0.1, 0.1), config.seed)
     else:
@@ -62,7 +66,7 @@ def load_splits(config: SentimentConfig) -> Splits:
         if validation is None:
             train, validation = split(train, (0.9, 0.1), config.seed)
     check(train, "the training part")
-    return Splits(train, validation, test)
+    return Splits(train, validation, test, whole.said)
 
 
 def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Examples]:
@@ -94,7 +98,7 @@ def as_examples(given: Any, config: SentimentConfig) -> Examples:
     if isinstance(given, Examples):
         return given
     if isinstance(given, pd.DataFrame):
-        return from_frame(given, config.text_column, config.label_column)
+        return from_table(Table(given), config.text_column, config.label_column, config)
     if isinstance(given, tf.data.Dataset):
         pairs = list(given.as_numpy_iterator())
         given = (np.concatenate([np.atleast_1d(part) for part in column])
@@ -105,7 +109,8 @@ def as_examples(given: Any, config: SentimentConfig) -> Examples:
             f"Expected a label for each text. Received: {len(texts)} texts, {len(labels)} labels."
         )
     frame = pd.DataFrame({"text": texts, "label": labels}, dtype=object)
-    return from_frame(frame, "text", "label", "the list")
+    examples = from_table(Table(frame, "the list"), "text", "label", config)
+    return dataclasses.replace(examples, said=examples.said[-1:])
 
 
 def class_names(examples: Examples) -> list[str]:
@@ -149,4 +154,4 @@ def _load(config: SentimentConfig) -> dict[str, Examples]:
             f"Expected --data to be {', '.join(NAMED)}, or the path of a file or folder. "
             f"Received: {config.data!r}."
         )
-    return read_examples(config.data, config.text_column, config.label_column)
+    return read_examples(config.data, config.text_column, config.label_column, config)

@@ -2,33 +2,30 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import StepCell, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import StepCell, TableOptions, TrainingConfig, Tune, TuneChoice
 
 
-class TranslationConfig(TrainingConfig):
+class TranslationConfig(TableOptions, TrainingConfig):
     """The settings of a translator."""
 
-    sections: ClassVar = {
-        **TrainingConfig.sections,
-        "target_data": "data",
-        "embedding_dim": "model",
-        "dropout": "training",
-        "beam_width": "decoding",
-    }
-
     data: str = "sample"
-    """sample, multi30k, ted_hrlr_translate, or your own file: two columns with a tab between."""
+    """sample, multi30k, ted_hrlr_translate, or your own file: lines with a tab between the two, a
+    table, or a translation memory (.tmx)."""
     target_data: Path | None = None
     """The file of the translations, line by line, where --data is that of the texts alone."""
+    source_column: str | None = None
+    """Column of the texts, in your own file; its name, or its number from 1."""
+    target_column: str | None = None
+    """Column of the translations, in your own file."""
     source: str = "de"
-    """Language to translate from, in a data set that has several."""
+    """Language to translate from, in data that has several."""
     target: str = "en"
-    """Language to translate to, in a data set that has several."""
+    """Language to translate to, in data that has several."""
     epochs: Annotated[int, Field(ge=1)] = 20
     """Passes over the training data, at most."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 2e-3

@@ -11,19 +11,21 @@ import pandas as pd
 import tensorflow as tf
 
 from rnnapps.apps.translation.config import TranslationConfig
+from rnnapps.config import nearest
 from rnnapps.data import Pairs, load_tfds, make_dates, read_pairs, stratified_split, text_of
-from rnnapps.errors import DataError, nearest
+from rnnapps.errors import DataError
 
 NAMED = ("sample", "multi30k", "ted_hrlr_translate")
 
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set."""
+    """The three parts of a data set, and what was read."""
 
     train: Pairs
     validation: Pairs
     test: Pairs
+    said: tuple[str, ...] = ()
 
 
 def load_splits(config: TranslationConfig) -> Splits:
@@ -33,7 +35,8 @@ def load_splits(config: TranslationConfig) -> Splits:
     all pairs of one text are in the same part.
 
     Args:
-        config: Its `data`, `target_data`, `data_dir`, `source`, `target` and `seed` are read.
+        config: Its `data`, `target_data`, `data_dir`, `source`, `target`, their columns, `seed` and
+            how the file is written are read.
 
     Returns:
         The parts.
@@ -56,8 +59,10 @@ def load_splits(config: TranslationConfig) -> Splits:
             f"Expected --data to be {', '.join(NAMED)}, or the path of a file. "
             f"Received: {config.data!r}.{nearest(config.data, list(NAMED))}"
         )
-    pairs = read_pairs(path, config.target_data)
-    return Splits(*split(pairs, (0.9, 0.05, 0.05), config.seed))
+    columns = (config.source_column, config.target_column)
+    languages = (config.source, config.target)
+    pairs = read_pairs(path, config.target_data, columns, languages, config)
+    return Splits(*split(pairs, (0.9, 0.05, 0.05), config.seed), pairs.said)
 
 
 def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:

@@ -1,0 +1,86 @@
+"""What a user's file holds: its bytes, unpacked, and what kind of file they make."""
+
+import gzip
+import io
+import pathlib
+import zipfile
+import zlib
+
+from rnnapps.errors import DataError
+
+_OTHERS = {
+    ".doc": "a Word document", ".docx": "a Word document", ".odt": "a document",
+    ".rtf": "a document", ".pages": "a document", ".pdf": "a PDF", ".epub": "an e-book",
+}  # fmt: skip
+_SHEETS = (".xls", ".ods", ".numbers", ".xlsb", ".dta", ".sav", ".rds", ".mat", ".feather", ".orc")
+
+
+def read_contents(path: pathlib.Path | str) -> tuple[bytes, str]:
+    """Reads a file, also one that is gzipped or the only one in a zip archive.
+
+    What a file is follows from its first bytes where these say it, and else from its name.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its bytes, and its kind: the lower-case suffix that it should have.
+
+    Raises:
+        DataError: If it is missing, cannot be unpacked, or is a document or another program's file.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise DataError(f"No such file or folder: {path}.")
+    try:
+        return _unpacked(path.read_bytes(), path.name, path)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        said = getattr(error, "strerror", None) or error
+        raise DataError(f"Cannot read {path}: {said}.") from None
+
+
+def _unpacked(content: bytes, name: str, path: pathlib.Path) -> tuple[bytes, str]:
+    kind = pathlib.Path(name).suffix.lower()
+    if kind == ".gz" or content.startswith(b"\x1f\x8b"):
+        return _unpacked(gzip.decompress(content), name.removesuffix(".gz"), path)
+    if content.startswith(b"PAR1"):
+        return content, ".parquet"
+    if content.startswith(b"%PDF"):
+        kind = ".pdf"
+    elif content.startswith(b"PK\x03\x04"):
+        kind = _kind_of_archive(content, kind)
+        if kind == ".zip":
+            return _unpacked(*_only_member(content, path), path)
+    elif content.startswith(b"\xd0\xcf\x11\xe0") and kind != ".doc":  # Office before 2007
+        kind = ".xls"
+    if kind in _OTHERS:
+        raise DataError(f"{path} is {_OTHERS[kind]}; save it as text (a .txt or .csv of UTF-8).")
+    if kind in _SHEETS:
+        raise DataError(f"{path} is another program's file; save it as .csv, .xlsx or .parquet.")
+    return content, kind
+
+
+def _kind_of_archive(content: bytes, kind: str) -> str:
+    """Office's documents are zip archives, too."""
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    for folder, found in (("xl/", ".xlsx"), ("word/", ".docx")):
+        if any(name.startswith(folder) for name in names):
+            return found
+    return kind if kind in _OTHERS or kind in _SHEETS else ".zip"
+
+
+def _only_member(content: bytes, path: pathlib.Path) -> tuple[bytes, str]:
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    members = [
+        one for one in archive.infolist()
+        if not one.is_dir() and not one.filename.startswith(("__MACOSX/", "."))
+    ]  # fmt: skip
+    if len(members) != 1:
+        names = ", ".join(one.filename for one in members[:5])
+        raise DataError(
+            f"Expected one file in {path}. Received: {len(members)} ({names}); unpack the one you "
+            "mean."
+        )
+    if members[0].flag_bits & 1:
+        raise DataError(f"{path} is encrypted; unpack it.")
+    return archive.read(members[0]), members[0].filename
