@@ -10,7 +10,6 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_origin
 
-import tyro
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -21,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from rnnapps.errors import ConfigError
+from rnnapps.errors import ConfigError, flag, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +84,7 @@ CELLS = ["simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "atten
 
 def _cell(*but: str) -> Any:
     """The type of a field that names a cell, any but these."""
-    names = OneOf(CELLS, but)
-    return Annotated[str, names, tyro.conf.arg(metavar=f"{{{','.join(names.values)}}}")]
+    return Annotated[str, OneOf(CELLS, but)]
 
 
 Cell = _cell()
@@ -99,6 +97,8 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     renamed: ClassVar[dict[str, str]] = {}
     """The fields' names by those that earlier versions had, which are taken with a note."""
+    sections: ClassVar[dict[str, str]] = {}
+    """The headings of `--help`: data, model or training, each by the first field under it."""
 
     def __init__(self, **values: Any):
         for old in self.renamed.keys() & values.keys():
@@ -151,6 +151,8 @@ class Config(BaseModel):
 
 class TrainingConfig(Config):
     """The settings of data and training that every application has."""
+
+    sections: ClassVar[dict[str, str]] = {"data": "data", "epochs": "training"}
 
     data: str = "sample"
     """A data set's name, or the path of your own file or folder."""
@@ -254,19 +256,6 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}.") from None
-
-
-def flag(name: str) -> str:
-    """The command line's name of a field: `batch_size` -> `--batch-size`."""
-    return "--" + name.replace("_", "-")
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """A clause that suggests the name most like a mistyped one, or nothing."""
-    import difflib  # takes 10 ms, and only a mistake needs it
-
-    found = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {found[0]}?" if found else ""
 
 
 def _sentence(config_class: type[Config], error: ValidationError) -> str:

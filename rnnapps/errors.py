@@ -1,5 +1,7 @@
 """The mistakes that a user can make, each said in one sentence."""
 
+from collections.abc import Sequence
+
 
 class RnnappsError(Exception):
     """A user's mistake: the command line prints its one sentence and exits with status 2."""
@@ -19,3 +21,16 @@ class RunError(RnnappsError):
 
 class ServerError(RnnappsError):
     """A model server that does not answer, or refuses what it was asked."""
+
+
+def flag(name: str) -> str:
+    """The command line's name of a field: `batch_size` -> `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """A clause that suggests the name most like a mistyped one, or nothing."""
+    import difflib  # takes 10 ms, and only a mistake needs it
+
+    found = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {found[0]}?" if found else ""

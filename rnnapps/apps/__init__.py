@@ -7,9 +7,12 @@ A package has an application where its `pyproject.toml` says so, as `rnnapps new
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-from rnnapps.config import TrainingConfig, nearest
-from rnnapps.errors import ConfigError
+from rnnapps.errors import ConfigError, nearest
+
+if TYPE_CHECKING:  # pydantic takes 0.2 s, and `rnnapps --help` does without
+    from rnnapps.config import TrainingConfig
 
 APPLICATIONS = {
     "sentiment": "SentimentClassifier",
@@ -25,7 +28,7 @@ def application_class(name: str) -> type:
     return getattr(importlib.import_module(f"{package}.app"), class_name)
 
 
-def config_class(name: str) -> type[TrainingConfig]:
+def config_class(name: str) -> type["TrainingConfig"]:
     """The configuration of an application, by its name. Imports no TensorFlow."""
     return importlib.import_module(f"{_home(name)[0]}.config").CONFIG
 

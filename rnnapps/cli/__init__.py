@@ -24,7 +24,7 @@ commands:
   quickstart                 all four on embedded data: train, evaluate, export, ask; five minutes
   doctor                     versions, devices, and what will be slow and why
 
-`rnnapps COMMAND --help` says more.
+`rnnapps help COMMAND` says more.
 """
 _COMMANDS = (
     "train", "tune", "evaluate", "predict", "export", "serve", "new", "quickstart", "doctor",
@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> None:
     command, rest = (arguments or ["--help"])[0], arguments[1:]
+    if command == "help":
+        command, rest = (rest or ["--help"])[0], [*rest[1:], "--help"]
     if command in ("-h", "--help"):
         from rnnapps.apps import APPLICATIONS, installed
 
@@ -74,7 +76,7 @@ def _dispatch(arguments: list[str]) -> None:
     elif command in _COMMANDS:
         importlib.import_module(f"rnnapps.cli.{command}").run(rest)
     else:
-        from rnnapps.config import nearest
+        from rnnapps.errors import nearest
 
         known = nearest(command, _COMMANDS)
         raise ConfigError(f"Unknown command {command!r}.{known} See rnnapps --help.")

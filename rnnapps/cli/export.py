@@ -7,6 +7,7 @@ from typing import Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
+from rnnapps.apps.run_directory import read_run
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
 
@@ -44,5 +45,6 @@ class Export:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     form = parse(FlagCreatePairsOff[Export], "rnnapps export", arguments)
+    read_run(form.run_dir)  # says that there is none before TensorFlow is loaded
     import_tensorflow()
     form.run()

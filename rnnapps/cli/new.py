@@ -18,8 +18,7 @@ from rnnapps import __version__
 from rnnapps.apps import APPLICATIONS
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.settings import application_first
-from rnnapps.config import nearest
-from rnnapps.errors import ConfigError, RunError
+from rnnapps.errors import ConfigError, RunError, nearest
 
 _HERE = Path(__file__).parent.parent
 _IMPORT = r"^from \S+ import (?:\([^)]*\)|.*)\n"

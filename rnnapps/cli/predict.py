@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
-from rnnapps.cli.run_options import options_of_run
+from rnnapps.cli.run_options import read_run_options
 from rnnapps.errors import DataError
 from rnnapps.standard_input import texts_of
 
@@ -22,10 +22,11 @@ def run(arguments: list[str]) -> None:
             import_tensorflow()
         ask.run()
         return
-    run_dir, options, as_json = options_of_run("predict", arguments)
+    run_dir, options, found = read_run_options("predict", arguments)
+    import_tensorflow()
     from rnnapps.apps.application import load
 
-    load(run_dir).respond(options, as_json)
+    load(run_dir).respond(options, found["json"])
 
 
 @dataclasses.dataclass(frozen=True)

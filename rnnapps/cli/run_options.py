@@ -1,20 +1,42 @@
 """What `evaluate` and `predict` take: a run directory, then what its application has."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
-
 from rnnapps.apps import command_options
 from rnnapps.apps.run_directory import read_run
-from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import Group, read
 from rnnapps.errors import ConfigError
 
 
-def options_of_run(command: str, arguments: list[str]) -> tuple[Path, Any, bool]:
-    """The run directory, which comes first, and the options that its application has."""
+@dataclasses.dataclass(frozen=True)
+class OutputOptions:
+    """How results are printed."""
+
+    json: bool = False
+    """Print the results as JSON."""
+
+
+def read_run_options(
+    command: str, arguments: Sequence[str], own: type = OutputOptions
+) -> tuple[Path, Any, dict[str, Any]]:
+    """Reads the run directory, which comes first, and the flags that its application has.
+
+    Args:
+        command: `"evaluate"` or `"predict"`.
+        arguments: What stands behind it.
+        own: The dataclass of the command's own flags.
+
+    Returns:
+        The run directory, the application's options, and the values of the command's own flags.
+
+    Raises:
+        ConfigError: If the arguments do not fit.
+        RunError: If there is no run.
+        SystemExit: After `--help`.
+    """
     if not arguments or arguments[0].startswith("-"):
         if arguments and arguments[0] in ("-h", "--help"):
             print(f"usage: rnnapps {command} RUN_DIR [OPTIONS]\n")
@@ -22,15 +44,13 @@ def options_of_run(command: str, arguments: list[str]) -> tuple[Path, Any, bool]
             raise SystemExit(0)
         raise ConfigError(f"Expected a run directory after {command}.")
     run_dir = Path(arguments[0])
-    options_class = command_options(read_run(run_dir)["application"], command)
-
-    @dataclasses.dataclass(frozen=True)
-    class Form:
-        options: OmitArgPrefixes[options_class] = dataclasses.field(default_factory=options_class)
-        json: bool = False
-        """Print the results as JSON."""
-
-    Form.__doc__ = options_class.__doc__
-    parsed = parse(FlagCreatePairsOff[Form], f"rnnapps {command} {run_dir}", arguments[1:])
-    import_tensorflow()
-    return run_dir, parsed.options, parsed.json
+    name = read_run(run_dir)["application"]
+    options_class = command_options(name, command)
+    found = read(
+        f"rnnapps {command} {run_dir}",
+        options_class.__doc__,
+        {name: Group(options_class), "output": Group(own)},
+        arguments[1:],
+    )
+    names = [field.name for field in dataclasses.fields(options_class)]
+    return run_dir, options_class(**{key: found.pop(key) for key in names}), found

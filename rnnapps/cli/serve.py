@@ -7,8 +7,7 @@ from tyro.conf import FlagCreatePairsOff, Positional
 
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
-from rnnapps.config import flag
-from rnnapps.errors import ConfigError
+from rnnapps.errors import ConfigError, flag
 
 
 @dataclasses.dataclass(frozen=True)

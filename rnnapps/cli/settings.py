@@ -1,24 +1,112 @@
-"""What a command takes of an application: its name, and its settings from a file. No TensorFlow."""
+"""What a command takes of an application: its name, and its settings. Imports no TensorFlow."""
 
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from rnnapps.apps import APPLICATIONS
-from rnnapps.config import read_toml
-from rnnapps.errors import ConfigError
+from rnnapps.apps import APPLICATIONS, config_class, installed
+from rnnapps.cli.flags import Group, documented, read, sections
+from rnnapps.config import TrainingConfig, read_toml
+from rnnapps.errors import ConfigError, DataError, flag
+
+_COMMON = (
+    "data", "epochs", "batch_size", "learning_rate", "cell", "units", "layers", "seed",
+)  # fmt: skip
+_ABOUT = {
+    "sentiment": "sorts texts into classes",
+    "chargen": "writes text, a character at a time",
+    "translation": "translates sentences",
+    "forecasting": "forecasts time series",
+}
 
 
-def application_first(command: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """The application, which comes first, and the arguments after it."""
-    names = ", ".join(APPLICATIONS)
+def application_first(command: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Takes the application, which comes first, off a command's arguments.
+
+    Args:
+        command: The command.
+        arguments: What stands behind it.
+
+    Returns:
+        The application's name, and the arguments after it.
+
+    Raises:
+        ConfigError: If no application comes first.
+        SystemExit: After `--help`.
+    """
     if arguments and arguments[0] in ("-h", "--help"):
-        print(f"usage: rnnapps {command} {{{','.join(APPLICATIONS)}}} [OPTIONS]")
+        print(_overview(command), end="")
         raise SystemExit(0)
     if not arguments or arguments[0].startswith("-"):
+        names = ", ".join([*APPLICATIONS, *installed()])
         raise ConfigError(f"Expected an application after {command}: {names}.")
-    return arguments[0], arguments[1:]
+    return arguments[0], list(arguments[1:])
 
 
-def config_file(application: str, arguments: list[str]) -> dict[str, Any]:
+def read_settings(
+    command: str, about: str, name: str, arguments: Sequence[str], **options: Group
+) -> tuple[TrainingConfig, dict[str, Any]]:
+    """Reads an application's settings, from flags and the file named by `--config`.
+
+    Args:
+        command: The command.
+        about: What `--help` says of it.
+        name: The application.
+        arguments: What stands behind the application's name.
+        **options: The command's own flags, in groups by their headings.
+
+    Returns:
+        The application's configuration, and the values of the command's own flags.
+
+    Raises:
+        ConfigError: If the arguments or the file do not fit.
+        DataError: If a file of the settings is not there.
+        SystemExit: After `--help`.
+    """
+    settings_class = config_class(name)
+    defaults = dict(settings_class(**_config_file(name, arguments)))
+    groups = {**sections(settings_class, defaults), **options}
+    found = read(f"rnnapps {command} {name}", about, groups, arguments)
+    settings = settings_class(**{key: found.pop(key) for key in settings_class.model_fields})
+    check_there(settings.data)
+    return settings, found
+
+
+def check_there(data: str) -> None:
+    """Says that a file is not there, before TensorFlow is loaded; the names of data sets pass.
+
+    Args:
+        data: A data set's name, a path or a pattern of paths.
+
+    Raises:
+        DataError: If it is a path of nothing.
+    """
+    path_like = os.sep in data or Path(data).suffix
+    if path_like and not os.path.exists(data) and not glob.has_magic(data):
+        raise DataError(f"No such file or folder: {data}.")
+
+
+def _overview(command: str) -> str:
+    """What `rnnapps COMMAND --help` says before there is an application."""
+    names = {**_ABOUT, **{name: f"of {home.split('.')[0]}" for name, home in installed().items()}}
+    lines = [f"usage: rnnapps {command} APPLICATION [OPTIONS]", "", "applications:"]
+    lines += [f"  {name:<15} {about}" for name, about in names.items()]
+    if command != "new":
+        texts = {**documented(config_class("sentiment")), **documented(TrainingConfig)}
+        where = "--run-dir" if command == "train" else "--project-dir"
+        lines += ["", "set most often:"]
+        lines += [f"  {flag(name):<15} {texts[name]}" for name in _COMMON]
+        lines += [
+            f"  {where:<15} The folder in which it is kept.",
+            f"  {'--config':<15} A TOML file of settings; flags override it.",
+        ]
+    lines += ["", f"`rnnapps {command} APPLICATION --help` lists all that one takes."]
+    return "\n".join(lines) + "\n"
+
+
+def _config_file(application: str, arguments: Sequence[str]) -> Mapping[str, Any]:
     """The settings of the file named by --config, which are the defaults of the flags."""
     for i, word in enumerate(arguments):
         if word == "--config" and i + 1 < len(arguments):

@@ -6,13 +6,10 @@ import itertools
 import sys
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
-
-from rnnapps.apps import config_class
 from rnnapps.apps.run_directory import check_free, forget_state, partial_dir, state_of
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
-from rnnapps.cli.settings import application_first, config_file
+from rnnapps.cli.flags import Group
+from rnnapps.cli.settings import application_first, read_settings
 from rnnapps.config import TrainingConfig, read_toml
 from rnnapps.errors import RunError
 
@@ -34,17 +31,9 @@ class RunOptions:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     name, rest = application_first("train", arguments)
-    settings_class = config_class(name)
-    defaults = settings_class(**config_file(name, rest))
-
-    @dataclasses.dataclass(frozen=True)
-    class Train:
-        settings: OmitArgPrefixes[settings_class] = defaults
-        run: OmitArgPrefixes[FlagCreatePairsOff[RunOptions]] = RunOptions()
-
-    Train.__doc__ = f"Trains {name}. Started again with the same --run-dir, it goes on."
-    parsed = parse(Train, f"rnnapps train {name}", rest)
-    _run_training(name, parsed.settings, parsed.run)
+    about = f"Trains {name}. Started again with the same --run-dir, it goes on."
+    settings, found = read_settings("train", about, name, rest, run=Group(RunOptions))
+    _run_training(name, settings, RunOptions(**found))
 
 
 def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:

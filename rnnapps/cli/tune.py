@@ -3,12 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
-
-from rnnapps.apps import config_class
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
-from rnnapps.cli.settings import application_first, config_file
+from rnnapps.cli.flags import Group, read
+from rnnapps.cli.settings import application_first, read_settings
 from rnnapps.tuning.options import TuneOptions, complete
 from rnnapps.tuning.processes import check_address, run_processes
 
@@ -26,25 +23,15 @@ class Report:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     if any(word.partition("=")[0] == "--report" for word in arguments):
-        parsed = parse(FlagCreatePairsOff[Report], "rnnapps tune", arguments)
+        found = read("rnnapps tune", Report.__doc__, {"report": Group(Report)}, arguments)
         from rnnapps.tuning.report import report
 
-        report(parsed.report, parsed.json)
+        report(found["report"], found["json"])
         return
     name, rest = application_first("tune", arguments)
-    settings_class = config_class(name)
-    defaults = settings_class(**config_file(name, rest))
-
-    @dataclasses.dataclass(frozen=True)
-    class Form:
-        settings: OmitArgPrefixes[settings_class] = defaults
-        search: OmitArgPrefixes[FlagCreatePairsOff[TuneOptions]] = dataclasses.field(
-            default_factory=TuneOptions
-        )
-
-    Form.__doc__ = f"Searches the settings of {name} with KerasTuner. The other flags stay fixed."
-    parsed = parse(Form, f"rnnapps tune {name}", rest)
-    options = complete(parsed.search)
+    about = f"Searches the settings of {name} with KerasTuner. The other flags stay fixed."
+    settings, found = read_settings("tune", about, name, rest, search=Group(TuneOptions))
+    options = complete(TuneOptions(**found))
     if options.workers > 1:
         run_processes(["tune", *arguments], options.workers, options.project_dir)
     else:
@@ -53,7 +40,7 @@ def run(arguments: list[str]) -> None:
         import_tensorflow()
         from rnnapps.tuning.search import run_search
 
-        run_search(name, parsed.settings, options)
+        run_search(name, settings, options)
     if options.role is None:
         from rnnapps.tuning.report import report
 

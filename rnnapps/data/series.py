@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rnnapps.config import flag, nearest
 from rnnapps.data import times
 from rnnapps.data.tables import read_table
-from rnnapps.errors import DataError
+from rnnapps.errors import DataError, flag, nearest
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 _MAX_CATEGORIES = 50

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from rnnapps.config import TableOptions, nearest
+from rnnapps.config import TableOptions
 from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
 from rnnapps.data.separators import NAMES, check_header, find_separator, read_separated
-from rnnapps.errors import DataError
+from rnnapps.errors import DataError, nearest
 
 _USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|", ".txt": "\t", ".dat": "\t", "": ","}
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".jsonl", ".parquet")

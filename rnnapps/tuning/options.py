@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from rnnapps.config import flag
-from rnnapps.errors import ConfigError
+from rnnapps.errors import ConfigError, flag
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 

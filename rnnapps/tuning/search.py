@@ -14,8 +14,8 @@ import keras_tuner
 from keras_tuner.src import config as keras_tuner_config
 
 from rnnapps.apps import application_class
-from rnnapps.config import TrainingConfig, nearest
-from rnnapps.errors import ConfigError, RunError
+from rnnapps.config import TrainingConfig
+from rnnapps.errors import ConfigError, RunError, nearest
 from rnnapps.files import alone, write
 from rnnapps.tuning.hypermodel import HyperApplication
 from rnnapps.tuning.options import TuneOptions, parse_duration

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from rnnapps.config import Config, OneOf, TrainingConfig, Tune, TuneChoice, flag, nearest
-from rnnapps.errors import ConfigError
+from rnnapps.config import Config, OneOf, TrainingConfig, Tune, TuneChoice
+from rnnapps.errors import ConfigError, flag, nearest
 
 Space = dict[str, Tune | TuneChoice]
 

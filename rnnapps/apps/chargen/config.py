@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from tyro.conf import Positional
@@ -12,6 +12,13 @@ from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
 
 class CharGenConfig(TrainingConfig):
     """The settings of a character generator."""
+
+    sections: ClassVar = {
+        **TrainingConfig.sections,
+        "glob": "data",
+        "window": "training",
+        "embedding_dim": "model",
+    }
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training text, at most."""

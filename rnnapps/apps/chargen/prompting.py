@@ -8,9 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.chargen.data import to_bytes
-from rnnapps.config import flag
 from rnnapps.decoding import Options
-from rnnapps.errors import ConfigError, DataError
+from rnnapps.errors import ConfigError, DataError, flag
 from rnnapps.text import UNKNOWN, Tokenizer
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import pathlib
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import tyro
 from pydantic import Field, model_validator
@@ -13,6 +13,13 @@ from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
 
 class ForecastingConfig(TrainingConfig):
     """The settings of a forecaster."""
+
+    sections: ClassVar = {
+        **TrainingConfig.sections,
+        "time_column": "data",
+        "horizon": "model",
+        "teacher_forcing": "training",
+    }
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training windows, at most; where these are few, an epoch is several."""

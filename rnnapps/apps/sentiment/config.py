@@ -1,7 +1,7 @@
 """What can be set about a sentiment classifier. Imports no TensorFlow."""
 
 import dataclasses
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from tyro.conf import Positional
@@ -11,6 +11,12 @@ from rnnapps.config import Cell, TableOptions, TrainingConfig, Tune, TuneChoice
 
 class SentimentConfig(TableOptions, TrainingConfig):
     """The settings of a sentiment classifier."""
+
+    sections: ClassVar = {
+        **TrainingConfig.sections,
+        "text_column": "data",
+        "embedding_dim": "model",
+    }
 
     epochs: Annotated[int, Field(ge=1)] = 8
     """Passes over the training data, at most."""

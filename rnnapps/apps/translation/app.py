@@ -22,9 +22,8 @@ from rnnapps.apps.translation.model import EncoderDecoder, SmoothedCrossentropy
 from rnnapps.apps.translation.preparing import encode, make_tokenizers
 from rnnapps.apps.translation.printing import print_alignments, print_scores, print_translations
 from rnnapps.apps.translation.translating import TextTranslator, ends_of
-from rnnapps.config import flag
 from rnnapps.data import PairBatches, Pairs
-from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.errors import ConfigError, DataError, RunError, flag
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.standard_input import texts_of

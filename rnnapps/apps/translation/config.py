@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from tyro.conf import Positional
@@ -12,6 +12,14 @@ from rnnapps.config import StepCell, TableOptions, TrainingConfig, Tune, TuneCho
 
 class TranslationConfig(TableOptions, TrainingConfig):
     """The settings of a translator."""
+
+    sections: ClassVar = {
+        **TrainingConfig.sections,
+        "target_data": "data",
+        "embedding_dim": "model",
+        "dropout": "training",
+        "beam_width": "decoding",
+    }
 
     data: str = "sample"
     """sample, multi30k, ted_hrlr_translate, or your own file: lines with a tab between the two, a

@@ -11,9 +11,8 @@ import pandas as pd
 import tensorflow as tf
 
 from rnnapps.apps.translation.config import TranslationConfig
-from rnnapps.config import nearest
 from rnnapps.data import Pairs, load_tfds, make_dates, read_pairs, stratified_split, text_of
-from rnnapps.errors import DataError
+from rnnapps.errors import DataError, nearest
 
 NAMED = ("sample", "multi30k", "ted_hrlr_translate")
 
