@@ -20,7 +20,8 @@ def classification(
 
     Returns:
         `accuracy`, `macro_f1`, `roc_auc` (of two classes), `log_loss` (nats),
-        `calibration_error`, and the `confusion` matrix (rows are true classes).
+        `calibration_error`, the `confusion` matrix (rows are true classes), and `by_class` with
+        `precision`, `recall`, `f1` and the number of `examples` of each.
     """
     predicted = probabilities.argmax(1)
     every = np.arange(len(classes))
@@ -30,10 +31,23 @@ def classification(
         "log_loss": float(metrics.log_loss(labels, probabilities, labels=every)),
         "calibration_error": calibration_error(labels, probabilities),
         "confusion": metrics.confusion_matrix(labels, predicted, labels=every).tolist(),
+        "by_class": _by_class(labels, predicted, classes),
     }
     if len(classes) == 2 and len(np.unique(labels)) == 2:
         found["roc_auc"] = float(metrics.roc_auc_score(labels, probabilities[:, 1]))
     return found
+
+
+def _by_class(
+    labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    columns = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(classes)), zero_division=0
+    )
+    return {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "examples": int(count)}
+        for name, p, r, f, count in zip(classes, *columns, strict=True)
+    }
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> np.ndarray:

@@ -1,46 +1,221 @@
 """What the commands print: tables and coloured words for people, JSON for programs."""
 
+import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """What a metric says.
+
+    Args:
+        better: `"max"`, `"min"`, or the value that is best.
+        meaning: What it is, in a few words.
+    """
+
+    better: str | float
+    meaning: str
+
+    @property
+    def arrow(self) -> str:
+        """Where it is better: up, down, or the value itself."""
+        return {"max": "↑", "min": "↓"}.get(self.better, f"→ {self.better}")
+
+    def best(self, values: Sequence[float]) -> float:
+        """The best of some values."""
+        if self.better in ("max", "min"):
+            return {"max": max, "min": min}[self.better](values)
+        return min(values, key=lambda value: abs(value - self.better))
+
+
+_BOUND = "noise alone"  # what no forecaster can beat: it is no competitor
+
+MEASURES = {
+    "accuracy": Measure("max", "share of the texts whose class is right"),
+    "macro_f1": Measure("max", "mean over classes of F1, of precision and recall"),
+    "roc_auc": Measure("max", "chance that a positive is ranked above a negative; 0.5 is a guess"),
+    "log_loss": Measure("min", "mean of -log p(right class), in nats"),
+    "calibration_error": Measure("min", "mean gap between confidence and accuracy"),
+    "nats_per_character": Measure("min", "mean of -log p(character), in nats"),
+    "bits_per_character": Measure("min", "the same in bits: what a compressor would need"),
+    "nats_per_character_windowed": Measure("min", "the same, of windows without what precedes"),
+    "perplexity": Measure("min", "tokens among which the model is as good as undecided"),
+    "unknown": Measure("min", "share of tokens that are not in the vocabulary"),
+    "bleu": Measure("max", "n-grams shared with the references, 0 to 100"),
+    "chrf": Measure("max", "character n-grams shared with the references, 0 to 100"),
+    "exact_match": Measure("max", "share of translations equal to the reference"),
+    "mae": Measure("min", "mean absolute error, in the data's units"),
+    "rmse": Measure("min", "root of the mean squared error, in the data's units"),
+    "mse": Measure("min", "mean squared error"),
+    "scaled_mae": Measure("min", "mae in standard deviations of the training part"),
+    "scaled_mse": Measure("min", "mse in squared standard deviations of the training part"),
+    "mase": Measure("min", "mae over the seasonal naive forecast's in training; over 1 is worse"),
+    "smape": Measure("min", "symmetric absolute error, in percent"),
+    "weighted_quantile_loss": Measure("min", "error of the quantiles, over the mean size"),
+}
+
+
+def measure_of(name: str) -> Measure | None:
+    """What a metric says; `None` of one that nothing is known of.
+
+    Args:
+        name: The metric's name, such as `"coverage_80"`.
+    """
+    kind, _, level = name.partition("_")
+    if kind in ("coverage", "width") and level.replace(".", "", 1).isdigit():
+        return _coverage(level) if kind == "coverage" else _width(level)
+    return MEASURES.get(name)
+
+
+def _coverage(level: str) -> Measure:
+    return Measure(float(level) / 100, f"share of the values inside the {level} % interval")
+
+
+def _width(level: str) -> Measure:
+    return Measure("min", f"mean width of the {level} % interval, in the data's units")
 
 
 def show(found: dict[str, Any], as_json: bool, title: str) -> None:
     """Prints metrics, with a column for the model and one for each baseline.
 
     Args:
-        found: Metrics by name; `baselines` holds such dictionaries by the baseline's name, and
-            `mistakes` the most confident mistakes.
+        found: Metrics by name; `baselines` holds such dictionaries by the baseline's name, those
+            that begin with `by_` such dictionaries by class, target or series, and `mistakes` the
+            most confident mistakes.
         as_json: Whether to print JSON.
         title: The table's title.
     """
     if as_json:
         print(json.dumps(found))
         return
-    console = Console()
-    measures = found.get("validation", {}) if "run_dir" in found else found
-    baselines = found.get("baselines", {})
-    table = Table("metric", "rnnapps", *baselines, title=title, title_justify="left")
-    for name, value in measures.items():
-        if isinstance(value, float):
-            others = [baseline.get(name) for baseline in baselines.values()]
-            table.add_row(name, *(_number(number) for number in (value, *others)))
-    if table.rows:
-        console.print(table)
+    console = Console(highlight=False)
+    _print_metrics(console, found, title)
+    for name, rows in found.items():
+        if name.startswith("by_") and isinstance(rows, dict):
+            _print_parts(console, name.removeprefix("by_"), rows)
     for mistake in found.get("mistakes", [])[:3]:
         text = " ".join(mistake["text"].split())
         console.print(
             f"took {mistake['label']} for {mistake['predicted']} ({mistake['probability']:.3f}): "
             f"{text[:160]}{'...' if len(text) > 160 else ''}",
             markup=False,
-            highlight=False,
         )
-    if "run_dir" in found:
-        console.print(f"{found['run_dir']}: {found['seconds']:.0f} s of training", highlight=False)
+
+
+def _print_metrics(console: Console, found: dict[str, Any], title: str) -> None:
+    """A table of metrics, or several under each other where the baselines have no room beside."""
+    names = [name for name, value in found.items() if isinstance(value, float)]
+    columns = {"rnnapps": found, **found.get("baselines", {})}
+    if not names:
+        return
+    others, parts = list(columns)[1:], []
+    per_table = max(1, (console.width - 44) // 11)
+    for first in range(0, max(1, len(others)), per_table):
+        parts.append(["rnnapps", *others[first : first + per_table]])
+    console.print(title, style="italic", markup=False)
+    for part in parts:
+        table = Table("metric", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        table.columns[0].no_wrap = True
+        for name in part:
+            table.add_column(name, justify="right", overflow="fold", min_width=8)
+        for name in names:
+            measure = measure_of(name)
+            values = [row.get(name) for column, row in columns.items() if column != _BOUND]
+            numbers = [value for value in values if isinstance(value, float)]
+            best = measure.best(numbers) if measure and len(numbers) > 1 else None
+            cells = [_marked(columns[column].get(name), best) for column in part]
+            table.add_row(f"{name.replace('_', ' ')} {measure.arrow if measure else ''}", *cells)
+        console.print(table)
+    if len(columns) > 1:
+        console.print("* the best of the row", style="dim")
+    for name in names:
+        if measure := measure_of(name):
+            console.print(f"{name.replace('_', ' ')}: {measure.meaning}", style="dim", markup=False)
+
+
+def _print_parts(console: Console, kind: str, rows: dict[str, Any]) -> None:
+    """A table with a row for each class, target or series."""
+    rows = {name: row for name, row in rows.items() if isinstance(row, dict)}
+    if not rows:
+        return
+    names = list(dict.fromkeys(key for row in rows.values() for key in row))
+    kept = names[: max(1, (console.width - 24) // 10)]
+    table = Table(kind, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.columns[0].overflow = "fold"
+    for name in kept:
+        table.add_column(name.replace("_", " "), justify="right", overflow="fold", min_width=8)
+    for name, row in rows.items():
+        table.add_row(Text(name), *(_number(row.get(key)) for key in kept))
+    console.print(table)
+
+
+def show_training(said: Sequence[str], metrics: dict[str, Any], commands: Sequence[str]) -> None:
+    """Prints what a training did, how good it is on the validation part, and what comes next.
+
+    Args:
+        said: Sentences on the training.
+        metrics: The metrics of the validation part, where there is one.
+        commands: What comes next, to paste.
+    """
+    console = Console(highlight=False)
+    for line in said:
+        console.print(line, markup=False, soft_wrap=True)
+    _print_metrics(console, metrics, "validation part")
+    for name in better_baselines(metrics):
+        console.print(f"{name} is better: train on more data, or for longer.", markup=False)
+    show_next(commands)
+
+
+def better_baselines(metrics: dict[str, Any]) -> list[str]:
+    """The baselines that are better than the model in the first metric that both have.
+
+    Args:
+        metrics: Metrics by name; `baselines` holds such dictionaries by the baseline's name.
+    """
+    found = []
+    for baseline, others in metrics.get("baselines", {}).items():
+        for name, value in metrics.items():
+            measure, other = measure_of(name), others.get(name)
+            if measure and isinstance(other, float):
+                if other != value and measure.best((value, other)) == other and baseline != _BOUND:
+                    found.append(baseline)
+                break
+    return found
+
+
+def show_next(commands: Sequence[str]) -> None:
+    """Prints commands to paste.
+
+    Args:
+        commands: The commands.
+    """
+    print("next:", *(f"  {command}" for command in commands), sep="\n")
+
+
+def stopped(history: Sequence[dict[str, float]], epochs: int, patience: int) -> str:
+    """Says how many epochs there were, which was the best, and why there were no more.
+
+    Args:
+        history: A dictionary for each epoch.
+        epochs: The most that there could be.
+        patience: Epochs without a better validation loss before training stops.
+    """
+    losses = [row["val_loss"] for row in history if "val_loss" in row]
+    said = f"{len(history)} of {epochs} epochs"
+    if len(losses) < len(history) or not losses:
+        return f"{said}; the last one's weights are kept"
+    best = min(range(len(losses)), key=losses.__getitem__)
+    if len(history) < epochs:
+        said += f", as {patience} in a row had no lower validation loss"
+    return f"{said}; the weights of epoch {best + 1} are kept, whose loss is the lowest"
 
 
 def show_cost(cost: dict[str, Any]) -> None:
@@ -113,4 +288,16 @@ def show_findings(findings: dict[str, str | list[str]], as_json: bool) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    """Four places, or as many as leave five digits; whole numbers as they are."""
+    if value is None or isinstance(value, int):
+        return "" if value is None else f"{value:,}"
+    digits = len(str(int(abs(value)))) if math.isfinite(value) else 1
+    return f"{value:.{max(0, 5 - max(1, digits))}f}"
+
+
+def _marked(value: float | None, best: float | None) -> Text:
+    """A number, with a star where it is as good as the best one as it is shown."""
+    shown = _number(value)
+    if best is not None and shown == _number(best):
+        return Text(f"* {shown}", "bold")
+    return Text(shown)

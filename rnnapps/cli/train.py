@@ -3,8 +3,12 @@
 import contextlib
 import dataclasses
 import itertools
+import json
+import re
+import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnapps.apps.run_directory import check_free, forget_state, partial_dir, state_of
 from rnnapps.cli.backend import import_tensorflow
@@ -12,6 +16,15 @@ from rnnapps.cli.flags import Group
 from rnnapps.cli.settings import application_first, read_settings
 from rnnapps.config import TrainingConfig, read_toml
 from rnnapps.errors import RunError
+
+if TYPE_CHECKING:
+    from rnnapps.apps.application import Application
+
+_ASK = {  # what to try first
+    "sentiment": "'I would see it again'",
+    "chargen": "'The ' --length 200",
+    "translation": "'le 3 mars 2021'",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +60,6 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
         )
     import_tensorflow()
     from rnnapps.apps import application_class
-    from rnnapps.tables import show
 
     try:
         app = application_class(name)(settings).fit(run_dir=run_dir)
@@ -59,7 +71,26 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
                 file=sys.stderr,
             )
         raise
-    show({"run_dir": str(run_dir), **app.metrics}, options.json, f"{name}: validation part")
+    if options.json:
+        print(json.dumps({"run_dir": str(run_dir), **app.metrics}))
+    else:
+        _summarize(app, run_dir)
+
+
+def _summarize(app: "Application", run_dir: Path) -> None:
+    """Prints what was learned from, how long, how good it is, and what comes next."""
+    from rnnapps.tables import show_training, stopped
+
+    config, where = app.config, shlex.quote(str(run_dir))
+    sizes = re.findall(r"(?:^|; )(\d+) (\w+)", app.metrics["data"])
+    said = [
+        f"{part}: {int(size):,} {what}"
+        for part, (size, what) in zip(("training", "validation"), sizes, strict=False)
+    ]
+    said.append(f"{stopped(app.history, config.epochs, config.patience)}.")
+    said.append(f"run: {where} ({app.metrics['seconds']:.0f} s); figures: {where}/figures")
+    commands = [f"rnnapps evaluate {where}", f"rnnapps predict {where} {_ASK.get(app.name, '')}"]
+    show_training(said, app.metrics.get("validation", {}), commands)
 
 
 def _new_run_dir(name: str, settings: TrainingConfig) -> Path:

@@ -103,7 +103,11 @@ class CharGenerator(Application):
         self.model = build_model(tokenizer, network)
         if len(held):
             with working("judging the validation part"):
-                self.metrics["validation"] = metrics.language_model(self._nats(held), validation)
+                found = metrics.language_model(self._nats(held), validation)
+                naive = KneserNey(3, tokenizer.vocabulary_size)
+                naive.adapt(ids[-(10**6) :])
+                judged = metrics.language_model(naive.nats(held), validation)
+                self.metrics["validation"] = {**found, "baselines": {"3-gram": judged}}
 
     def _texts(self, train: str | None, validation: str | None) -> tuple[str, str]:
         if train is None:

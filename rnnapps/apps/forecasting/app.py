@@ -2,7 +2,7 @@
 
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import keras
@@ -78,12 +78,13 @@ class Forecaster(Application):
             )
         with working("reading the series"):
             parts = self._parts(train)
-        _say([*parts.notes, *parts.task.notes])
-        self.metrics["notes"] = parts.notes
+        _say(parts.data)
+        self.metrics["notes"] = parts.data.notes
         self.remember(data.fingerprint(parts), state_dir)
         self.learn(parts, state_dir)
         with working("measuring the validation part"):
-            self.metrics["validation"] = measuring.measure(self, parts, "validation").found
+            found = measuring.measure(self, parts, "validation", with_baselines=True).found
+            self.metrics["validation"] = found
 
     def learn(self, parts: data.Parts, state_dir: pathlib.Path | None = None) -> None:
         """Trains the network on parts, and calibrates its intervals."""
@@ -232,7 +233,7 @@ class Forecaster(Application):
                 raise DataError("Expected a table, as one was given to fit(). Received: None.")
             return data.load_series(self.config)
         found = read_series(inputs, self.task.columns, check_targets=False)
-        _say(found.notes)
+        _say(found)
         return found
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
@@ -318,7 +319,7 @@ class Forecaster(Application):
         return ExportSpec(signatures, self.model.get_layer("network").core, tables, assets)
 
 
-def _say(notes: Sequence[str]) -> None:
-    """Says what was mended in a table, and what was made of it."""
-    for note in notes:
+def _say(found: SeriesSet) -> None:
+    """Says what was mended in a table."""
+    for note in found.notes:
         print(f"rnnapps: {note}", file=sys.stderr)

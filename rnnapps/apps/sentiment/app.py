@@ -11,7 +11,7 @@ import tensorflow as tf
 from rnnapps import figures, metrics
 from rnnapps.apps.application import Application
 from rnnapps.apps.sentiment import data
-from rnnapps.apps.sentiment.baseline import baselines
+from rnnapps.apps.sentiment.baseline import baselines, most_frequent
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_network
 from rnnapps.data import Batches, Examples
@@ -108,7 +108,10 @@ class SentimentClassifier(Application):
                 logits.append(logits_of(ngrams, Batches(held_ids, held_labels, config.batch_size)))
             self.model.get_layer("blend").adapt(logits, held_labels)
             probabilities = self._probabilities(validation.texts)
-        self.metrics["validation"] = metrics.classification(held_labels, probabilities, classes)
+        found = metrics.classification(held_labels, probabilities, classes)
+        naive = most_frequent(labels, len(classes), len(held_labels))
+        judged = metrics.classification(held_labels, naive, classes)
+        self.metrics["validation"] = {**found, "baselines": {"most frequent class": judged}}
 
     def _examples(self, train: Any, validation: Any) -> tuple[Examples, Examples]:
         if train is None:

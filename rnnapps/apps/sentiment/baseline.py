@@ -43,6 +43,12 @@ def baselines(
     }
 
 
+def most_frequent(labels: np.ndarray, classes: int, count: int) -> np.ndarray:
+    """The share of each class in training, whatever the text `(count, classes)`."""
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    return np.tile(shares, (count, 1))
+
+
 def naive_bayes_scaled(seen, mine: np.ndarray, test_seen) -> tuple:
     """Scales each n-gram by the logarithm of how much likelier it is in one class."""
     inside, outside = (1 + np.asarray(seen[rows].sum(0))[0] for rows in (mine, ~mine))

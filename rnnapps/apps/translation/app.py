@@ -110,7 +110,9 @@ class Translator(Application):
             source, None if target is source else target, network, expansion
         )
         with working("translating the validation part"):
-            self.metrics["validation"] = self._measures(validation)[0]
+            found = self._measures(validation)[0]
+        copied = text_measures(validation, validation.sources, config.lowercase)
+        self.metrics["validation"] = {**found, "baselines": {"the text as it is": copied}}
 
     def _pairs(self, train: Any, validation: Any) -> tuple[Pairs, Pairs]:
         if train is None:
