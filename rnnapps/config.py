@@ -100,7 +100,7 @@ class Config(BaseModel):
     sections: ClassVar[dict[str, str]] = {}
     """The headings of `--help`: data, model or training, each by the first field under it."""
 
-    def __init__(self, **values: Any):
+    def __init__(self, /, **values: Any):
         for old in self.renamed.keys() & values.keys():
             said = f"{flag(old)} is now {flag(self.renamed[old])}."
             warnings.warn(said, FutureWarning, stacklevel=2)
@@ -128,7 +128,7 @@ class Config(BaseModel):
         """Reads a configuration from a TOML file.
 
         Args:
-            path: The file; its keys are field names.
+            path: The file; its keys are field names, and `application`, which a run's names too.
 
         Returns:
             The configuration; a field that the file leaves out has its default.
@@ -136,7 +136,9 @@ class Config(BaseModel):
         Raises:
             ConfigError: If the file is missing or not TOML, or a key or value is not valid.
         """
-        return cls(**read_toml(path))
+        settings = read_toml(path)
+        settings.pop("application", None)
+        return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values of TOML and JSON; those that are `None` are left out."""
@@ -254,7 +256,7 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}.") from None
 
 

@@ -19,6 +19,10 @@ class RunError(RnnappsError):
     """A run directory or an export that is not what it is taken for."""
 
 
+class DiskError(RnnappsError):
+    """A disk that is full."""
+
+
 class ServerError(RnnappsError):
     """A model server that does not answer, or refuses what it was asked."""
 

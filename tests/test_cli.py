@@ -10,7 +10,7 @@ import pytest
 
 from rnnapps import cli
 from rnnapps.apps import APPLICATIONS, config_class
-from rnnapps.apps.run_directory import read_run
+from rnnapps.apps.run import read_run
 from rnnapps.cli import flags
 from rnnapps.config import TrainingConfig
 

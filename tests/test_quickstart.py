@@ -2,7 +2,7 @@ import dataclasses
 import re
 
 from rnnapps.apps import APPLICATIONS
-from rnnapps.apps.run_directory import read_run
+from rnnapps.apps.run import read_run
 from rnnapps.quickstart import STAGES, quickstart
 
 # Each stage as it is, but for its size and, where a question does not need the sample, its data.

@@ -4,7 +4,6 @@ import abc
 import functools
 import json
 import pathlib
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
@@ -16,16 +15,26 @@ import tomli_w
 
 from rnnapps import figures
 from rnnapps.apps import application_class
-from rnnapps.apps.run_directory import check_free, read_run, state_of
+from rnnapps.apps.run import (
+    RunInfo,
+    check_free,
+    draft_of,
+    installed_versions,
+    put_in_place,
+    read_run,
+    state_of,
+)
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
-from rnnapps.files import write
+from rnnapps.files import enough_space, read_json, remove_tree, write
 from rnnapps.progress import working
 from rnnapps.serving.export.accelerating import NARROW, rounded
 from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, ExportSpec, publish
 from rnnapps.training import Diverged
 
 GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
+STAYS = ("config.toml", "model.keras", "history.csv", "figures/learning_curves.png")
+"""What a run has from its training; the rest is replaced each time that it is measured."""
 
 
 class Application(abc.ABC):
@@ -50,6 +59,7 @@ class Application(abc.ABC):
         self.config = config or self.config_class(**settings)
         self.history: list[dict[str, float]] = []
         self.metrics: dict[str, Any] = {}
+        self.info = RunInfo(source=self.config.data)
         self.run_dir: pathlib.Path | None = None
         self.callbacks: list[keras.callbacks.Callback] = []
         self._model: keras.Model | None = None
@@ -133,27 +143,28 @@ class Application(abc.ABC):
         if run_dir is None:
             self._fit(train, validation, None)
             return self
-        run_dir = pathlib.Path(run_dir).absolute()
+        run_dir = pathlib.Path(run_dir).resolve()
         check_free(run_dir, self.name)
-        with state_of(run_dir) as state_dir:
+        with enough_space(run_dir.parent), state_of(run_dir) as state_dir:
             self._check_state(state_dir)
             try:
                 self._fit(train, validation, state_dir)
             except BaseException as error:
                 # Keeps what there is to go on from, which does not include a loss that is NaN.
                 if isinstance(error, Diverged) or not any(state_dir.glob("*/epoch-*")):
-                    shutil.rmtree(state_dir)
+                    remove_tree(state_dir)
                 raise
             self.save(run_dir)
-            shutil.rmtree(state_dir)
+            remove_tree(state_dir)
         return self
 
     def _fit(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
         began = time.monotonic()
         self.history, self.metrics, self.run_dir = [], {}, None  # an earlier model's
+        source = self.config.data if train is None else GIVEN
+        self.info = RunInfo(source=source, versions=installed_versions())
         self.train(train, validation, state_dir)
-        self.metrics["source"] = self.config.data if train is None else GIVEN
-        self.metrics["seconds"] = round(time.monotonic() - began, 1)
+        self.info.seconds = round(time.monotonic() - began, 1)
 
     def evaluate(self, test: Any = None, **options: Any) -> dict[str, Any]:
         """Measures the model, and the baselines beside it.
@@ -173,9 +184,20 @@ class Application(abc.ABC):
         """
         found = self.metrics["test"] = self.measure(test, **options)
         if self.run_dir:
-            self.draw(found, self.run_dir / "figures")
-            self._write_metrics(self.run_dir)
+            self._keep_metrics(self.run_dir)
         return found
+
+    def _keep_metrics(self, run_dir: pathlib.Path) -> None:
+        """Adds the test part's metrics and their figures to the run."""
+        there = RunInfo.read(run_dir)
+        if there and there.checksums.get("model.keras") != self.info.checksums["model.keras"]:
+            raise RunError(f"{run_dir} holds another run by now; load it again to measure it.")
+        kept = {name: sums for name, sums in self.info.checksums.items() if name in STAYS}
+        with draft_of(run_dir) as draft:
+            self._write_metrics(draft)
+            self.draw(self.metrics["test"], draft / "figures")
+            info = self.info.model_copy(update={"checksums": kept})
+            self.info = put_in_place(draft, run_dir, info)
 
     def export(
         self, model_dir: pathlib.Path | str, xla: bool = False, precision: str = "float32"
@@ -224,7 +246,7 @@ class Application(abc.ABC):
         """What an export's `model_card.json` says: whose model it is, of what data, how good."""
         return {
             "application": self.name,
-            "data": self.metrics.get("source", self.config.data),
+            "data": self.info.source,
             "configuration": self.config.to_dict(),
             "metrics": _numbers(self.metrics),
         }
@@ -234,26 +256,21 @@ class Application(abc.ABC):
 
         Args:
             run_dir: The folder; it appears whole or not at all, and replaces an earlier run of the
-                same application.
+                same application, whose files it takes away; other files stay.
 
         Raises:
             RunError: If the folder holds anything else.
         """
-        model, run_dir = self.model, pathlib.Path(run_dir).absolute()
+        model, run_dir = self.model, pathlib.Path(run_dir).resolve()
         check_free(run_dir, self.name)
-        draft, old = (run_dir.with_name(f".{run_dir.name}.{kind}") for kind in ("draft", "old"))
-        shutil.rmtree(draft, ignore_errors=True)
-        (draft / "figures").mkdir(parents=True)
-        self._write_config(draft / "config.toml")
-        model.save(draft / "model.keras")
-        pd.DataFrame(self.history).to_csv(draft / "history.csv", index=False)
-        self._write_metrics(draft)
-        figures.learning_curves(self.history, draft / "figures" / "learning_curves.png")
-        shutil.rmtree(old, ignore_errors=True)
-        if run_dir.exists():
-            run_dir.rename(old)
-        draft.rename(run_dir)
-        shutil.rmtree(old, ignore_errors=True)
+        with draft_of(run_dir) as draft:
+            self._write_config(draft / "config.toml")
+            model.save(draft / "model.keras")
+            pd.DataFrame(self.history).to_csv(draft / "history.csv", index=False)
+            self._write_metrics(draft)
+            figures.learning_curves(self.history, draft / "figures" / "learning_curves.png")
+            info = self.info.model_copy(update={"checksums": {}})
+            self.info = put_in_place(draft, run_dir, info)
         self.run_dir = run_dir
 
     @classmethod
@@ -267,26 +284,31 @@ class Application(abc.ABC):
             The application, ready to predict.
 
         Raises:
-            RunError: If the folder holds no run, or another application's.
+            RunError: If the folder holds no run, or another application's, or one of its files
+                is missing, damaged or unsafe.
         """
-        run_dir = pathlib.Path(run_dir).absolute()
+        run_dir = pathlib.Path(run_dir).resolve()
         settings = read_run(run_dir)
         if settings.pop("application") != cls.name:
             raise RunError(f"{run_dir} does not hold a run of {cls.name}; use rnnapps.load.")
-        app = cls(**settings)
+        info = RunInfo.read(run_dir)
+        if info:
+            info.check(run_dir)
         try:
-            app.history = pd.read_csv(run_dir / "history.csv").to_dict("records")
-            app.metrics = json.loads((run_dir / "metrics.json").read_text())
-            app.model = keras.models.load_model(run_dir / "model.keras", compile=False)
-        except (OSError, ValueError, TypeError) as error:  # Keras' for a class that is gone
-            said = " ".join(str(error).split())[:200]
-            raise RunError(f"The run in {run_dir} is not whole: {said}") from error
+            app = cls(cls.config_class(**settings))
+        except ConfigError as error:
+            raise RunError(f"{run_dir / 'config.toml'} is damaged: {error}") from None
+        app.metrics = read_json(run_dir / "metrics.json")
+        app.info = info or RunInfo.of_metrics(app.metrics, run_dir)
+        app.history = _read(pd.read_csv, run_dir / "history.csv").to_dict("records")
+        read_model = functools.partial(keras.models.load_model, compile=False)
+        app.model = _read(read_model, run_dir / "model.keras")
         app.run_dir = run_dir
         return app
 
     def remember(self, fingerprint: str, state_dir: pathlib.Path | None) -> None:
         """Notes what a run learns from, and refuses to go on with anything else."""
-        self.metrics["data"] = fingerprint
+        self.info.fingerprint = fingerprint
         if state_dir:
             note = state_dir / "data"
             if note.exists() and note.read_text() != fingerprint:
@@ -298,7 +320,7 @@ class Application(abc.ABC):
 
     def recognise(self, fingerprint: str) -> None:
         """Refuses to measure on data whose test part the model may have learned from."""
-        if fingerprint != self.metrics.get("data"):
+        if fingerprint != self.info.fingerprint:
             raise RunError(
                 f"This run did not learn from {self.config.data} as it is now, whose test part may "
                 "hold what it was trained on; train again, or give test data to app.evaluate()."
@@ -330,6 +352,29 @@ def _numbers(found: dict[str, Any]) -> dict[str, Any]:
     """The numbers of nested metrics, without lists and texts, which may quote the test part."""
     kept = {key: _numbers(v) if isinstance(v, dict) else v for key, v in found.items()}
     return {key: v for key, v in kept.items() if isinstance(v, dict | float | int)}
+
+
+def _read(read: Callable[[pathlib.Path], Any], path: pathlib.Path) -> Any:
+    """Reads a file of a run, and says in one sentence why that cannot be done.
+
+    Raises:
+        RunError: If it cannot be read, or holds code that Keras would have to run to read it.
+    """
+    try:
+        with enough_space(path.parent):  # Keras unpacks weights into the temporary folder
+            return read(path)
+    except RnnappsError:
+        raise
+    except Exception as error:  # there are many kinds: of Keras, HDF5, zip, pandas
+        said = " ".join(str(error).split())[:200]
+        if "arbitrary code execution" in str(error):
+            raise RunError(
+                f"{path} is unsafe: it holds a Lambda layer, whose code would run as it is loaded, "
+                "which no application of rnnapps writes; it is not loaded."
+            ) from error
+        raise RunError(
+            f"{path} cannot be read, it is damaged or of another version: {said}"
+        ) from error
 
 
 def load(run_dir: pathlib.Path | str) -> Application:

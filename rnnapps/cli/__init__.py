@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from rnnapps.errors import ConfigError, RnnappsError
+from rnnapps.files import full_disk
 
 _USAGE = """\
 usage: rnnapps COMMAND ...
@@ -50,9 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and full_disk(error) is None:
             raise
-        print(f"rnnapps: {error.filename}: {error.strerror}.", file=sys.stderr)
+        print(f"rnnapps: {error.filename or 'output'}: {error.strerror}.", file=sys.stderr)
+        if error.filename is None:  # what stands in the buffer cannot be written either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except KeyboardInterrupt:
         print("\nrnnapps: interrupted.", file=sys.stderr)

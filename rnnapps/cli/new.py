@@ -8,7 +8,6 @@ import json
 import keyword
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rnnapps.apps import APPLICATIONS
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.settings import application_first
 from rnnapps.errors import ConfigError, RunError, nearest
+from rnnapps.files import remove_tree
 
 _HERE = Path(__file__).parent.parent
 _IMPORT = r"^from \S+ import (?:\([^)]*\)|.*)\n"
@@ -69,7 +69,7 @@ def copy_out(application: str, name: str, force: bool = False) -> Path:
             f"{folder} exists; choose another name, or move it out of the way with --force."
         )
     draft = folder.with_name(f".{name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
+    remove_tree(draft)
     try:
         _write(application, name, draft)
         if os.path.lexists(folder):
@@ -79,7 +79,7 @@ def copy_out(application: str, name: str, force: bool = False) -> Path:
     except OSError as error:
         raise RunError(f"Cannot write {folder}: {error.strerror}.") from None
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        remove_tree(draft)
     return folder
 
 

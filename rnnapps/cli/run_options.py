@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnapps.apps import command_options
-from rnnapps.apps.run_directory import read_run
+from rnnapps.apps.run import read_run
 from rnnapps.cli.flags import Group, read
 from rnnapps.errors import ConfigError
 

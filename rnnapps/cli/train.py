@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnapps.apps.run_directory import check_free, forget_state, partial_dir, state_of
+from rnnapps.apps.run import check_free, forget_state, partial_dir, state_of
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.flags import Group
 from rnnapps.cli.settings import application_first, read_settings
@@ -53,7 +53,7 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
     run_dir = options.run_dir or _new_run_dir(name, settings)
     check_free(run_dir, name)
     if options.overwrite:
-        forget_state(run_dir.absolute())
+        forget_state(run_dir)
     elif (run_dir / "config.toml").exists():
         raise RunError(
             f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
@@ -64,7 +64,7 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
     try:
         app = application_class(name)(settings).fit(run_dir=run_dir)
     except KeyboardInterrupt:
-        if partial_dir(run_dir.absolute()).exists():
+        if partial_dir(run_dir).exists():
             print(
                 f"\nrnnapps: the same command with --run-dir {run_dir} goes on from the last "
                 "whole epoch.",
@@ -72,7 +72,8 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
             )
         raise
     if options.json:
-        print(json.dumps({"run_dir": str(run_dir), **app.metrics}))
+        info = app.info.model_dump(include={"source", "seconds"})
+        print(json.dumps({"run_dir": str(run_dir), **info, **app.metrics}))
     else:
         _summarize(app, run_dir)
 
@@ -82,13 +83,13 @@ def _summarize(app: "Application", run_dir: Path) -> None:
     from rnnapps.tables import show_training, stopped
 
     config, where = app.config, shlex.quote(str(run_dir))
-    sizes = re.findall(r"(?:^|; )(\d+) (\w+)", app.metrics["data"])
+    sizes = re.findall(r"(?:^|; )(\d+) (\w+)", app.info.fingerprint)
     said = [
         f"{part}: {int(size):,} {what}"
         for part, (size, what) in zip(("training", "validation"), sizes, strict=False)
     ]
     said.append(f"{stopped(app.history, config.epochs, config.patience)}.")
-    said.append(f"run: {where} ({app.metrics['seconds']:.0f} s); figures: {where}/figures")
+    said.append(f"run: {where} ({app.info.seconds:.0f} s); figures: {where}/figures")
     commands = [f"rnnapps evaluate {where}", f"rnnapps predict {where} {_ASK.get(app.name, '')}"]
     show_training(said, app.metrics.get("validation", {}), commands)
 

@@ -4,7 +4,7 @@ from rnnapps.data.batching import Batches, PairBatches
 from rnnapps.data.dates import make_dates
 from rnnapps.data.electricity import NOISE, make_load
 from rnnapps.data.examples import Examples, from_table, read_examples, text_of
-from rnnapps.data.feeding import feed
+from rnnapps.data.feeding import as_it_is, feed
 from rnnapps.data.named import load_tfds
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
@@ -25,6 +25,7 @@ __all__ = [
     "SeriesSet",
     "Table",
     "Windows",
+    "as_it_is",
     "clean_pairs",
     "feed",
     "from_table",

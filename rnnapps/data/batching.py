@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.feeding import feed
+from rnnapps.data.feeding import as_it_is, feed
 from rnnapps.text import shorten
 
 
@@ -37,7 +37,8 @@ class BatchesByLength:
     def epochs(self, first: int = 0) -> tf.data.Dataset:
         """All epochs from `first` on, without end: what a model is fed of each batch."""
         epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
-        plans = epochs.flat_map(lambda e: tf.data.Dataset.from_tensor_slices(self._plan(e)))
+        slices = tf.data.Dataset.from_tensor_slices
+        plans = epochs.flat_map(as_it_is(lambda epoch: slices(self._plan(epoch))))
         return feed(plans, self._batch)
 
     def one_pass(self) -> tuple[tf.data.Dataset, np.ndarray]:

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# Autograph would rewrite what runs as it is, in files that a killed process leaves behind.
+as_it_is = tf.autograph.experimental.do_not_convert
+
 
 def feed(numbers: tf.data.Dataset, batch: Callable) -> tf.data.Dataset:
     """Makes batches in the background while a model works on the ones before.
@@ -21,5 +24,5 @@ def feed(numbers: tf.data.Dataset, batch: Callable) -> tf.data.Dataset:
     """
     options = tf.data.Options()
     options.autotune.enabled = False
-    batches = numbers.map(batch, tf.data.AUTOTUNE, deterministic=True)
+    batches = numbers.map(as_it_is(batch), tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(2).with_options(options)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.feeding import feed
+from rnnapps.data.feeding import as_it_is, feed
 
 INPUTS = ("history", "future", "teacher", "scale", "series")
 
@@ -93,7 +93,7 @@ class Windows:
             return tf.where(places < self.count, mixed, -1)
 
         batches = tf.data.Dataset.range(first * len(self), np.iinfo(np.int64).max)
-        return feed(batches.map(shuffled), self._batch)
+        return feed(batches.map(as_it_is(shuffled)), self._batch)
 
     def one_pass(self) -> tf.data.Dataset:
         """Each window once, by series and time, for evaluation and prediction."""
@@ -102,7 +102,7 @@ class Windows:
             places = number * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
             return tf.where(places < self.count, places, -1)
 
-        return feed(tf.data.Dataset.range(self._batches).map(ordered), self._batch)
+        return feed(tf.data.Dataset.range(self._batches).map(as_it_is(ordered)), self._batch)
 
     def series_of(self, numbers: tf.Tensor) -> tf.Tensor:
         """The series of windows `(windows,)`."""

@@ -128,8 +128,10 @@ def fit(
         )
         if config.schedule == "plateau":
             keepers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=1))
-    with tempfile.TemporaryDirectory() as scratch:
-        resume = Resume(state_dir or pathlib.Path(scratch), keepers, config.seed)
+    with contextlib.ExitStack() as stack:
+        if state_dir is None:
+            state_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        resume = Resume(state_dir, keepers, config.seed)
         done = epochs if resume.stopped else len(resume.history)
         model.fit(
             train.epochs(first=done),

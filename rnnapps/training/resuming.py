@@ -2,11 +2,12 @@
 
 import json
 import pathlib
-import shutil
 from collections.abc import Sequence
 
 import keras
 import numpy as np
+
+from rnnapps.files import remove_tree
 
 _ATTRIBUTES = ("best", "wait", "best_epoch", "cooldown_counter")
 
@@ -38,8 +39,8 @@ class Resume(keras.callbacks.Callback):
         self.directory, self.others, self.seed = pathlib.Path(directory), list(others), seed
         self.history: list[dict[str, float]] = []
         self.stopped = False
-        kept = sorted(self.directory.glob("epoch-*"))
-        self._latest = kept[-1] if kept else None
+        kept = sorted(self.directory.glob("epoch-*/variables.npz"))
+        self._latest = kept[-1].parent if kept else None
         if self._latest:
             state = json.loads((self._latest / "state.json").read_text())
             self.history, self.stopped = state["history"], state["stopped"]
@@ -49,7 +50,9 @@ class Resume(keras.callbacks.Callback):
         if self._latest is None:
             return
         self.model.optimizer.build(self.model.trainable_variables)
-        self.model.load_weights(self._latest / "model.weights.h5")
+        with np.load(self._latest / "variables.npz") as arrays:
+            for variable, value in zip(self._variables(), arrays.values(), strict=True):
+                variable.assign(value)
         for i, (other, state) in enumerate(zip(self.others, self._states, strict=True)):
             vars(other).update(state)
             best = self._latest / f"best-{i}.npz"
@@ -70,9 +73,24 @@ class Resume(keras.callbacks.Callback):
         self.stopped = self.model.stop_training
         target = self.directory / f"epoch-{epoch + 1:05d}"
         draft = self.directory / "draft"
-        shutil.rmtree(draft, ignore_errors=True)
+        remove_tree(draft)
         draft.mkdir(parents=True)
-        self.model.save_weights(draft / "model.weights.h5")
+        try:
+            self._write(draft)
+            draft.rename(target)
+        except OSError:  # a full disk keeps the state of the epoch before
+            remove_tree(draft)
+            raise
+        for old in self.directory.glob("epoch-*"):
+            if old != target:
+                remove_tree(old)
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _write(self, draft: pathlib.Path) -> None:
+        # Not as Keras' HDF5, which takes the whole process with it where the disk is full.
+        np.savez(draft / "variables.npz", *(v.numpy() for v in self._variables()))
         states = []
         for i, other in enumerate(self.others):
             states.append({k: v for k, v in vars(other).items() if k in _ATTRIBUTES})
@@ -80,7 +98,3 @@ class Resume(keras.callbacks.Callback):
                 np.savez(draft / f"best-{i}.npz", *other.best_weights)
         state = {"history": self.history, "stopped": self.stopped, "others": states}
         (draft / "state.json").write_text(json.dumps(state))
-        draft.rename(target)
-        for old in self.directory.glob("epoch-*"):
-            if old != target:
-                shutil.rmtree(old)

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,10 +14,10 @@ from keras_tuner.src.engine.tuner_utils import SaveBestEpoch, TunerCallback
 
 from rnnapps.apps import APPLICATIONS, application_class, config_class, installed
 from rnnapps.apps.application import Application
-from rnnapps.apps.run_directory import partial_dir
+from rnnapps.apps.run import partial_dir
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
-from rnnapps.files import locked, write
+from rnnapps.files import locked, read_json, remove_tree, write
 from rnnapps.training import Diverged
 from rnnapps.tuning.space import declare, make_space
 
@@ -119,7 +118,7 @@ class HyperApplication(keras_tuner.HyperModel):
         callbacks = [one for one in callbacks if not isinstance(one, SaveBestEpoch)]
         with locked(folder / ".lock"):
             if (folder / "result.json").exists():  # killed after it, before the search was told
-                return json.loads((folder / "result.json").read_text())["measures"]
+                return read_json(folder / "result.json")["measures"]
             if (folder / "run" / "config.toml").exists():  # killed before it was measured
                 app = model.app = self.application.load(folder / "run")
             else:
@@ -220,7 +219,7 @@ class _Progress(keras.callbacks.Callback):
 
 def _progress(folder: pathlib.Path) -> dict[str, float]:
     path = folder / "progress.json"
-    return json.loads(path.read_text()) if path.exists() else {"epochs": 0, "seconds": 0.0}
+    return read_json(path) if path.exists() else {"epochs": 0, "seconds": 0.0}
 
 
 def _count_attempt(folder: pathlib.Path) -> None:
@@ -228,10 +227,10 @@ def _count_attempt(folder: pathlib.Path) -> None:
     state = partial_dir(folder / "run")
     reached = sorted(str(path.relative_to(state)) for path in state.glob("*/epoch-*"))
     attempts = folder / "attempts.json"
-    before = json.loads(attempts.read_text()) if attempts.exists() else {}
+    before = read_json(attempts) if attempts.exists() else {}
     count = before.get("count", 0) + 1 if before.get("reached") == reached else 1
     if count > _ATTEMPTS:
-        shutil.rmtree(state, ignore_errors=True)
+        remove_tree(state)
         raise FailedTrialError(
             f"Its process was killed {_ATTEMPTS} times at the same epoch; it may need more memory."
         )

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import pathlib
-import shutil
 import time
 
 import keras
@@ -11,7 +10,7 @@ import keras_tuner
 from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial
 
-from rnnapps.files import locked, write
+from rnnapps.files import locked, remove_tree, write
 
 _SILENCE = 60.0  # seconds without a sign of a worker, after which it is taken for dead
 
@@ -151,7 +150,7 @@ class _Steady:
         """Reads the state; a trial that was written but not entered in it never began."""
         super().reload()
         for trial_id in set(self.trials) - set(self.start_order):
-            shutil.rmtree(self._get_trial_dir(trial_id))
+            remove_tree(pathlib.Path(self._get_trial_dir(trial_id)))
         self.trials = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
         # The state is written while a trial that has just ended still counts as running.
         self._retry_queue = [one for one in self._retry_queue if one not in self.end_order]

@@ -17,6 +17,10 @@ from rnnapps.tuning.project import undone_by_mistakes
 
 _PATIENCE = 20.0  # seconds that a worker waits for its chief to answer
 _RESTARTS = 10  # of all the processes together, while no trial ends
+_HOME = str(pathlib.Path(__file__).parents[2])  # the folder that holds rnnapps, installed or not
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from rnnapps.cli import main; sys.exit(main())"
+)
 
 
 def check_address(options: TuneOptions) -> None:
@@ -82,7 +86,8 @@ def run_processes(arguments: Sequence[str], workers: int, project: pathlib.Path)
         words += ["--role", role, "--oracle", f"127.0.0.1:{port}", "--worker-id", name]
         cores = None if name == "chief" else shares[name]
         running[name] = subprocess.Popen(
-            [sys.executable, "-m", "rnnapps.cli", *words],
+            # Isolated: neither -m nor -c with -P looks for modules in the working directory.
+            [sys.executable, "-P", "-c", _PROGRAM, _HOME, *words],
             # Else the first of them takes all of a GPU's memory.
             env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},
             preexec_fn=lambda: _settle(cores),

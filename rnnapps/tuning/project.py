@@ -3,12 +3,11 @@
 import contextlib
 import json
 import pathlib
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 from rnnapps.errors import RnnappsError, RunError
-from rnnapps.files import alone, write
+from rnnapps.files import alone, read_json, remove_tree, write
 
 
 @contextlib.contextmanager
@@ -55,7 +54,7 @@ def check_same(project: pathlib.Path, manifest: dict[str, Any]) -> None:
     path = project / "search.json"
     if not path.exists():
         raise RunError(f"{project} holds no search; a worker shares its chief's --project-dir.")
-    there = json.loads(path.read_text())
+    there = read_json(path)
     changed = [
         f"{key} ({there.get(key, 'not there')}, {manifest.get(key, 'not here')})"
         for key in {**there, **manifest}
@@ -78,6 +77,7 @@ def undone_by_mistakes(project: pathlib.Path) -> Iterator[None]:
     Yields:
         Nothing.
     """
+    project = project.resolve()
     before = (project / "search.json").exists()
     try:
         yield
@@ -86,5 +86,5 @@ def undone_by_mistakes(project: pathlib.Path) -> Iterator[None]:
         worth = ("trial_*/result.json", "trial_*/.run.partial/*/epoch-*")
         if new and not any(path for kind in worth for path in project.glob(kind)):
             with contextlib.suppress(RunError), alone(project / ".lock", "another process' search"):
-                shutil.rmtree(project)
+                remove_tree(project)
         raise

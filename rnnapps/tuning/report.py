@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rnnapps import figures
 from rnnapps.errors import RunError
-from rnnapps.files import write
+from rnnapps.files import read_json, write
 
 
 def read_search(project: pathlib.Path | str) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def read_search(project: pathlib.Path | str) -> dict[str, Any]:
     if not (project / "search.json").is_file():
         what = "holds no search" if project.exists() else "does not exist"
         raise RunError(f"{project} {what}; `rnnapps tune` makes one.")
-    manifest = json.loads((project / "search.json").read_text())
+    manifest = read_json(project / "search.json")
     oracle = project / "oracle.json"
-    names = json.loads(oracle.read_text())["start_order"] if oracle.exists() else []
+    names = read_json(oracle)["start_order"] if oracle.exists() else []
     trials = [_read_trial(project / f"trial_{name}", manifest["objective"]) for name in names]
     sign = -1 if manifest["direction"] == "max" else 1
     trials.sort(key=lambda t: (t["score"] is None, sign * (t["score"] or 0), int(t["trial"])))
@@ -47,7 +47,7 @@ def read_search(project: pathlib.Path | str) -> dict[str, Any]:
 
 
 def _read_trial(folder: pathlib.Path, objective: str) -> dict[str, Any]:
-    state = json.loads((folder / "trial.json").read_text())
+    state = read_json(folder / "trial.json")
     values = state["hyperparameters"]["values"]
     found = {
         "trial": state["trial_id"],
@@ -59,7 +59,7 @@ def _read_trial(folder: pathlib.Path, objective: str) -> dict[str, Any]:
     }
     for path in (folder / "progress.json", folder / "result.json"):
         if path.exists():
-            counts = json.loads(path.read_text())
+            counts = read_json(path)
             found.update(epochs=counts["epochs"], seconds=counts["seconds"])
     if found["status"] in ("failed", "invalid") and (folder / "failure.txt").exists():
         found["reason"] = (folder / "failure.txt").read_text().strip()

@@ -82,7 +82,7 @@ def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
     hypermodel = HyperApplication(config, names, ranges, application=application_class(name))
     objective = make_objective(name, options.objective)
     manifest = _manifest(name, hypermodel, config, options, objective)
-    project = options.project_dir.absolute()
+    project = options.project_dir.resolve()
     with contextlib.ExitStack() as stack:
         if options.role == "worker":
             check_same(project, manifest)

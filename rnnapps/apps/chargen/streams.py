@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data import feed
+from rnnapps.data import as_it_is, feed
 from rnnapps.text import PADDING
 
 
@@ -40,7 +40,7 @@ class Streams:
         targets one token ahead; and int32 `(streams,)`, 1 where they begin, with id 0, else 0.
         """
         epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
-        windows = epochs.flat_map(lambda e: self._windows(self._offset(e)))
+        windows = epochs.flat_map(as_it_is(lambda e: self._windows(self._offset(e))))
         return feed(windows, self._batch)
 
     def one_pass(self) -> tf.data.Dataset:
@@ -53,7 +53,7 @@ class Streams:
 
     def _windows(self, offset: tf.Tensor) -> tf.data.Dataset:
         windows = tf.data.Dataset.range(self.windows, output_type=tf.int32)
-        return windows.map(lambda w: (offset, w))
+        return windows.map(as_it_is(lambda w: (offset, w)))
 
     def _batch(self, offset: tf.Tensor, window: tf.Tensor) -> tuple:
         starts = offset + tf.range(self.streams) * (self.windows * self.window)  # (streams,)

@@ -79,7 +79,7 @@ class Forecaster(Application):
         with working("reading the series"):
             parts = self._parts(train)
         _say(parts.data)
-        self.metrics["notes"] = parts.data.notes
+        self.info.notes = parts.data.notes
         self.remember(data.fingerprint(parts), state_dir)
         self.learn(parts, state_dir)
         with working("measuring the validation part"):
@@ -229,7 +229,7 @@ class Forecaster(Application):
 
     def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
         if inputs is None:
-            if self.metrics.get("source") == GIVEN:
+            if self.info.source == GIVEN:
                 raise DataError("Expected a table, as one was given to fit(). Received: None.")
             return data.load_series(self.config)
         found = read_series(inputs, self.task.columns, check_targets=False)

@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import pathlib
-import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,11 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.errors import RunError
+from rnnapps.files import draft_folder
 from rnnapps.serving.export.accelerating import compiled, narrowed, rounded
 from rnnapps.serving.export.requests import Signature, write_model_card, write_requests
 from rnnapps.serving.export.saved_model import load, ops
+from rnnapps.serving.export.versions import check_folder, next_version
 
 EXACT, NEAR, ROUGH = 1e-5, 1e-4, 1e-2  # how near an export has to be; see `publish`
+_JSON_TYPES = {
+    tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32,
+    tf.uint64, tf.bool, tf.string,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,34 +69,43 @@ def publish(
         The new version's folder.
 
     Raises:
-        RunError: If the graph needs an op that TF Serving lacks, or the written model answers
+        RunError: If the folder is not one of this model's, the graph needs an op that TF Serving
+            lacks, an output is of a type that JSON does not hold, or the written model answers
             differently.
+        DiskError: If the disk is full.
     """
-    model_dir = pathlib.Path(model_dir)
-    if model_dir.exists() and not model_dir.is_dir():
-        raise RunError(f"Expected a folder to export to. Received: the file {model_dir}.")
+    model_dir, model_card = pathlib.Path(model_dir), model_card or {}
+    check_folder(model_dir, model_card.get("application"))
     existed = model_dir.exists()
-    model_dir.mkdir(parents=True, exist_ok=True)
-    draft = model_dir / f".draft-{uuid.uuid4().hex}"
     try:
-        with rounded(spec.compiled_methods) if narrow else contextlib.nullcontext():
-            expected = {name: _answer(one) for name, one in spec.signatures.items()}
-            _write(draft, spec, xla, narrow)
-        _check(draft, spec.signatures, expected, tolerance)
-        write_requests(draft, model_dir.absolute().name, spec.signatures)
-        write_model_card(draft, model_card or {}, spec.signatures)
-        return _rename(draft, model_dir)
+        with draft_folder(model_dir, ".draft-") as draft:
+            with rounded(spec.compiled_methods) if narrow else contextlib.nullcontext():
+                expected = {name: _answer(name, one) for name, one in spec.signatures.items()}
+                _write(draft, spec, xla, narrow)
+            _check(draft, spec.signatures, expected, tolerance)
+            write_requests(draft, model_dir.absolute().name, spec.signatures)
+            write_model_card(draft, model_card, spec.signatures)
+            return _rename(draft, model_dir)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
         if not existed:
             with contextlib.suppress(OSError):  # another export is at work in it
                 model_dir.rmdir()
         raise
 
 
-def _answer(signature: Signature) -> dict[str, np.ndarray]:
-    """What a function answers to its example."""
+def _answer(name: str, signature: Signature) -> dict[str, np.ndarray]:
+    """What a function answers to its example.
+
+    Raises:
+        RunError: If an output is of a type that TF Serving does not write as JSON.
+    """
     answer = tf.function(signature.function, autograph=False)(*signature.example)
+    for key, tensor in answer.items():
+        if tensor.dtype not in _JSON_TYPES:
+            raise RunError(
+                f"Expected the output {key} of the signature {name} to be of a type that JSON "
+                f"holds, such as float32. Received: {tensor.dtype.name}."
+            )
     return {key: tensor.numpy() for key, tensor in answer.items()}
 
 
@@ -151,8 +164,7 @@ def is_served(op: str) -> bool:
 
 def _rename(draft: pathlib.Path, model_dir: pathlib.Path) -> pathlib.Path:
     while True:
-        versions = [int(path.name) for path in model_dir.iterdir() if path.name.isdecimal()]
-        target = model_dir / str(max(versions, default=0) + 1)
+        target = next_version(model_dir)
         try:
             return draft.rename(target)
         except OSError:

@@ -1,0 +1,274 @@
+"""The run directory: what a run is, whose it is, and how it is written. Imports no TensorFlow."""
+
+import contextlib
+import importlib.metadata
+import pathlib
+import platform
+import sys
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import BaseModel, ValidationError
+
+from rnnapps.config import read_toml
+from rnnapps.errors import ConfigError, RunError
+from rnnapps.files import alone, checksum, draft_folder, read_json, remove_tree, write
+
+_PARTS = ("config.toml", "model.keras", "history.csv", "metrics.json")
+_PACKAGES = ("rnnapps", "keras", "tensorflow")
+
+
+class RunInfo(BaseModel):
+    """What is known of a run beside its settings, model and metrics: `run.json`."""
+
+    source: str
+    """The configuration's data, or that it was given to `fit`."""
+    fingerprint: str = ""
+    """Of the training data: an interrupted run goes on, and a finished one is measured, with
+    these."""
+    notes: list[str] = []
+    """What was mended in the data as it was read."""
+    seconds: float = 0.0
+    """How long the training took."""
+    epoch_seconds: list[float] = []
+    """How long each epoch of its last process took."""
+    lineage: list[str] = []
+    """The runs that this one goes on from, the nearest first."""
+    versions: dict[str, str] = {}
+    """Of Python and the packages, when the model was trained."""
+    checksums: dict[str, str] = {}
+    """SHA-256 of each file that the run has written, by its path in the run directory."""
+
+    @classmethod
+    def read(cls, run_dir: pathlib.Path) -> Self | None:
+        """Reads a run's `run.json`; those of rnnapps 0.1.0 have none."""
+        path = run_dir / "run.json"
+        if not path.exists():
+            return None
+        try:
+            return cls(**read_json(path))
+        except ValidationError as error:
+            raise RunError(f"{path} is damaged: {error.errors()[0]['msg']}.") from None
+
+    @classmethod
+    def of_metrics(cls, metrics: dict[str, Any], run_dir: pathlib.Path) -> Self:
+        """Takes what a run of rnnapps 0.1.0 keeps among its metrics out of these."""
+        source, data = metrics.pop("source", "unknown"), metrics.pop("data", "")
+        seconds, notes = metrics.pop("seconds", 0.0), metrics.pop("notes", [])
+        files = [path for path in _files(run_dir) if path.name in _PARTS]
+        sums = {path.name: checksum(path) for path in files}
+        try:
+            return cls(
+                source=source, fingerprint=data, seconds=seconds, notes=notes, checksums=sums
+            )
+        except ValidationError as error:
+            raise RunError(
+                f"{run_dir / 'metrics.json'} is damaged: {error.errors()[0]['msg']}."
+            ) from None
+
+    def check(self, run_dir: pathlib.Path) -> None:
+        """Refuses files that are not what the run has written.
+
+        Args:
+            run_dir: The run directory.
+
+        Raises:
+            RunError: If a file that the run needs is missing or has changed.
+        """
+        for name in _PARTS:
+            if not (run_dir / name).is_file():
+                raise RunError(f"The run in {run_dir} is not whole: it has no {name}.")
+            if checksum(run_dir / name) != self.checksums.get(name):
+                raise RunError(
+                    f"{run_dir / name} is damaged: it is not what the run wrote (its checksum is "
+                    "another one); take the file from a copy, or train again."
+                )
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a model depends on."""
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), **versions}
+
+
+def partial_dir(run_dir: pathlib.Path) -> pathlib.Path:
+    """The hidden folder beside a run's in which its state is kept until it is whole."""
+    run_dir = run_dir.resolve()
+    return run_dir.with_name(f".{run_dir.name}.partial")
+
+
+@contextlib.contextmanager
+def state_of(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Holds the folder in which a run's state is kept, so that no other process trains in it.
+
+    A state without its `config.toml` is none: nobody knows whose it is.
+
+    Args:
+        run_dir: The run directory.
+
+    Yields:
+        The folder; it is made where there is none.
+
+    Raises:
+        RunError: If another process holds it.
+    """
+    state_dir = partial_dir(run_dir)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    taken = f"{run_dir} is being trained by another process; choose another --run-dir."
+    with alone(state_dir / ".lock", taken):
+        if not (state_dir / "config.toml").exists():
+            for left in state_dir.iterdir():
+                if left.is_dir():
+                    remove_tree(left)
+        yield state_dir
+        if not (state_dir / "config.toml").exists():
+            remove_tree(state_dir)
+
+
+def forget_state(run_dir: pathlib.Path) -> None:
+    """Deletes the state of an interrupted run.
+
+    Args:
+        run_dir: The run directory.
+
+    Raises:
+        RunError: If another process is training in it.
+    """
+    if partial_dir(run_dir).exists():
+        with state_of(run_dir) as state_dir:
+            remove_tree(state_dir)
+
+
+def check_free(run_dir: pathlib.Path, application: str) -> None:
+    """Refuses a folder in which a run of this application would overwrite something else.
+
+    Args:
+        run_dir: The folder in which the run is to be written.
+        application: The application's name.
+
+    Raises:
+        RunError: If the folder holds anything but a run of this application.
+    """
+    recover(run_dir)
+    if not run_dir.exists() or (run_dir.is_dir() and not any(run_dir.iterdir())):
+        return
+    if not (run_dir / "config.toml").is_file():
+        raise RunError(f"{run_dir} exists and does not hold a run; choose another --run-dir.")
+    other = read_run(run_dir)["application"]
+    if other != application:
+        raise RunError(f"{run_dir} holds a run of {other}; choose another --run-dir.")
+
+
+def read_run(run_dir: pathlib.Path | str) -> dict[str, Any]:
+    """Reads a run's settings, after it has been made whole where its writing was interrupted.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        The configuration's fields, and `application`.
+
+    Raises:
+        RunError: If the folder holds no run.
+    """
+    run_dir = pathlib.Path(run_dir)
+    recover(run_dir)
+    path = run_dir / "config.toml"
+    if not path.is_file():
+        what = "does not hold a run (no config.toml)" if run_dir.exists() else "does not exist"
+        raise RunError(f"{run_dir} {what}; `rnnapps train` makes one.")
+    try:
+        settings = read_toml(path)
+    except ConfigError as error:
+        raise RunError(str(error)) from None
+    if not isinstance(settings.get("application"), str):
+        raise RunError(f"{path} does not name its application.")
+    return settings
+
+
+@contextlib.contextmanager
+def draft_of(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder to write files of a run in, from which `put_in_place` takes them.
+
+    Args:
+        run_dir: The run directory.
+
+    Yields:
+        The folder, empty.
+    """
+    run_dir = run_dir.resolve()
+    with draft_folder(run_dir.parent, f".{run_dir.name}.draft-") as draft:
+        draft.mkdir()
+        yield draft
+
+
+def put_in_place(draft: pathlib.Path, run_dir: pathlib.Path, info: RunInfo) -> RunInfo:
+    """Gives a run the files of a draft, all or none of them, and writes its `run.json`.
+
+    Only what the run itself wrote is replaced. A process that is killed in the middle leaves a
+    hidden folder of what is still to be moved, and `recover` moves it.
+
+    Args:
+        draft: The draft, see `draft_of`.
+        run_dir: The run directory; it appears whole where there is none.
+        info: What is known of the run; its `checksums` are those of files that stay.
+
+    Returns:
+        The same with the checksums of the draft's files.
+    """
+    run_dir = run_dir.resolve()
+    sums = {str(path.relative_to(draft)): checksum(path) for path in _files(draft)}
+    info = info.model_copy(update={"checksums": {**info.checksums, **sums}})
+    write(draft / "run.json", info.model_dump_json(indent=2) + "\n")
+    if not run_dir.exists():
+        draft.rename(run_dir)
+        return info
+    while True:
+        try:
+            draft.rename(_new_files(run_dir))
+        except OSError:
+            if not _finish(run_dir):  # what another process was about to move
+                raise
+        else:
+            _finish(run_dir)
+            return info
+
+
+def recover(run_dir: pathlib.Path) -> None:
+    """Finishes the writing of a run that was interrupted, and says so.
+
+    Args:
+        run_dir: The run directory.
+    """
+    if _finish(run_dir.resolve()):
+        print(
+            f"rnnapps: the writing of {run_dir} was interrupted, and is finished now.",
+            file=sys.stderr,
+        )
+
+
+def _new_files(run_dir: pathlib.Path) -> pathlib.Path:
+    """The hidden folder beside a run's of files that are whole and to be moved there."""
+    return run_dir.with_name(f".{run_dir.name}.new")
+
+
+def _finish(run_dir: pathlib.Path) -> bool:
+    """Moves what is to be moved into a run; `run.json`, which says what the run owns, at last."""
+    new = _new_files(run_dir)
+    if not new.exists():
+        return False
+    before, after = RunInfo.read(run_dir), RunInfo.read(new)
+    if before and after:
+        for name in before.checksums.keys() - after.checksums.keys():
+            (run_dir / name).unlink(missing_ok=True)
+    for path in sorted(_files(new), key=lambda path: path.name == "run.json"):
+        target = run_dir / path.relative_to(new)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process has moved it
+            path.replace(target)
+    remove_tree(new)
+    return True
+
+
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

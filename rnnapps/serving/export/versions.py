@@ -1,0 +1,87 @@
+"""A model's folder: whose it is, and which versions it holds."""
+
+import pathlib
+import re
+
+from rnnapps.errors import RunError
+from rnnapps.files import read_json
+
+_LARGEST = 2**63 - 1  # of the numbers that TF Serving reads
+
+
+def versions_of(model_dir: pathlib.Path) -> dict[int, pathlib.Path]:
+    """The versions in a model's folder: those that TF Serving takes for such.
+
+    Args:
+        model_dir: The folder.
+
+    Returns:
+        The folder of each by its number, ascending.
+    """
+    if not model_dir.is_dir():
+        return {}
+    named = {path: path.name for path in model_dir.iterdir() if path.is_dir()}
+    found = {int(name): path for path, name in named.items() if re.fullmatch(r"[0-9]{1,19}", name)}
+    return {number: found[number] for number in sorted(found) if number <= _LARGEST}
+
+
+def next_version(model_dir: pathlib.Path) -> pathlib.Path:
+    """The folder of the next version.
+
+    Args:
+        model_dir: The model's folder.
+
+    Returns:
+        The path, which is not there yet.
+
+    Raises:
+        RunError: If there is no number after the last one's.
+    """
+    number = max(versions_of(model_dir), default=0) + 1
+    if number > _LARGEST:
+        raise RunError(f"{model_dir} holds version {_LARGEST}, and no server reads a higher one.")
+    return model_dir / str(number)
+
+
+def check_folder(model_dir: pathlib.Path, application: str | None) -> None:
+    """Refuses a folder in which a next version would replace another model, or never be served.
+
+    Args:
+        model_dir: The folder to export to; there need be none.
+        application: The application's name, which a version's model card says.
+
+    Raises:
+        RunError: If it is not a folder of this application's models.
+    """
+    if model_dir.exists() and not model_dir.is_dir():
+        raise RunError(f"Expected a folder to export to. Received: the file {model_dir}.")
+    if not model_dir.exists():
+        return
+    if _is_version(model_dir):
+        raise RunError(
+            f"{model_dir} is a version of a model; export to its folder, {model_dir.parent}."
+        )
+    models = [path for path in sorted(model_dir.iterdir()) if _is_model(path)]
+    if models:
+        names = ", ".join(path.name for path in models)
+        raise RunError(
+            f"{model_dir} holds models ({names}) and is none; export to a folder in it, such as "
+            f"{model_dir / (application or 'my_model')}."
+        )
+    for version in versions_of(model_dir).values():
+        card = version / "model_card.json"
+        owner = read_json(card).get("application") if card.exists() else None
+        if _is_version(version) and application != owner:
+            raise RunError(
+                f"{model_dir} holds a model of {owner or 'unknown origin'} (version "
+                f"{version.name}), which a server would replace by one of {application}; export "
+                f"to another folder."
+            )
+
+
+def _is_version(folder: pathlib.Path) -> bool:
+    return (folder / "saved_model.pb").is_file()
+
+
+def _is_model(folder: pathlib.Path) -> bool:
+    return not folder.name.startswith(".") and any(map(_is_version, versions_of(folder).values()))
