@@ -7,7 +7,7 @@ from typing import Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
-from rnnapps.apps.run_directory import read_run
+from rnnapps.apps.run import read_run
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
 
