@@ -11,7 +11,7 @@ from rnnapps.data import times
 from rnnapps.data.tables import read_table
 from rnnapps.errors import DataError, flag, nearest
 
-_MISSING = {"", "na", "n/a", "nan", "null", "none"}
+_MISSING = {"na", "n/a", "nan", "null", "none"}  # among numbers; among words, only an empty cell
 _MAX_CATEGORIES = 50
 
 
@@ -71,7 +71,7 @@ class Series:
     Args:
         name: Its name; empty where the table holds only one.
         times: The time of each step.
-        values: float32 `(time, columns)`, in the order of `Columns.names`; NaN where missing.
+        values: float64 `(time, columns)`, in the order of `Columns.names`; NaN where missing.
     """
 
     name: str
@@ -103,7 +103,8 @@ def read_series(
     """Reads the series of a table.
 
     Rows may come in any order, and steps may be missing: their values are NaN. A row that stands
-    there twice counts once. Each of these is noted.
+    there twice counts once. In a column of numbers `NA`, `none` and the like are missing values; in
+    a column of words they are words. Each of these is noted.
 
     Args:
         given: A table in a file that `read_table` reads, or a DataFrame.
@@ -125,22 +126,15 @@ def read_series(
         raise DataError(f"{where} holds no rows.")
     columns = _resolve(frame, columns, where)
     stamps = times.parse(frame, columns.time, where)
-    table, columns = _values(frame, columns, where, check_targets)
-    if columns.series is None:
-        groups = {"": np.arange(len(frame))}
-    else:
-        names = frame[columns.series].astype(str)
-        groups = {
-            str(name): rows for name, rows in names.groupby(names, sort=False).indices.items()
-        }
     notes: list[str] = []
+    table, columns = _values(frame, columns, where, check_targets, notes)
     series, freq = [], columns.freq
-    for name, rows in groups.items():
+    for name, rows in _groups(frame, columns, where).items():
         here = f"{where}, series {name}" if name else where
         kept, index = _ordered(stamps[rows], table[rows], rows, here, columns, notes)
         freq = freq or times.infer_freq(index, rows[kept], here)
         grid = times.grid(index, rows[kept], freq, here)
-        values = np.full((len(grid), table.shape[1]), np.nan, np.float32)
+        values = np.full((len(grid), table.shape[1]), np.nan)
         values[grid.get_indexer(index)] = table[rows[kept]]
         if len(grid) > len(index):
             first = grid[~grid.isin(index)][0]
@@ -175,35 +169,56 @@ def _resolve(frame: pd.DataFrame, columns: Columns, where: str) -> Columns:
     return dataclasses.replace(columns, time=time, targets=targets)
 
 
+def _groups(frame: pd.DataFrame, columns: Columns, where: str) -> dict[str, np.ndarray]:
+    """The rows of each series, by its name."""
+    if columns.series is None:
+        return {"": np.arange(len(frame))}
+    column = frame[columns.series]
+    names = column.astype(str)
+    nameless = (column.isna() | (names.str.strip() == "")).to_numpy()
+    if nameless.any():
+        raise DataError(
+            f"Expected the name of a series in column {columns.series!r} of {where}. Received: an "
+            f"empty cell in row {int(nameless.argmax()) + 1}."
+        )
+    return {str(name): rows for name, rows in names.groupby(names, sort=False).indices.items()}
+
+
 def _values(
-    frame: pd.DataFrame, columns: Columns, where: str, check_targets: bool
+    frame: pd.DataFrame, columns: Columns, where: str, check_targets: bool, notes: list[str]
 ) -> tuple[np.ndarray, Columns]:
     """All values `(rows, columns)` but the calendar's, and the columns with their categories."""
     categories, parts = dict(columns.categories), []
     for name in (*columns.targets, *columns.past, *columns.future):
         wordy = name not in columns.targets
-        values = _column(frame[name], name, where, categories if wordy else None)
+        values = _column(frame[name], name, where, categories if wordy else None, notes)
         if np.isnan(values).all() and (check_targets or wordy):
             raise DataError(f"{where} has no value at all in column {name!r}.")
         parts.append(values)
     table = np.concatenate(parts, axis=1)
-    return table.astype(np.float32), dataclasses.replace(columns, categories=categories)
+    return table, dataclasses.replace(columns, categories=categories)
 
 
 def _column(
-    column: pd.Series, name: str, where: str, categories: dict[str, tuple[str, ...]] | None
+    column: pd.Series,
+    name: str,
+    where: str,
+    categories: dict[str, tuple[str, ...]] | None,
+    notes: list[str],
 ) -> np.ndarray:
     """The numbers `(rows, 1)` of a column, or `(rows, words)` with a one for each row's word."""
     text = column.astype(str).str.strip()
-    missing = (column.isna() | text.str.lower().isin(_MISSING)).to_numpy()
+    empty = (column.isna() | (text == "")).to_numpy()
     if categories is None or name not in categories:
+        missing = empty | text.str.lower().isin(_MISSING).to_numpy()
         numbers = pd.to_numeric(
             column if pd.api.types.is_numeric_dtype(column) else text, errors="coerce"
         ).to_numpy(float, na_value=np.nan)
         bad = np.isnan(numbers) & ~missing
         if categories is None or not bad.any() or (np.isfinite(numbers)).any():
+            _note(text[missing & ~empty], "which count as missing values", name, where, notes)
             return _numbers(numbers, bad, text, name, where)
-        words = tuple(sorted(set(text[~missing])))
+        words = tuple(sorted(set(text[~empty])))
         if len(words) > _MAX_CATEGORIES:
             raise DataError(
                 f"Expected numbers, or at most {_MAX_CATEGORIES} different words, in column "
@@ -211,7 +226,18 @@ def _column(
             )
         categories[name] = words
     matches = text.to_numpy()[:, None] == np.array(categories[name], dtype=object)
-    return np.where(missing[:, None], np.nan, matches.astype(float))
+    unseen = ~empty & ~matches.any(1)
+    _note(text[unseen], "which training did not see", name, where, notes)
+    return np.where(empty[:, None], np.nan, matches.astype(float))
+
+
+def _note(words: pd.Series, what: str, name: str, where: str, notes: list[str]) -> None:
+    """Notes what was made of some words in a column."""
+    if words.empty:
+        return
+    counts = [f"{word!r} in {count} rows" for word, count in words.value_counts().head(3).items()]
+    more = ", ..." if words.nunique() > 3 else ""
+    notes.append(f"{where} holds {', '.join(counts)}{more} of column {name!r}, {what}.")
 
 
 def _numbers(
@@ -283,5 +309,6 @@ def _missing(series: list[Series], columns: Columns, where: str) -> list[str]:
         return []
     return [
         f"{where} has missing values (of {total}: {', '.join(lacking)}); the network sees the last "
-        "known value and which are missing, and no error is counted where the target is."
+        "known value and, in the columns where training lacked some, which are missing; no error "
+        "is counted where the target is."
     ]

@@ -19,7 +19,8 @@ class Windows:
     it; the last batch is filled up with windows of weight 0.
 
     Args:
-        values: For each series float32 `(time, columns)`: targets, past and future covariates.
+        values: For each series `(time, columns)`, in the precision that batches are to have:
+            targets, past and future covariates.
         spans: For each series the first origin, and the one after the last.
         lookback: Steps of a window before its origin.
         horizon: Steps from its origin on.

@@ -149,3 +149,39 @@ def test_the_air_of_beijing_reads(test_data):
     assert np.isnan(one.values[:, 0]).sum() == 2067
     assert found.columns.past_names == ("DEWP", "cbwd=NE", "cbwd=NW", "cbwd=SE", "cbwd=cv")
     np.testing.assert_array_equal(one.values[:, 2:].sum(1), 1)
+
+
+def test_none_among_words_is_a_word_and_among_numbers_a_missing_value():
+    sales = ["none", "sale", "NA", "null", None] * 12
+    depth = ["none", "0.2", "NA", "0.5", ""] * 12
+    frame = hourly(y=np.arange(60.0), promo=sales, depth=depth)
+    found = read_series(frame, Columns(targets=("y",), future=("promo", "depth")))
+    words = ("NA", "none", "null", "sale")
+    assert found.columns.categories == {"promo": words}
+    values = found.series[0].values
+    expected = np.array([[word == one for one in words] for word in sales[:4]], float)
+    np.testing.assert_array_equal(values[:4, 1:5], expected)
+    assert np.isnan(values[4, 1:5]).all()
+    np.testing.assert_array_equal(np.isnan(values[:5, 5]), [True, False, True, False, True])
+    assert any("'none' in 12 rows" in note and "'depth'" in note for note in found.notes)
+
+
+def test_a_word_that_training_did_not_see_is_noted():
+    frame = hourly(y=np.arange(60.0), promo=["no", "sale"] * 30)
+    columns = read_series(frame, Columns(targets=("y",), future=("promo",))).columns
+    found = read_series(frame.assign(promo=["none", "sale"] * 30), columns)
+    np.testing.assert_array_equal(found.series[0].values[:2, 1:], [[0, 0], [0, 1]])
+    (note,) = found.notes
+    assert note.startswith("the table holds 'none' in 30 rows of column 'promo', which training")
+
+
+def test_values_keep_what_float32_would_lose():
+    y = 250_000_000 + 2.0 * np.arange(60)
+    found = read_series(hourly(y=y), Columns())
+    np.testing.assert_array_equal(found.series[0].values[:, 0], y)
+
+
+def test_a_series_without_a_name_is_refused():
+    frame = hourly().assign(place=["a"] * 59 + [None])
+    with pytest.raises(DataError, match=r"name of a series in column 'place' .* cell in row 60"):
+        read_series(frame, Columns(series="place"))

@@ -2,7 +2,7 @@
 
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -78,8 +78,8 @@ class Forecaster(Application):
             )
         with working("reading the series"):
             parts = self._parts(train)
-        _say(parts.data)
-        self.info.notes = parts.data.notes
+        _say([*parts.notes, *parts.task.notes])
+        self.info.notes = parts.notes
         self.remember(data.fingerprint(parts), state_dir)
         self.learn(parts, state_dir)
         with working("measuring the validation part"):
@@ -233,7 +233,7 @@ class Forecaster(Application):
                 raise DataError("Expected a table, as one was given to fit(). Received: None.")
             return data.load_series(self.config)
         found = read_series(inputs, self.task.columns, check_targets=False)
-        _say(found)
+        _say(found.notes)
         return found
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
@@ -319,7 +319,7 @@ class Forecaster(Application):
         return ExportSpec(signatures, self.model.get_layer("network").core, tables, assets)
 
 
-def _say(found: SeriesSet) -> None:
-    """Says what was mended in a table."""
-    for note in found.notes:
+def _say(notes: Sequence[str]) -> None:
+    """Says what was mended in a table, and what was made of it."""
+    for note in notes:
         print(f"rnnapps: {note}", file=sys.stderr)

@@ -53,6 +53,9 @@ class ForecastingConfig(TrainingConfig):
     log: bool = False
     """Learn log(1 + x) of the targets, for series whose swings grow with their level."""
 
+    lower_bound: float | None = None
+    """What no forecast goes below; by default 0 for counts (with log or negative_binomial too)."""
+
     horizon: Annotated[int, Field(ge=1)] = 24
     """Steps to forecast."""
     lookback: Annotated[int | None, Field(ge=1)] = None

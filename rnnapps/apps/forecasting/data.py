@@ -25,11 +25,13 @@ class Parts:
         data: The series.
         task: What is forecast from what.
         ends: For each series the steps up to the end of training, of validation, and of test.
+        notes: What was mended in the data, and what was made of it, a sentence each.
     """
 
     data: SeriesSet
     task: Task
     ends: list[tuple[int, int, int]]
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def values(self) -> list[np.ndarray]:
@@ -121,14 +123,21 @@ def divide(data: SeriesSet, config: ForecastingConfig, task: Task | None = None)
     targets = len(data.columns.targets)
     ends = [_ends(one.times[: _length(one.values[:, :targets])], config) for one in data.series]
     names = tuple(one.name for one in data.series)
-    task = dataclasses.replace(task, series=names) if task else _make_task(data, ends, config)
-    parts = Parts(data, task, ends)
+    notes = list(data.notes)
+    if task:
+        task = dataclasses.replace(task, series=names)
+    else:
+        task = _make_task(data, ends, config, notes)
+    parts = Parts(data, task, ends, notes)
     _check(parts, config)
     return parts
 
 
 def _make_task(
-    data: SeriesSet, ends: list[tuple[int, int, int]], config: ForecastingConfig
+    data: SeriesSet,
+    ends: list[tuple[int, int, int]],
+    config: ForecastingConfig,
+    notes: list[str],
 ) -> Task:
     """What the configuration asks for of these series, with what it leaves open."""
     shortest = min(train for train, _, _ in ends)
@@ -140,6 +149,16 @@ def _make_task(
     if config.lookback is None and config.model == "segment" and lookback > segment:
         lookback -= lookback % segment
     training = [one.values[:end] for one, (end, _, _) in zip(data.series, ends, strict=True)]
+    columns, targets = data.columns, len(data.columns.targets)
+    lacking = np.any([np.isnan(one).any(0) for one in training], axis=0)
+    unseen = ~np.any([(np.nan_to_num(one) != 0).any(0) for one in training], axis=0)
+    words = {f"{name}={word}" for name, words in columns.categories.items() for word in words}
+    late = [n for n, never in zip(columns.names, unseen, strict=True) if never and n in words]
+    if late:
+        notes.append(
+            f"The training part holds no {', '.join(late)}; the network does not tell "
+            "what it has not seen."
+        )
     return Task(
         columns=data.columns,
         series=tuple(one.name for one in data.series),
@@ -147,8 +166,73 @@ def _make_task(
         horizon=config.horizon,
         season=season,
         segment=segment,
-        missing=any(np.isnan(one).any() for one in training),
+        missing=bool(lacking[:targets].any()),
+        gaps=_one_each(np.flatnonzero(lacking[targets:]) + targets, columns),
+        lower=_lower_bounds(data, config, notes),
+        notes=_coarse(training, columns.targets),
     )
+
+
+def _one_each(gaps: np.ndarray, columns: Columns) -> tuple[int, ...]:
+    """Of these columns, the first of each column of words."""
+    first = {f"{name}={words[0]}" for name, words in columns.categories.items()}
+    later = {f"{name}={word}" for name, words in columns.categories.items() for word in words}
+    return tuple(int(i) for i in gaps if columns.names[i] not in later - first)
+
+
+def _lower_bounds(
+    data: SeriesSet, config: ForecastingConfig, notes: list[str]
+) -> tuple[float | None, ...]:
+    """For each target what no forecast goes below, or `None`."""
+    bounds: list[float | None] = []
+    counts, positive = [], []
+    for i, name in enumerate(data.columns.targets):
+        known = np.concatenate([one.values[:, i] for one in data.series])
+        known = known[np.isfinite(known)]
+        least = known.min(initial=0.0)
+        if config.lower_bound is not None:
+            if least < config.lower_bound:
+                raise DataError(
+                    f"Expected no value under --lower-bound {config.lower_bound:g} in column "
+                    f"{name!r}. Received: {least:g}."
+                )
+            bounds.append(config.lower_bound if np.isfinite(config.lower_bound) else None)
+        elif config.log or config.output == "negative_binomial":
+            bounds.append(0.0 if least >= 0 else -1.0)
+        elif least >= 0 and not (known % 1).any():
+            bounds.append(0.0)
+            counts.append(name)
+        else:
+            bounds.append(None)
+            positive += [name] if least >= 0 else []
+    if counts:
+        notes.append(
+            f"All values of {', '.join(counts)} are whole numbers of at least 0, and so no "
+            "forecast goes below 0; --lower-bound=-inf lifts that."
+        )
+    if positive:
+        notes.append(
+            f"All values of {', '.join(positive)} are at least 0; with --lower-bound 0 no forecast "
+            "goes below 0."
+        )
+    return tuple(bounds)
+
+
+def _coarse(training: list[np.ndarray], targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Says for which targets an export, which is asked in float32, sees steps as stairs."""
+    notes = []
+    for i, name in enumerate(targets):
+        changes = np.concatenate([np.abs(np.diff(one[:, i])) for one in training])
+        changes = changes[changes > 0]  # and not NaN
+        values = np.nan_to_num(np.concatenate([one[:, i] for one in training]))
+        largest = np.float32(np.abs(values).max(initial=0.0))
+        if len(changes) and np.spacing(largest) > np.median(changes) / 100:
+            notes.append(
+                f"An export's inputs and answers are float32, whose neighbours are "
+                f"{np.spacing(largest):g} apart at {name}'s {largest:g}, while it changes by "
+                f"{np.median(changes):g} from step to step: subtract a constant before training."
+            )
+    return tuple(notes)
 
 
 def _length(targets: np.ndarray) -> int:
@@ -238,6 +322,6 @@ def fingerprint(parts: Parts) -> str:
     digest, steps = hashlib.sha256(), 0
     for one, (_, end, _) in zip(parts.data.series, parts.ends, strict=True):
         digest.update(one.name.encode())
-        digest.update(one.values[:end].tobytes())
+        digest.update(one.values[:end].astype(np.float32).tobytes())  # as 0.1.0 did
         steps += end
     return f"{steps} steps, sha256 {digest.hexdigest()[:16]}"

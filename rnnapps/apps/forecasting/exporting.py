@@ -24,7 +24,7 @@ def signature_of(model: keras.Model) -> Signature:
     scaler = model.get_layer("scaler")
     task, names = scaler.task, list(model.input)
     level = np.ones(len(task.columns.names)) if scaler.log else scaler.center.numpy()[0]
-    history = np.tile(level.astype(np.float32), (2, task.lookback, 1))
+    history = np.tile(level, (2, task.lookback, 1)).astype(np.float32)
     history[1, ::3] = np.nan
     examples = {
         "history": tf.constant(history),
@@ -33,10 +33,11 @@ def signature_of(model: keras.Model) -> Signature:
     }
 
     def answer(*tensors):
-        return model(dict(zip(names, tensors, strict=True)))
+        found = model(dict(zip(names, tensors, strict=True)))
+        return {name: tf.cast(values, tf.float32) for name, values in found.items()}
 
-    inputs = [model.input[name] for name in names]
-    specs = [tf.TensorSpec(x.shape, x.dtype, name) for x, name in zip(inputs, names, strict=True)]
+    dtypes = {"series": tf.string}  # numbers come and go as float32
+    specs = [tf.TensorSpec(model.input[n].shape, dtypes.get(n, tf.float32), n) for n in names]
     return Signature(answer, specs, [examples[name] for name in names])
 
 
@@ -53,5 +54,6 @@ def describe(task: Task, config: ForecastingConfig) -> str:
         "quantiles": config.quantiles,
         "series": task.series if task.several else (),
         "columns": dataclasses.asdict(task.columns),
+        "notes": task.notes,
     }
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"

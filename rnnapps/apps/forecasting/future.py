@@ -51,7 +51,7 @@ def _covariates(one, end: int, stamps: pd.DatetimeIndex, task: Task, where: str)
     columns = task.columns
     features = times.calendar(stamps, columns.calendar) if columns.calendar else None
     given = task.future - (0 if features is None else features.shape[1])
-    rows = np.full((task.horizon, given), np.nan, np.float32)
+    rows = np.full((task.horizon, given), np.nan)
     first = len(columns.names) - task.future
     present = one.values[end : end + task.horizon, first : first + given]
     rows[: len(present)] = present

@@ -82,7 +82,7 @@ def measure(
     with working(f"forecasting the {part} part"):
         batches = app.answers(parts, parts.spans(part), stride)
         if follow and app.config.conformal:
-            batches = _followed(batches, app.config.quantiles, stride)
+            batches = _followed(batches, app.config.quantiles, stride, parts.task.lower)
         return _gather(app, parts, batches, stride, with_baselines)
 
 
@@ -112,10 +112,13 @@ def refitted(app: "Forecaster", parts: Parts, stride: int) -> Measured:
 
 
 def _followed(
-    batches: Iterator[tuple[np.ndarray, ...]], levels: tuple[float, ...], stride: int
+    batches: Iterator[tuple[np.ndarray, ...]],
+    levels: tuple[float, ...],
+    stride: int,
+    lower: tuple[float | None, ...],
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """The batches with the intervals of each series' own `Tracker`."""
-    trackers: dict[int, Tracker] = collections.defaultdict(lambda: Tracker(levels, stride))
+    trackers: dict[int, Tracker] = collections.defaultdict(lambda: Tracker(levels, stride, lower))
     for history, truth, series, point, quantiles in batches:
         rows = zip(series.tolist(), truth, point, quantiles, strict=True)
         made = np.stack([trackers[number].next(*row) for number, *row in rows])

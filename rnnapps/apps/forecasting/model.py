@@ -58,6 +58,7 @@ def plan_of(config: ForecastingConfig, task: Task) -> Plan:
         columns=len(task.columns.names),
         future=task.future,
         missing=task.missing,
+        gaps=task.gaps,
         independent=config.channels == "independent",
         normalization="none" if counts else config.normalization,
         cell=config.cell,
@@ -84,16 +85,17 @@ def build_forecaster(task: Task, scaler: Scaler, network: Network, levels) -> ke
         levels: The quantiles' levels.
 
     Returns:
-        A model in the data's own units, from `history (batch, lookback, columns)`, NaN where
-        missing, `future_covariates (batch, horizon, future)` where there are such, and `series
-        (batch,)`, names, where there are several, to `forecast (batch, horizon, targets)` and
-        `quantiles (batch, horizon, targets, levels)`. Its layer `calibrate` is still to be fitted.
+        A model in the data's own units and float64, from `history (batch, lookback, columns)`, NaN
+        where missing, `future_covariates (batch, horizon, future)` where there are such, and
+        `series (batch,)`, names, where there are several, to `forecast (batch, horizon, targets)`
+        and `quantiles (batch, horizon, targets, levels)`. Its layer `calibrate` is still to be
+        fitted.
     """
     columns = len(task.columns.names)
-    inputs = {"history": keras.Input((task.lookback, columns), name="history")}
+    inputs = {"history": keras.Input((task.lookback, columns), dtype="float64", name="history")}
     if task.future:
         shape = (task.horizon, task.future)
-        inputs["future_covariates"] = keras.Input(shape, name="future_covariates")
+        inputs["future_covariates"] = keras.Input(shape, dtype="float64", name="future_covariates")
     rows = None
     if task.several:
         inputs["series"] = keras.Input((), dtype="string", name="series")
@@ -105,7 +107,7 @@ def build_forecaster(task: Task, scaler: Scaler, network: Network, levels) -> ke
     if network.plan.output == "negative_binomial":
         scaled["scale"] = scaler(inputs["history"], rows, part="scale")
     answer = network(scaled, answer=True)  # (batch, horizon, targets, 1 + levels)
-    answer = Calibrate(levels, name="calibrate")(answer)
+    answer = Calibrate(levels, relative=True, name="calibrate")(answer)
     answer = scaler(answer, rows, part="answer")
     outputs = {"forecast": answer[..., 0], "quantiles": answer[..., 1:]}
     return keras.Model(inputs, outputs, name="forecaster")

@@ -21,7 +21,8 @@ class Plan:
         targets: Number of targets, the first columns of the history.
         columns: Number of columns of the history.
         future: Number of future covariates, the last columns.
-        missing: Whether values can be missing, so that the network is to see which.
+        missing: Whether targets can be missing, so that the network is to see which.
+        gaps: Columns of covariates in which values can be.
         independent: Whether each target is forecast by itself.
         normalization: `"last"`, `"instance"` or `"none"`.
         cell: A name of `layers.CELLS`.
@@ -43,6 +44,7 @@ class Plan:
     columns: int
     future: int = 0
     missing: bool = False
+    gaps: tuple[int, ...] = ()
     independent: bool = True
     normalization: str = "last"
     cell: str = "gru"
@@ -65,7 +67,19 @@ class Plan:
     @property
     def features(self) -> int:
         """Numbers that a row of the network sees at each step."""
-        return self.variables * (2 if self.missing else 1) + self.columns - self.targets
+        own = self.variables * (2 if self.missing else 1)
+        return own + self.columns - self.targets + len(self.gaps)
+
+    @property
+    def future_gaps(self) -> tuple[int, ...]:
+        """Future covariates in which values can be missing, counted from the first of them."""
+        first = self.columns - self.future
+        return tuple(column - first for column in self.gaps if column >= first)
+
+    @property
+    def ahead(self) -> int:
+        """Numbers that a row of the network is told of each step of the horizon."""
+        return self.future + len(self.future_gaps)
 
 
 class Network(keras.layers.Layer):
@@ -96,9 +110,9 @@ class Network(keras.layers.Layer):
     def __init__(self, plan: Plan | dict, **kwargs):
         # The layers within cast for themselves; levels and parameters stay float32.
         super().__init__(autocast=False, **kwargs)
-        self.plan = (
-            plan if isinstance(plan, Plan) else Plan(**{**plan, "levels": tuple(plan["levels"])})
-        )
+        if not isinstance(plan, Plan):  # JSON has no tuples
+            plan = Plan(**{k: tuple(v) if isinstance(v, list) else v for k, v in plan.items()})
+        self.plan = plan
         self.likelihood = make_likelihood(self.plan.output, self.plan.levels, self.plan.loss)
         self.head = Head(self.likelihood.size, self.plan.output == "quantiles", name="head")
         self.linear = None
@@ -139,9 +153,14 @@ class Network(keras.layers.Layer):
         shift, spread = self._level(truth)  # (batch, 1, targets)
         parts = [(truth - shift) / spread]
         if plan.missing:
-            parts.append(1 - tf.cast(seen[..., : plan.targets], "float32"))
-        x = self._rows(parts, history[..., plan.targets :])  # (rows, lookback, features)
-        future = self._rows([], fill_missing(inputs["future"])[0]) if plan.future else None
+            parts.append(_flags(seen, range(plan.targets)))
+        covariates = [history[..., plan.targets :], _flags(seen, plan.gaps)]
+        x = self._rows(parts, tf.concat(covariates, axis=-1))  # (rows, lookback, features)
+        future = None
+        if plan.future:
+            future, seen = fill_missing(inputs["future"])
+            future = tf.concat([future, _flags(seen, plan.future_gaps)], axis=-1)
+            future = self._rows([], future)
         scale = self._rows([inputs["scale"][:, None]]) if "scale" in inputs else None
         teacher = None
         if "teacher" in inputs:
@@ -252,6 +271,12 @@ class Head(keras.layers.Layer):
 def _leading(x) -> tuple:
     shape = tf.shape(x)
     return tuple(shape[i] if size is None else size for i, size in enumerate(x.shape[:-1]))
+
+
+def _flags(seen, columns):
+    """A one where a value is missing in these columns `(batch, time, columns)`."""
+    columns = tf.constant(list(columns), tf.int32)
+    return 1 - tf.cast(tf.gather(seen, columns, axis=-1), "float32")
 
 
 def fill_missing(values):

@@ -42,7 +42,7 @@ class SegmentNetwork(Network):
         for cell in self.cells:
             cell.build((None, None, plan.units))
         if self.ahead:
-            self.ahead.build((None, None, plan.segment * plan.future))
+            self.ahead.build((None, None, plan.segment * plan.ahead))
         self.head.build_for(plan.units, plan.segment * plan.variables)
         width = plan.units // 2 if plan.independent else plan.units
         normal = keras.initializers.RandomNormal(stddev=1.0)  # or the pieces begin as one
@@ -70,7 +70,7 @@ class SegmentNetwork(Network):
         if self.ahead:
             padding = self.pieces * plan.segment - plan.horizon
             future = tf.pad(future, [[0, 0], [0, padding], [0, 0]])
-            future = tf.reshape(future, (-1, self.pieces, plan.segment * plan.future))
+            future = tf.reshape(future, (-1, self.pieces, plan.segment * plan.ahead))
             y += tf.cast(self.ahead(future), y.dtype)
         y = tf.reshape(y, (-1, 1, plan.units))  # each piece takes one step from the same state
         for cell, state in zip(self.cells, states, strict=True):

@@ -29,7 +29,7 @@ class DirectNetwork(Network):
         plan = self.plan
         self.stack.build((None, None, plan.features))
         if self.mix:
-            self.mix.build((None, plan.units + plan.horizon * plan.future))
+            self.mix.build((None, plan.units + plan.horizon * plan.ahead))
         self.head.build_for(plan.units, plan.horizon * plan.variables)
         self.built = True
 
@@ -37,7 +37,7 @@ class DirectNetwork(Network):
         plan = self.plan
         x = self.stack(x, training=training)  # (rows, units)
         if self.mix:
-            flat = tf.reshape(future, (-1, plan.horizon * plan.future))
+            flat = tf.reshape(future, (-1, plan.horizon * plan.ahead))
             x = self.mix(tf.concat([x, tf.cast(flat, x.dtype)], axis=-1))
         raw = self.head(self.drop(x, training=training))
         return tf.reshape(raw, (-1, plan.horizon, plan.variables, raw.shape[-1]))
@@ -77,7 +77,7 @@ class DecoderNetwork(Network):
     def build(self, inputs_shape):
         plan = self.plan
         self.truth_share = self.add_weight((), "ones", trainable=False, name="truth_share")
-        first = (plan.features, plan.variables + plan.future)
+        first = (plan.features, plan.variables + plan.ahead)
         for part, features in zip((self.encoder, self.decoder), first, strict=True):
             for i, layer in enumerate(part):
                 layer.build((None, None, plan.units if i else features))

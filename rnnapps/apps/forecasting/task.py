@@ -17,7 +17,10 @@ class Task:
         horizon: Steps that it forecasts.
         season: Steps of a season.
         segment: Steps of a segment.
-        missing: Whether values were missing in the training part.
+        missing: Whether targets were missing in the training part.
+        gaps: Columns of covariates, counted from 0, in which values were.
+        lower: For each target what no forecast goes below, or `None`; empty for none of them.
+        notes: What a client should know of the data.
     """
 
     columns: Columns
@@ -27,6 +30,9 @@ class Task:
     season: int
     segment: int
     missing: bool
+    gaps: tuple[int, ...] = ()
+    lower: tuple[float | None, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def targets(self) -> int:
@@ -54,4 +60,5 @@ class Task:
         categories = {name: tuple(words) for name, words in columns.pop("categories").items()}
         columns = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in columns.items()}
         columns = Columns(**columns, categories=categories)
-        return cls(**{**values, "columns": columns, "series": tuple(values["series"])})
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**{**values, "columns": columns})

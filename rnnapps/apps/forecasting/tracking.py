@@ -24,16 +24,23 @@ class Tracker:
     Args:
         levels: The quantiles' levels, in pairs around 0.5.
         stride: Steps between origins.
+        lower: For each target what no quantile goes below; `None` for no bound.
 
     Reference:
         - [Gibbs and Candès, 2021](https://arxiv.org/abs/2106.00672)
         - [Angelopoulos et al., 2023](https://arxiv.org/abs/2307.16895)
     """
 
-    def __init__(self, levels: Sequence[float], stride: int = 1):
+    def __init__(
+        self,
+        levels: Sequence[float],
+        stride: int = 1,
+        lower: Sequence[float | None] = (),
+    ):
         self.pairs = len(levels) // 2
         self.alphas = 2 * np.array(levels[: self.pairs])
         self.stride = stride
+        self.lower = np.array([-np.inf if one is None else one for one in lower or [None]])
         self._factors: np.ndarray | None = None  # (horizon, targets, pairs)
         self._past: collections.deque = collections.deque()  # what missed, of the last origins
 
@@ -63,6 +70,7 @@ class Tracker:
         for pair in reversed(range(self.pairs)):  # from the inside outwards
             factor = self._factors[..., pair]
             low = np.minimum(low, point - factor * (point - quantiles[..., pair]))
+            low = np.maximum(low, self.lower)
             high = np.maximum(high, point + factor * (quantiles[..., -1 - pair] - point))
             made[..., pair], made[..., -1 - pair] = low, high
             missed[..., pair] = (truth < low) | (truth > high)
