@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -142,6 +143,53 @@ def test_an_export_keeps_to_itself_beside_others(tmp_path):
     with pytest.raises(RunError, match="the reason"):
         publish(tmp_path / "new", ExportSpec({"serving_default": signature}))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["1"]
+
+
+@pytest.fixture(scope="module")
+def plus_one():
+    spec = tf.TensorSpec((None,), name="x")
+    return ExportSpec({"serving_default": Signature(lambda x: {"y": x + 1}, [spec], [tf.ones(1)])})
+
+
+def test_a_folder_is_one_models(tmp_path, plus_one):
+    """A server would take the next version, whosever it is, for a better one of the same model."""
+    mine, theirs = {"application": "sentiment"}, {"application": "chargen"}
+    folder = tmp_path / "models" / "generator"
+    publish(folder, plus_one, theirs)
+    for model_dir, sentence in {
+        folder: "holds a model of chargen (version 1), which a server would replace by one of sen",
+        tmp_path / "models": f"holds models (generator) and is none; export to a folder in it, "
+        f"such as {tmp_path / 'models' / 'sentiment'}.",
+        folder / "1": f"is a version of a model; export to its folder, {folder}.",
+    }.items():
+        with pytest.raises(RunError, match=re.escape(sentence)):
+            publish(model_dir, plus_one, mine)
+    (folder / "1" / "model_card.json").unlink()
+    with pytest.raises(RunError, match=r"holds a model of unknown origin \(version 1\)"):
+        publish(folder, plus_one, theirs)
+    assert [path.name for path in folder.iterdir()] == ["1"]
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["generator"]
+
+
+def test_numbers_that_no_server_reads_are_no_versions(tmp_path, plus_one):
+    for name in (str(2**63), "9" * 40, "\u0663", "v7", "-1", ".5"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "9").touch()
+    assert publish(tmp_path, plus_one) == tmp_path / "1"
+    (tmp_path / str(2**63 - 1)).mkdir()
+    with pytest.raises(RunError, match="no server reads a higher one"):
+        publish(tmp_path, plus_one)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "complex64"])
+def test_outputs_are_of_types_that_json_holds(dtype, tmp_path, plus_one):
+    """TF Serving answers a request by REST for such with an error."""
+    spec = tf.TensorSpec((None,), name="x")
+    start = Signature(lambda x: {"state_0": tf.cast(x, dtype)}, [spec], [tf.ones(1)])
+    sentence = rf"the output state_0 of the signature start .* JSON holds.* Received: {dtype}"
+    with pytest.raises(RunError, match=sentence):
+        publish(tmp_path / "model", ExportSpec({**plus_one.signatures, "start": start}))
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_subword_model_needs_only_tf_text(tmp_path):
