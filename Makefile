@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test notebooks lint format fuzz bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
+.PHONY: quickstart test notebooks lint format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -21,6 +21,10 @@ lint: .venv/.installed-dev
 # 10,000 requests of every wrong kind to the local server; make test sends 200.
 fuzz: .venv/.installed-dev
 	RNNAPPS_FUZZ=10000 $(BIN)/python -m pytest tests/serving/test_fuzz.py
+
+# 60 kills at random moments of train, save, export and tune; after each the next command has to work.
+kills: .venv/.installed-dev
+	$(BIN)/python tests/kills.py
 
 format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
