@@ -1,0 +1,167 @@
+"""Numbers as people write them: decimal and thousands marks, currency signs, dashes for nothing."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from rnnapps.config import TableOptions
+from rnnapps.errors import DataError
+
+_MISSING = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>")
+_DASHES = ("-", "–", "—")
+_CURRENCY = r"[$€£¥₹₽₩]"
+_GROUPED = r"[-+]?[1-9]\d{0,2}(?:,\d{3})+"  # 1,234 is a thousand and more, or less than two
+
+
+@dataclasses.dataclass(frozen=True)
+class Marks:
+    """How the numbers of a table are written.
+
+    Args:
+        decimal: The decimal mark.
+        thousands: What stands between thousands, if anything does.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """What a column's cells are worth as numbers.
+
+    Args:
+        values: float64 `(rows,)`; NaN where there is no number.
+        missing: Which cells say that there is none `(rows,)`.
+        empty: Which of those say it by holding nothing `(rows,)`.
+        text: The cells as they stand there.
+        notes: What was made of some of them.
+    """
+
+    values: np.ndarray
+    missing: np.ndarray
+    empty: np.ndarray
+    text: pd.Series
+    notes: tuple[str, ...] = ()
+
+    @property
+    def bad(self) -> np.ndarray:
+        """Which cells are neither a number nor missing `(rows,)`."""
+        return np.isnan(self.values) & ~self.missing
+
+
+def find_marks(
+    columns: Sequence[pd.Series], options: TableOptions, separator: str | None, where: str
+) -> Marks:
+    """Finds how a table's numbers are written.
+
+    A comma is the decimal mark where the user says so; or where columns are separated by a
+    semicolon or a tab, and no value can be read otherwise.
+
+    Args:
+        columns: The columns that may hold numbers.
+        options: What the user says.
+        separator: What stands between columns, in a file of separated values.
+        where: What errors call the table.
+
+    Returns:
+        The marks.
+
+    Raises:
+        DataError: If all values with a comma can be read in two ways.
+    """
+    if options.decimal or options.thousands or separator not in (";", "\t"):
+        return Marks(options.decimal or ".", options.thousands)
+    commas = pd.Series(dtype=str)
+    for column in columns:
+        if pd.api.types.is_numeric_dtype(column):
+            continue
+        text = _bare(_text(column))
+        text = text[~_says_nothing(text)]
+        if len(text) and text.str.fullmatch(r"[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?").all():
+            if text.str.contains(".", regex=False).any():
+                return Marks()
+            commas = pd.concat([commas, text[text.str.contains(",", regex=False)]])
+    if commas.empty:
+        return Marks()
+    if commas.str.fullmatch(_GROUPED).all():
+        raise DataError(
+            f"{where} holds numbers that can be read in two ways: {commas.iloc[0]!r} is "
+            f"{commas.iloc[0].replace(',', '.')} with --decimal=, and "
+            f"{commas.iloc[0].replace(',', '')} with --thousands=,"
+        )
+    return Marks(",")
+
+
+def parse_numbers(column: pd.Series, marks: Marks, name: str) -> Numbers:
+    """Reads a column of numbers.
+
+    Args:
+        column: The column, of numbers or of texts.
+        marks: How they are written.
+        name: Its name, for the notes.
+
+    Returns:
+        The numbers, and which cells hold none.
+    """
+    text = _text(column)
+    empty = (text == "").to_numpy()
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(float, na_value=np.nan)
+        return Numbers(values, np.isnan(values), empty, text)
+    missing = _says_nothing(text).to_numpy()
+    bare = _bare(text)
+    if marks.thousands:
+        mark = {" ": "[ \u00a0\u202f]", "'": "['’]"}.get(marks.thousands, f"[{marks.thousands}]")
+        grouped = bare.str.fullmatch(rf"[-+]?\d{{1,3}}(?:{mark}\d{{3}})+(?:[{marks.decimal}]\d*)?")
+        bare = bare.where(~grouped, bare.str.replace(mark, "", regex=True))
+    if marks.decimal == ",":
+        point = bare.str.contains(".", regex=False)
+        bare = bare.str.replace(",", ".", regex=False).where(~point, "not a number")
+    values = pd.to_numeric(bare.where(~missing), errors="coerce").to_numpy(float, na_value=np.nan)
+    said = text[missing & ~empty]
+    notes = []
+    if len(said):
+        counts = [f"{word!r} in {count} rows" for word, count in said.value_counts()[:3].items()]
+        notes.append(f"{', '.join(counts)} of column {name!r} count as missing values")
+    signs = text.str.extract(f"({_CURRENCY})", expand=False)[~np.isnan(values)].dropna().unique()
+    if len(signs):
+        notes.append(f"currency signs ({', '.join(signs)}) of column {name!r} are left out")
+    return Numbers(values, missing, empty, text, tuple(notes))
+
+
+def how_to_read(value: str) -> str:
+    """What may mend a value that is no number: a clause that names flags, or nothing."""
+    bare = _bare(pd.Series([value])).iloc[0]
+    for pattern, flags in (
+        (_GROUPED, "--thousands=, or --decimal=,"),
+        (r"[-+]?\d{1,3}(?:,\d{3})+\.\d+", "--thousands=,"),
+        (r"[-+]?\d{1,3}(?:\.\d{3})+,\d+", "--decimal=, --thousands=."),
+        (r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d+", "--decimal=, --thousands=' '"),
+        (r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:\.\d+)?", "--thousands=' '"),
+        (r"[-+]?\d*,\d+", "--decimal=,"),
+        (r"[-+]?\d{1,3}(?:\.\d{3}){2,}", "--thousands=. --decimal=,"),
+        (r"[-+]?\d*\.\d+", "--decimal=."),
+    ):
+        if pd.Series([bare]).str.fullmatch(pattern).iloc[0]:
+            return f"; read it with {flags}"
+    return ""
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """The cells as texts, empty where nothing is."""
+    text = column.map(str, na_action="ignore").astype(object)
+    return text.where(column.notna(), "").astype(str).str.strip()
+
+
+def _says_nothing(text: pd.Series) -> pd.Series:
+    return (text == "") | text.str.lower().isin(_MISSING) | text.isin(_DASHES)
+
+
+def _bare(text: pd.Series) -> pd.Series:
+    """Without currency signs, and with an ordinary minus."""
+    bare = text.str.replace("\u2212", "-", regex=False)
+    bare = bare.str.replace(rf"^([-+]?)\s*{_CURRENCY}\s*", r"\1", regex=True)
+    return bare.str.replace(rf"\s*{_CURRENCY}$", "", regex=True)
