@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -208,13 +209,15 @@ _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space"
 class TableOptions(TextOptions):
     """How a user's tables are written; saved with a run, so that all commands read alike."""
 
+    sections: ClassVar[dict[str, str]] = {"separator": "tables"}
+
     separator: str | None = None
     """What stands between a table's columns: comma, semicolon, tab, pipe, space or any character;
     by default found."""
-    decimal: Literal[".", ","] | None = None
-    """The decimal mark; by default a point, or the comma where nothing else can be meant."""
-    thousands: Literal[",", ".", "'", " "] | None = None
-    """What stands between the thousands of a number."""
+    decimal: str | None = None
+    """The decimal mark, . or ,; by default a point, or a comma where nothing else can be meant."""
+    thousands: str | None = None
+    """What stands between the thousands of a number: , . ' or a space; by default nothing."""
     time_format: str | None = None
     """How times are written, in the letters of strftime (%d.%m.%Y %H:%M); by default found."""
     day_first: bool = False
@@ -229,6 +232,14 @@ class TableOptions(TextOptions):
         if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
             raise ValueError(f"one character, or {', '.join(_SEPARATORS)}")
         return separator
+
+    @field_validator("decimal", "thousands")
+    @classmethod
+    def _mark(cls, mark: str | None, info: ValidationInfo) -> str | None:
+        marks = ".," if info.field_name == "decimal" else ",.' "
+        if mark is not None and (len(mark) != 1 or mark not in marks):
+            raise ValueError(f"one of {' '.join(map(repr, marks))}")
+        return mark
 
     @model_validator(mode="after")
     def _marks_differ(self) -> Self:

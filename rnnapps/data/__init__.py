@@ -1,6 +1,7 @@
 """Named data sets and users' own files, their splits, and batches of like length."""
 
 from rnnapps.data.batching import Batches, PairBatches
+from rnnapps.data.columns import Columns
 from rnnapps.data.dates import make_dates
 from rnnapps.data.electricity import NOISE, make_load
 from rnnapps.data.examples import Examples, from_table, read_examples, text_of
@@ -8,7 +9,7 @@ from rnnapps.data.feeding import as_it_is, feed
 from rnnapps.data.named import load_tfds
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
-from rnnapps.data.series import Columns, Series, SeriesSet, read_series
+from rnnapps.data.series import Series, SeriesSet, read_series, stamp_of
 from rnnapps.data.splits import stratified_split
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.times import season_of
@@ -38,6 +39,7 @@ __all__ = [
     "read_series",
     "read_table",
     "season_of",
+    "stamp_of",
     "stratified_split",
     "text_of",
 ]

@@ -2,66 +2,19 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from rnnapps.config import TableOptions
 from rnnapps.data import times
-from rnnapps.data.tables import read_table
-from rnnapps.errors import DataError, flag, nearest
+from rnnapps.data.columns import Columns, resolve
+from rnnapps.data.tables import Table, read_table
+from rnnapps.data.timestamps import Stamps, read_parts, read_stamps
+from rnnapps.data.values import read_values
+from rnnapps.errors import ConfigError, DataError, flag
 
-_MISSING = {"na", "n/a", "nan", "null", "none"}  # among numbers; among words, only an empty cell
-_MAX_CATEGORIES = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """What the columns of a table are for.
-
-    Args:
-        time: Column of the time, or columns of its parts (`year`, `month`, `day`, `hour`, ...);
-            empty for the table's first column.
-        targets: Columns to forecast; empty for all that are named nowhere else.
-        past: Columns known up to the present.
-        future: Columns known ahead.
-        series: Column that names the series, where there are several.
-        freq: pandas' name of the step; `None` to infer it.
-        calendar: Features made from the time: names of `times.CALENDAR`.
-        categories: The words of each covariate that holds words, each of which becomes a column of
-            zeros and ones; found where it is empty.
-    """
-
-    time: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    past: tuple[str, ...] = ()
-    future: tuple[str, ...] = ()
-    series: str | None = None
-    freq: str | None = None
-    calendar: tuple[str, ...] = ()
-    categories: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-
-    @property
-    def past_names(self) -> tuple[str, ...]:
-        """The past covariates, a column of words in its parts."""
-        return self._expanded(self.past)
-
-    @property
-    def future_names(self) -> tuple[str, ...]:
-        """The future covariates, a column of words in its parts, and the calendar's features."""
-        return self._expanded(self.future) + times.calendar_names(self.calendar)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All columns of `Series.values`, in their order."""
-        return self.targets + self.past_names + self.future_names
-
-    def _expanded(self, columns: Sequence[str]) -> tuple[str, ...]:
-        expanded: list[str] = []
-        for name in columns:
-            words = self.categories.get(name)
-            expanded += [name] if words is None else [f"{name}={word}" for word in words]
-        return tuple(expanded)
+_SHOWN = 5  # series that are listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +23,12 @@ class Series:
 
     Args:
         name: Its name; empty where the table holds only one.
-        times: The time of each step.
+        times: The time of each step, without its zone; or integers.
         values: float64 `(time, columns)`, in the order of `Columns.names`; NaN where missing.
     """
 
     name: str
-    times: pd.DatetimeIndex
+    times: pd.Index
     values: np.ndarray
 
     def __len__(self) -> int:
@@ -90,15 +43,20 @@ class SeriesSet:
         series: The series.
         columns: What their columns are, with all that was left open filled in.
         notes: What was mended, a sentence each.
+        said: What was read: the file, its columns, and the series.
     """
 
     series: list[Series]
     columns: Columns
     notes: list[str]
+    said: tuple[str, ...] = ()
 
 
 def read_series(
-    given: pathlib.Path | str | pd.DataFrame, columns: Columns, check_targets: bool = True
+    given: pathlib.Path | str | pd.DataFrame,
+    columns: Columns,
+    check_targets: bool = True,
+    options: TableOptions | None = None,
 ) -> SeriesSet:
     """Reads the series of a table.
 
@@ -110,6 +68,7 @@ def read_series(
         given: A table in a file that `read_table` reads, or a DataFrame.
         columns: What its columns are for.
         check_targets: Whether a target without a single value is an error.
+        options: How the table is written.
 
     Returns:
         The series, with the columns' open questions answered.
@@ -118,55 +77,117 @@ def read_series(
         DataError: If a column is missing, a time or a number cannot be read, values are infinite,
             two rows contradict each other, or the steps are not regular.
     """
-    where = "the table" if isinstance(given, pd.DataFrame) else str(given)
-    frame = given if isinstance(given, pd.DataFrame) else read_table(given).frame
-    if isinstance(given, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex):
-        frame = frame.reset_index(names=frame.index.name or "time")
+    options = options or TableOptions()
+    if isinstance(given, pd.DataFrame):
+        table = Table(given)
+    else:
+        table = read_table(given, options, (*columns.time, *columns.targets))
+    if isinstance(table.frame.index, pd.DatetimeIndex):  # pandas' own tables, in Parquet too
+        frame = table.frame.reset_index(names=table.frame.index.name or "time")
+        table = dataclasses.replace(table, frame=frame)
+    frame, where = table.frame, table.where
     if frame.empty:
         raise DataError(f"{where} holds no rows.")
-    columns = _resolve(frame, columns, where)
-    stamps = times.parse(frame, columns.time, where)
+    columns, mended = resolve(table, columns)
+    groups = _groups(frame, columns, where)
+    stamps = _stamps(table, columns, options, groups)
+    columns = dataclasses.replace(columns, zone=stamps.zone, order=stamps.order)
     notes: list[str] = []
-    table, columns = _values(frame, columns, where, check_targets, notes)
+    values, columns = read_values(table, columns, options, check_targets, notes)
     series, freq = [], columns.freq
-    for name, rows in _groups(frame, columns, where).items():
+    for name, rows in groups.items():
         here = f"{where}, series {name}" if name else where
-        kept, index = _ordered(stamps[rows], table[rows], rows, here, columns, notes)
+        kept, index = _ordered(stamps.index[rows], values[rows], rows, here, columns, notes)
         freq = freq or times.infer_freq(index, rows[kept], here)
         grid = times.grid(index, rows[kept], freq, here)
-        values = np.full((len(grid), table.shape[1]), np.nan)
-        values[grid.get_indexer(index)] = table[rows[kept]]
+        filled = np.full((len(grid), values.shape[1]), np.nan)
+        filled[grid.get_indexer(index)] = values[rows[kept]]
         if len(grid) > len(index):
             first = grid[~grid.isin(index)][0]
             notes.append(
                 f"{here} lacks {len(grid) - len(index)} of {len(grid)} steps (the first at "
                 f"{first}); they count as missing values."
             )
-        series.append(Series(name, grid, values))
+        series.append(Series(name, grid, filled))
     columns = dataclasses.replace(columns, freq=freq)
     series = [_with_calendar(one, columns) for one in series]
-    return SeriesSet(series, columns, notes + _missing(series, columns, where))
+    said = (
+        "; ".join([f"{where}: {len(frame):,} rows", *table.notes, *stamps.notes, *mended]),
+        *_said(series, columns),
+    )
+    return SeriesSet(series, columns, notes + _missing(series, columns, where), said)
 
 
-def _resolve(frame: pd.DataFrame, columns: Columns, where: str) -> Columns:
-    """Puts in the default columns, and checks that each is there."""
-    present = [str(name) for name in frame.columns]
-    time = columns.time or (present[0],)
-    named = {*time, *columns.past, *columns.future, columns.series}
-    targets = columns.targets or tuple(name for name in present if name not in named)
-    roles = {"time_column": time, "target": targets, "past_covariates": columns.past,
-             "future_covariates": columns.future}  # fmt: skip
-    roles["series_column"] = (columns.series,) if columns.series else ()
-    for option, names in roles.items():
-        for name in names:
-            if name not in present:
-                raise DataError(
-                    f"{where} has no column {name!r} ({flag(option)}); its columns are "
-                    f"{', '.join(present)}.{nearest(name, present)}"
-                )
-    if not targets:
-        raise DataError(f"{where} has no column to forecast; name one with --target.")
-    return dataclasses.replace(columns, time=time, targets=targets)
+def stamp_of(text: str, option: str, columns: Columns, options: TableOptions) -> pd.Timestamp | int:
+    """Reads a single time as the table's times were read.
+
+    Args:
+        text: The time.
+        option: The setting that holds it, for errors.
+        columns: The table's columns, resolved.
+        options: How the table is written.
+
+    Returns:
+        The time as `Series.times` has it, or an integer where those are integers.
+
+    Raises:
+        ConfigError: If it is no time.
+    """
+    counted = (columns.freq or "").isdigit()
+    if counted and text.lstrip("-").isdigit():
+        return int(text)
+    column = pd.Series([text])
+    for how in (options, TableOptions(day_first=options.day_first)):
+        stamps = read_stamps(column, how, columns.order, lambda index: False, f"--{option}")
+        if not stamps.bad.any() and counted == times.is_counted(stamps.index):
+            return _as_kept(stamps, columns)
+    what = "a whole number, as the steps are" if counted else "a time"
+    raise ConfigError(f"Expected {flag(option)} to be {what}. Received: {text!r}.")
+
+
+def _as_kept(stamps: Stamps, columns: Columns) -> pd.Timestamp:
+    """A time of some zone, or of the table's own, as `Series.times` has it."""
+    own = times.in_zone(pd.DatetimeIndex(["2000-01-01"]), columns.zone, columns.freq)
+    (stamp,) = stamps.index
+    if columns.zone is None:
+        return stamp
+    if stamps.zone:
+        stamp = stamp.tz_localize(stamps.zone).tz_convert(columns.zone)
+    else:
+        stamp = stamp.tz_localize(columns.zone, ambiguous=False, nonexistent="shift_forward")
+    in_utc = own[0] == pd.Timestamp("2000-01-01", tz="UTC")
+    return stamp.tz_convert("UTC").tz_localize(None) if in_utc else stamp.tz_localize(None)
+
+
+def _stamps(
+    table: Table, columns: Columns, options: TableOptions, groups: dict[str, np.ndarray]
+) -> Stamps:
+    """The times of all rows; their numbers within their series where the table has no times."""
+    frame, where = table.frame, table.where
+
+    def is_regular(index: pd.Index) -> bool:
+        return all(times.are_regular(index[rows], columns.freq) for rows in groups.values())
+
+    if not columns.time:
+        steps = np.empty(len(frame), np.int64)
+        for rows in groups.values():
+            steps[rows] = np.arange(len(rows))
+        return Stamps(pd.Index(steps), notes=("no column of times, so that each row is a step",))
+    if len(columns.time) > 1:
+        stamps = Stamps(read_parts(frame, columns.time))
+    else:
+        where_column = f"column {columns.time[0]!r} of {where}"
+        stamps = read_stamps(
+            frame[columns.time[0]], options, columns.order, is_regular, where_column
+        )
+    if stamps.bad.any():
+        row = int(stamps.bad.argmax())
+        received = " ".join(map(str, frame[list(columns.time)].iloc[row]))
+        raise DataError(
+            f"Expected times in column {', '.join(columns.time)} of {where}. Received: "
+            f"{received!r} in row {row + 1}; --time-format says how they are written."
+        )
+    return stamps
 
 
 def _groups(frame: pd.DataFrame, columns: Columns, where: str) -> dict[str, np.ndarray]:
@@ -184,103 +205,27 @@ def _groups(frame: pd.DataFrame, columns: Columns, where: str) -> dict[str, np.n
     return {str(name): rows for name, rows in names.groupby(names, sort=False).indices.items()}
 
 
-def _values(
-    frame: pd.DataFrame, columns: Columns, where: str, check_targets: bool, notes: list[str]
-) -> tuple[np.ndarray, Columns]:
-    """All values `(rows, columns)` but the calendar's, and the columns with their categories."""
-    categories, parts = dict(columns.categories), []
-    for name in (*columns.targets, *columns.past, *columns.future):
-        wordy = name not in columns.targets
-        values = _column(frame[name], name, where, categories if wordy else None, notes)
-        if np.isnan(values).all() and (check_targets or wordy):
-            raise DataError(f"{where} has no value at all in column {name!r}.")
-        parts.append(values)
-    table = np.concatenate(parts, axis=1)
-    return table, dataclasses.replace(columns, categories=categories)
-
-
-def _column(
-    column: pd.Series,
-    name: str,
-    where: str,
-    categories: dict[str, tuple[str, ...]] | None,
-    notes: list[str],
-) -> np.ndarray:
-    """The numbers `(rows, 1)` of a column, or `(rows, words)` with a one for each row's word."""
-    text = column.astype(str).str.strip()
-    empty = (column.isna() | (text == "")).to_numpy()
-    if categories is None or name not in categories:
-        missing = empty | text.str.lower().isin(_MISSING).to_numpy()
-        numbers = pd.to_numeric(
-            column if pd.api.types.is_numeric_dtype(column) else text, errors="coerce"
-        ).to_numpy(float, na_value=np.nan)
-        bad = np.isnan(numbers) & ~missing
-        if categories is None or not bad.any() or (np.isfinite(numbers)).any():
-            _note(text[missing & ~empty], "which count as missing values", name, where, notes)
-            return _numbers(numbers, bad, text, name, where)
-        words = tuple(sorted(set(text[~empty])))
-        if len(words) > _MAX_CATEGORIES:
-            raise DataError(
-                f"Expected numbers, or at most {_MAX_CATEGORIES} different words, in column "
-                f"{name!r} of {where}. Received: {len(words)} different words."
-            )
-        categories[name] = words
-    matches = text.to_numpy()[:, None] == np.array(categories[name], dtype=object)
-    unseen = ~empty & ~matches.any(1)
-    _note(text[unseen], "which training did not see", name, where, notes)
-    return np.where(empty[:, None], np.nan, matches.astype(float))
-
-
-def _note(words: pd.Series, what: str, name: str, where: str, notes: list[str]) -> None:
-    """Notes what was made of some words in a column."""
-    if words.empty:
-        return
-    counts = [f"{word!r} in {count} rows" for word, count in words.value_counts().head(3).items()]
-    more = ", ..." if words.nunique() > 3 else ""
-    notes.append(f"{where} holds {', '.join(counts)}{more} of column {name!r}, {what}.")
-
-
-def _numbers(
-    numbers: np.ndarray, bad: np.ndarray, text: pd.Series, name: str, where: str
-) -> np.ndarray:
-    if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"Expected numbers in column {name!r} of {where}. Received: {text.iloc[row]!r} in row "
-            f"{row + 1}."
-        )
-    infinite = np.isinf(numbers) | (np.abs(numbers) > np.finfo(np.float32).max)
-    if infinite.any():
-        row = int(infinite.argmax())
-        raise DataError(
-            f"Expected finite numbers in column {name!r} of {where}. Received: "
-            f"{text.iloc[row]} in row {row + 1}."
-        )
-    return numbers[:, None]
-
-
 def _ordered(
-    stamps: pd.DatetimeIndex,
+    stamps: pd.Index,
     table: np.ndarray,
     rows: np.ndarray,
     where: str,
     columns: Columns,
     notes: list[str],
-) -> tuple[np.ndarray, pd.DatetimeIndex]:
+) -> tuple[np.ndarray, pd.Index]:
     """The positions of a series' rows by ascending time, each time once."""
-    order = np.argsort(stamps.asi8, kind="stable")
+    order = np.argsort(stamps.to_numpy(), kind="stable")
     if (order != np.arange(len(order))).any():
-        row = rows[np.flatnonzero(stamps.asi8[1:] < stamps.asi8[:-1])[0] + 1] + 1
+        row = rows[np.flatnonzero(stamps[1:] < stamps[:-1])[0] + 1] + 1
         notes.append(f"{where} was not in the order of time (first in row {row}) and was sorted.")
     index = stamps[order]
     again = np.flatnonzero(index.duplicated())
     for position in again:
         one, other = order[position - 1], order[position]
         if not np.array_equal(table[one], table[other], equal_nan=True):
-            hint = "" if columns.series else "; if these are several series, name --series-column"
             raise DataError(
                 f"{where} has two rows of different values for {index[position]} (rows "
-                f"{rows[one] + 1} and {rows[other] + 1}){hint}."
+                f"{rows[one] + 1} and {rows[other] + 1}){_why_twice(index, columns)}."
             )
     if len(again):
         row = rows[order[again[0]]] + 1
@@ -291,10 +236,52 @@ def _ordered(
     return kept, stamps[kept]
 
 
+def _why_twice(index: pd.Index, columns: Columns) -> str:
+    """What may be the reason that times stand twice, and what mends it."""
+    if columns.series is None and index.has_duplicates and not times.is_counted(index):
+        again = index[index.duplicated()]
+        nights = (again.day_of_week == 6) & (again.hour < 4) & again.month.isin([3, 4, 9, 10, 11])
+        if nights.all() and (index != index.normalize()).any():
+            return (
+                ", an hour that comes twice in the night in which clocks are set back: write times "
+                "with their offset (2024-10-27 02:00+01:00) or in UTC, or keep one of the two rows"
+            )
+    return "" if columns.series else "; if these are several series, name --series-column"
+
+
+def _said(series: list[Series], columns: Columns) -> list[str]:
+    """What the columns are for, and which series there are."""
+    freq = f" every {columns.freq}" if columns.time else ""
+    roles = {"times from": columns.time, "targets": columns.targets,
+             "past covariates": columns.past, "future covariates": columns.future,
+             "series named by": (columns.series,) if columns.series else ()}  # fmt: skip
+    zone = f" in {columns.zone}" if columns.zone else ""
+    lines = [
+        "; ".join(
+            f"{role} {', '.join(map(repr, names[:_SHOWN]))}"
+            + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+            + (freq + zone if role == "times from" else "")
+            for role, names in roles.items()
+            if names
+        )
+    ]
+    if columns.series:
+        shown = [f"{one.name} ({len(one):,} steps)" for one in series[:_SHOWN]]
+        more = f" and {len(series) - _SHOWN:,} more" if len(series) > _SHOWN else ""
+        lines.append(f"{len(series):,} series: {', '.join(shown)}{more}")
+    else:
+        first, last = times.in_zone(series[0].times, columns.zone, columns.freq)[[0, -1]]
+        lines.append(f"{len(series[0]):,} steps from {first} to {last}")
+    return lines
+
+
 def _with_calendar(one: Series, columns: Columns) -> Series:
     if not columns.calendar:
         return one
-    features = times.calendar(one.times, columns.calendar)
+    if times.is_counted(one.times):
+        raise DataError("Expected a column of times (--time-column) with --calendar.")
+    local = times.in_zone(one.times, columns.zone, columns.freq)
+    features = times.calendar(local, columns.calendar)
     return dataclasses.replace(one, values=np.concatenate([one.values, features], axis=1))
 
 

@@ -1,4 +1,4 @@
-"""Times of a table: read, put on a regular grid, and turned into features."""
+"""Times on a regular grid, of dates or of mere numbers of steps, and the features made of them."""
 
 from collections.abc import Sequence
 
@@ -8,70 +8,22 @@ from pandas.tseries.frequencies import to_offset
 
 from rnnapps.errors import DataError
 
-_PARTS = ("year", "month", "day", "hour", "minute", "second")
 _SEASONS = {"B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4}
+_LACKING = 0.01  # of a grid's steps, at most, for its times to be regular
 _DAY = pd.Timedelta(days=1)
 CALENDAR = ("hour", "weekday", "monthday", "yearday", "month")
 
 
-def parse(frame: pd.DataFrame, columns: Sequence[str], where: str) -> pd.DatetimeIndex:
-    """Reads the times of a table's rows; those with a time zone become UTC.
-
-    Args:
-        frame: The table.
-        columns: Column of the time, or the columns of year, month, day, ... in this order.
-        where: What errors call the table.
-
-    Returns:
-        The time of each row.
-
-    Raises:
-        DataError: If one is not a time.
-    """
-    if len(columns) > 1:
-        parts = pd.DataFrame(
-            {
-                part: pd.to_numeric(frame[name], errors="coerce")
-                for part, name in zip(_PARTS, columns, strict=False)
-            }
-        )
-        parts = parts.assign(**{part: 1 for part in _PARTS[1:3] if part not in parts})
-        stamps = pd.to_datetime(parts, errors="coerce")
-        text = frame[list(columns)].astype(str).agg(" ".join, axis=1)
-    else:
-        column = frame[columns[0]]
-        text = column.astype(str).str.strip()
-        if pd.api.types.is_datetime64_any_dtype(column):
-            stamps = column
-        else:
-            stamps = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=_zoned(text))
-            if stamps.isna().any():
-                stamps = pd.to_datetime(text, errors="coerce", utc=_zoned(text))
-    bad = stamps.isna().to_numpy()
-    if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"Expected times in column {', '.join(columns)} of {where}. Received: "
-            f"{text.iloc[row]!r} in row {row + 1}."
-        )
-    index = pd.DatetimeIndex(stamps)
-    return index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index
-
-
-def _zoned(text: pd.Series) -> bool:
-    return bool(text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True).all())
-
-
-def infer_freq(index: pd.DatetimeIndex, rows: np.ndarray, where: str) -> str:
+def infer_freq(index: pd.Index, rows: np.ndarray, where: str) -> str:
     """Infers the step of ascending times of which some may be missing.
 
     Args:
-        index: The times.
+        index: The times, or integers.
         rows: The row of each in its table, for errors.
         where: What errors call the table.
 
     Returns:
-        pandas' name of the step.
+        pandas' name of the step; of integers the number between them.
 
     Raises:
         DataError: If there is no such step.
@@ -80,6 +32,12 @@ def infer_freq(index: pd.DatetimeIndex, rows: np.ndarray, where: str) -> str:
         raise DataError(
             f"Expected at least 3 steps to infer --freq from in {where}. Received: {len(index)}."
         )
+    if is_counted(index):
+        step = max(1, int(pd.Series(np.diff(index)).mode()[0]))
+        off = (index - index[0]) % step != 0
+        if off.any():
+            _irregular(index, off, rows, str(step), where)
+        return str(step)
     step = pd.Timedelta(int(pd.Series(np.diff(index.asi8)).mode()[0]), unit=index.unit)
     days = step // _DAY
     if days >= 28 and (name := _months(index)):
@@ -91,6 +49,11 @@ def infer_freq(index: pd.DatetimeIndex, rows: np.ndarray, where: str) -> str:
     if off.any():
         _irregular(index, off, rows, name, where)
     return name
+
+
+def is_counted(index: pd.Index) -> bool:
+    """Whether these are integers rather than times."""
+    return not isinstance(index, pd.DatetimeIndex)
 
 
 def _months(index: pd.DatetimeIndex) -> str | None:
@@ -107,11 +70,11 @@ def _months(index: pd.DatetimeIndex) -> str | None:
     return names.get(step, f"{step}M{kind}")
 
 
-def grid(index: pd.DatetimeIndex, rows: np.ndarray, freq: str, where: str) -> pd.DatetimeIndex:
+def grid(index: pd.Index, rows: np.ndarray, freq: str, where: str) -> pd.Index:
     """All steps from the first time to the last.
 
     Args:
-        index: Ascending times.
+        index: Ascending times, or integers.
         rows: The row of each in its table, for errors.
         freq: pandas' name of the step.
         where: What errors call the table.
@@ -122,6 +85,17 @@ def grid(index: pd.DatetimeIndex, rows: np.ndarray, freq: str, where: str) -> pd
     Raises:
         DataError: If there is no such step, or a time that is not on the grid.
     """
+    if is_counted(index):
+        if not freq.isdigit() or freq == "0":
+            raise DataError(
+                f"Expected --freq to be a whole number in {where}, whose steps are numbered. "
+                f"Received: {freq!r}."
+            )
+        every = pd.RangeIndex(index[0], index[-1] + 1, int(freq))
+        off = ~index.isin(every)
+        if off.any():
+            _irregular(index, off, rows, freq, where)
+        return every
     try:
         offset = to_offset(freq)
     except ValueError:
@@ -144,8 +118,53 @@ def _irregular(index, off: np.ndarray, rows: np.ndarray, freq: str, where: str):
     )
 
 
-def following(index: pd.DatetimeIndex, freq: str, steps: int) -> pd.DatetimeIndex:
+def are_regular(index: pd.Index, freq: str | None) -> bool:
+    """Whether times lie on a grid, of whose steps they lack at most one in a hundred.
+
+    Args:
+        index: The times, or integers, in any order.
+        freq: The grid's step; `None` to infer it.
+
+    Returns:
+        Whether they do.
+    """
+    index = index[~index.isna()].unique().sort_values()
+    rows = np.arange(len(index))
+    try:
+        every = grid(index, rows, freq or infer_freq(index, rows, ""), "")
+    except DataError:
+        return False
+    return len(every) - len(index) <= _LACKING * len(every)
+
+
+def in_zone(index: pd.Index, zone: str | None, freq: str) -> pd.Index:
+    """Times with their zone put on again.
+
+    Times of an hour or so in a zone that changes its clocks are kept in UTC; others, as days, are
+    kept as the wall shows them.
+
+    Args:
+        index: The times, without a zone.
+        zone: The zone.
+        freq: The step between them.
+
+    Returns:
+        The times in the zone.
+    """
+    if zone is None or is_counted(index):
+        return index
+    offset = to_offset(freq)
+    brief = isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) < _DAY
+    if zone.startswith("UTC") or not brief:
+        return index.tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
+    return index.tz_localize("UTC").tz_convert(zone)
+
+
+def following(index: pd.Index, freq: str, steps: int) -> pd.Index:
     """The times of the steps after the last."""
+    if is_counted(index):
+        step = int(freq)
+        return pd.RangeIndex(index[-1] + step, index[-1] + step * (steps + 1), step)
     return pd.date_range(index[-1], periods=steps + 1, freq=freq)[1:]
 
 
@@ -158,6 +177,8 @@ def season_of(freq: str) -> int:
     Returns:
         The number of steps; 1 where there is no season.
     """
+    if freq.isdigit():
+        return 1
     offset = to_offset(freq)
     if isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) < _DAY:
         seconds = pd.Timedelta(offset).total_seconds()

@@ -1,7 +1,7 @@
 """Times as people write them, read in one way or not at all."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from rnnapps.config import TableOptions
 from rnnapps.errors import DataError
 
+PARTS = ("year", "month", "day", "hour", "minute", "second")
 ORDERS = {
     "year first": ("year", "month", "day"),
     "day first": ("day", "month", "year"),
@@ -64,7 +65,7 @@ class Stamps:
 
 def read_stamps(
     column: pd.Series,
-    options: TableOptions,
+    options: TableOptions | None,
     order: str | None,
     is_regular: Callable[[pd.DatetimeIndex], bool],
     where: str,
@@ -85,6 +86,7 @@ def read_stamps(
         DataError: If there are two readings, and both or neither have regular steps; or only some
             times have a zone.
     """
+    options = options or TableOptions()
     if pd.api.types.is_datetime64_any_dtype(column):
         return _zoned(pd.DatetimeIndex(column), None, where)
     text = column.map(str, na_action="ignore").astype(object).where(column.notna(), "")
@@ -111,6 +113,26 @@ def read_stamps(
     if order not in ("day first", "month first"):
         return found
     return dataclasses.replace(found, order=order, notes=(f"dates {order}{why}", *found.notes))
+
+
+def read_parts(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DatetimeIndex:
+    """Reads times whose parts have columns of their own.
+
+    Args:
+        frame: The table.
+        columns: The columns of year, month, day, ... in this order.
+
+    Returns:
+        The times; NaT where a part is no number or out of its range.
+    """
+    parts = pd.DataFrame(
+        {
+            part: pd.to_numeric(frame[name], errors="coerce")
+            for part, name in zip(PARTS, columns, strict=False)
+        }
+    )
+    parts = parts.assign(**{part: 1 for part in PARTS[1:3] if part not in parts})
+    return pd.DatetimeIndex(pd.to_datetime(parts, errors="coerce"))
 
 
 def looks_like_times(column: pd.Series) -> bool:

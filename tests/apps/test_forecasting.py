@@ -470,6 +470,16 @@ def test_a_log_keeps_forecasts_over_their_floor():
         Forecaster(**{**TINY, "log": True}).fit(frame.assign(a=frame["a"].replace(20, -4)))
 
 
+def test_a_constant_series_is_forecast_and_noted(capsys):
+    frame = table()[["time", "a"]].assign(place="moving")
+    frame = pd.concat([frame, frame.assign(place="still", a=3.0)])
+    app = Forecaster(**{**TINY, "series_column": "place"}).fit(frame)
+    assert "Constant in the training part: 'a' of series still (3)." in capsys.readouterr().err
+    found = app.predict(frame).set_index("series").loc["still"]
+    assert np.isfinite(found["forecast"]).all()
+    assert np.isfinite(app.evaluate(frame)["scaled_mae"])
+
+
 # Mistakes.
 
 
@@ -478,7 +488,6 @@ def test_a_log_keeps_forecasts_over_their_floor():
     [
         ({"lookback": 200}, {}, "at least 206 steps to train on.*Received: 180.* 26 too few"),
         ({"horizon": 100}, {}, "at least 100 steps, the horizon, in the validation part"),
-        ({}, {"a": 3.0}, "Column 'a' is constant in the training part: every value is 3"),
         ({"model": "deepar", "distribution": "negative_binomial"},
          {"a": np.linspace(0, 1, 300)}, "Expected counts .* Received: 0.00334"),
         ({"test_start": "soon"}, {}, "--test-start to be a time. Received: 'soon'"),
@@ -540,12 +549,11 @@ MISTAKES = [
     (table(), "--target c", "no column 'c' (--target); its columns are time, a, b, wind, weather."),
     (table(), "--past-covariates wnd", "(--past-covariates); its columns are time, a, b, wind, "),
     (spoiled(7, "time", "noon"), "", "Expected times in column time of table.csv. Received: 'noon'"
-     " in row 7."),
+     " in row 7; --time-format"),
     (spoiled(7, "time", "2024-01-01 06:30:00"), "", "Expected regular steps of h from 2024-01-01 "
      "00:00:00 on in table.csv. Received: 2024-01-01 06:30:00 in row 7;"),
     (table(100), "--lookback 60", "Expected at least 66 steps to train on, a look-back of 60 and a "
      "horizon of 6. Received: 60 (of 100 in all), 6 too few;"),
-    (table(a=4), "", "Column 'a' is constant in the training part: every value is 4."),
     (table(a=None), "", "table.csv has no value at all in column 'a'."),
     (spoiled(7, "a", "inf"), "", "finite numbers in column 'a' of table.csv. Received: inf in row"),
     (spoiled(7, "a", "many"), "", "Expected numbers in column 'a' of table.csv. Received: 'many' in"

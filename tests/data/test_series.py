@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnapps.data import Columns, make_load, read_series, season_of
+from rnnapps.data import Columns, make_load, read_series, season_of, times
 from rnnapps.data.electricity import NOISE
 from rnnapps.errors import DataError
 
@@ -82,11 +82,19 @@ def test_every_step_is_found_again_and_has_its_season(freq, season):
     assert season_of(found.columns.freq) == season
 
 
-def test_times_with_a_zone_become_utc():
+def test_a_zone_is_kept():
     frame = hourly()
     frame["time"] = frame["time"] + "+02:00"
-    found = read_series(frame, Columns())
-    assert found.series[0].times[0] == pd.Timestamp("2023-12-31 22:00")
+    found = read_series(frame, Columns(calendar=("hour",)))
+    assert found.series[0].times[0] == pd.Timestamp("2024-01-01 00:00")
+    assert found.columns.zone == "UTC+02:00"
+    assert found.series[0].values[0, 1:].tolist() == [0, 1]  # midnight there
+    stamps = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")
+    found = read_series(frame.assign(time=stamps), Columns(calendar=("hour",)))
+    index = times.in_zone(found.series[0].times, found.columns.zone, found.columns.freq)
+    assert index.equals(stamps.as_unit(index.unit))
+    three = found.series[0].values[26, 1:]  # the hour after one o'clock in that night
+    np.testing.assert_allclose(three, [np.sqrt(0.5)] * 2, atol=1e-6)
 
 
 def spoiled(row, column, value):

@@ -1,8 +1,7 @@
 """The forecaster."""
 
 import pathlib
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import keras
@@ -23,7 +22,7 @@ from rnnapps.apps.forecasting.task import Task
 from rnnapps.data import SeriesSet, Windows, read_series
 from rnnapps.errors import DataError
 from rnnapps.files import write
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
@@ -78,7 +77,7 @@ class Forecaster(Application):
             )
         with working("reading the series"):
             parts = self._parts(train)
-        _say([*parts.notes, *parts.task.notes])
+        say([*parts.data.said, *parts.notes, *parts.task.notes])
         self.info.notes = parts.notes
         self.remember(data.fingerprint(parts), state_dir)
         self.learn(parts, state_dir)
@@ -232,8 +231,8 @@ class Forecaster(Application):
             if self.info.source == GIVEN:
                 raise DataError("Expected a table, as one was given to fit(). Received: None.")
             return data.load_series(self.config)
-        found = read_series(inputs, self.task.columns, check_targets=False)
-        _say(found.notes)
+        found = read_series(inputs, self.task.columns, check_targets=False, options=self.config)
+        say([*found.said, *found.notes])
         return found
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
@@ -298,7 +297,9 @@ class Forecaster(Application):
 
     def parts_of(self, frame: pd.DataFrame) -> data.Parts:
         """Another table, divided for what the model was trained for."""
-        return data.divide(read_series(frame, self.task.columns), self.config, self.task)
+        return data.divide(
+            read_series(frame, self.task.columns, options=self.config), self.config, self.task
+        )
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""
@@ -317,9 +318,3 @@ class Forecaster(Application):
         assets = {"task.json": describe(self.task, self.config)}
         tables = [layer for layer in self.model.layers if layer.name == "lookup"]
         return ExportSpec(signatures, self.model.get_layer("network").core, tables, assets)
-
-
-def _say(notes: Sequence[str]) -> None:
-    """Says what was mended in a table, and what was made of it."""
-    for note in notes:
-        print(f"rnnapps: {note}", file=sys.stderr)

@@ -8,14 +8,15 @@ from typing import Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
-from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, TableOptions, TrainingConfig, Tune, TuneChoice
 
 
-class ForecastingConfig(TrainingConfig):
+class ForecastingConfig(TableOptions, TrainingConfig):
     """The settings of a forecaster."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
+        "encoding": "tables",
         "time_column": "data",
         "horizon": "model",
         "teacher_forcing": "training",
@@ -27,7 +28,7 @@ class ForecastingConfig(TrainingConfig):
     """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
 
     time_column: tuple[str, ...] = ()
-    """Column of the time, or columns such as year month day hour; by default the first one."""
+    """Column of the time, or columns such as year month day hour; by default found."""
     target: tuple[str, ...] = ()
     """Columns to forecast; by default all that no other option names."""
     past_covariates: tuple[str, ...] = ()
@@ -37,7 +38,8 @@ class ForecastingConfig(TrainingConfig):
     series_column: str | None = None
     """Column that names the series, where the table holds many."""
     freq: str | None = None
-    """The time between rows as pandas writes it (h, D, MS, 15min); by default inferred."""
+    """The time between rows as pandas writes it (h, D, MS, 15min), or a number where rows are
+    numbered; by default inferred."""
     calendar: tuple[Literal["hour", "weekday", "monthday", "yearday", "month"], ...] = ()
     """Features made from the time, known ahead: each is a point on a circle."""
     target_units: tuple[str, ...] = ()

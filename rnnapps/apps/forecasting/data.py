@@ -9,7 +9,7 @@ import pandas as pd
 
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.task import Task
-from rnnapps.data import Columns, SeriesSet, make_load, read_series, season_of
+from rnnapps.data import Columns, SeriesSet, make_load, read_series, season_of, stamp_of
 from rnnapps.errors import ConfigError, DataError
 
 NAMED = ("sample", "ett_h1")
@@ -81,7 +81,7 @@ def load_series(config: ForecastingConfig) -> SeriesSet:
                 f"Expected --data to be {', '.join(NAMED)}, or the path of a file. "
                 f"Received: {config.data!r}."
             )
-        return read_series(config.data, columns_of(config))
+        return read_series(config.data, columns_of(config), options=config)
     columns = columns_of(config)
     if not (columns.targets or columns.past or columns.future):
         columns = dataclasses.replace(_SAMPLE, calendar=columns.calendar)
@@ -90,7 +90,7 @@ def load_series(config: ForecastingConfig) -> SeriesSet:
 
 def as_series(frame: pd.DataFrame, config: ForecastingConfig) -> SeriesSet:
     """The series of a person's own table."""
-    return read_series(frame, columns_of(config))
+    return read_series(frame, columns_of(config), options=config)
 
 
 def columns_of(config: ForecastingConfig) -> Columns:
@@ -121,7 +121,11 @@ def divide(data: SeriesSet, config: ForecastingConfig, task: Task | None = None)
         DataError: If a series is too short, or cannot be learned from.
     """
     targets = len(data.columns.targets)
-    ends = [_ends(one.times[: _length(one.values[:, :targets])], config) for one in data.series]
+    lengths = [_length(one.values[:, :targets]) for one in data.series]
+    ends = [
+        _ends(one.times[:length], config, data.columns)
+        for one, length in zip(data.series, lengths, strict=True)
+    ]
     names = tuple(one.name for one in data.series)
     notes = list(data.notes)
     if task:
@@ -248,25 +252,23 @@ def _segment(season: int, lookback: int, horizon: int) -> int:
     return 2 * season if lookback >= 8 * season and horizon >= 2 * season else season
 
 
-def _ends(times: pd.DatetimeIndex, config: ForecastingConfig) -> tuple[int, int, int]:
+def _ends(times: pd.Index, config: ForecastingConfig, columns: Columns) -> tuple[int, int, int]:
     """Steps up to the ends of training, validation and test."""
     count = len(times)
     if count < 3:
         raise DataError(f"Expected a series of at least 3 steps. Received: {count}.")
 
-    def start(date: str | None, flag: str, share: float) -> int:
-        if date is None:
+    def start(option: str, share: float) -> int:
+        text = getattr(config, option)
+        if text is None:
             return round(count * share)
-        try:
-            return int(times.searchsorted(pd.Timestamp(date)))
-        except (ValueError, TypeError):
-            raise ConfigError(f"Expected {flag} to be a time. Received: {date!r}.") from None
+        return int(times.searchsorted(stamp_of(text, option, columns, config)))
 
-    test = start(config.test_start, "--test-start", 1 - config.test)
+    test = start("test_start", 1 - config.test)
     share = 1 - config.validation - config.test
     if config.test_start and not config.validation_start:
         share = test / count * (1 - config.validation)
-    validation = start(config.validation_start, "--validation-start", share)
+    validation = start("validation_start", share)
     if not 0 < validation < test < count:
         raise ConfigError(
             "Expected --validation-start to precede --test-start, and both to lie within the "
@@ -277,8 +279,8 @@ def _ends(times: pd.DatetimeIndex, config: ForecastingConfig) -> tuple[int, int,
 
 
 def _check(parts: Parts, config: ForecastingConfig) -> None:
-    """Refuses series that nothing can be learned from, or that are too short."""
-    task, need = parts.task, parts.task.lookback + parts.task.horizon
+    """Refuses series that are too short or hold nothing to learn from; notes constant ones."""
+    task, need, still = parts.task, parts.task.lookback + parts.task.horizon, []
     for one, (train, validation, test) in zip(parts.data.series, parts.ends, strict=True):
         whose = f" of series {one.name}" if one.name else ""
         if train < need:
@@ -300,10 +302,7 @@ def _check(parts: Parts, config: ForecastingConfig) -> None:
             if not len(known):
                 raise DataError(f"Column {column!r}{whose} has no value in the training part.")
             if known.min() == known.max():
-                raise DataError(
-                    f"Column {column!r}{whose} is constant in the training part: every value is "
-                    f"{known[0]:g}."
-                )
+                still.append(f"{column!r}{whose} ({known[0]:g})")
             if config.log and np.nanmin(one.values[:, i]) <= -1:
                 raise DataError(
                     f"Expected values over -1 in column {column!r}{whose} with --log. Received: "
@@ -315,6 +314,9 @@ def _check(parts: Parts, config: ForecastingConfig) -> None:
                     f"--distribution negative_binomial. Received: "
                     f"{known[(known < 0) | (known % 1 > 0)][0]:g}."
                 )
+    if still:
+        more = f" and {len(still) - 3:,} more" if len(still) > 3 else ""
+        parts.notes.append(f"Constant in the training part: {', '.join(still[:3])}{more}.")
 
 
 def fingerprint(parts: Parts) -> str:

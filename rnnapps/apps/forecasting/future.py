@@ -12,7 +12,7 @@ from rnnapps.errors import DataError
 
 def ahead_of(
     found: SeriesSet, task: Task, where: str
-) -> tuple[np.ndarray, np.ndarray, list[pd.DatetimeIndex]]:
+) -> tuple[np.ndarray, np.ndarray, list[pd.Index]]:
     """What a model is to be shown to forecast past the end of each series.
 
     A series ends with its last target; rows after that hold its future covariates.
@@ -46,10 +46,11 @@ def ahead_of(
     return np.stack(histories), np.stack(futures), ahead
 
 
-def _covariates(one, end: int, stamps: pd.DatetimeIndex, task: Task, where: str) -> np.ndarray:
+def _covariates(one, end: int, stamps: pd.Index, task: Task, where: str) -> np.ndarray:
     """The future covariates of the horizon `(horizon, future)`."""
     columns = task.columns
-    features = times.calendar(stamps, columns.calendar) if columns.calendar else None
+    local = times.in_zone(stamps, columns.zone, columns.freq)
+    features = times.calendar(local, columns.calendar) if columns.calendar else None
     given = task.future - (0 if features is None else features.shape[1])
     rows = np.full((task.horizon, given), np.nan)
     first = len(columns.names) - task.future
@@ -69,7 +70,7 @@ def _covariates(one, end: int, stamps: pd.DatetimeIndex, task: Task, where: str)
 def to_frame(
     task: Task,
     names: Sequence[str],
-    ahead: Sequence[pd.DatetimeIndex],
+    ahead: Sequence[pd.Index],
     point: np.ndarray,
     quantiles: np.ndarray,
     levels: Sequence[float],
@@ -90,7 +91,8 @@ def to_frame(
     frames = []
     for i, stamps in enumerate(ahead):
         for j, target in enumerate(task.columns.targets):
-            columns = {"time": stamps, "series": names[i], "target": target}
+            local = times.in_zone(stamps, task.columns.zone, task.columns.freq)
+            columns = {"time": local, "series": names[i], "target": target}
             columns["forecast"] = point[i, :, j]
             columns |= {f"q{level:g}": quantiles[i, :, j, k] for k, level in enumerate(levels)}
             frames.append(pd.DataFrame(columns))

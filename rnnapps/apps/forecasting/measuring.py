@@ -168,7 +168,9 @@ def _measures_of(parts: Parts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         part = part[:, :targets].astype(float)
         off = np.abs(part[season:] - part[:-season])
         naive = np.nanmean(off, axis=0) if np.isfinite(off).any(0).all() else np.ones(targets)
-        rows.append((np.nanmean(part, 0), np.nanstd(part, 0), np.where(naive > 0, naive, 1)))
+        spread = np.nanstd(part, 0)  # 0 of a constant series, as is the naive forecast's error
+        spread, naive = (np.where(size > 0, size, 1) for size in (spread, naive))
+        rows.append((np.nanmean(part, 0), spread, naive))
     return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 

@@ -14,6 +14,7 @@ class SentimentConfig(TableOptions, TrainingConfig):
 
     sections: ClassVar = {
         **TrainingConfig.sections,
+        "encoding": "tables",
         "text_column": "data",
         "embedding_dim": "model",
     }

@@ -15,6 +15,7 @@ class TranslationConfig(TableOptions, TrainingConfig):
 
     sections: ClassVar = {
         **TrainingConfig.sections,
+        "encoding": "tables",
         "target_data": "data",
         "embedding_dim": "model",
         "dropout": "training",

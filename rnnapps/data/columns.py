@@ -1,0 +1,144 @@
+"""What the columns of a table of time series are for."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pandas as pd
+
+from rnnapps.data import times
+from rnnapps.data.tables import Table
+from rnnapps.data.timestamps import PARTS, looks_like_times, read_stamps
+from rnnapps.errors import DataError
+
+_INDICES = ("", "unnamed: 0", "index", "id", "no", "nr", "row", "#")
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """What the columns of a table are for.
+
+    Args:
+        time: Column of the time, or columns of its parts (`year`, `month`, `day`, `hour`, ...);
+            empty to find it, or for a table without any, whose rows are steps.
+        targets: Columns to forecast; empty for all that are named nowhere else.
+        past: Columns known up to the present.
+        future: Columns known ahead.
+        series: Column that names the series, where there are several.
+        freq: pandas' name of the step, or a number of integers; `None` to infer it.
+        calendar: Features made from the time: names of `times.CALENDAR`.
+        categories: The words of each covariate that holds words, each of which becomes a column of
+            zeros and ones; found where it is empty.
+        zone: The times' zone, found; `None` where they have none.
+        order: In which order the parts of a date were read, where that was open.
+        decimal: The decimal mark, where it was found to be a comma.
+    """
+
+    time: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    series: str | None = None
+    freq: str | None = None
+    calendar: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    zone: str | None = None
+    order: str | None = None
+    decimal: str | None = None
+
+    @property
+    def past_names(self) -> tuple[str, ...]:
+        """The past covariates, a column of words in its parts."""
+        return self._expanded(self.past)
+
+    @property
+    def future_names(self) -> tuple[str, ...]:
+        """The future covariates, a column of words in its parts, and the calendar's features."""
+        return self._expanded(self.future) + times.calendar_names(self.calendar)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns of `Series.values`, in their order."""
+        return self.targets + self.past_names + self.future_names
+
+    def _expanded(self, columns: Sequence[str]) -> tuple[str, ...]:
+        expanded: list[str] = []
+        for name in columns:
+            words = self.categories.get(name)
+            expanded += [name] if words is None else [f"{name}={word}" for word in words]
+        return tuple(expanded)
+
+
+def resolve(table: Table, columns: Columns) -> tuple[Columns, list[str]]:
+    """Puts in the columns that are left open, and checks that each is there.
+
+    Args:
+        table: The table.
+        columns: What its columns are for.
+
+    Returns:
+        The columns, and what was left out.
+
+    Raises:
+        DataError: If a column is missing, or it is open which one holds the times.
+    """
+    present = [str(name) for name in table.frame.columns]
+    roles = {"time_column": columns.time, "target": columns.targets,
+             "past_covariates": columns.past, "future_covariates": columns.future,
+             "series_column": (columns.series,) if columns.series else ()}  # fmt: skip
+    for option, names in roles.items():
+        for name in names:
+            table.require(option, name)
+    named = {name for names in roles.values() for name in names}
+    free = [name for name in present if name not in named]
+    time = columns.time or _find_time(table, free, columns)
+    rest = [name for name in free if name not in time]
+    notes = []
+    if time and not columns.targets and rest and _is_index(table.frame[rest[0]], rest[0]):
+        shown = repr(rest[0]) if rest[0] else "without a name"
+        notes.append(f"column {shown}, which numbers the rows, is left out")
+        rest = rest[1:]
+    targets = columns.targets or tuple(rest)
+    if not targets:
+        raise DataError(f"{table.where} has no column to forecast; name one with --target.")
+    return dataclasses.replace(columns, time=time, targets=targets), notes
+
+
+def _find_time(table: Table, free: Sequence[str], columns: Columns) -> tuple[str, ...]:
+    """The only column that holds times; else the columns of their parts, or numbers in a row."""
+    frame, where = table.frame, table.where
+    dated = [name for name in free if looks_like_times(frame[name])]
+    if len(dated) > 1:
+        raise DataError(
+            f"{where} has several columns of times ({', '.join(dated)}); name one with "
+            "--time-column."
+        )
+    if dated:
+        return tuple(dated)
+    parts = {name.lower(): name for name in free}
+    if {"year", "month"} <= parts.keys():
+        return tuple(parts[part] for part in PARTS if part in parts)
+    if not free or len(frame.columns) == 1:
+        return ()
+    first = frame[free[0]]
+    numbers = pd.to_numeric(first, errors="coerce")
+    if numbers.notna().mean() < 0.5:
+        raise DataError(
+            f"Expected times in column {free[0]!r} of {where}. Received: {first.iloc[0]!r} in row "
+            "1; name the column of the times with --time-column, or one that names series with "
+            "--series-column."
+        )
+    stamps = read_stamps(first, None, None, lambda index: True, where)
+    groups = frame[columns.series].astype(str) if columns.series else pd.Series("", frame.index)
+    found = not stamps.bad.any() and all(
+        times.are_regular(stamps.index[rows], columns.freq)
+        and stamps.index[rows].is_monotonic_increasing
+        for rows in groups.groupby(groups).indices.values()
+    )
+    return (free[0],) if found else ()
+
+
+def _is_index(column: pd.Series, name: str) -> bool:
+    """Whether a column numbers the rows, as pandas' index does."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    counted = bool((numbers - numbers.iloc[0] == pd.RangeIndex(len(numbers))).all())
+    return counted and name.lower().rstrip(".") in _INDICES
