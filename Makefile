@@ -8,7 +8,7 @@ quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations=25
 
 # Runs every notebook from top to bottom on embedded data; the files stay as they are.
 notebooks: .venv/.installed-dev

@@ -1,10 +1,16 @@
 """What all tests share. TensorFlow starts with two logical CPUs, for strategies to spread over."""
 
+import gc
 import os
 import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A worker for each core: more threads would only wait for each other. Child processes inherit it.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -12,6 +18,14 @@ from rnnapps import SentimentClassifier
 
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cleared():
+    """Graphs of one module's models are freed before the next, whose worker would grow and grow."""
+    yield
+    keras.utils.clear_session()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
