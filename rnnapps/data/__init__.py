@@ -12,6 +12,7 @@ from rnnapps.data.reviews import make_reviews
 from rnnapps.data.series import Series, SeriesSet, read_series, stamp_of
 from rnnapps.data.splits import stratified_split
 from rnnapps.data.tables import Table, read_table
+from rnnapps.data.texts import read_bytes, read_text
 from rnnapps.data.times import season_of
 from rnnapps.data.windows import Windows
 
@@ -34,10 +35,12 @@ __all__ = [
     "make_dates",
     "make_load",
     "make_reviews",
+    "read_bytes",
     "read_examples",
     "read_pairs",
     "read_series",
     "read_table",
+    "read_text",
     "season_of",
     "stamp_of",
     "stratified_split",

@@ -11,6 +11,10 @@ _MARKS = {  # UTF-32's begins as UTF-16's does
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_COMMON = [
+    "cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256",
+    "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr",
+]  # fmt: skip
 _SAMPLE = 1 << 16  # bytes from which an encoding is guessed, to be named in an error
 
 
@@ -56,10 +60,10 @@ def _family(encoding: str) -> str:
 
 
 def _wide(content: bytes) -> str | None:
-    """UTF-16 without a mark: in most texts every other byte is 0."""
+    """UTF-16 without a mark: in a text of Latin letters every other byte is 0."""
     sample = content[:_SAMPLE]
     for name, places in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
-        if len(sample) > 3 and places.count(0) > 0.4 * len(places):
+        if len(sample) > 3 and places.count(0) > 0.7 * len(places):
             return name
     return None
 
@@ -84,7 +88,7 @@ def _shown(name: str) -> str:
 def _likely(sample: bytes) -> str | None:
     import charset_normalizer  # takes 50 ms, and only a mistake needs it
 
-    best = charset_normalizer.from_bytes(sample).best()
+    best = charset_normalizer.from_bytes(sample, cp_isolation=_COMMON).best()
     if best is None:
         return None
     # Where both make the same text, Western Europe's is the commoner.

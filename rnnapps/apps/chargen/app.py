@@ -26,7 +26,7 @@ from rnnapps.apps.chargen.prompting import make_options, make_prompts, make_stop
 from rnnapps.apps.chargen.streams import Streams
 from rnnapps.apps.chargen.writing import Writer, signatures
 from rnnapps.errors import ConfigError, DataError
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import read_lines
 from rnnapps.text import UNKNOWN, Tokenizer
@@ -112,6 +112,7 @@ class CharGenerator(Application):
     def _texts(self, train: str | None, validation: str | None) -> tuple[str, str]:
         if train is None:
             splits = data.load_splits(self.config)
+            say(splits.said)
             return splits.train, splits.validation
         if not isinstance(train, str) or not isinstance(validation, str | None):
             raise DataError("Expected one text as a string. Received: something else.")
@@ -265,7 +266,7 @@ class CharGenerator(Application):
             if file is None:
                 show_texts(self, list(prompts) or read_lines(), settings, as_json)
             else:
-                text = data.read_text(file, "replace", self.config.unit == "byte")
+                text = data.read_file(file, self.config, "replace")
                 show_scores(self.score(text), as_json)
 
     # Measures.

@@ -7,15 +7,15 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import Cell, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, TextOptions, TrainingConfig, Tune, TuneChoice
 
 
-class CharGenConfig(TrainingConfig):
+class CharGenConfig(TextOptions, TrainingConfig):
     """The settings of a character generator."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
-        "glob": "data",
+        "encoding": "data",
         "window": "training",
         "embedding_dim": "model",
     }
@@ -32,6 +32,8 @@ class CharGenConfig(TrainingConfig):
     """Which files of a folder are read, at any depth."""
     errors: Literal["strict", "replace"] = "strict"
     """What to do with bytes that are not UTF-8: refuse the file, or read them as U+FFFD."""
+    newlines: Literal["normalize", "keep"] = "normalize"
+    r"""Make \n of each end of a line, or keep \r\n; bytes are kept."""
     unit: Literal["character", "byte", "word"] = "character"
     """What a token is; words take the space before them along."""
     max_tokens: Annotated[int, Field(ge=3)] = 30_000

@@ -1,17 +1,15 @@
 """Where a character generator's text comes from, and its tokens."""
 
 import dataclasses
-import gzip
 import hashlib
 import itertools
 import pathlib
 import sysconfig
-import zlib
 
 import numpy as np
 
 from rnnapps.apps.chargen.config import CharGenConfig
-from rnnapps.data import load_tfds
+from rnnapps.data import load_tfds, read_bytes, read_text
 from rnnapps.errors import DataError
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 
@@ -22,11 +20,12 @@ _TEST = 0.05  # the test part's share of a text that has none of its own
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The three parts of a text, in its own order."""
+    """The three parts of a text, in its own order, and what was read."""
 
     train: str
     validation: str
     test: str
+    said: tuple[str, ...] = ()
 
 
 def load_splits(config: CharGenConfig) -> Splits:
@@ -40,8 +39,8 @@ def load_splits(config: CharGenConfig) -> Splits:
     `surrogateescape` makes it, so that any file can be read.
 
     Args:
-        config: Its `data`, `data_dir`, `glob`, `errors`, `unit`, `validation_share` and `window`
-            are read.
+        config: Its `data`, `data_dir`, `glob`, `encoding`, `errors`, `newlines`, `unit`,
+            `validation_share` and `window` are read.
 
     Returns:
         The parts.
@@ -49,17 +48,21 @@ def load_splits(config: CharGenConfig) -> Splits:
     Raises:
         DataError: If the text cannot be read, or is too short.
     """
+    said: list[str] = []
     if config.data == "tiny_shakespeare":
         names = ("train", "validation", "test")
         parts = load_tfds("tiny_shakespeare", names, config.data_dir)
         train, validation, test = ("".join(row["text"].decode() for row in part) for part in parts)
         text, test = train, validation + test
     else:
-        text = sample() if config.data == "sample" else _read(config)
+        if config.data == "sample":
+            text = sample()
+        else:
+            text, *said = _read(config)
         cut = len(text) - int(len(text) * _TEST)
         text, test = text[:cut], text[cut:]
     cut = len(text) - int(len(text) * config.validation_share)
-    splits = Splits(text[:cut], text[cut:], test)
+    splits = Splits(text[:cut], text[cut:], test, tuple(said))
     _check(splits, config)
     return splits
 
@@ -85,44 +88,6 @@ def to_bytes(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def read_text(path: pathlib.Path, errors: str = "strict", any_bytes: bool = False) -> str:
-    """Reads a text file, also a gzipped one.
-
-    Args:
-        path: The file.
-        errors: `"strict"`, or `"replace"` to read bytes that are not UTF-8 as U+FFFD.
-        any_bytes: Whether the file may hold anything; see `load_splits`.
-
-    Returns:
-        The text.
-
-    Raises:
-        DataError: If it cannot be read, is binary, or cannot be decoded.
-    """
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        said = getattr(error, "strerror", None) or error
-        raise DataError(f"Cannot read {path}: {said}.") from None
-    if any_bytes:
-        return content.decode("utf-8", "surrogateescape")
-    if b"\0" in content:
-        raise DataError(
-            f"{path} is not a text: byte 0x00 at offset {content.index(0)}; --unit byte reads any "
-            "file."
-        )
-    try:
-        return content.decode("utf-8-sig", errors)
-    except UnicodeDecodeError as error:
-        offset = error.start + len(content) - len(error.object)  # counted from behind a BOM
-        raise DataError(
-            f"{path}: byte 0x{content[offset]:02x} at offset {offset} is not UTF-8; "
-            "--errors replace reads such bytes as U+FFFD, --unit byte as they are."
-        ) from None
-
-
 def make_tokenizer(config: CharGenConfig, text: str) -> Tokenizer:
     """The tokenizer that a configuration asks for, adapted to a text."""
     if config.unit == "byte":
@@ -145,7 +110,8 @@ def encode(tokenizer: Tokenizer, text: str) -> np.ndarray:
     return tokenizer.encode(lines).flat_values.numpy()
 
 
-def _read(config: CharGenConfig) -> str:
+def _read(config: CharGenConfig) -> tuple[str, str]:
+    """The configuration's text, and what was read."""
     path = pathlib.Path(config.data)
     if path.is_dir():
         try:
@@ -163,10 +129,18 @@ def _read(config: CharGenConfig) -> str:
             f"Expected --data to be {', '.join(NAMED)}, or the path of a text file or folder. "
             f"Received: {config.data!r}."
         )
-    text = "".join(_ended(read_text(p, config.errors, config.unit == "byte"), files) for p in files)
+    text = "".join(_ended(read_file(p, config, config.errors), files) for p in files)
     if not text:
         raise DataError(f"{path} is empty.")
-    return text
+    files = f" in {len(files):,} files" if len(files) > 1 else ""
+    return text, f"{path}: {len(text):,} characters{files}"
+
+
+def read_file(path: pathlib.Path, config: CharGenConfig, errors: str) -> str:
+    """A file's text as the configuration says that it is written; `errors` as `read_text` has."""
+    if config.unit == "byte":
+        return read_bytes(path)
+    return read_text(path, config.encoding, errors, config.newlines)
 
 
 def _ended(text: str, files: list) -> str:
