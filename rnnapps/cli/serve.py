@@ -28,12 +28,22 @@ class Serve:
     """How many rows a request may have."""
     max_waiting: int = 256
     """How many requests may wait; the others are answered 503."""
+    timeout: float = 30.0
+    """Seconds that a request may take; its work ends then, even if its client has gone."""
+    allow_host: tuple[str, ...] = ()
+    """Names besides its own address that the server may be asked as; * for any."""
+    cors_origin: tuple[str, ...] = ()
+    """Origins of web pages that may ask, such as https://example.org; * for any."""
+    trust: bool = False
+    """Serve a SavedModel that reads or writes files; only if you trust whoever made it."""
 
     def run(self) -> None:
         """Serves until Ctrl-C or SIGTERM."""
         for name in ("max_megabytes", "max_rows", "max_waiting"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"Expected {flag(name)} over 0. Received: {getattr(self, name)}.")
+        if not 0 < self.timeout < 1e6:
+            raise ConfigError(f"Expected --timeout to be seconds over 0. Received: {self.timeout}.")
         if self.max_megabytes >= 2048:  # gRPC counts a message's bytes in an int32
             raise ConfigError(
                 f"Expected --max-megabytes under 2048. Received: {self.max_megabytes}."
@@ -49,9 +59,23 @@ class Serve:
         from rnnapps.serving.server.workers import Limits
 
         limits = Limits(
-            body=self.max_megabytes * 2**20, rows=self.max_rows, waiting=self.max_waiting
+            body=self.max_megabytes * 2**20,
+            rows=self.max_rows,
+            waiting=self.max_waiting,
+            seconds=self.timeout,
         )
-        serve(Server(self.folder, self.rest_port, self.grpc_port, self.host, limits))
+        serve(
+            Server(
+                self.folder,
+                self.rest_port,
+                self.grpc_port,
+                self.host,
+                limits,
+                hosts=self.allow_host,
+                origins=self.cors_origin,
+                trust=self.trust,
+            )
+        )
 
 
 def run(arguments: list[str]) -> None:

@@ -93,6 +93,15 @@ def toy_signatures():
     }  # fmt: skip
 
 
+def spin(rounds):
+    """Turns so many rounds; with fewer than none, it never ends."""
+    fine = tf.reduce_all(rounds != 0)
+    with tf.control_dependencies([tf.debugging.Assert(fine, ["Expected rounds, [0] is none."])]):
+        rounds = tf.identity(rounds)
+    turn = tf.while_loop(lambda i: tf.not_equal(i, rounds[0]), lambda i: [tf.abs(i + 1)], [0])[0]
+    return {"rounds": tf.fill(tf.shape(rounds), turn)}
+
+
 def constant_signature(value):
     """A model that answers one number, whatever it is asked; nothing else tells its versions."""
     return {
@@ -117,6 +126,15 @@ def folder(tmp_path_factory):
     for name, one in toy_signatures().items():
         archive.add_endpoint(name, one.function, list(one.inputs))
     archive.write_out(str(folder / "toy" / "1"), verbose=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spinners(tmp_path_factory):
+    """A folder with a model that can be asked what never ends."""
+    folder = tmp_path_factory.mktemp("spinners")
+    one = Signature(spin, [vector("rounds", tf.int32)], [tf.constant([1])])
+    publish(folder / "spin", ExportSpec({"serving_default": one}))
     return folder
 
 

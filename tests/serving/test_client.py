@@ -61,7 +61,7 @@ def test_status_and_signatures(client):
         ([], {"text": "a"}, DataError, "Expected inputs with a row for each other's rows"),
         ([None, "weigh"], {"text": ["a"], "pair": [[1, 2]] * 2}, DataError, "Expected inputs with"),
         ([["a"], "none"], {}, ServerError, "no signature none; it has divide, half, kinds"),
-        ([[["a"]]], {}, ServerError, "Expected input text to be of shape"),
+        ([[0], "divide"], {}, ServerError, "Integer division by zero"),
         ([[1]], {}, (DataError, ServerError), "string"),
         ([["a"], "uneven"], {}, ServerError, "not a row for a row"),
     ],

@@ -1,13 +1,16 @@
 """`rnnapps serve` as a process."""
 
+import concurrent.futures
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from rnnapps import cli
+from rnnapps.errors import ServerError
 from rnnapps.serving import Client
 
 PROGRAM = [sys.executable, "-m", "rnnapps.cli", "serve"]
@@ -40,6 +43,28 @@ def test_it_says_where_it_is_and_ends_cleanly(tmp_path, publish_constant, capsys
     assert (process.returncode, errors) == (0, "")
 
 
+def test_it_ends_within_six_seconds_whatever_runs(spinners):
+    command = [*PROGRAM, str(spinners), "--rest-port", "0", "--grpc-port", "0", "--timeout", "600"]
+    with subprocess.Popen(command, text=True, env=ENVIRONMENT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == "spin: version 1\n"
+            address = process.stdout.readline().split()[1]
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                endless = [
+                    pool.submit(Client(address, "spin", retries=0).predict, [-1]) for _ in range(2)
+                ]
+                time.sleep(1)
+                process.send_signal(signal.SIGTERM)
+                start = time.monotonic()
+                assert process.wait(60) == 0
+                assert 4 < time.monotonic() - start < 6.5
+                for future in endless:
+                    with pytest.raises(ServerError, match="The server is shutting down"):
+                        future.result()
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -49,6 +74,7 @@ def test_it_says_where_it_is_and_ends_cleanly(tmp_path, publish_constant, capsys
         ([".", "--host", "192.0.2.1"], "Cannot assign requested address"),
         ([".", "--max-rows", "0"], "Expected --max-rows over 0. Received: 0."),
         ([".", "--max-megabytes", "2048"], "Expected --max-megabytes under 2048. Received: 2048."),
+        ([".", "--timeout", "0"], "Expected --timeout to be seconds over 0. Received: 0.0."),
         ([".", "--rest-prt", "1"], "Did you mean --rest-port?"),
     ],
 )

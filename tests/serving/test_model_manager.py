@@ -179,6 +179,46 @@ def test_a_version_being_copied_is_not_served(manager, tmp_path, stored_version)
     assert manager.serving == {"a": 3}
 
 
+def test_a_version_that_is_removed_while_it_loads_does_not_stay_loading(
+    manager, tmp_path, stored_version
+):
+    shutil.copytree(stored_version, tmp_path / "a" / "7")
+    end = threading.Event()
+
+    def grow():
+        with (tmp_path / "a" / "7" / "more").open("wb", buffering=0) as file:
+            while not end.wait(0.001):
+                file.write(b"x")
+
+    copying = threading.Thread(target=grow)
+    copying.start()
+    manager.look()
+    end.set()
+    copying.join()
+    assert states(manager, "a") == {1: "AVAILABLE", 7: "LOADING"}
+    shutil.rmtree(tmp_path / "a" / "7")
+    manager.look()
+    assert states(manager, "a") == {1: "AVAILABLE", 7: "END"}
+
+
+def test_the_version_before_serves_until_the_next_is_loaded_though_it_is_removed(
+    manager, tmp_path, publish_constant
+):
+    whole, arriving = publish_constant(tmp_path / "other", 2), tmp_path / "a" / "2"
+    arriving.mkdir()
+    shutil.copy(whole / "saved_model.pb", arriving)
+    shutil.rmtree(tmp_path / "a" / "1")
+    for _ in range(2):
+        manager.look()
+        assert (manager.serving["a"], value(manager)) == (1, 1)
+    shutil.copytree(whole, arriving, dirs_exist_ok=True)
+    manager.look()
+    assert (manager.serving["a"], value(manager)) == (2, 2)
+    shutil.rmtree(arriving)
+    manager.look()
+    assert "a" not in manager.serving
+
+
 def test_folders_that_are_not_what_they_should_be(tmp_path, publish_constant):
     with pytest.raises(RunError, match=r"Expected a folder of models\. Received: .*none, which"):
         ModelManager(tmp_path / "none")

@@ -182,9 +182,9 @@ ERRORS = [
      "information "),
     (b'{"signature_name": "half", "instances": [1]}', "Failed to write JSON value for tensor type: "
      "half"),
-    (b'{"instances": [["a"]]}', "Expected input text to be of shape (None,) but got (1, 1)."),
-    (b'{"inputs": "a"}', "Expected input text to be of shape (None,) but got ()."),
     (b'{"signature_name": "divide", "instances": [0]}', "Integer division by zero"),
+    (b'{"instances": [' + b"[" * 500 + b"]" * 500 + b"]}", "Expecting at most 31 dimensions of a"),
+    (b'{"instances": [' + b'{"text":' * 500 + b"1" + b"}" * 500 + b"]}", "not formatted correctly"),
     (b'{"signature_name":' + b"[" * 500_000, "The document is nested too deeply."),
 ]  # fmt: skip
 
@@ -194,6 +194,13 @@ def test_a_wrong_body_is_answered_in_tf_servings_words(predict, body, said):
     status, message = error(predict(body))
     assert status == 400
     assert said in message
+
+
+def test_a_request_is_not_held_to_the_shape_in_the_signature(predict):
+    assert predict({"signature_name": "divide", "instances": [[1], [2]]}) == (
+        200,
+        {"predictions": [[1], [0]]},
+    )
 
 
 def test_what_follows_the_document_is_ignored(predict):

@@ -1,7 +1,5 @@
 """TF Serving's gRPC contract, asked through its own stubs."""
 
-import threading
-
 import grpc
 import numpy as np
 import pytest
@@ -13,12 +11,8 @@ from tensorflow_serving.apis import (
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
-
-from rnnapps.serving import Limits
-from rnnapps.serving.server.model_manager import ModelManager
-from rnnapps.serving.server.rpc import make_grpc_server
-from rnnapps.serving.server.workers import Workers
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +112,6 @@ def broken_tensor(**fields):
          "len({text}). Sent extra: {}. Missing but required: {text}."),
         (request_of(txt=[b"a"]), "INVALID_ARGUMENT", "input size does not match signature: 1!=1"),
         (request_of(text=[1.5]), "INVALID_ARGUMENT", "Expected input text to be string"),
-        (request_of(text=[[b"a"]]), "INVALID_ARGUMENT", "Expected input text to be of shape"),
         (request_of(text=[b"a"] * 5000), "INVALID_ARGUMENT", "Task size 5000 was larger than"),
         (request_of(text=broken_tensor(shape=[-1])), "INVALID_ARGUMENT", "tensor parsing error"),
         (request_of(text=broken_tensor(shape=[2**26])), "INVALID_ARGUMENT", "Task size 67108864 "),
@@ -143,7 +136,7 @@ def test_one_value_can_stand_for_all_rows(stub):
     assert list(stub.Predict(request_of(text=value)).outputs["length"].int_val) == [3, 3, 3]
 
 
-def test_a_label_is_unknown_and_other_methods_are_not_there(stub, channel):
+def test_a_label_is_unknown_and_other_methods_are_not_there(stub, channel, caplog):
     request = request_of(text=[b"a"])
     request.model_spec.version_label = "stable"
     assert refusal(stub.Predict, request) == (
@@ -151,6 +144,8 @@ def test_a_label_is_unknown_and_other_methods_are_not_there(stub, channel):
         "Unrecognized servable version label: stable",
     )
     assert refusal(stub.Classify, classification_pb2.ClassificationRequest())[0] == "UNIMPLEMENTED"
+    assert refusal(stub.Regress, regression_pb2.RegressionRequest())[0] == "UNIMPLEMENTED"
+    assert not caplog.records  # nothing of it is an error of the server's
 
 
 def test_a_message_that_is_too_long_is_refused(stub):
@@ -184,30 +179,3 @@ def test_status_and_metadata(stub, channel):
     assert signatures.signature_def["weigh"].inputs["pair"].dtype == tf.float32.as_datatype_enum
     request.metadata_field[0] = "weather"
     assert refusal(stub.GetModelMetadata, request)[1] == "Metadata field weather is not supported"
-
-
-def test_a_request_that_still_waits_at_the_end_is_told_so(folder):
-    gate, queued = threading.Event(), threading.Semaphore(0)
-
-    class Watched(Workers):
-        def submit(self, *arguments):
-            future = super().submit(*arguments)
-            queued.release()
-            return future
-
-    workers = Watched(Limits(threads=1))
-    server = make_grpc_server(ModelManager(folder), workers, Limits())
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    workers.submit(gate.wait, 60)
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        waiting = stub.Predict.future(request_of(text=[b"a"]), timeout=30)
-        assert all(queued.acquire(timeout=30) for _ in range(2))
-        end = threading.Thread(target=workers.stop)
-        end.start()
-        told = waiting.code().name, waiting.details()  # while the first is still at work
-        gate.set()
-        end.join()
-    server.stop(None)
-    assert told == ("UNAVAILABLE", "The server is shutting down")

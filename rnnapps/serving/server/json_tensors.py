@@ -36,6 +36,8 @@ _INTEGERS = {
     "uint64": (0, 2**64 - 1),
 }
 
+_MOST_DIMENSIONS = 31  # with that of the rows, what NumPy always had
+
 
 def read_request(
     body: bytes, input_types: Callable[[str], Mapping[str, str]]
@@ -153,6 +155,8 @@ def _read_value(value: Any, kind: str) -> tuple[list[int], list]:
         if not first:
             break
         first = first[0]
+        if len(shape) > _MOST_DIMENSIONS:
+            raise invalid(f"Expecting at most {_MOST_DIMENSIONS} dimensions of a tensor")
     values: list = []
     _flatten(value, 0, shape, kind, values)
     return shape, values

@@ -14,6 +14,8 @@ from rnnapps.errors import RunError
 from rnnapps.serving.server.servable import Servable
 from rnnapps.serving.server.status import Code, StatusError
 
+_PATIENCE = 0.5  # seconds that ending waits for a version that is being loaded
+
 
 @dataclasses.dataclass(frozen=True)
 class State:
@@ -41,12 +43,20 @@ class ModelManager:
         folder: The folder: a folder for each model, in it a folder for each version, named by its
             number.
         seconds: How often the folder is looked at.
+        threads: How many requests a version may answer at once.
+        trust: Whether a SavedModel may read and write files.
 
     Raises:
         RunError: If there is no such folder, or it is itself one model's.
     """
 
-    def __init__(self, folder: pathlib.Path | str, seconds: float = 1.0):
+    def __init__(
+        self,
+        folder: pathlib.Path | str,
+        seconds: float = 1.0,
+        threads: int = 2,
+        trust: bool = False,
+    ):
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise RunError(f"Expected a folder of models. Received: {folder}, which is none.")
@@ -55,7 +65,8 @@ class ModelManager:
                 f"{folder} is one model's folder; give the folder of models that it is in: "
                 f"{self.folder.parent}."
             )
-        self.seconds = seconds
+        self.seconds, self._threads, self._trust = seconds, threads, trust
+        self._loading: Servable | None = None
         self._serving: dict[str, Servable] = {}
         self._states: dict[str, dict[int, State]] = {}
         self._failed: dict[tuple[str, int], tuple] = {}
@@ -103,6 +114,16 @@ class ModelManager:
         """The number of the version served, by model."""
         return {name: version.number for name, version in sorted(self._serving.items())}
 
+    @property
+    def failures(self) -> list[tuple[str, int, State]]:
+        """The versions that could not be loaded: model, number, and why."""
+        return [
+            (name, number, state)
+            for name, states in sorted(self._states.items())
+            for number, state in sorted(states.items())
+            if state.name == "END" and state.code != Code.OK
+        ]
+
     # The folder.
 
     def start(self) -> None:
@@ -111,12 +132,17 @@ class ModelManager:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends watching, and drops all versions."""
+        """Ends watching, and whatever the versions are at."""
         self._stop.set()
+        for version in (self._loading, *self._serving.values()):
+            if version is not None:
+                version.close()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_PATIENCE)
         for name in list(self._serving):
-            self._leave(self._serving.pop(name))
+            version = self._serving.pop(name)
+            version.close()
+            self._leave(version)
         self._bury()
 
     def _watch(self) -> None:
@@ -138,12 +164,15 @@ class ModelManager:
 
     def _update(self, name: str, versions: dict[int, pathlib.Path]) -> None:
         current = self._serving.get(name)
+        for number, state in list(self._states.get(name, {}).items()):
+            if state.name == "LOADING" and number not in versions:
+                gone = "The version was removed before it was loaded"
+                self._states[name][number] = State("END", Code.NOT_FOUND, gone)
         for number, path in sorted(versions.items(), reverse=True):
             if (current and current.number == number) or self._load(name, number, path):
-                break
-        else:
-            if current:
-                self._leave(self._serving.pop(name))
+                return
+        if current and not versions:  # else it serves on until one that is there is loaded
+            self._leave(self._serving.pop(name))
 
     def _load(self, name: str, number: int, path: pathlib.Path) -> bool:
         """Whether a version could be loaded, which then takes the requests."""
@@ -152,12 +181,16 @@ class ModelManager:
         if self._failed.get((name, number)) == stamp:
             return False
         states[number] = State("LOADING")
+        version = self._loading = Servable(name, number, path, self._threads)
         try:
-            version = Servable(name, number, path)
+            version.load(self._trust)
         except Exception as error:  # a folder that is not whole makes TensorFlow raise anything
+            version.close()
             states[number] = State("END", *_reason(error))
             self._failed[name, number] = stamp
             return False
+        finally:
+            self._loading = None
         if _stamp(path) != stamp:  # it is still being copied
             return False
         self._failed.pop((name, number), None)

@@ -4,14 +4,15 @@ Reference:
     [TF Serving's REST API](https://www.tensorflow.org/tfx/serving/api_rest)
 """
 
+import asyncio
 import json
 import re
 import urllib.parse
 from typing import Any
 
+import numpy as np
 from google.protobuf.json_format import MessageToDict
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -20,11 +21,12 @@ from tensorflow_serving.apis import (
 )
 
 from rnnapps.serving.server.json_tensors import read_request, write_answer
+from rnnapps.serving.server.lookups import model_metadata, model_status, version_of
 from rnnapps.serving.server.model_manager import ModelManager
-from rnnapps.serving.server.rpc import model_metadata, model_status, version_of
-from rnnapps.serving.server.servable import DEFAULT
-from rnnapps.serving.server.status import Code, StatusError, invalid
-from rnnapps.serving.server.workers import Limits, Workers
+from rnnapps.serving.server.responses import error_response, json_response
+from rnnapps.serving.server.servable import DEFAULT, Servable
+from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_down
+from rnnapps.serving.server.workers import Deadline, Limits, Workers
 
 _VERSION = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _ASK = re.compile(
@@ -35,6 +37,7 @@ _LOOK = re.compile(
     r"/v1/models(?:/(?P<model>[^/:]+))?" + _VERSION + "(?:/(?P<method>metadata))?",
     re.ASCII | re.IGNORECASE,
 )
+_SMALL = 2**16  # bytes of a body that always find room
 _PATIENCE = 16  # how many times the longest body is read, and thrown away, before hanging up
 
 
@@ -43,39 +46,53 @@ class RestApi:
 
     Args:
         manager: The models.
-        workers: The threads that answer.
+        readers: The threads that read requests.
+        workers: The threads in which models answer.
         limits: What a request may ask at most.
     """
 
-    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits):
-        self._manager, self._workers, self._limits = manager, workers, limits
+    def __init__(self, manager: ModelManager, readers: Workers, workers: Workers, limits: Limits):
+        self._manager, self._readers, self._workers = manager, readers, workers
+        self._limits = limits
         self._held = 0  # bytes of bodies
         self._room = max(limits.held, 4 * limits.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         request = Request(scope, receive)
-        body, status = bytearray(), 200
+        body = bytearray()
         try:
             await self._receive(request, body)
             path = scope.get("raw_path", scope["path"].encode()).decode("utf-8", "replace")
-            answer = await self._workers.run(self._answer, request.method, path, bytes(body))
+            response = json_response(await self._answer(request.method, path, bytes(body)))
         except ClientDisconnect:
             return
         except StatusError as error:
-            answer, status = json.dumps({"error": error.message}).encode(), error.http_status
+            response = error_response(error)
         finally:
             self._held -= len(body)
-        await Response(answer, status, media_type="application/json")(scope, receive, send)
+        await response(scope, receive, send)
 
     async def _receive(self, request: Request, body: bytearray) -> None:
         """Reads the body. One that is too long is read on without being kept, to be answered."""
+        seconds = self._limits.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._read(request, body)
+        except TimeoutError:
+            raise StatusError(
+                Code.DEADLINE_EXCEEDED,
+                f"The request did not arrive within {seconds:g} s",
+                http_status=408,
+            ) from None
+        except asyncio.CancelledError:
+            raise shutting_down() from None
+
+    async def _read(self, request: Request, body: bytearray) -> None:
         most, received = self._limits.body, 0
         async for chunk in request.stream():
             received += len(chunk)
             if received <= most:
-                if self._held + len(chunk) > self._room:
+                if received > _SMALL and self._held + len(chunk) > self._room:
                     raise StatusError(Code.UNAVAILABLE, "Too many requests: no room for the body")
                 body += chunk
                 self._held += len(chunk)
@@ -86,7 +103,8 @@ class RestApi:
                 Code.INVALID_ARGUMENT, f"Request body is longer than {most} bytes", http_status=413
             )
 
-    def _answer(self, method: str, path: str, body: bytes) -> bytes:
+    async def _answer(self, method: str, path: str, body: bytes) -> bytes:
+        """Answers at once, but for what a model has to answer."""
         found = {"POST": _ASK, "GET": _LOOK}.get(method)
         match = found and found.fullmatch(path)
         if not path.lower().startswith("/v1/"):
@@ -97,7 +115,7 @@ class RestApi:
         if method == "GET":
             return self._look(spec, match["method"])
         if match["method"] == "predict":
-            return self._predict(spec, body)
+            return await self._predict(spec, body)
         if match["method"] in ("classify", "regress"):
             return self._refuse(spec, match["method"])
         raise invalid(f"Malformed request: {method} {path}")
@@ -120,7 +138,14 @@ class RestApi:
             answer = _as_dict(model_status(self._manager, request))
         return json.dumps(answer, indent=1).encode()
 
-    def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+    async def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> bytes:
+        deadline = Deadline(self._limits.seconds)
+        request = await self._readers.run_async(deadline, self._parse, spec, body)
+        return await self._workers.run_async(deadline, _run, *request, deadline)
+
+    def _parse(
+        self, spec: model_pb2.ModelSpec, body: bytes
+    ) -> tuple[Servable, str, dict[str, np.ndarray], bool]:
         version = None
 
         def input_types(signature: str) -> dict[str, str]:
@@ -129,9 +154,8 @@ class RestApi:
             return version.input_types(signature)
 
         signature, inputs, rows = read_request(body, input_types)
-        for array in inputs.values():
-            self._limits.check_rows(len(array) if array.ndim else 1)
-        return write_answer(version.predict(signature, inputs), rows)
+        self._limits.check(inputs)
+        return version, signature, inputs, rows
 
     def _refuse(self, spec: model_pb2.ModelSpec, method: str) -> bytes:
         """Our models have no signatures to classify or regress with, and TF Serving says so."""
@@ -144,6 +168,16 @@ class RestApi:
             f"Expected {kind} signature method_name to be tensorflow/serving/{method}. "
             f"Was: {received}"
         )
+
+
+def _run(
+    version: Servable,
+    signature: str,
+    inputs: dict[str, np.ndarray],
+    rows: bool,
+    deadline: Deadline,
+) -> bytes:
+    return write_answer(version.predict(signature, inputs, seconds=deadline.remaining), rows)
 
 
 def _spec(match: re.Match) -> model_pb2.ModelSpec:

@@ -1,179 +1,161 @@
 """TF Serving's gRPC services: Predict, GetModelMetadata, GetModelStatus."""
 
 import concurrent.futures
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import grpc
-from google.protobuf.message import Message
+import numpy as np
+from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
 )
 
+from rnnapps.serving.server.lookups import model_metadata, model_status, spec_of, version_of
 from rnnapps.serving.server.model_manager import ModelManager
 from rnnapps.serving.server.protos import from_proto, to_proto
 from rnnapps.serving.server.servable import DEFAULT, Servable
-from rnnapps.serving.server.status import StatusError, invalid
-from rnnapps.serving.server.workers import Limits, Workers
+from rnnapps.serving.server.status import Code, StatusError
+from rnnapps.serving.server.workers import Deadline, Limits, Workers
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+_SPARE = 64  # threads for requests that wait for no worker
+
+Request = TypeVar("Request", bound=Message)
 
 
-def version_of(manager: ModelManager, spec: model_pb2.ModelSpec) -> Servable:
-    """The loaded version that a request names.
+class RpcApi:
+    """Answers gRPC requests as TF Serving does; gRPC itself refuses the methods it lacks.
 
     Args:
         manager: The models.
-        spec: The model's name, and its version, if it says so.
-
-    Raises:
-        StatusError: If it is not loaded.
+        readers: The threads that read requests.
+        workers: The threads in which models answer.
+        limits: What a request may ask at most.
     """
-    if not spec.name:
-        raise invalid("ModelSpec has no name specified.")
-    if spec.HasField("version_label"):
-        raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-    return manager.get(spec.name, spec.version.value if spec.HasField("version") else None)
+
+    def __init__(self, manager: ModelManager, readers: Workers, workers: Workers, limits: Limits):
+        self._manager, self._readers, self._workers = manager, readers, workers
+        self._limits = limits
+
+    @property
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        """TF Serving's services, for a server to add."""
+        services = {
+            "PredictionService": {
+                "Predict": self._predict,
+                "GetModelMetadata": self._metadata,
+            },
+            "ModelService": {"GetModelStatus": self._status},
+        }
+        return [
+            grpc.method_handlers_generic_handler(
+                f"tensorflow.serving.{service}",
+                {name: self._handler(answer) for name, answer in methods.items()},
+            )
+            for service, methods in services.items()
+        ]
+
+    def _handler(self, answer: Callable[[bytes, Deadline], Message]) -> grpc.RpcMethodHandler:
+        # The one message is taken as a stream's first, which leaves the waiting for it to us.
+        def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
+            message = self._receive(messages, context)
+            remaining = context.time_remaining()
+            seconds = self._limits.seconds
+            try:
+                return answer(message, Deadline(min(seconds, remaining or seconds)))
+            except StatusError as error:
+                context.abort(_CODES[error.code], error.message)
+
+        return grpc.stream_unary_rpc_method_handler(
+            handle, response_serializer=lambda answer: answer.SerializeToString()
+        )
+
+    def _receive(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        late = threading.Timer(self._limits.body_seconds, context.cancel)
+        late.daemon = True
+        late.start()
+        try:
+            return next(messages)
+        except StopIteration:
+            context.abort(grpc.StatusCode.INTERNAL, "Expected a message. Received: none.")
+        finally:
+            late.cancel()
+
+    def _status(self, message: bytes, _: Deadline) -> Message:
+        request = _parse(get_model_status_pb2.GetModelStatusRequest, message)
+        return model_status(self._manager, request)
+
+    def _metadata(self, message: bytes, _: Deadline) -> Message:
+        request = _parse(get_model_metadata_pb2.GetModelMetadataRequest, message)
+        return model_metadata(self._manager, request)
+
+    def _predict(self, message: bytes, deadline: Deadline) -> Message:
+        request, version, inputs = self._readers.run(deadline, self._read, message)
+        return self._workers.run(deadline, _run, request, version, inputs, deadline)
+
+    def _read(
+        self, message: bytes
+    ) -> tuple[predict_pb2.PredictRequest, Servable, dict[str, np.ndarray]]:
+        request = _parse(predict_pb2.PredictRequest, message)
+        version = version_of(self._manager, spec_of(request))
+        for tensor in request.inputs.values():
+            for dim in tensor.tensor_shape.dim[:1]:
+                self._limits.check_rows(dim.size)
+        most = self._limits.body
+        inputs = {name: from_proto(name, tensor, most) for name, tensor in request.inputs.items()}
+        self._limits.check(inputs)
+        return request, version, inputs
 
 
-def model_status(
-    manager: ModelManager, request: get_model_status_pb2.GetModelStatusRequest
-) -> get_model_status_pb2.GetModelStatusResponse:
-    """The states of a model's versions."""
-    spec = _spec(request)
-    number = spec.version.value if spec.HasField("version") else None
-    response = get_model_status_pb2.GetModelStatusResponse()
-    for version, state in manager.states(spec.name, number).items():
-        status = response.model_version_status.add(version=version)
-        status.state = get_model_status_pb2.ModelVersionStatus.State.Value(state.name)
-        status.status.error_code = int(state.code)
-        status.status.error_message = state.message
-    return response
+def _parse(kind: type[Request], message: bytes) -> Request:
+    try:
+        return kind.FromString(message)
+    except DecodeError:
+        raise StatusError(Code.INTERNAL, f"Expected a {kind.DESCRIPTOR.name}.") from None
 
 
-def model_metadata(
-    manager: ModelManager, request: get_model_metadata_pb2.GetModelMetadataRequest
-) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """A model's signatures."""
-    spec = _spec(request)
-    if not request.metadata_field:
-        raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
-    for field in request.metadata_field:
-        if field != "signature_def":
-            raise invalid(f"Metadata field {field} is not supported")
-    version = version_of(manager, spec)
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    for name, signature in version.signatures.items():
-        signatures.signature_def[name].CopyFrom(signature)
-    response = get_model_metadata_pb2.GetModelMetadataResponse()
-    response.model_spec.name = version.model
-    response.model_spec.version.value = version.number
-    response.metadata["signature_def"].Pack(signatures)
-    return response
-
-
-def predict(
-    manager: ModelManager, limits: Limits, request: predict_pb2.PredictRequest
+def _run(
+    request: predict_pb2.PredictRequest,
+    version: Servable,
+    inputs: dict[str, np.ndarray],
+    deadline: Deadline,
 ) -> predict_pb2.PredictResponse:
-    """A model's answer."""
-    spec = _spec(request)
-    version = version_of(manager, spec)
-    for tensor in request.inputs.values():
-        for dim in tensor.tensor_shape.dim[:1]:
-            limits.check_rows(dim.size)
-    inputs = {
-        name: from_proto(name, tensor, limits.body) for name, tensor in request.inputs.items()
-    }
-    outputs = version.predict(spec.signature_name, inputs, request.output_filter)
+    signature = request.model_spec.signature_name
+    outputs = version.predict(signature, inputs, request.output_filter, deadline.remaining)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = version.model
     response.model_spec.version.value = version.number
-    response.model_spec.signature_name = spec.signature_name or DEFAULT
+    response.model_spec.signature_name = signature or DEFAULT
     for name, array in outputs.items():
         response.outputs[name].CopyFrom(to_proto(array))
     return response
 
 
-def _spec(request: Message) -> model_pb2.ModelSpec:
-    if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
-    return request.model_spec
-
-
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """TF Serving's `PredictionService`; the base class answers `UNIMPLEMENTED` for the rest.
-
-    Args:
-        manager: The models.
-        workers: The threads that answer.
-        limits: What a request may ask at most.
-    """
-
-    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits):
-        self._manager, self._workers, self._limits = manager, workers, limits
-
-    def Predict(self, request, context):
-        return _answer(self._workers, context, predict, self._manager, self._limits, request)
-
-    def GetModelMetadata(self, request, context):
-        return _answer(self._workers, context, model_metadata, self._manager, request)
-
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """TF Serving's `ModelService`, without reloading its configuration.
-
-    Args:
-        manager: The models.
-        workers: The threads that answer.
-    """
-
-    def __init__(self, manager: ModelManager, workers: Workers):
-        self._manager, self._workers = manager, workers
-
-    def GetModelStatus(self, request, context):
-        return _answer(self._workers, context, model_status, self._manager, request)
-
-
-def _answer(
-    workers: Workers, context: grpc.ServicerContext, function: Callable, *arguments: Any
-) -> Message:
-    try:
-        return workers.submit(function, *arguments).result()
-    except StatusError as error:
-        context.abort(_CODES[error.code], error.message)
-    except concurrent.futures.CancelledError:
-        context.abort(grpc.StatusCode.UNAVAILABLE, "The server is shutting down")
-
-
-def make_grpc_server(manager: ModelManager, workers: Workers, limits: Limits) -> grpc.Server:
+def make_grpc_server(api: RpcApi, limits: Limits) -> grpc.Server:
     """A gRPC server with TF Serving's services, which no port has been given yet.
 
     Args:
-        manager: The models.
-        workers: The threads that answer.
-        limits: What a request may ask at most.
+        api: What answers.
+        limits: What the server takes on at most.
 
     Returns:
         The server.
     """
-    # Its own threads only wait for the workers, which turn requests away when there are too many.
+    # Each request has a thread, which only waits; the workers turn away what is too much for them.
+    requests = limits.waiting + _SPARE
     server = grpc.server(
-        concurrent.futures.ThreadPoolExecutor(limits.waiting, "rnnapps-grpc"),
+        concurrent.futures.ThreadPoolExecutor(requests, "rnnapps-grpc"),
+        handlers=api.handlers,
         options=[
             ("grpc.so_reuseport", 0),  # a taken port is a mistake
             ("grpc.max_receive_message_length", limits.body),
             ("grpc.max_send_message_length", -1),
+            ("grpc.server_handshake_timeout_ms", round(1000 * limits.header_seconds)),
         ],
-        maximum_concurrent_rpcs=2 * limits.waiting,
-    )
-    prediction = PredictionService(manager, workers, limits)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-        ModelService(manager, workers), server
+        maximum_concurrent_rpcs=requests,
     )
     return server

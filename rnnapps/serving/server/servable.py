@@ -1,41 +1,93 @@
-"""One loaded version of a SavedModel."""
+"""One version of a SavedModel, loaded as TF Serving loads it: into a session of its own."""
 
+import os
 import pathlib
+import re
 from collections.abc import Iterable, Mapping
 
+import absl.logging
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from rnnapps.serving.export.saved_model import load, ops
+from rnnapps.serving.export.saved_model import ops
+from rnnapps.serving.server.file_access import check_file_access
 from rnnapps.serving.server.protos import from_proto
-from rnnapps.serving.server.status import Code, StatusError, invalid
+from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_down
+
+v1 = tf.compat.v1
 
 DEFAULT = "serving_default"
+_START = "__saved_model_init_op"  # what a session runs once; not to be asked for
+_NODE = re.compile(r"\s*\[\[\{\{.*", re.DOTALL)
+_ROOT = re.compile(r".*?root error\(s\) found\.\s*\(0\) [A-Z_ ]+: ", re.DOTALL)
+_ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
 
 
 class Servable:
-    """A version of a model, ready to answer.
+    """A version of a model.
 
     Args:
         model: The model's name.
         number: The version's number.
         path: The version's folder.
-
-    Raises:
-        StatusError: If the folder holds no SavedModel to serve.
-        Exception: Whatever else TensorFlow raises over a folder that is not whole.
+        threads: How many requests it may answer at once.
     """
 
-    def __init__(self, model: str, number: int, path: pathlib.Path):
-        self.model, self.number = model, number
-        graph = _read(path)
-        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(graph.signature_def)
-        if not all(hasattr(tf.raw_ops, op) for op in ops(graph.graph_def)):
+    def __init__(self, model: str, number: int, path: pathlib.Path, threads: int = 2):
+        self.model, self.number, self.path = model, number, path
+        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = {}
+        # One that never ends keeps a thread, so each has its own, and loading one more.
+        config = v1.ConfigProto(
+            inter_op_parallelism_threads=max(threads + 1, os.cpu_count() or 1),
+            use_per_session_threads=True,
+        )
+        config.gpu_options.allow_growth = True
+        self._session = v1.Session(graph=tf.Graph(), config=config)
+        self._placeholders: dict[str, tf.Tensor] = {}  # by the name of the tensor they stand for
+        self._closed = False
+
+    def load(self, trust: bool = False) -> None:
+        """Loads the version and warms it up.
+
+        Args:
+            trust: Whether it may read and write files.
+
+        Raises:
+            StatusError: If the folder holds no SavedModel to serve.
+            Exception: Whatever else TensorFlow raises over a folder that is not whole.
+        """
+        meta_graph = _read(self.path)
+        if not trust:
+            check_file_access(meta_graph, self.path)
+        if not all(hasattr(tf.raw_ops, op) for op in ops(meta_graph.graph_def)):
             import tensorflow_text  # noqa: F401 (registers ops that TF Serving has, too)
-        self._model = load(path)
-        self._warm_up(path / "assets.extra" / "tf_serving_warmup_requests")
+        self.signatures = dict(meta_graph.signature_def)
+        self._make_placeholders()
+        logger, verbosity = tf.get_logger(), absl.logging.get_verbosity()
+        level = logger.level
+        logger.setLevel("ERROR")  # it says that TensorFlow 2 has another loader
+        absl.logging.set_verbosity(absl.logging.ERROR)
+        try:
+            v1.saved_model.loader.load(
+                self._session, ["serve"], str(self.path), input_map=self._placeholders
+            )
+        finally:
+            logger.setLevel(level)
+            absl.logging.set_verbosity(verbosity)
+        self._session.graph.finalize()
+        self._warm_up(self.path / "assets.extra" / "tf_serving_warmup_requests")
+
+    def _make_placeholders(self) -> None:
+        """Inputs of any shape: TF Serving does not hold a request to the signature's shapes."""
+        with self._session.graph.as_default():
+            for signature in self.signatures.values():
+                for info in signature.inputs.values():
+                    if info.name not in self._placeholders:
+                        self._placeholders[info.name] = v1.placeholder(
+                            info.dtype, name="request.input"
+                        )
 
     def input_types(self, signature: str) -> dict[str, str]:
         """The type of each input of a signature, such as `{"text": "string"}`.
@@ -56,6 +108,7 @@ class Servable:
         signature: str,
         inputs: Mapping[str, np.ndarray],
         wanted: Iterable[str] = (),
+        seconds: float | None = None,
     ) -> dict[str, np.ndarray]:
         """Answers a request.
 
@@ -63,26 +116,47 @@ class Servable:
             signature: The signature's name; `""` for the default one.
             inputs: The inputs by name.
             wanted: The names of the outputs to answer; none for all.
+            seconds: How long it may take; `None` for as long as it wants.
 
         Returns:
             The outputs by name.
 
         Raises:
-            StatusError: If the request does not fit the signature, or the model fails over it.
+            StatusError: If the request does not fit the signature, takes too long, or the model
+                fails over it.
         """
         name = signature or DEFAULT
-        if name not in self.signatures or name not in self._model.signatures:
+        if name not in self.signatures or name == _START:
             raise StatusError(
                 Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
             )
         signature_def = self.signatures[name]
-        tensors = _tensors(signature_def, inputs)
+        _check_inputs(signature_def, inputs)
         wanted = _outputs(signature_def, wanted)
+        feeds = {self._placeholders[signature_def.inputs[key].name]: inputs[key] for key in inputs}
+        # All of them, whatever is wanted: a session keeps a copy of the graph for each choice.
+        fetches = {key: self._tensor(info.name) for key, info in signature_def.outputs.items()}
+        options = v1.RunOptions(timeout_in_ms=max(1, round(1000 * seconds)) if seconds else 0)
         try:
-            outputs = self._model.signatures[name](**tensors)
-            return {key: _array(outputs[key]) for key in wanted}
+            outputs = self._session.run(fetches, feeds, options)
         except tf.errors.OpError as error:
-            raise StatusError(error.error_code, error.message) from None
+            if self._closed:
+                raise shutting_down() from None
+            raise StatusError(error.error_code, _sentence(error.message)) from None
+        except RuntimeError:
+            if self._closed:
+                raise shutting_down() from None
+            raise
+        return {key: _array(outputs[key]) for key in wanted}
+
+    def close(self) -> None:
+        """Ends whatever the version is at; it answers no more."""
+        self._closed = True
+        self._session.close()
+
+    def _tensor(self, name: str) -> tf.Tensor:
+        found = self._placeholders.get(name)  # an output that is an input
+        return self._session.graph.get_tensor_by_name(name) if found is None else found
 
     def _warm_up(self, path: pathlib.Path) -> None:
         if not path.exists():
@@ -101,9 +175,9 @@ def _read(path: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
             Code.NOT_FOUND,
             f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}",
         )
-    for graph in saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs:
-        if "serve" in graph.meta_info_def.tags:
-            return graph
+    for meta_graph in saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs:
+        if set(meta_graph.meta_info_def.tags) == {"serve"}:
+            return meta_graph
     raise StatusError(
         Code.NOT_FOUND, "Could not find meta graph def matching supplied tags: { serve }."
     )
@@ -115,9 +189,7 @@ def _kind(dtype: int) -> str:
     return {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
 
 
-def _tensors(
-    signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, np.ndarray]
-) -> dict[str, tf.Tensor]:
+def _check_inputs(signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, np.ndarray]) -> None:
     given, known = set(inputs), set(signature.inputs)
     if given != known:
         # TF Serving's sentence, where the numbers differ; the same where only the names do.
@@ -128,22 +200,11 @@ def _tensors(
             f"len({lists[0]}) != len({lists[1]}). Sent extra: {lists[2]}. "
             f"Missing but required: {lists[3]}."
         )
-    tensors = {}
     for name, array in inputs.items():
-        info = signature.inputs[name]
-        dtype, shape = tf.dtypes.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape)
+        expected = tf.dtypes.as_dtype(signature.inputs[name].dtype).name
         received = "string" if array.dtype == object else array.dtype.name
-        if received != dtype.name:
-            raise invalid(f"Expected input {name} to be {dtype.name} but got {received}.")
-        if not shape.is_compatible_with(array.shape):
-            received = tf.TensorShape(array.shape)
-            raise invalid(f"Expected input {name} to be of shape {shape} but got {received}.")
-        tensors[name] = tf.constant(array, dtype)
-    return tensors
-
-
-def _array(tensor: tf.Tensor) -> np.ndarray:
-    return np.array(tensor.numpy(), object if tensor.dtype == tf.string else None)
+        if received != expected:
+            raise invalid(f"Expected input {name} to be {expected} but got {received}.")
 
 
 def _outputs(signature: meta_graph_pb2.SignatureDef, wanted: Iterable[str]) -> list[str]:
@@ -157,3 +218,15 @@ def _outputs(signature: meta_graph_pb2.SignatureDef, wanted: Iterable[str]) -> l
         if names.count(name) > 1:
             raise invalid(f"duplicate output tensor alias: {name}")
     return names or sorted(signature.outputs)
+
+
+def _array(value: np.ndarray | bytes) -> np.ndarray:
+    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
+
+
+def _sentence(message: str) -> str:
+    """An error's own words, without the nodes of the graph in which it arose."""
+    message = message.removeprefix("Graph execution error:\n\n")
+    message = _NODE.sub("", _ROOT.sub("", message, 1)).strip()
+    assertion = _ASSERTION.fullmatch(message)
+    return assertion[1] if assertion else message

@@ -1,22 +1,29 @@
 """The local model server: TF Serving's REST and gRPC contract for where there is no Docker."""
 
+import functools
 import gc
 import os
 import pathlib
 import signal
 import socket
+import sys
 import threading
 import time
+from collections.abc import Collection
 
 import uvicorn
 
 from rnnapps.errors import RunError
+from rnnapps.serving.server.http import HEADER_BYTES, HttpProtocol
 from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.origins import OriginGuard
 from rnnapps.serving.server.rest import RestApi
-from rnnapps.serving.server.rpc import make_grpc_server
+from rnnapps.serving.server.rpc import RpcApi, make_grpc_server
 from rnnapps.serving.server.workers import Limits, Workers
 
-_GRACE = 5.0  # seconds that requests in flight have when the server ends
+_FAREWELL = 0.25  # seconds to tell those who still wait that the server ends
+_LAST = 5.9  # seconds after which a process ends whatever it is at
+_READERS = 2  # threads that read requests; Python reads one at a time
 
 
 class Server:
@@ -31,6 +38,9 @@ class Server:
         host: The address to listen at.
         limits: What the server takes on at most.
         seconds: How often the folder is looked at for new versions.
+        hosts: Hosts that it may be asked as besides its own address; `*` for any.
+        origins: Origins whose pages may ask from a browser; `*` for any.
+        trust: Whether a SavedModel may read and write files.
 
     Raises:
         RunError: If there is no such folder.
@@ -48,20 +58,29 @@ class Server:
         host: str = "127.0.0.1",
         limits: Limits | None = None,
         seconds: float = 1.0,
+        hosts: Collection[str] = (),
+        origins: Collection[str] = (),
+        trust: bool = False,
     ):
-        self.manager = ModelManager(folder, seconds)
+        limits = limits or Limits()
+        self.manager = ModelManager(folder, seconds, limits.threads, trust)
         self.rest_port, self.grpc_port, self.host = rest_port, grpc_port, host
-        self._workers = Workers(limits or Limits())
-        self._grpc = make_grpc_server(self.manager, self._workers, limits or Limits())
-        api = RestApi(self.manager, self._workers, limits or Limits())
+        readers = Workers("reader", _READERS, limits.waiting)
+        workers = Workers("worker", limits.threads, limits.waiting)
+        self._pools = readers, workers
+        self._grpc = make_grpc_server(RpcApi(self.manager, readers, workers, limits), limits)
+        api = RestApi(self.manager, readers, workers, limits)
         self._rest = uvicorn.Server(
             uvicorn.Config(
-                api,
+                OriginGuard(api, host, hosts, origins),
+                http=functools.partial(HttpProtocol, header_seconds=limits.header_seconds),
+                ws="none",
+                h11_max_incomplete_event_size=HEADER_BYTES,
                 lifespan="off",
                 log_config=None,
+                log_level="error",
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=int(_GRACE),
             )
         )
         self._thread: threading.Thread | None = None
@@ -104,15 +123,28 @@ class Server:
         self.grpc_port = self._grpc.add_insecure_port(_address(self.host, self.grpc_port))
         return rest_socket
 
-    def stop(self) -> None:
-        """Lets the requests in flight end, for a few seconds, and ends."""
-        stopped = self._grpc.stop(_GRACE)
+    def stop(self, seconds: float = 5.0) -> None:
+        """Lets the requests in flight end; then ends them, and the server.
+
+        Args:
+            seconds: How long they have to end by themselves.
+        """
+        end = time.monotonic() + seconds
+        grpc_stopped = self._grpc.stop(seconds + _FAREWELL)
         self._rest.should_exit = True
+        self._join(seconds)
+        grpc_stopped.wait(max(0, end - time.monotonic()))
+        for pool in self._pools:
+            pool.stop()
+        self.manager.stop()  # what still runs ends by it, and is answered that the server does
+        self._join(_FAREWELL)
+        grpc_stopped.wait(_FAREWELL)
+        self._rest.force_exit = True
+        self._join(_FAREWELL)
+
+    def _join(self, seconds: float) -> None:
         if self._thread:
-            self._thread.join()
-        stopped.wait()
-        self._workers.stop()
-        self.manager.stop()
+            self._thread.join(seconds)
 
     def __enter__(self) -> "Server":
         self.start()
@@ -145,18 +177,31 @@ def serve(server: Server) -> None:
         server: The server, not yet started.
     """
     gc.freeze()  # what is imported stays, so that looking for dropped models is quick
+    numbers = signal.SIGINT, signal.SIGTERM
+    for number in numbers:  # while models are loaded, there is nothing to wait for
+        signal.signal(number, signal.SIG_DFL)
+    server.start()
     end = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         signal.signal(number, lambda *_: end.set())
-    with server:
-        for name, number in server.manager.serving.items():
-            print(f"{name}: version {number}")
-        if not server.manager.serving:
-            print(f"{server.manager.folder} holds no model yet; what is exported there is served.")
-        print(f"REST {server.rest_address}  gRPC {server.grpc_address}  (Ctrl-C ends)")
-        print(
-            "This server is for notebooks, tests and laptops. Production wants TF Serving, which "
-            "reads the same folder: see saved_models/README.md.",
-            flush=True,
-        )
-        end.wait()
+    _say_what_is_served(server)
+    end.wait()
+    last = threading.Timer(_LAST, os._exit, [0])  # an op of TensorFlow's may know no end
+    last.daemon = True
+    last.start()
+    server.stop()
+
+
+def _say_what_is_served(server: Server) -> None:
+    for name, number in server.manager.serving.items():
+        print(f"{name}: version {number}")
+    for name, number, state in server.manager.failures:
+        print(f"{name}: version {number} is not served: {state.message}", file=sys.stderr)
+    if not server.manager.serving:
+        print(f"{server.manager.folder} holds no model yet; what is exported there is served.")
+    print(f"REST {server.rest_address}  gRPC {server.grpc_address}  (Ctrl-C ends)")
+    print(
+        "This server is for notebooks, tests and laptops. Production wants TF Serving, which "
+        "reads the same folder: see saved_models/README.md.",
+        flush=True,
+    )

@@ -62,3 +62,8 @@ class StatusError(Exception):
 def invalid(message: str) -> StatusError:
     """The error of a request that is wrong in itself."""
     return StatusError(Code.INVALID_ARGUMENT, message)
+
+
+def shutting_down() -> StatusError:
+    """The error of a request that the server no longer answers."""
+    return StatusError(Code.UNAVAILABLE, "The server is shutting down")

@@ -1,4 +1,4 @@
-"""The threads that answer requests."""
+"""The threads that read requests and have models answer them, and what they take on at most."""
 
 import asyncio
 import concurrent.futures
@@ -6,10 +6,13 @@ import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from rnnapps.serving.server.status import Code, StatusError, invalid
+import numpy as np
+
+from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_down
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +20,15 @@ class Limits:
     """What the server takes on at most; the rest is turned away before it costs memory.
 
     Args:
-        body: Bytes of one request.
+        body: Bytes of one request; and of its texts, if each were as long as the longest.
         rows: Rows of one request.
         waiting: Requests at work or waiting.
         held: Bytes of all the bodies that are being received or waited for; four of the longest
             always have room.
         threads: Requests at work.
+        seconds: How long one request may take, from when it has been received.
+        header_seconds: How long the headers of a request may take to arrive.
+        body_seconds: How long its body may take to arrive.
     """
 
     body: int = 32 * 2**20
@@ -30,30 +36,77 @@ class Limits:
     waiting: int = 256
     held: int = 256 * 2**20
     threads: int = max(2, os.cpu_count() or 2)
+    seconds: float = 30.0
+    header_seconds: float = 10.0
+    body_seconds: float = 30.0
 
     def check_rows(self, rows: int) -> None:
         """Raises `StatusError`, in TF Serving's words, where there are too many rows."""
         if rows > self.rows:
             raise invalid(f"Task size {rows} was larger than maximum input batch size {self.rows}")
 
+    def check(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Raises `StatusError` where the inputs have too many rows, or texts that are too long.
+
+        A model fills a batch's texts up to the longest, so that is what is counted.
+        """
+        for name, array in inputs.items():
+            self.check_rows(len(array) if array.ndim else 1)
+            if array.dtype == object and array.size:
+                longest = max(map(len, array.flat))
+                if array.size * longest > self.body:
+                    raise invalid(
+                        f"Expected the texts of {name}, each filled up to the longest, to be at "
+                        f"most {self.body} bytes. Received: {array.size} texts, the longest of "
+                        f"{longest} bytes."
+                    )
+
+
+class Deadline:
+    """When a request has to be answered.
+
+    Args:
+        seconds: In how many seconds.
+    """
+
+    def __init__(self, seconds: float):
+        self._seconds, self._end = seconds, time.monotonic() + seconds
+
+    @property
+    def remaining(self) -> float:
+        """The seconds left; 0 where there are none."""
+        return max(0.0, self._end - time.monotonic())
+
+    def error(self) -> StatusError:
+        """The error of a request that has taken longer."""
+        return StatusError(
+            Code.DEADLINE_EXCEEDED,
+            f"The request took longer than its time limit of {self._seconds:.3g} s",
+        )
+
 
 class Workers:
     """A pool of threads with a bound on what waits for it.
 
     Args:
-        limits: The bounds.
+        name: What they do.
+        threads: How many there are.
+        waiting: How many requests may be at work or waiting.
     """
 
-    def __init__(self, limits: Limits):
-        self._waiting = limits.waiting
-        self._pool = concurrent.futures.ThreadPoolExecutor(limits.threads, "rnnapps-worker")
+    def __init__(self, name: str, threads: int, waiting: int):
+        self._waiting = waiting
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, f"rnnapps-{name}")
         self._admitted = 0
         self._lock = threading.Lock()
 
-    def submit(self, function: Callable, *arguments: Any) -> concurrent.futures.Future:
-        """Has a thread run a function.
+    def submit(
+        self, deadline: Deadline, function: Callable, *arguments: Any
+    ) -> concurrent.futures.Future:
+        """Has a thread run a function, unless its time is over before one is free.
 
         Args:
+            deadline: When its time is over.
             function: The function.
             *arguments: Its arguments.
 
@@ -69,27 +122,53 @@ class Workers:
                     Code.UNAVAILABLE, f"Too many requests: {self._waiting} are waiting already"
                 )
             self._admitted += 1
-        future = self._pool.submit(_guarded, function, *arguments)
+        try:
+            future = self._pool.submit(_guarded, deadline, function, *arguments)
+        except RuntimeError:  # the pool has been stopped
+            self._leave(None)
+            raise shutting_down() from None
         future.add_done_callback(self._leave)
         return future
 
-    async def run(self, function: Callable, *arguments: Any) -> Any:
+    def run(self, deadline: Deadline, function: Callable, *arguments: Any) -> Any:
         """What a function answers, which a thread runs; see `submit`."""
-        return await asyncio.wrap_future(self.submit(function, *arguments))
+        future = self.submit(deadline, function, *arguments)
+        try:
+            return future.result(deadline.remaining)
+        except TimeoutError:
+            future.cancel()
+            raise deadline.error() from None
+        except concurrent.futures.CancelledError:
+            raise shutting_down() from None
 
-    def _leave(self, _: concurrent.futures.Future) -> None:
+    async def run_async(self, deadline: Deadline, function: Callable, *arguments: Any) -> Any:
+        """What a function answers, which a thread runs; see `submit`."""
+        future = self.submit(deadline, function, *arguments)
+        try:
+            async with asyncio.timeout(deadline.remaining):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise deadline.error() from None
+        except asyncio.CancelledError:
+            raise shutting_down() from None
+
+    def _leave(self, _: concurrent.futures.Future | None) -> None:
         with self._lock:
             self._admitted -= 1
 
     def stop(self) -> None:
-        """Ends the threads, once they have answered what they are at; what waits is cancelled."""
-        self._pool.shutdown(cancel_futures=True)
+        """Ends the threads, each when it has done what it is at; what waits is cancelled."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _guarded(function: Callable, *arguments: Any) -> Any:
+def _guarded(deadline: Deadline, function: Callable, *arguments: Any) -> Any:
+    if not deadline.remaining:
+        raise deadline.error()
     try:
         return function(*arguments)
-    except StatusError:
+    except StatusError as error:
+        if error.code == Code.DEADLINE_EXCEEDED:  # TensorFlow's words for it say nothing
+            raise deadline.error() from None
         raise
     except MemoryError:
         raise StatusError(Code.RESOURCE_EXHAUSTED, "Out of memory over this request") from None

@@ -1,0 +1,98 @@
+"""uvicorn's HTTP, with an end to headers that are too long or too slow."""
+
+import json
+
+import h11
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+
+HEADER_BYTES = 2**16  # of the headers of one request
+# Seconds in which a client can send the rest of what is not read, and read why. Closed at once,
+# with bytes unread, its connection would be reset, and the answer lost.
+_LINGER = 2.0
+
+
+class HttpProtocol(H11Protocol):
+    """A connection of a client.
+
+    Args:
+        *args: uvicorn's.
+        header_seconds: How long the headers of a request may take to arrive.
+        **kwargs: uvicorn's.
+    """
+
+    def __init__(self, *args, header_seconds: float, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._header_seconds = header_seconds
+        self._late = None
+        self._refused = False
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc) -> None:
+        super().connection_lost(exc)
+        self._unwatch()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            super().data_received(data)
+            self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:  # it was answered before it was read
+            self.loop.call_later(_LINGER, self._close_unread)
+
+    def _close_unread(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            self.transport.close()
+
+    def _watch(self) -> None:
+        """Gives the headers of the next request their time, and those that are there no more."""
+        if self.conn.their_state is not h11.IDLE:
+            self._unwatch()
+        elif self._late is None:
+            self._late = self.loop.call_later(self._header_seconds, self._refuse_late)
+
+    def _unwatch(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _refuse_late(self) -> None:
+        if not self.transport.is_closing():
+            self._refuse(408, "The headers did not arrive in time")
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn for what is no HTTP, and for headers that are too long."""
+        unread, _ = self.conn.trailing_data
+        if len(unread) > HEADER_BYTES:
+            self._refuse(431, f"The headers are longer than {HEADER_BYTES} bytes")
+        else:
+            self._refuse(400, msg)
+
+    def _refuse(self, status: int, said: str) -> None:
+        self._refused = True
+        self._unwatch()
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what it answers would follow
+            self.cycle.message_event.set()
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
+        body = json.dumps({"error": said}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        reason = STATUS_PHRASES[status]
+        for event in (
+            h11.Response(status_code=status, headers=headers, reason=reason),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event))
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
