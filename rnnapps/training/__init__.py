@@ -1,17 +1,17 @@
 """What training shares: optimizer and schedules, devices, and runs that survive a kill."""
 
-from rnnapps.training.averaging import KeepWeights, average_if_better
-from rnnapps.training.fitting import Diverged, compile_model, fit, precision, static_lengths
+from rnnapps.training.checkpoint import Checkpoint
 from rnnapps.training.gradients import GradientNorms
+from rnnapps.training.loop import Diverged, compile_model, fit, precision, static_lengths
 from rnnapps.training.optimizer import make_optimizer
-from rnnapps.training.resuming import Resume
 from rnnapps.training.strategy import make_strategy
+from rnnapps.training.weight_averaging import KeepWeights, average_if_better
 
 __all__ = [
+    "Checkpoint",
     "Diverged",
     "GradientNorms",
     "KeepWeights",
-    "Resume",
     "average_if_better",
     "compile_model",
     "fit",

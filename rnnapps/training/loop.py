@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import RnnappsError
+from rnnapps.training.checkpoint import Checkpoint
 from rnnapps.training.optimizer import make_optimizer
-from rnnapps.training.resuming import Resume
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)  # to which XLA's batches are padded
 
@@ -99,7 +99,7 @@ def fit(
     validation: tf.data.Dataset | None,
     config: TrainingConfig,
     epochs: int,
-    state_dir: pathlib.Path | None = None,
+    checkpoint_dir: pathlib.Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, float]]:
     """Trains a compiled model, and leaves it with its best weights.
@@ -110,7 +110,7 @@ def fit(
         validation: Batches that decide which weights are the best; `None` takes the last.
         config: Its `patience`, `schedule` and `seed` are read.
         epochs: Passes over `train`, at most.
-        state_dir: Where to keep the state from epoch to epoch; training goes on from what is there.
+        checkpoint_dir: Where to keep the state of each epoch; training goes on from what is there.
         callbacks: More callbacks.
 
     Returns:
@@ -129,21 +129,21 @@ def fit(
         if config.schedule == "plateau":
             keepers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=1))
     with contextlib.ExitStack() as stack:
-        if state_dir is None:
-            state_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        resume = Resume(state_dir, keepers, config.seed)
-        done = epochs if resume.stopped else len(resume.history)
+        if checkpoint_dir is None:
+            checkpoint_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        checkpoint = Checkpoint(checkpoint_dir, keepers, config.seed)
+        done = epochs if checkpoint.stopped else len(checkpoint.history)
         model.fit(
             train.epochs(first=done),
             steps_per_epoch=len(train),
             initial_epoch=min(done, epochs),
             epochs=epochs,
             validation_data=validation,
-            callbacks=[*callbacks, StopOnNaN(), *keepers, resume],
+            callbacks=[*callbacks, StopOnNaN(), *keepers, checkpoint],
             shuffle=False,  # the data comes in the order that Batches gives it
             verbose=1 if sys.stdout.isatty() else 0,
         )
-    return resume.history
+    return checkpoint.history
 
 
 class StopOnNaN(keras.callbacks.Callback):

@@ -12,7 +12,7 @@ from rnnapps.files import remove_tree
 _ATTRIBUTES = ("best", "wait", "best_epoch", "cooldown_counter")
 
 
-class Resume(keras.callbacks.Callback):
+class Checkpoint(keras.callbacks.Callback):
     """Keeps the whole state of training on disk after every epoch, and takes it up again.
 
     `keras.callbacks.BackupAndRestore` keeps weights, optimizer and epoch. A run that ends with the
