@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rnnapps import figures
 from rnnapps.errors import RunError
-from rnnapps.files import read_json, write
+from rnnapps.files import enough_space, read_json, write
 
 
 def read_search(project: pathlib.Path | str) -> dict[str, Any]:
@@ -81,9 +81,11 @@ def report(project: pathlib.Path | str, as_json: bool) -> None:
     done = [trial for trial in found["trials"] if trial["score"] is not None]
     if done:
         best = project / f"trial_{done[0]['trial']}" / "run" / "config.toml"
+        objective, folder = found["objective"], project / "figures"
         write(project / "best.toml", best.read_text("utf-8"))
-        figures.scores_by_trial(done, found["objective"], found["direction"], project / "figures")
-        figures.scores_by_setting(done, found["objective"], project / "figures")
+        with enough_space(project):
+            figures.scores_by_trial(done, objective, found["direction"], folder)
+            figures.scores_by_setting(done, objective, folder)
     if as_json:
         print(json.dumps(found))
         return

@@ -16,7 +16,7 @@ from keras_tuner.src import config as keras_tuner_config
 from rnnapps.apps import application_class
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, RunError, nearest
-from rnnapps.files import alone, write
+from rnnapps.files import alone, enough_space, write
 from rnnapps.tuning.hypermodel import HyperApplication
 from rnnapps.tuning.options import TuneOptions, parse_duration
 from rnnapps.tuning.oracles import Budget, StopInTime, is_mistake, make_oracle
@@ -84,6 +84,7 @@ def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
     manifest = _manifest(name, hypermodel, config, options, objective)
     project = options.project_dir.resolve()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(enough_space(project.parent))
         if options.role == "worker":
             check_same(project, manifest)
             taken = f"A worker {options.worker_id} is running; give each its own --worker-id."
