@@ -95,7 +95,7 @@ class Phase:
         """What is killed."""
         if self.name == "save":
             app = rnnapps.load(self.run)
-            for _ in range(20):
+            for _ in range(4):
                 app.save(self.run)
                 app.evaluate(make_reviews(10))
             return None
@@ -114,7 +114,8 @@ class Phase:
         if self.name in ("overwrite", "save", "export"):  # there was a run before
             self.do(lambda: main(["predict", str(self.run), TEXT]))
             assert (self.run / "NOTES.txt").read_text() == "mine"
-        self.do(self.work)
+        if self.name != "train" or not self.run.exists():  # killed as it had ended
+            self.do(self.work)
         if self.name == "tune":
             trials = read_search(self.search)["trials"]
             assert [trial["status"] for trial in trials] == ["completed"] * 2, trials
@@ -154,6 +155,7 @@ def run(kills: int, seed: int) -> None:
             phase = phases[name]
             moment = draws.uniform(0, phase.seconds)
             if not phase.kill(moment):
+                phase.begin_anew()
                 continue
             counts[name] += 1
             phase.check()
