@@ -76,8 +76,11 @@ def read(
     fields = []
     for heading, group in groups.items():
         made = _dataclass(heading, group)
-        fields.append((heading, OmitArgPrefixes[made], dataclasses.field(default_factory=made)))
-    form = dataclasses.make_dataclass("Form", fields, frozen=True)
+        own = dataclasses.fields(made)
+        must = any(one.default is one.default_factory is dataclasses.MISSING for one in own)
+        default = dataclasses.field() if must else dataclasses.field(default_factory=made)
+        fields.append((heading, OmitArgPrefixes[made], default))
+    form = dataclasses.make_dataclass("Form", fields, frozen=True, kw_only=True)
     form.__doc__ = about
     found = parse(form, prog, words)
     return {
