@@ -76,8 +76,7 @@ def read(
     fields = []
     for heading, group in groups.items():
         made = _dataclass(heading, group)
-        own = dataclasses.fields(made)
-        must = any(one.default is one.default_factory is dataclasses.MISSING for one in own)
+        must = dataclasses.MISSING in _defaults(group.cls).values()
         default = dataclasses.field() if must else dataclasses.field(default_factory=made)
         fields.append((heading, OmitArgPrefixes[made], default))
     form = dataclasses.make_dataclass("Form", fields, frozen=True, kw_only=True)
