@@ -3,6 +3,7 @@
 `make test` sends 200 requests, `make fuzz` 10,000 (the environment variable `RNNAPPS_FUZZ`).
 """
 
+import concurrent.futures
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
@@ -24,8 +26,10 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from rnnapps.serving import Limits, Server
+
 REQUESTS = int(os.environ.get("RNNAPPS_FUZZ", 200))
-ERRORS = {400, 404, 413, 501, 503}
+ERRORS = {400, 403, 404, 413, 431, 501, 503}
 CODES = {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED"}
 SIGNATURES = ["serving_default", "weigh", "plus_one", "kinds", "uneven", "half", "divide", "start",
               "step", "__saved_model_init_op", ""]  # fmt: skip
@@ -53,14 +57,24 @@ documents = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
     max_leaves=12,
 )
+deep = st.builds(
+    lambda depth, kind, leaf: json.loads(kind[0] * depth + json.dumps(leaf) + kind[1] * depth),
+    st.integers(1, 600),
+    st.sampled_from([("[", "]"), ("[[],", "]"), ('{"text":', "}"), ('[{"b64":', "}]")]),
+    st.none() | words | st.integers(-3, 3),
+)
 texts = st.lists(words | st.just({"b64": "AP8="}), max_size=4)
 pairs = st.lists(st.lists(numbers, min_size=1, max_size=3), max_size=4)
 nearly = st.fixed_dictionaries(
     {},
     optional={
         "signature_name": st.sampled_from(SIGNATURES) | documents,
-        "instances": texts | pairs | documents,
-        "inputs": texts | pairs | documents | st.dictionaries(names, texts | pairs, max_size=3),
+        "instances": texts | pairs | documents | deep,
+        "inputs": texts
+        | pairs
+        | documents
+        | deep
+        | st.dictionaries(names, texts | pairs, max_size=3),
     },
 )
 
@@ -87,10 +101,13 @@ paths = st.lists(segments, max_size=6).map("/".join).map(lambda path: "/" + path
 ).map(lambda parts: "/v1/models/toy" + "/".join(["", *parts]))
 methods = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "FOO"])
 headers = st.dictionaries(
-    st.sampled_from(["Content-Type", "Accept", "Content-Encoding", "Expect", "X-Forwarded-For"]),
-    st.sampled_from(["application/json", "gzip", "text/html; charset=utf-16", "*", "x" * 3000]),
+    st.sampled_from(["Content-Type", "Accept", "Content-Encoding", "Expect", "X-Forwarded-For",
+                     "Origin", "Host", "Access-Control-Request-Method"]),
+    st.sampled_from(["application/json", "gzip", "text/html; charset=utf-16", "*", "x" * 3000,
+                     "x" * 70_000, "localhost", "http://localhost", "null", "[::1", "a.test:99999",
+                     "http://[", "127.0.0.1", "@", ""]),
     max_size=2,
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +161,8 @@ def test_addresses(address, method, path, headers, body):
 @given(st.lists(st.binary(max_size=80) | st.sampled_from([
     b"POST /v1/models/toy:predict HTTP/1.1\r\n", b"Content-Length: 10\r\n", b"\r\n",
     b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nabcde\r\n", b"Host: x\r\n", b"GET / HTTP/9.9\r\n",
-    b'{"instances": ["a"]}', b"Content-Length: -1\r\n",
+    b'{"instances": ["a"]}', b"Content-Length: -1\r\n", b"Long: " + b"x" * 70_000,
+    b"Content-Length: 10\r\n\r\n12345", b"Origin: http://[\r\n",
 ]), max_size=6))  # fmt: skip
 def test_bytes_that_are_no_http(address, pieces):
     with socket.create_connection(address, timeout=60) as client:
@@ -208,6 +226,7 @@ def test_messages(channel, spec, inputs, outputs):
         (prediction.Predict, request),
         (prediction.GetModelMetadata, look),
         (models.GetModelStatus, status),
+        (prediction.Classify, classification_pb2.ClassificationRequest(model_spec=spec)),
     ):
         try:
             call(message, timeout=60)
@@ -224,3 +243,26 @@ def test_bytes_that_are_no_message(channel, data):
     except grpc.RpcError as error:
         # INTERNAL is gRPC's own answer to what is no message.
         assert error.code().name in CODES | {"INTERNAL"}, error
+
+
+@pytest.fixture(scope="module")
+def hasty(spinners):
+    with Server(spinners, 0, 0, limits=Limits(threads=2, seconds=0.2)) as server:
+        parts = urllib.parse.urlsplit(server.rest_address)
+        yield parts.hostname, parts.port
+
+
+@fuzz(0.02)
+@given(st.lists(st.sampled_from([-1, 0, 1, 1000, 2**31 - 1]), min_size=1, max_size=4))
+def test_requests_without_end(hasty, rounds):
+    def post(number):
+        body = json.dumps({"instances": [number]}).encode()
+        connection = http.client.HTTPConnection(*hasty, timeout=60)
+        connection.request("POST", "/v1/models/spin:predict", body)
+        return connection.getresponse().status
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        statuses = pool.map(post, rounds)
+        assert send(hasty, "GET", "/v1/models/spin", b"")[0] == 200
+        for number, status in zip(rounds, statuses, strict=True):
+            assert status in {-1: {504}, 0: {400, 504}}.get(number, {200, 504})
