@@ -1,14 +1,22 @@
-"""What is said to a person while something goes on: never on standard output."""
+"""Lines that move while something takes its time; nothing is printed where there is no terminal."""
 
+import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.status import Status
 
 
+def _console() -> Console:
+    # Jupyter says FORCE_COLOR, which rich takes for a terminal; and rich would want ipywidgets.
+    terminal = sys.stderr.isatty()
+    return Console(stderr=True, force_jupyter=False, force_terminal=terminal)
+
+
 def working(what: str) -> Status:
-    """A context in which a terminal shows that work is going on; nothing is printed elsewhere.
+    """A context in which a terminal shows that work is going on.
 
     Args:
         what: What is being done, such as `"reading the data"`.
@@ -16,10 +24,33 @@ def working(what: str) -> Status:
     Returns:
         The context manager.
     """
-    # Jupyter says FORCE_COLOR, which rich takes for a terminal; and rich would want ipywidgets.
-    terminal = sys.stderr.isatty()
-    console = Console(stderr=True, force_jupyter=False, force_terminal=terminal)
-    return console.status(f"{what} ...")
+    return _console().status(f"{what} ...")
+
+
+@contextlib.contextmanager
+def counting(what: str, unit: str) -> Iterator[Callable[[int, float], None]]:
+    """A context in which a terminal shows a count, a share and a time left.
+
+    Args:
+        what: What is being done, such as `"answering"`.
+        unit: What is counted, such as `"rows"`.
+
+    Yields:
+        A function of how many there are so far and of the share of the whole that they are.
+    """
+    console = _console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        TextColumn("{task.fields[count]:,} " + unit),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    # A terminal that shows the answers needs no bar between them.
+    quiet = not console.is_terminal or sys.stdout.isatty()
+    with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
+        task = progress.add_task(what, total=1.0, count=0)
+        yield lambda count, share: progress.update(task, completed=share, count=count)
 
 
 def say(lines: Iterable[str]) -> None:

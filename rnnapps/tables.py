@@ -117,7 +117,7 @@ def _print_metrics(console: Console, found: dict[str, Any], title: str) -> None:
     if not names:
         return
     others, parts = list(columns)[1:], []
-    per_table = max(1, (console.width - 44) // 11)
+    per_table = max(1, (console.width - 36) // 11)
     for first in range(0, max(1, len(others)), per_table):
         parts.append(["rnnapps", *others[first : first + per_table]])
     console.print(title, style="italic", markup=False)
@@ -130,7 +130,7 @@ def _print_metrics(console: Console, found: dict[str, Any], title: str) -> None:
             measure = measure_of(name)
             values = [row.get(name) for column, row in columns.items() if column != _BOUND]
             numbers = [value for value in values if isinstance(value, float)]
-            best = measure.best(numbers) if measure and len(numbers) > 1 else None
+            best = measure.best(numbers) if measure and len(set(numbers)) > 1 else None
             cells = [_marked(columns[column].get(name), best) for column in part]
             table.add_row(f"{name.replace('_', ' ')} {measure.arrow if measure else ''}", *cells)
         console.print(table)
@@ -169,8 +169,10 @@ def show_training(said: Sequence[str], metrics: dict[str, Any], commands: Sequen
     for line in said:
         console.print(line, markup=False, soft_wrap=True)
     _print_metrics(console, metrics, "validation part")
-    for name in better_baselines(metrics):
-        console.print(f"{name} is better: train on more data, or for longer.", markup=False)
+    if better := better_baselines(metrics):
+        console.print(
+            f"Better: {', '.join(better)}. Train on more data, or for longer.", markup=False
+        )
     show_next(commands)
 
 

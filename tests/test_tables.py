@@ -41,7 +41,7 @@ def test_a_better_baseline_does_not_pass_unremarked(capsys):
     metrics = {"mae": 2.0, "mase": 3.1, "baselines": {"last value": {"mae": 1.0, "mase": 1.5}}}
     tables.show_training(["training: 70 steps"], metrics, ["rnnapps evaluate runs/x"])
     out = capsys.readouterr().out
-    assert "last value is better: train on more data, or for longer." in out
+    assert "Better: last value. Train on more data, or for longer." in out
     assert out.endswith("next:\n  rnnapps evaluate runs/x\n")
     assert not tables.better_baselines({**metrics, "mae": 0.5})
     assert not tables.better_baselines({"bleu": 20.0, "baselines": {"copy": {"bleu": 2.0}}})

@@ -3,15 +3,43 @@
 import base64
 import dataclasses
 import json as json_format
-from typing import Any
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.flags import Group, read
 from rnnapps.cli.parsing import parse
-from rnnapps.cli.run_options import read_run_options
-from rnnapps.errors import DataError
-from rnnapps.standard_input import texts_of
+from rnnapps.cli.run_options import OutputOptions, read_run_options
+from rnnapps.errors import ConfigError, DataError, flag
+from rnnapps.standard_input import batches_of
+
+
+@dataclasses.dataclass(frozen=True)
+class TableOutput(OutputOptions):
+    """What goes with a file of texts: a table, or a text a line."""
+
+    output: Path | None = None
+    """For a file: the file to write, with its rows and the answers; by default standard output."""
+    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
+    """For a file: how the answers are written; by default as the file is."""
+    column: str | None = None
+    """For a table: the column of the texts; by default the one that was trained on."""
+    as_text: Annotated[bool, arg(name="text")] = False
+    """Take the words for texts, even where one is a file's name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """Answers with an export."""
+
+    text: Positional[tuple[str, ...]] = ()
+    """The texts, or a file of them; without any, the lines of standard input."""
 
 
 def run(arguments: list[str]) -> None:
@@ -22,11 +50,80 @@ def run(arguments: list[str]) -> None:
             import_tensorflow()
         ask.run()
         return
-    run_dir, options, found = read_run_options("predict", arguments)
+    version = _version(arguments[0]) if arguments else None
+    if version:
+        _answer_with_export(version, arguments)
+    else:
+        _answer_with_run(arguments)
+
+
+def _answer_with_run(arguments: list[str]) -> None:
+    run_dir, options, found = read_run_options("predict", arguments, TableOutput)
+    source = _file_of(getattr(options, "text", ()), found)
+    if source:
+        for field in dataclasses.fields(options):
+            usual, value = field.default, getattr(options, field.name)
+            if field.name not in ("text", *options.row_options) and value != usual:
+                raise ConfigError(f"{flag(field.name)} does not go with a file of texts.")
     import_tensorflow()
     from rnnapps.apps.application import load
 
-    load(run_dir).respond(options, found["json"])
+    app = load(run_dir)
+    if not source:
+        app.respond(options, found["json"])
+        return
+    from rnnapps.apps.bulk import answerer_of_run
+
+    settings = {name: getattr(options, name) for name in options.row_options}
+    _answer_file(answerer_of_run(app, settings), source, found)
+
+
+def _answer_with_export(version: Path, arguments: list[str]) -> None:
+    groups = {"export": Group(ExportOptions), "output": Group(TableOutput)}
+    prog = f"rnnapps predict {arguments[0]}"
+    found = read(prog, ExportOptions.__doc__, groups, arguments[1:])
+    source = _file_of(found["text"], found)
+    import_tensorflow()
+    from rnnapps.apps.bulk import answerer_of_export
+
+    answerer = answerer_of_export(version)
+    if source:
+        _answer_file(answerer, source, found)
+        return
+    for texts in batches_of(found["text"]):
+        for text, answer in zip(texts, answerer.ask(texts, 0), strict=True):
+            print(_line(text, answer, found["json"]))
+
+
+def _answer_file(answerer: Any, source: Path, found: dict[str, Any]) -> None:
+    from rnnapps.apps.bulk import answer_table
+
+    form = found["format"] or ("jsonl" if found["json"] else None)
+    rows = answer_table(answerer, source, found["output"], form, found["column"])
+    if found["output"]:
+        print(f"rnnapps: {found['output']}: {rows:,} rows.", file=sys.stderr)
+
+
+def _file_of(texts: Sequence[str], found: dict[str, Any]) -> Path | None:
+    """The file that is the only argument; `None` where the words are texts."""
+    word = texts[0] if len(texts) == 1 and not found["as_text"] else ""
+    if os.path.isfile(word):
+        return Path(word)
+    if re.fullmatch(r"\S+\.(csv|tsv|txt|jsonl|json|xlsx|parquet)(\.gz)?", word):
+        raise DataError(f"No such file: {word}; with --text, the word itself is the text.")
+    for name in ("output", "format", "column"):
+        if found.get(name) is not None:
+            raise ConfigError(f"Expected a file of texts with {flag(name)}. Received: none.")
+    return None
+
+
+def _version(path: str) -> Path | None:
+    """The newest version of an export; `None` where there is none."""
+    folder = Path(path)
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [one for one in folder.glob("[0-9]*") if (one / "saved_model.pb").is_file()]
+    return max(versions, key=lambda one: int(one.name), default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +145,7 @@ class Ask:
         """Prints an answer a line."""
         from rnnapps.serving.client.client import Client
 
-        rows = texts_of(self.text)
+        rows = [text for texts in batches_of(self.text) for text in texts]
         with Client(self.server, self.name) as client:
             inputs = client.signature(self.signature).inputs
             texts = set(inputs.values()) == {"DT_STRING"}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rnnapps.apps import command_options
+from rnnapps.apps import command_options, config_class
 from rnnapps.apps.run import read_run
 from rnnapps.cli.flags import Group, read
-from rnnapps.errors import ConfigError
+from rnnapps.errors import ConfigError, flag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,14 +20,14 @@ class OutputOptions:
 
 
 def read_run_options(
-    command: str, arguments: Sequence[str], own: type = OutputOptions
+    command: str, arguments: Sequence[str], own: type | None = None
 ) -> tuple[Path, Any, dict[str, Any]]:
     """Reads the run directory, which comes first, and the flags that its application has.
 
     Args:
         command: `"evaluate"` or `"predict"`.
         arguments: What stands behind it.
-        own: The dataclass of the command's own flags.
+        own: The dataclass of the command's own flags, where the application takes texts.
 
     Returns:
         The run directory, the application's options, and the values of the command's own flags.
@@ -44,8 +44,12 @@ def read_run_options(
             raise SystemExit(0)
         raise ConfigError(f"Expected a run directory after {command}.")
     run_dir = Path(arguments[0])
-    name = read_run(run_dir)["application"]
+    run = read_run(run_dir)
+    name = run["application"]
     options_class = command_options(name, command)
+    own = own if own is not None and "text" in options_class.__dataclass_fields__ else OutputOptions
+    known = {field.name for one in (options_class, own) for field in dataclasses.fields(one)}
+    _refuse_settings(name, run, known, arguments[1:])
     found = read(
         f"rnnapps {command} {run_dir}",
         options_class.__doc__,
@@ -54,3 +58,16 @@ def read_run_options(
     )
     names = [field.name for field in dataclasses.fields(options_class)]
     return run_dir, options_class(**{key: found.pop(key) for key in names}), found
+
+
+def _refuse_settings(name: str, run: dict[str, Any], known: set[str], words: Sequence[str]) -> None:
+    """Explains a setting of the training that is given to a finished run."""
+    settings = config_class(name).model_fields
+    for word in words:
+        field = word.partition("=")[0].removeprefix("--").replace("-", "_")
+        if word.startswith("--") and field in settings and field not in known:
+            value = run.get(field, settings[field].get_default())
+            raise ConfigError(
+                f"{flag(field)} is settled when a run is trained, and is {value} in this one; "
+                f"train another: rnnapps train {name} {flag(field)} ..."
+            )

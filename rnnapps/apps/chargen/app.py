@@ -28,7 +28,7 @@ from rnnapps.apps.chargen.writing import Writer, signatures
 from rnnapps.errors import ConfigError, DataError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
-from rnnapps.standard_input import read_lines
+from rnnapps.standard_input import texts_of
 from rnnapps.text import UNKNOWN, Tokenizer
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
@@ -264,7 +264,7 @@ class CharGenerator(Application):
             settings = dataclasses.asdict(options)
             prompts, file = settings.pop("text"), settings.pop("score")
             if file is None:
-                show_texts(self, list(prompts) or read_lines(), settings, as_json)
+                show_texts(self, list(prompts) or texts_of(()), settings, as_json)
             else:
                 text = data.read_file(file, self.config, "replace")
                 show_scores(self.score(text), as_json)

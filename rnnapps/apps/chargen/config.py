@@ -76,6 +76,11 @@ class CharGenConfig(TextOptions, TrainingConfig):
 class PredictOptions:
     """Writes on from prompts, or scores the lines of a file."""
 
+    row_options: ClassVar[tuple[str, ...]] = (
+        "length", "temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed",
+    )  # fmt: skip
+    """Those that a table's answers take, too."""
+
     text: Positional[tuple[str, ...]] = ()
     """The prompts; without any, the lines of standard input."""
     length: int = 400

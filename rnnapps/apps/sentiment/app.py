@@ -18,7 +18,7 @@ from rnnapps.data import Batches, Examples
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.standard_input import texts_of
+from rnnapps.standard_input import batches_of
 from rnnapps.tables import show_predictions
 from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense, utf8
 from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
@@ -160,8 +160,8 @@ class SentimentClassifier(Application):
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints an answer a line."""
-        texts = texts_of(options.text)
-        show_predictions(texts, self.predict(texts, options.explain), as_json)
+        for texts in batches_of(options.text):
+            show_predictions(texts, self.predict(texts, options.explain), as_json)
 
     def _probabilities(self, texts: Sequence[str | bytes]) -> np.ndarray:
         """Probabilities `(texts, classes)`, batched by length."""

@@ -72,6 +72,9 @@ class SentimentConfig(TableOptions, TrainingConfig):
 class PredictOptions:
     """Judges texts."""
 
+    row_options: ClassVar[tuple[str, ...]] = ()
+    """Those that a table's answers take, too."""
+
     text: Positional[tuple[str, ...]] = ()
     """The texts; without any, the lines of standard input."""
     explain: bool = False

@@ -26,7 +26,7 @@ from rnnapps.data import PairBatches, Pairs
 from rnnapps.errors import ConfigError, DataError, RunError, flag
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.standard_input import texts_of
+from rnnapps.standard_input import batches_of
 from rnnapps.text import utf8
 from rnnapps.training import (
     KeepWeights,
@@ -273,32 +273,38 @@ class Translator(Application):
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints a translation a line, or what else was asked for."""
-        texts = texts_of(options.text)
+        first = 1
+        for texts in batches_of(options.text):
+            self._print(texts, first, options, as_json)
+            first += len(texts)
+
+    def _print(
+        self, texts: Sequence[str], first: int, options: PredictOptions, as_json: bool
+    ) -> None:
         if options.score:
             pairs = [text.split("\t") for text in texts]
-            for number, pair in enumerate(pairs, 1):
+            for number, pair in enumerate(pairs, first):
                 if len(pair) != 2:
                     raise DataError(
                         f"Expected with --score a text, a tab, and its translation in line "
                         f"{number}. Received: {len(pair)} columns."
                     )
-            scores = self.score(*zip(*pairs, strict=True)) if pairs else []
-            print_scores(pairs, scores, as_json)
+            print_scores(pairs, self.score(*zip(*pairs, strict=True)), as_json)
             return
-        self._warn_of_cuts(texts)
+        self._warn_of_cuts(texts, first)
         if options.align:
             print_alignments(texts, self.align(texts), as_json)
         elif options.sample:
-            drawn = self.sample(texts, options.temperature, options.seed)
+            drawn = self.sample(texts, options.temperature, options.seed + first - 1)
             print_translations(texts, [{"translation": text} for text in drawn], 1, as_json)
         else:
-            names = ("beam_width", "length_penalty", "coverage_penalty", "min_length")
-            search = {name: getattr(options, name) for name in names}
+            search = {name: getattr(options, name) for name in options.row_options}
             answers = self.predict(texts, options.n_best, **search)
-            print_translations(texts, answers, options.n_best, as_json)
+            print_translations(texts, answers, options.n_best, as_json, first)
 
-    def _warn_of_cuts(self, texts: Sequence[str]) -> None:
-        for number, count in enumerate(self.model.source_tokenizer.encode(texts).row_lengths(), 1):
+    def _warn_of_cuts(self, texts: Sequence[str], first: int) -> None:
+        lengths = self.model.source_tokenizer.encode(texts).row_lengths()
+        for number, count in enumerate(lengths, first):
             if count > self.config.max_length:
                 print(
                     f"rnnapps: line {number}: only the first {self.config.max_length} of its "

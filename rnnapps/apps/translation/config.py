@@ -106,6 +106,14 @@ class TranslationConfig(TableOptions, TrainingConfig):
 class PredictOptions:
     """Translates texts."""
 
+    row_options: ClassVar[tuple[str, ...]] = (
+        "beam_width",
+        "length_penalty",
+        "coverage_penalty",
+        "min_length",
+    )
+    """Those that a table's answers take, too."""
+
     text: Positional[tuple[str, ...]] = ()
     """The texts; without any, the lines of standard input."""
     n_best: int = 1

@@ -6,7 +6,11 @@ from typing import Any
 
 
 def print_translations(
-    texts: Sequence[str], answers: Sequence[dict[str, Any]], n_best: int, as_json: bool
+    texts: Sequence[str],
+    answers: Sequence[dict[str, Any]],
+    n_best: int,
+    as_json: bool,
+    first: int = 1,
 ) -> None:
     """Prints a translation a line; of several of a text, its number, the score, the translation.
 
@@ -15,8 +19,9 @@ def print_translations(
         answers: What the application answered.
         n_best: How many translations of each text were asked for.
         as_json: Whether to print a JSON object for each text.
+        first: The first text's number.
     """
-    for number, (text, answer) in enumerate(zip(texts, answers, strict=True), 1):
+    for number, (text, answer) in enumerate(zip(texts, answers, strict=True), first):
         if as_json:
             print(json.dumps({"text": text, **answer}, ensure_ascii=False))
         elif n_best == 1:
