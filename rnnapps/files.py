@@ -4,11 +4,13 @@ import contextlib
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import pathlib
 import shutil
 import socket
+import tarfile
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -215,3 +217,26 @@ def alone(path: pathlib.Path, otherwise: str) -> Iterator[None]:
         except BlockingIOError:
             raise RunError(otherwise) from None
         yield
+
+
+def packed(folder: pathlib.Path) -> bytes:
+    """A folder as one archive.
+
+    Args:
+        folder: The folder.
+    """
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.add(folder, arcname=".")
+    return content.getvalue()
+
+
+def unpack(content: bytes, folder: pathlib.Path) -> None:
+    """Writes what `packed` made into a folder.
+
+    Args:
+        content: The archive.
+        folder: The folder.
+    """
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(folder, filter="data")

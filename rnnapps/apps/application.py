@@ -2,6 +2,7 @@
 
 import abc
 import functools
+import html
 import json
 import pathlib
 import time
@@ -24,7 +25,9 @@ from rnnapps.apps.run import (
     read_run,
     state_of,
 )
+from rnnapps.apps.telling import copied, told
 from rnnapps.config import TrainingConfig
+from rnnapps.data import together
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
 from rnnapps.files import enough_space, read_json, remove_tree, write
 from rnnapps.progress import working
@@ -52,17 +55,37 @@ class Application(abc.ABC):
     config_class: ClassVar[type[TrainingConfig]]
     objectives: ClassVar[dict[str, str]]
     """What a search may improve on the validation part: `"max"` or `"min"` by its name."""
+    divides: ClassVar[bool] = False
+    """Whether what `fit` is given holds the test part, too."""
 
     def __init__(self, config: TrainingConfig | None = None, **settings: Any):
         if config is not None and settings:
             raise ConfigError("Expected a configuration or settings by name. Received: both.")
+        if not isinstance(config, self.config_class | None):
+            raise ConfigError(
+                f"Expected a {self.config_class.__name__}, or settings by name. Received: "
+                f"{config!r}."
+            )
         self.config = config or self.config_class(**settings)
         self.history: list[dict[str, float]] = []
         self.metrics: dict[str, Any] = {}
         self.info = RunInfo(source=self.config.data)
         self.run_dir: pathlib.Path | None = None
         self.callbacks: list[keras.callbacks.Callback] = []
+        self.given: tuple[Any, Any] = (None, None)
         self._model: keras.Model | None = None
+
+    def __repr__(self) -> str:
+        """The settings that are not the default ones, the data, and the first metrics."""
+        return f"{type(self).__name__}({', '.join(told(self))})"
+
+    def _repr_html_(self) -> str:
+        """The same as a list, for a notebook."""
+        rows = "".join(f"<li>{html.escape(one)}</li>" for one in told(self))
+        return f"<b>{type(self).__name__}</b><ul>{rows}</ul>"
+
+    def __reduce__(self) -> tuple:
+        return copied(self)
 
     # What an application says of itself.
 
@@ -97,6 +120,11 @@ class Application(abc.ABC):
     # What all of them do.
 
     @property
+    def trained(self) -> bool:
+        """Whether there is a model."""
+        return self._model is not None
+
+    @property
     def model(self) -> keras.Model:
         """The trained Keras model, from what `predict` takes to what it answers."""
         if self._model is None:
@@ -119,6 +147,10 @@ class Application(abc.ABC):
         validation: Any = None,
         run_dir: pathlib.Path | str | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        *,
+        labels: Any = None,
+        sources: Any = None,
+        targets: Any = None,
     ) -> Self:
         """Trains the model.
 
@@ -129,6 +161,9 @@ class Application(abc.ABC):
             run_dir: Where the run is kept. Training that was interrupted goes on from its last
                 epoch when it is started again with the same folder.
             callbacks: Keras callbacks, such as TensorBoard's, for the network's training.
+            labels: The labels, where `train` is texts: `fit(texts, labels=labels)`.
+            sources: The texts to translate: `fit(sources=texts, targets=translations)`.
+            targets: Their translations.
 
         Returns:
             The application itself.
@@ -137,6 +172,7 @@ class Application(abc.ABC):
             RunError: If `run_dir` holds something else.
             DataError: If the data cannot be read, or is not what the application needs.
         """
+        train = together(train, validation, labels=labels, sources=sources, targets=targets)
         if train is None and validation is not None:
             raise DataError("Expected train where validation is given. Received: None.")
         self.callbacks = list(callbacks)
@@ -163,6 +199,7 @@ class Application(abc.ABC):
         self.history, self.metrics, self.run_dir = [], {}, None  # an earlier model's
         source = self.config.data if train is None else GIVEN
         self.info = RunInfo(source=source, versions=installed_versions())
+        self.given = (train, validation)
         self.train(train, validation, state_dir)
         self.info.seconds = round(time.monotonic() - began, 1)
 
@@ -172,7 +209,8 @@ class Application(abc.ABC):
         The run directory, where there is one, gets the metrics and their figures too.
 
         Args:
-            test: Test data in the form that `fit` takes; `None` for the configuration's test part.
+            test: Test data in the form that `fit` takes; `None` for the configuration's test part,
+                or for the validation part that `fit` was given.
             **options: What the application's `EvaluateOptions` hold.
 
         Returns:
@@ -182,6 +220,13 @@ class Application(abc.ABC):
             RunError: If the configuration's data is no longer what the model was trained on.
             DataError: If the data cannot be read, or does not fit the model.
         """
+        if test is None and self.info.source == GIVEN:
+            test = self.given[0] if self.divides else self.given[1]
+            if test is None:
+                raise DataError(
+                    "Expected test data, as this model learned from what fit() was given. "
+                    "Received: None."
+                )
         found = self.metrics["test"] = self.measure(test, **options)
         if self.run_dir:
             self._keep_metrics(self.run_dir)

@@ -6,6 +6,7 @@ from rnnapps.data.dates import make_dates
 from rnnapps.data.electricity import NOISE, make_load
 from rnnapps.data.examples import Examples, from_table, read_examples, text_of
 from rnnapps.data.feeding import as_it_is, feed
+from rnnapps.data.given import columns_given, texts_given, together
 from rnnapps.data.named import load_tfds
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
@@ -29,6 +30,7 @@ __all__ = [
     "Windows",
     "as_it_is",
     "clean_pairs",
+    "columns_given",
     "feed",
     "from_table",
     "load_tfds",
@@ -45,4 +47,6 @@ __all__ = [
     "stamp_of",
     "stratified_split",
     "text_of",
+    "texts_given",
+    "together",
 ]

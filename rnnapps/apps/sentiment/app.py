@@ -14,7 +14,7 @@ from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.baseline import baselines, most_frequent
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_network
-from rnnapps.data import Batches, Examples
+from rnnapps.data import Batches, Examples, texts_given
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
@@ -131,7 +131,7 @@ class SentimentClassifier(Application):
         """Judges texts.
 
         Args:
-            inputs: The texts.
+            inputs: The texts, in any form that `data.texts_given` takes.
             explain: Whether to add each token's weight (`cell="attention_lstm"` or
                 `pooling="attention"`).
 
@@ -140,12 +140,11 @@ class SentimentClassifier(Application):
             also `tokens`: pairs of a token and its weight.
 
         Raises:
-            DataError: If `inputs` is one text.
+            DataError: If `inputs` is anything else, one text among it.
             RunError: If an explanation is asked of a network that does not attend.
         """
-        if isinstance(inputs, str):
-            raise DataError("Expected a list of texts. Received: one text.")
-        texts, classes = [utf8(text) for text in inputs], self.classes
+        given = texts_given(inputs, self.config.text_column)
+        texts, classes = [utf8(text) for text in given], self.classes
         weights = self._weights(texts) if explain else None
         answers = []
         for i, row in enumerate(self._probabilities(texts)):

@@ -8,14 +8,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.data import (
     Examples,
     Table,
+    columns_given,
     from_table,
     load_tfds,
     make_reviews,
@@ -85,8 +84,8 @@ def as_examples(given: Any, config: SentimentConfig) -> Examples:
 
     Args:
         given: A pair of texts and labels; a DataFrame with the configuration's `text_column` and
-            `label_column`; a `tf.data.Dataset` of such pairs, one example or one batch at a time;
-            or `Examples`.
+            `label_column`, or the path of such a table; a `tf.data.Dataset` of such pairs, one
+            example or one batch at a time; or `Examples`.
         config: The configuration.
 
     Returns:
@@ -97,17 +96,12 @@ def as_examples(given: Any, config: SentimentConfig) -> Examples:
     """
     if isinstance(given, Examples):
         return given
+    if isinstance(given, pathlib.Path):
+        parts = read_examples(given, config.text_column, config.label_column, config)
+        return parts["all"] if "all" in parts else parts["train"]
     if isinstance(given, pd.DataFrame):
         return from_table(Table(given), config.text_column, config.label_column, config)
-    if isinstance(given, tf.data.Dataset):
-        pairs = list(given.as_numpy_iterator())
-        given = (np.concatenate([np.atleast_1d(part) for part in column])
-                 for column in zip(*pairs, strict=True))  # fmt: skip
-    texts, labels = (list(column) for column in given)
-    if len(texts) != len(labels):
-        raise DataError(
-            f"Expected a label for each text. Received: {len(texts)} texts, {len(labels)} labels."
-        )
+    texts, labels = columns_given(given, (config.text_column, config.label_column), "labels")
     frame = pd.DataFrame({"text": texts, "label": labels}, dtype=object)
     examples = from_table(Table(frame, "the list"), "text", "label", config)
     return dataclasses.replace(examples, said=examples.said[-1:])

@@ -1,0 +1,64 @@
+"""How an application is shown, copied and pickled."""
+
+import pathlib
+import tempfile
+from typing import TYPE_CHECKING
+
+from rnnapps.files import packed, unpack
+
+if TYPE_CHECKING:
+    from rnnapps.apps.application import Application
+
+
+def told(app: "Application") -> list[str]:
+    """What an application is, for `repr`.
+
+    Args:
+        app: The application.
+
+    Returns:
+        The settings that are not the default ones, the data, and the first metric of each part.
+    """
+    usual = dict(app.config_class())
+    said = [f"{name}={value!r}" for name, value in app.config if value != usual[name]]
+    if not app.trained:
+        return [*said, "not trained"]
+    said.append(f"trained on {app.info.source}")
+    for part in ("validation", "test"):
+        measured = app.metrics.get(part, {})
+        names = [name for name in app.objectives if name in measured]
+        said += [f"{part} {name} {measured[name]:.4g}" for name in names[:1]]
+    return said
+
+
+def copied(app: "Application") -> tuple:
+    """What `copy` and `pickle` make an application of again: its configuration, or its run.
+
+    A Keras model can be copied by being saved only.
+
+    Args:
+        app: The application.
+    """
+    if not app.trained:
+        return type(app), (app.config,)
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir, info = app.run_dir, app.info
+        try:
+            app.save(pathlib.Path(folder, "run"))
+        finally:
+            app.run_dir, app.info = run_dir, info
+        return from_archive, (type(app), packed(pathlib.Path(folder, "run")))
+
+
+def from_archive(kind: type["Application"], content: bytes) -> "Application":
+    """An application that `copied` has packed; its run is kept nowhere.
+
+    Args:
+        kind: Its class.
+        content: The archive of its run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(content, pathlib.Path(folder))
+        app = kind.load(folder)
+    app.run_dir = None
+    return app
