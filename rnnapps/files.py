@@ -128,6 +128,24 @@ def draft_folder(parent: pathlib.Path, prefix: str) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
+def temporary_files_in(folder: pathlib.Path) -> Iterator[None]:
+    """Has this process make its temporary files in a folder, which is deleted after a kill.
+
+    Args:
+        folder: The folder, such as that of a draft.
+
+    Yields:
+        Nothing.
+    """
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+@contextlib.contextmanager
 def enough_space(folder: pathlib.Path) -> Iterator[None]:
     """Says in one sentence that a disk is full, where something inside finds out.
 

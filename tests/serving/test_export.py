@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -169,6 +170,12 @@ def test_a_folder_is_one_models(tmp_path, plus_one):
         publish(folder, plus_one, theirs)
     assert [path.name for path in folder.iterdir()] == ["1"]
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["generator"]
+
+
+def test_an_export_leaves_no_generated_code(tmp_path, plus_one, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    publish(tmp_path / "model", plus_one)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_numbers_that_no_server_reads_are_no_versions(tmp_path, plus_one):

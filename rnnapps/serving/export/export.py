@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.errors import RunError
-from rnnapps.files import draft_folder
+from rnnapps.files import draft_folder, temporary_files_in
 from rnnapps.serving.export.accelerating import compiled, narrowed, rounded
 from rnnapps.serving.export.requests import Signature, write_model_card, write_requests
 from rnnapps.serving.export.saved_model import load, ops
@@ -119,7 +119,9 @@ def _write(draft: pathlib.Path, spec: ExportSpec, xla: bool, narrow: bool) -> No
             archive.add_endpoint(name, wrap(one.function), list(one.inputs))
         # Nothing served is ever differentiated, so hand-written gradients stay behind.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        archive.write_out(str(draft), options, verbose=False)
+        # TensorFlow has autograph rewrite a wrapper of its own, in a temporary file.
+        with temporary_files_in(draft.parent):
+            archive.write_out(str(draft), options, verbose=False)
     (draft / "assets").mkdir(exist_ok=True)
     for name, text in spec.assets.items():
         (draft / "assets" / name).write_text(text, encoding="utf-8")
