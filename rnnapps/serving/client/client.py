@@ -29,7 +29,7 @@ class Client:
         ConfigError: If the URL is not one of a server.
 
     Example:
-    >>> Client("http://127.0.0.1:8501", "sentiment").predict(["not a bad film at all"])
+    >>> Client("http://127.0.0.1:8501", "sentiment").predict(["the plot was anything but dull"])
     [{'label': 'positive', 'probabilities': [0.01, 0.99], 'probability': 0.99}]
     """
 
