@@ -6,6 +6,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 HEADER_BYTES = 2**16  # of the headers of one request
+HEADERS_TOO_LONG = f"The headers are longer than {HEADER_BYTES} bytes"
 # Seconds in which a client can send the rest of what is not read, and read why. Closed at once,
 # with bytes unread, its connection would be reset, and the answer lost.
 _LINGER = 2.0
@@ -68,7 +69,7 @@ class HttpProtocol(H11Protocol):
         """Called by uvicorn for what is no HTTP, and for headers that are too long."""
         unread, _ = self.conn.trailing_data
         if len(unread) > HEADER_BYTES:
-            self._refuse(431, f"The headers are longer than {HEADER_BYTES} bytes")
+            self._refuse(431, HEADERS_TOO_LONG)
         else:
             self._refuse(400, msg)
 

@@ -20,6 +20,7 @@ from tensorflow_serving.apis import (
     model_pb2,
 )
 
+from rnnapps.serving.server.http import HEADER_BYTES, HEADERS_TOO_LONG
 from rnnapps.serving.server.json_tensors import read_request, write_answer
 from rnnapps.serving.server.lookups import model_metadata, model_status, version_of
 from rnnapps.serving.server.model_manager import ModelManager
@@ -61,6 +62,7 @@ class RestApi:
         request = Request(scope, receive)
         body = bytearray()
         try:
+            _check_headers(request)
             await self._receive(request, body)
             path = scope.get("raw_path", scope["path"].encode()).decode("utf-8", "replace")
             response = json_response(await self._answer(request.method, path, bytes(body)))
@@ -168,6 +170,11 @@ class RestApi:
             f"Expected {kind} signature method_name to be tensorflow/serving/{method}. "
             f"Was: {received}"
         )
+
+
+def _check_headers(request: Request) -> None:
+    if sum(len(name) + len(value) for name, value in request.headers.raw) > HEADER_BYTES:
+        raise StatusError(Code.INVALID_ARGUMENT, HEADERS_TOO_LONG, http_status=431)
 
 
 def _run(

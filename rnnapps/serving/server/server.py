@@ -21,8 +21,8 @@ from rnnapps.serving.server.rest import RestApi
 from rnnapps.serving.server.rpc import RpcApi, make_grpc_server
 from rnnapps.serving.server.workers import Limits, Workers
 
-_FAREWELL = 0.25  # seconds to tell those who still wait that the server ends
-_LAST = 5.9  # seconds after which a process ends whatever it is at
+_FAREWELL = 0.15  # seconds to tell those who still wait that the server ends
+_LAST = 4.5  # seconds after which a process that is told to end does, whatever it is at
 _READERS = 2  # threads that read requests; Python reads one at a time
 
 
@@ -123,7 +123,7 @@ class Server:
         self.grpc_port = self._grpc.add_insecure_port(_address(self.host, self.grpc_port))
         return rest_socket
 
-    def stop(self, seconds: float = 5.0) -> None:
+    def stop(self, seconds: float = 4.0) -> None:
         """Lets the requests in flight end; then ends them, and the server.
 
         Args:

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import dataclasses
 import logging
 import os
@@ -88,6 +89,8 @@ class Deadline:
 class Workers:
     """A pool of threads with a bound on what waits for it.
 
+    Whoever waits is told when time is over, or the server ends, whatever the threads are at.
+
     Args:
         name: What they do.
         threads: How many there are.
@@ -97,8 +100,9 @@ class Workers:
     def __init__(self, name: str, threads: int, waiting: int):
         self._waiting = waiting
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, f"rnnapps-{name}")
-        self._admitted = 0
+        self._asked: set[concurrent.futures.Future] = set()
         self._lock = threading.Lock()
+        self._stopped = False
 
     def submit(
         self, deadline: Deadline, function: Callable, *arguments: Any
@@ -114,50 +118,64 @@ class Workers:
             The future of its answer, or of a `StatusError`.
 
         Raises:
-            StatusError: If too many are waiting.
+            StatusError: If too many are waiting, or the server ends.
         """
+        asked: concurrent.futures.Future = concurrent.futures.Future()
         with self._lock:
-            if self._admitted >= self._waiting:
+            if self._stopped:
+                raise shutting_down()
+            if len(self._asked) >= self._waiting:
                 raise StatusError(
                     Code.UNAVAILABLE, f"Too many requests: {self._waiting} are waiting already"
                 )
-            self._admitted += 1
+            self._asked.add(asked)
+            self._pool.submit(self._answer, asked, deadline, function, *arguments)
+        return asked
+
+    def _answer(
+        self,
+        asked: concurrent.futures.Future,
+        deadline: Deadline,
+        function: Callable,
+        *arguments: Any,
+    ) -> None:
+        answer = error = None
         try:
-            future = self._pool.submit(_guarded, deadline, function, *arguments)
-        except RuntimeError:  # the pool has been stopped
-            self._leave(None)
-            raise shutting_down() from None
-        future.add_done_callback(self._leave)
-        return future
+            if not asked.done():
+                answer = _guarded(deadline, function, *arguments)
+        except StatusError as raised:
+            error = raised
+        with self._lock:
+            self._asked.discard(asked)
+        with contextlib.suppress(concurrent.futures.InvalidStateError):  # no one waits any more
+            asked.set_result(answer) if error is None else asked.set_exception(error)
 
     def run(self, deadline: Deadline, function: Callable, *arguments: Any) -> Any:
         """What a function answers, which a thread runs; see `submit`."""
-        future = self.submit(deadline, function, *arguments)
+        asked = self.submit(deadline, function, *arguments)
         try:
-            return future.result(deadline.remaining)
+            return asked.result(deadline.remaining)
         except TimeoutError:
-            future.cancel()
+            asked.cancel()
             raise deadline.error() from None
-        except concurrent.futures.CancelledError:
-            raise shutting_down() from None
 
     async def run_async(self, deadline: Deadline, function: Callable, *arguments: Any) -> Any:
         """What a function answers, which a thread runs; see `submit`."""
-        future = self.submit(deadline, function, *arguments)
+        asked = self.submit(deadline, function, *arguments)
         try:
             async with asyncio.timeout(deadline.remaining):
-                return await asyncio.wrap_future(future)
+                return await asyncio.wrap_future(asked)
         except TimeoutError:
             raise deadline.error() from None
-        except asyncio.CancelledError:
-            raise shutting_down() from None
-
-    def _leave(self, _: concurrent.futures.Future | None) -> None:
-        with self._lock:
-            self._admitted -= 1
 
     def stop(self) -> None:
-        """Ends the threads, each when it has done what it is at; what waits is cancelled."""
+        """Tells all who wait that the server ends; a thread ends when it has done what it is at."""
+        with self._lock:
+            self._stopped = True
+            waiting = list(self._asked)
+        for asked in waiting:
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                asked.set_exception(shutting_down())
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
