@@ -36,14 +36,32 @@ def write(path: pathlib.Path, text: str) -> None:
     Raises:
         DiskError: If the disk is full; an older file is then as it was.
     """
-    with enough_space(path.parent):
-        if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():
+        with enough_space(path.parent):
             path.write_text(text, "utf-8")
-            return
-        path = path.resolve()  # a link goes on naming the file
-        draft = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.draft")
+        return
+    with draft_file(path) as draft:
+        draft.write_text(text, "utf-8")
+
+
+@contextlib.contextmanager
+def draft_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file beside the one that is meant, which takes its name when it is whole.
+
+    Args:
+        path: The file; an older one is replaced, a link goes on naming it.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        DiskError: If the disk is full.
+    """
+    path = path.resolve()
+    draft = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.draft")
+    with enough_space(path.parent):
         try:
-            draft.write_text(text, "utf-8")
+            yield draft
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

@@ -9,9 +9,7 @@ import dataclasses
 import gzip
 import io
 import json
-import os
 import pathlib
-import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
@@ -21,6 +19,7 @@ from rnnapps.data.encodings import decode
 from rnnapps.data.separators import check_header, find_separator
 from rnnapps.data.tables import read_table
 from rnnapps.errors import ConfigError, DataError
+from rnnapps.files import draft_file
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
 _SEPARATED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
@@ -195,14 +194,14 @@ def writing_rows(
     if form == "parquet":
         if path is None:
             raise ConfigError("Expected --output FILE with --format parquet. Received: none.")
-        with _draft(path) as draft:
+        with draft_file(path) as draft:
             yield from _write_parquet(draft, rows)
         return
     separator = rows.separator if form == rows.format else {"tsv": "\t"}.get(form, ",")
     if path is None:
         yield _writer(sys.stdout, form, separator)
         return
-    with _draft(path) as draft:
+    with draft_file(path) as draft:
         opened = gzip.open if path.suffix == ".gz" else open
         with opened(draft, "wt", encoding="utf-8", newline="") as file:
             yield _writer(file, form, separator)
@@ -243,18 +242,6 @@ def _write_parquet(draft: pathlib.Path, rows: Rows) -> Iterator[Callable[[list[R
     yield write
     for writer in writers:
         writer.close()
-
-
-@contextlib.contextmanager
-def _draft(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A file beside the one that is meant, which takes its name when it is whole."""
-    path = path.resolve()
-    draft = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.draft")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _kind(path: pathlib.Path) -> str:
