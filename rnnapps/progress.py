@@ -27,6 +27,28 @@ def working(what: str) -> Status:
     return _console().status(f"{what} ...")
 
 
+def bar(text: str) -> Progress:
+    """A bar with a share and a time left; hidden where there is no terminal.
+
+    Args:
+        text: What stands before the bar, with the task's fields in braces.
+
+    Returns:
+        The bar, which is a context manager.
+    """
+    console = _console()
+    return Progress(
+        TextColumn(text),
+        BarColumn(16),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+        speed_estimate_period=600,
+    )
+
+
 @contextlib.contextmanager
 def counting(what: str, unit: str) -> Iterator[Callable[[int, float], None]]:
     """A context in which a terminal shows a count, a share and a time left.
@@ -38,17 +60,9 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, float], None]]:
     Yields:
         A function of how many there are so far and of the share of the whole that they are.
     """
-    console = _console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(20),
-        TextColumn("{task.fields[count]:,} " + unit),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    # A terminal that shows the answers needs no bar between them.
-    quiet = not console.is_terminal or sys.stdout.isatty()
-    with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
+    progress = bar("{task.description} {task.fields[count]:,} " + unit)
+    progress.disable |= sys.stdout.isatty()  # which shows the answers: no bar between them
+    with progress:
         task = progress.add_task(what, total=1.0, count=0)
         yield lambda count, share: progress.update(task, completed=share, count=count)
 

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import pathlib
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -15,6 +14,7 @@ from rnnapps.config import TrainingConfig
 from rnnapps.errors import RnnappsError
 from rnnapps.training.checkpoint import Checkpoint
 from rnnapps.training.optimizer import make_optimizer
+from rnnapps.training.progress_line import ProgressLine
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)  # to which XLA's batches are padded
 
@@ -133,15 +133,17 @@ def fit(
             checkpoint_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         checkpoint = Checkpoint(checkpoint_dir, keepers, config.seed)
         done = epochs if checkpoint.stopped else len(checkpoint.history)
+        line = ProgressLine(len(train), epochs, min(done, epochs))
+        stack.callback(line.bar.stop)
         model.fit(
             train.epochs(first=done),
             steps_per_epoch=len(train),
             initial_epoch=min(done, epochs),
             epochs=epochs,
             validation_data=validation,
-            callbacks=[*callbacks, StopOnNaN(), *keepers, checkpoint],
+            callbacks=[*callbacks, StopOnNaN(), *keepers, checkpoint, line],
             shuffle=False,  # the data comes in the order that Batches gives it
-            verbose=1 if sys.stdout.isatty() else 0,
+            verbose=0,
         )
     return checkpoint.history
 

@@ -1,0 +1,57 @@
+"""What a terminal shows of a training: a line that moves, and one for each epoch behind it."""
+
+import time
+
+import keras
+
+from rnnapps.progress import bar
+
+_EVERY = 0.1  # seconds between two looks at the loss
+_FIRST = "compiling the first step"
+
+
+class ProgressLine(keras.callbacks.Callback):
+    """Shows epoch, steps, share, loss and the time left of a training, on 80 columns.
+
+    The time left is of all epochs; the first step, which traces the graph, does not count in it.
+
+    Args:
+        steps: Steps of an epoch.
+        epochs: Epochs, at most.
+        done: Epochs that an earlier process has done.
+    """
+
+    def __init__(self, steps: int, epochs: int, done: int = 0):
+        super().__init__()
+        self.steps, self.epochs, self.epoch = steps, epochs, done
+        self.bar = bar("{task.fields[said]}")
+        self.task = self.bar.add_task("", total=steps * epochs, completed=steps * done, said=_FIRST)
+        self.shown = self.began = 0.0
+
+    def on_train_begin(self, logs=None):
+        self.bar.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.began = epoch, time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if now - self.shown < _EVERY or self.bar.disable:
+            return
+        self.shown = now
+        loss = f"loss {float((logs or {}).get('loss', 0.0)):.4g}"
+        said = f"epoch {self.epoch + 1}/{self.epochs}  step {batch + 1:,}/{self.steps:,}  {loss}"
+        self.bar.update(self.task, completed=self.epoch * self.steps + batch + 1, said=said)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        losses = [f"{name} {logs[name]:.4g}" for name in ("loss", "val_loss") if name in logs]
+        seconds = f"{time.monotonic() - self.began:.0f} s"
+        if not self.bar.disable:
+            self.bar.console.print(
+                f"epoch {epoch + 1}/{self.epochs}  {'  '.join(losses)}  {seconds}"
+            )
+        self.bar.update(self.task, completed=(epoch + 1) * self.steps)
+
+    def on_train_end(self, logs=None):
+        self.bar.stop()

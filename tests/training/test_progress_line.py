@@ -1,0 +1,73 @@
+"""What a terminal of 80 columns shows of a training."""
+
+import contextlib
+import fcntl
+import os
+import re
+import struct
+import sys
+import termios
+import time
+
+from rnnapps.progress import counting
+from rnnapps.training.progress_line import ProgressLine
+
+
+@contextlib.contextmanager
+def a_terminal(monkeypatch):
+    """Standard error on a terminal; a function of what was shown on it, without its colours."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    os.set_blocking(ours, False)
+    shown = b""
+
+    def lines() -> list[str]:
+        nonlocal shown
+        while True:
+            try:
+                shown += os.read(ours, 1 << 16)
+            except (BlockingIOError, OSError):
+                break
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+        return [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+    with os.fdopen(theirs, "w") as file:
+        monkeypatch.setattr(sys, "stderr", file)
+        yield lines
+    os.close(ours)
+
+
+def test_the_time_left_does_not_count_the_first_step(monkeypatch):
+    with a_terminal(monkeypatch) as lines:
+        train()
+        shown = lines()
+    assert max(map(len, shown)) <= 80
+    assert any(re.match(r"epoch 1/2  loss 0\.523[45]  val_loss 0\.4  \d s", one) for one in shown)
+    left = [re.search(r"step (\d+)/10 .* 0:00:(\d+)", one) for one in shown if "epoch 1/2" in one]
+    assert [one for one in left if one and one[1] in "3456"]
+    assert all(int(one[2]) <= 4 for one in left if one)
+
+
+def train():
+    line = ProgressLine(steps=10, epochs=2)
+    line.on_train_begin()
+    for epoch in range(2):
+        line.on_epoch_begin(epoch)
+        for step in range(10):
+            time.sleep(1.5 if epoch == step == 0 else 0.12)  # the first one traces the graph
+            line.on_train_batch_end(step, {"loss": 123456.789})
+        line.on_epoch_end(epoch, {"loss": 0.52345, "val_loss": 0.4})
+    line.on_train_end()
+
+
+def test_counting_shows_a_count_a_share_and_a_time_left(monkeypatch):
+    with a_terminal(monkeypatch) as lines, open(os.devnull, "w") as nowhere:
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        with counting("answering", "rows") as show:
+            for i in range(1, 6):
+                time.sleep(0.15)
+                show(i * 1000, i / 10)
+        shown = lines()
+    assert any(re.match(r"answering 4,000 rows .* 40% 0:00:0\d", one) for one in shown)
