@@ -28,9 +28,10 @@ import tensorflow as tf
 
 from rnnapps import CharGenConfig, CharGenerator
 from rnnapps.apps.chargen.data import encode, make_tokenizer, sample
-from rnnapps.apps.chargen.model import StreamedNetwork, build_model, build_network
-from rnnapps.apps.chargen.streams import Streams
-from rnnapps.training import compile_model
+from rnnapps.apps.chargen.model import build_network
+from rnnapps.apps.chargen.pipeline import build_model
+from rnnapps.data import Streams
+from rnnapps.training import StreamedNetwork, compile_model
 
 HERE = Path(__file__).parent
 SMALL = {"units": 256, "layers": 2, "embedding_dim": 64, "dropout": 0.0}

@@ -90,13 +90,13 @@ class PlainSearch:
     def __init__(self, model, beam_width: int):
         import tensorflow as tf
 
-        from rnnapps.apps.translation.translating import ends_of
+        from rnnapps.apps.translation.pipeline import special_tokens
         from rnnapps.text import PADDING, UNKNOWN
 
         self.model, self.width = model, beam_width
         self.config = model.network.config
-        self.ends = ends_of(model.target_tokenizer)
-        self.forbidden = [PADDING, self.ends.begin] + ([] if model.copies else [UNKNOWN])
+        self.ends = special_tokens(model.target_tokenizer)
+        self.forbidden = [PADDING, self.ends.bos] + ([] if model.copies else [UNKNOWN])
         self.encode = tf.function(lambda text: model.network.encode(model.source_ids(text)))
         self.step = tf.function(
             lambda tokens, state, encoded: model.network.decode(tokens, state, encoded),
@@ -109,7 +109,7 @@ class PlainSearch:
 
         encoded, state = self.encode(tf.constant([text]))
         longest = int(self.model.longest(self.model.source_ids(tf.constant([text])))[0])
-        live, ended = [(0.0, [self.ends.begin], [x[0] for x in state])], []
+        live, ended = [(0.0, [self.ends.bos], [x[0] for x in state])], []
 
         def penalty(length: int) -> float:
             return ((5 + length) / 6) ** self.config.length_penalty
@@ -123,17 +123,17 @@ class PlainSearch:
             logits[:, self.forbidden] = -1e9
             log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
             if t + 1 == longest:
-                log_p[:, np.arange(log_p.shape[1]) != self.ends.end] = -1e9
+                log_p[:, np.arange(log_p.shape[1]) != self.ends.eos] = -1e9
             total = log_p + np.array([[p] for p, _, _ in live])
             order = np.argsort(-total, axis=None, kind="stable")[: 2 * self.width]
             candidates = [(total.flat[i], *divmod(i, total.shape[1])) for i in order]
             for p, beam, token in candidates[: self.width]:
-                if token == self.ends.end:
+                if token == self.ends.eos:
                     ended.append((p / penalty(t + 1), live[beam][1][1:]))
             live = [
                 (p, [*live[beam][1], int(token)], [x[beam] for x in states])
                 for p, beam, token in candidates
-                if token != self.ends.end
+                if token != self.ends.eos
             ][: self.width]
             if ended and max(ended)[0] >= live[0][0] / penalty(longest):
                 break

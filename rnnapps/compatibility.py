@@ -23,6 +23,9 @@ def with_new_keys(layer: str, config: Mapping[str, Any]) -> dict[str, Any]:
 def formerly(name: str) -> Callable[[type], type]:
     """Registers a layer for Keras' serialization under the name that it had before, too.
 
+    A saved model finds its weights by the names of the layers' classes: so what it finds under the
+    former name is a class of that name.
+
     Args:
         name: The class' former name, such as `"Blend"`.
 
@@ -34,7 +37,8 @@ def formerly(name: str) -> Callable[[type], type]:
         import keras  # which takes seconds, and only layers need it
 
         package = keras.saving.get_registered_name(layer).partition(">")[0]
-        keras.saving.get_custom_objects()[f"{package}>{name}"] = layer
+        former = type(name, (layer,), {"__module__": layer.__module__, "__doc__": layer.__doc__})
+        keras.saving.register_keras_serializable(package, name)(former)
         return layer
 
     return decorate

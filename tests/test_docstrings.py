@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import doctest
 import importlib
 import inspect
 import itertools
@@ -10,7 +11,10 @@ import re
 import textwrap
 
 import keras
+import numpy as np
+import pandas as pd
 import pytest
+import tensorflow as tf
 
 import rnnapps
 from rnnapps.apps import APPLICATIONS, config_class
@@ -130,6 +134,35 @@ def test_each_setting_has_a_line(application):
     pairs = itertools.pairwise(body)
     said = {before.target.id for before, after in pairs
             if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr)}  # fmt: skip
-    assert {node.target.id for node in body if isinstance(node, ast.AnnAssign)} == {
-        *said, "sections"  # which is no setting
-    }  # fmt: skip
+    fields = [node for node in body if isinstance(node, ast.AnnAssign)]
+    assert {one.target.id for one in fields if ast.unparse(one.annotation) != "ClassVar"} == said
+
+
+# Examples that need more than a process and a few seconds, and where the same is tested.
+NOT_RUN = {
+    "rnnapps.serving.Client": "a server: tests/serving/test_client.py",
+    "rnnapps.serving.Server": "exports: tests/serving/test_client.py",
+    "rnnapps.tuning.HyperApplication": "five trainings: tests/tuning/test_search.py",
+}
+EXAMPLES = [
+    name for name, one in DOCUMENTED.items()
+    if ">>>" in (one.__doc__ or "") and name not in NOT_RUN
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_does_what_it_says(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    package = name.rpartition(".")[0]
+    near_last = sorted(PUBLIC, key=lambda full: full.rpartition(".")[0] == package)
+    public = {full.rpartition(".")[2]: PUBLIC[full] for full in near_last}
+    names = {**public, "keras": keras, "np": np, "pd": pd, "tf": tf}
+    docstring = inspect.cleandoc(DOCUMENTED[name].__doc__)
+    example = doctest.DocTestParser().get_doctest(docstring, names, name, None, None)
+    said = []
+    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=said.append)
+    assert not said, "".join(said)
+
+
+def test_each_example_that_is_not_run_is_there():
+    assert all(">>>" in DOCUMENTED[name].__doc__ for name in NOT_RUN)

@@ -15,7 +15,7 @@ FLOORS = [
     {"apps"},
     {"training", "serving"},
     {"data", "text", "decoding", "probabilistic", "layers"},
-    {"figures", "tables", "metrics", "progress", "doctor", "standard_input"},
+    {"figures", "tables", "metrics", "progress", "doctor", "standard_input", "assertions"},
     {"config", "errors", "files", "compatibility"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -85,8 +85,10 @@ def test_the_commands_take_it_and_a_change_to_its_model_takes_effect(home):
     assert rows[3].endswith("saved/my_sentiment/1")
     saved = zipfile.ZipFile(home / "run" / "model.keras").read("config.json").decode()
     assert '"name": "mine"' in saved
-    assert "my_sentiment>Blend" in saved
-    assert "rnnapps>Blend" not in saved  # which would load the layer that it was copied from
+    assert "my_sentiment>LogitEnsemble" in saved
+    assert (
+        "rnnapps>LogitEnsemble" not in saved
+    )  # which would load the layer that it was copied from
 
 
 def test_training_goes_through_its_model(home):

@@ -340,7 +340,7 @@ class Application(abc.ABC):
         if info:
             info.check(run_dir)
         try:
-            app = cls(cls.config_class(**settings))
+            app = cls(cls.config_class(**cls.config_class.renew(settings)))
         except ConfigError as error:
             raise RunError(f"{run_dir / 'config.toml'} is damaged: {error}") from None
         app.metrics = read_json(run_dir / "metrics.json")
@@ -383,6 +383,7 @@ class Application(abc.ABC):
             settings = read_run(state_dir)
             if settings.pop("application") != self.name:
                 raise RunError(f"{state_dir} holds another application's interrupted run.")
+            settings = self.config_class.renew(settings)
             changed = self.config_class(**settings).differences(self.config)
             if changed:
                 raise RunError(

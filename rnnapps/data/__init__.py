@@ -11,7 +11,8 @@ from rnnapps.data.named import load_tfds
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
 from rnnapps.data.series import Series, SeriesSet, read_series, stamp_of
-from rnnapps.data.splits import stratified_split
+from rnnapps.data.splits import Splits, fingerprint, stratified_split
+from rnnapps.data.streams import Streams
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.texts import read_bytes, read_text
 from rnnapps.data.times import season_of
@@ -26,12 +27,15 @@ __all__ = [
     "Pairs",
     "Series",
     "SeriesSet",
+    "Splits",
+    "Streams",
     "Table",
     "Windows",
     "as_it_is",
     "clean_pairs",
     "columns_given",
     "feed",
+    "fingerprint",
     "from_table",
     "load_tfds",
     "make_dates",

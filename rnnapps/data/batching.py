@@ -121,15 +121,15 @@ class Batches(BatchesByLength):
 class PairBatches(BatchesByLength):
     """Pairs of sequences, for teacher forcing. See `BatchesByLength`.
 
-    Of each batch: `(sources, inputs)`, `outputs` and `weights`. A row of `inputs` is the begin and
-    the target, one of `outputs` the target and the end, both `(batch, time + 1)`; the weights are 1
+    Of each batch: `(sources, inputs)`, `outputs` and `weights`. A row of `inputs` is bos and
+    the target, one of `outputs` the target and eos, both `(batch, time + 1)`; the weights are 1
     where there is an output.
 
     Args:
         sources: int32 ids, ragged `(examples, source_time)`.
         targets: int32 ids, ragged `(examples, time)`.
-        begin: The id before each target.
-        end: The id after each target.
+        bos: The id before each target.
+        eos: The id after each target.
         batch_size: Rows of a batch.
         boundaries: See `BatchesByLength`; of each side by itself.
         seed: Seed of the order.
@@ -139,23 +139,23 @@ class PairBatches(BatchesByLength):
         self,
         sources: tf.RaggedTensor,
         targets: tf.RaggedTensor,
-        begin: int,
-        end: int,
+        bos: int,
+        eos: int,
         batch_size: int,
         boundaries: Sequence[int] = (),
         seed: int = 0,
     ):
         lengths = sources.row_lengths() + targets.row_lengths()
         super().__init__(lengths, batch_size, boundaries, seed)
-        self.sources, self.targets, self.begin, self.end = sources, targets, begin, end
+        self.sources, self.targets, self.bos, self.eos = sources, targets, bos, eos
 
     def _batch(self, indices: tf.Tensor) -> tuple:
         real = (indices >= 0)[:, None]
         rows = tf.maximum(indices, 0)
         sources, targets = tf.gather(self.sources, rows), tf.gather(self.targets, rows)
         ends = tf.ones([self.batch_size, 1], tf.int32)
-        inputs = tf.concat([self.begin * ends, targets], 1).to_tensor()
-        outputs = tf.concat([targets, self.end * ends], 1).to_tensor()
+        inputs = tf.concat([self.bos * ends, targets], 1).to_tensor()
+        outputs = tf.concat([targets, self.eos * ends], 1).to_tensor()
         sources, inputs, outputs = (
             self._pad(tf.where(real, ids, 0)) for ids in (sources.to_tensor(), inputs, outputs)
         )

@@ -1,8 +1,47 @@
 """Splits that are made once, keep the classes' shares, and never leak."""
 
+import dataclasses
+import hashlib
 from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+
+Part = TypeVar("Part")
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits(Generic[Part]):
+    """The three parts of a data set, and what was read.
+
+    Args:
+        train: The part to learn from.
+        validation: The part that chooses the best weights.
+        test: The part that is measured on, once.
+        said: What was read, in a few lines.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+    said: tuple[str, ...] = ()
+
+
+def fingerprint(noun: str, *parts: tuple[Any, bytes]) -> str:
+    """What tells data from any other: a run is only evaluated beside its own.
+
+    Args:
+        noun: What there is so many of, such as `"texts"`.
+        *parts: Each part's size, as anything with a length or as a number, and its content.
+
+    Returns:
+        The size and the checksum of each part.
+    """
+    found = []
+    for size, content in parts:
+        count = size if isinstance(size, int) else len(size)
+        found.append(f"{count} {noun}, sha256 {hashlib.sha256(content).hexdigest()[:16]}")
+    return "; ".join(found)
 
 
 def stratified_split(

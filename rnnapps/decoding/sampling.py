@@ -1,6 +1,6 @@
 """Sampling from any step function, inside the graph, block after block."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -11,7 +11,7 @@ State = Any  # a nest of tensors, batch first
 Step = Callable[[tf.Tensor, State], tuple[tf.Tensor, State]]
 
 
-class Options(NamedTuple):
+class SamplingOptions(NamedTuple):
     """How each row of a batch is sampled; every field is a tensor `(batch,)`.
 
     Args:
@@ -37,7 +37,7 @@ class Options(NamedTuple):
     seed: tf.Tensor
 
 
-class Draft(NamedTuple):
+class SamplingState(NamedTuple):
     """What has been drawn so far, from which sampling goes on.
 
     Args:
@@ -45,7 +45,8 @@ class Draft(NamedTuple):
         state: The state before it.
         position: int32 `()`, how many tokens were drawn.
         seen: bool `(batch, vocabulary)`, which ones.
-        tail: int32 `(batch, n)`, the latest `n` tokens drawn, as many as the longest stop has.
+        recent_tokens: int32 `(batch, n)`, the latest `n` tokens drawn, as many as the longest stop
+            has.
         done: bool `(batch,)`, which rows draw no more.
     """
 
@@ -53,11 +54,11 @@ class Draft(NamedTuple):
     state: State
     position: tf.Tensor
     seen: tf.Tensor
-    tail: tf.Tensor
+    recent_tokens: tf.Tensor
     done: tf.Tensor
 
 
-def read(step: Step, prompt: tf.Tensor, lengths: tf.Tensor, state: State) -> tuple:
+def prefill(step: Step, prompt: tf.Tensor, lengths: tf.Tensor, state: State) -> tuple:
     """Reads prompts of different lengths, all but their last tokens.
 
     Args:
@@ -80,8 +81,10 @@ def read(step: Step, prompt: tf.Tensor, lengths: tf.Tensor, state: State) -> tup
     return tf.gather(prompt, lengths - 1, batch_dims=1), state
 
 
-def begin(tokens: tf.Tensor, state: State, vocabulary_size: int, stop: tf.Tensor) -> Draft:
-    """A draft with nothing drawn yet.
+def start_sampling(
+    tokens: tf.Tensor, state: State, vocabulary_size: int, stop: tf.Tensor
+) -> SamplingState:
+    """The state of sampling with nothing drawn yet.
 
     Args:
         tokens: int32 `(batch,)`, what the first step reads.
@@ -90,10 +93,10 @@ def begin(tokens: tf.Tensor, state: State, vocabulary_size: int, stop: tf.Tensor
         stop: See `sample_block`.
 
     Returns:
-        The draft.
+        The state of sampling.
     """
     batch = tf.shape(tokens)[0]
-    return Draft(
+    return SamplingState(
         tokens,
         state,
         tf.constant(0),
@@ -103,7 +106,38 @@ def begin(tokens: tf.Tensor, state: State, vocabulary_size: int, stop: tf.Tensor
     )
 
 
-def sample_block(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tuple:
+def no_stop() -> tf.Tensor:
+    """No sequence of tokens after which to stop.
+
+    Returns:
+        int32 `(0, 0)`, as `sample` takes it.
+    """
+    return tf.zeros([0, 0], tf.int32)
+
+
+def suppressing(step: Step, tokens: Sequence[int], vocabulary_size: int) -> Step:
+    """A step function by which tokens are never drawn: it gives them a logit of minus infinity.
+
+    Args:
+        step: The step function, of float32 logits.
+        tokens: The tokens.
+        vocabulary_size: Number of tokens.
+
+    Returns:
+        The step function.
+    """
+
+    def suppressed(latest, state):
+        logits, state = step(latest, state)
+        never = tf.reduce_min(tf.one_hot(tokens, vocabulary_size, float("-inf"), 0.0), axis=0)
+        return logits + never, state
+
+    return suppressed
+
+
+def sample_block(
+    step: Step, sampled: SamplingState, options: SamplingOptions, stop: tf.Tensor
+) -> tuple:
     """Draws the next `BLOCK` tokens of each row.
 
     What a row draws depends on its own prompt, options and seed, and on no other row.
@@ -112,57 +146,59 @@ def sample_block(step: Step, draft: Draft, options: Options, stop: tf.Tensor) ->
         step: From the latest tokens `(batch,)` and the state before them to the next token's
             logits `(batch, vocabulary)` and the state after. What it gives a logit of minus
             infinity is never drawn; 0 must be such a token.
-        draft: What was drawn before; its position is a multiple of `BLOCK`.
+        sampled: What was drawn before; its position is a multiple of `BLOCK`.
         options: How to draw.
         stop: int32 `(stops, n)`: sequences of tokens after which a row is done, filled up on the
             left with -1.
 
     Returns:
-        int32 tokens `(batch, BLOCK)`, 0 where a row is done, and the draft after.
+        int32 tokens `(batch, BLOCK)`, 0 where a row is done, and the state after.
     """
-    position = tf.fill(tf.shape(options.seed), draft.position)
+    position = tf.fill(tf.shape(options.seed), sampled.position)
     noise = uniform(options.seed, position)  # (batch, BLOCK)
     filtered = tf.reduce_any(options.top_k > 0) | tf.reduce_any(options.top_p < 1)
     penalized = tf.reduce_any(options.repetition_penalty != 1)
     stops = tf.shape(stop)[0] > 0
-    vocabulary = tf.shape(draft.seen)[1]
+    vocabulary = tf.shape(sampled.seen)[1]
 
-    def body(t, draft, drawn):
-        logits, state = step(draft.tokens, draft.state)
+    def body(t, sampled, drawn):
+        logits, state = step(sampled.tokens, sampled.state)
         logits = tf.cond(
             penalized,
-            lambda: penalize(logits, draft.seen, options.repetition_penalty),
+            lambda: penalize(logits, sampled.seen, options.repetition_penalty),
             lambda: logits,
         )
-        tokens = choose(logits, noise[:, t], options, filtered)
-        done = draft.done | (draft.position >= options.length)
+        tokens = sample_token(logits, noise[:, t], options, filtered)
+        done = sampled.done | (sampled.position >= options.length)
         tokens = tf.where(done, 0, tokens)
         seen = tf.cond(
             penalized,
-            lambda: draft.seen | tf.one_hot(tokens, vocabulary, True, False),
-            lambda: draft.seen,
+            lambda: sampled.seen | tf.one_hot(tokens, vocabulary, True, False),
+            lambda: sampled.seen,
         )
-        tail = tf.concat([draft.tail, tokens[:, None]], 1)[:, 1:]
-        done |= tf.cond(stops, lambda: ends(tail, stop), lambda: done)
+        recent = tf.concat([sampled.recent_tokens, tokens[:, None]], 1)[:, 1:]
+        done |= tf.cond(stops, lambda: matches_stop(recent, stop), lambda: done)
         # A row that is done reads its own 0s: nothing of it is looked at any more.
-        after = Draft(tokens, state, draft.position + 1, seen, tail, done)
+        after = SamplingState(tokens, state, sampled.position + 1, seen, recent, done)
         return t + 1, after, tf.where(tf.range(BLOCK) == t, tokens[:, None], drawn)
 
-    def going_on(t, draft, drawn):
-        return (t < BLOCK) & ~tf.reduce_all(draft.done | (draft.position >= options.length))
+    def going_on(t, sampled, drawn):
+        return (t < BLOCK) & ~tf.reduce_all(sampled.done | (sampled.position >= options.length))
 
     drawn = tf.zeros_like(noise, tf.int32)  # (batch, BLOCK)
-    t, draft, drawn = tf.while_loop(going_on, body, (0, draft, drawn))
-    done = draft.done | (draft.position >= options.length)
-    return drawn, draft._replace(position=draft.position + BLOCK - t, done=done)
+    t, sampled, drawn = tf.while_loop(going_on, body, (0, sampled, drawn))
+    done = sampled.done | (sampled.position >= options.length)
+    return drawn, sampled._replace(position=sampled.position + BLOCK - t, done=done)
 
 
-def sample(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tf.Tensor:
+def sample(
+    step: Step, sampled: SamplingState, options: SamplingOptions, stop: tf.Tensor
+) -> tf.Tensor:
     """Draws until every row is done.
 
     Args:
         step: See `sample_block`.
-        draft: What was drawn before.
+        sampled: What was drawn before.
         options: How to draw.
         stop: See `sample_block`.
 
@@ -171,23 +207,23 @@ def sample(step: Step, draft: Draft, options: Options, stop: tf.Tensor) -> tf.Te
         least one.
     """
 
-    def body(t, draft, blocks):
-        tokens, draft = sample_block(step, draft, options, stop)
-        return t + 1, draft, blocks.write(t, tokens)
+    def body(t, sampled, blocks):
+        tokens, sampled = sample_block(step, sampled, options, stop)
+        return t + 1, sampled, blocks.write(t, tokens)
 
     # No longer than the longest row; an empty batch has none.
-    longest = tf.reduce_max(tf.concat([[1], options.length - draft.position], 0))
-    shape = [draft.tokens.shape[0], BLOCK]
+    longest = tf.reduce_max(tf.concat([[1], options.length - sampled.position], 0))
+    shape = [sampled.tokens.shape[0], BLOCK]
     blocks = tf.TensorArray(tf.int32, -(-longest // BLOCK), element_shape=shape)
     t, _, blocks = tf.while_loop(
-        lambda t, draft, _: (
-            (t == 0) | ~tf.reduce_all(draft.done | (draft.position >= options.length))
+        lambda t, sampled, _: (
+            (t == 0) | ~tf.reduce_all(sampled.done | (sampled.position >= options.length))
         ),
         body,
-        (0, draft, blocks),
+        (0, sampled, blocks),
     )
     tokens = tf.transpose(blocks.gather(tf.range(t)), [1, 0, 2])  # (batch, blocks, BLOCK)
-    return tf.reshape(tokens, [tf.shape(draft.tokens)[0], t * BLOCK])
+    return tf.reshape(tokens, [tf.shape(sampled.tokens)[0], t * BLOCK])
 
 
 def uniform(seed: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
@@ -207,7 +243,9 @@ def uniform(seed: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
     )
 
 
-def choose(logits: tf.Tensor, noise: tf.Tensor, options: Options, filtered: tf.Tensor) -> tf.Tensor:
+def sample_token(
+    logits: tf.Tensor, noise: tf.Tensor, options: SamplingOptions, filtered: tf.Tensor
+) -> tf.Tensor:
     """Draws a token of each row.
 
     Args:
@@ -262,9 +300,9 @@ def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tenso
     return tf.where(seen, tf.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
-def ends(tail: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+def matches_stop(recent_tokens: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
     """Whether each row's latest tokens `(batch, n)` end in one of the stops `(stops, n)`."""
-    same = (tail[:, None] == stop) | (stop < 0)  # (batch, stops, n)
+    same = (recent_tokens[:, None] == stop) | (stop < 0)  # (batch, stops, n)
     return tf.reduce_any(tf.reduce_all(same, axis=2), axis=1)
 
 

@@ -1,9 +1,10 @@
 """Strings to ids and back, inside the graph."""
 
-from rnnapps.text.bytes import ByteTokenizer
+from rnnapps.text.bytes import ByteTokenizer, as_utf8, whole_characters
 from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.choosing import TOKENIZERS, make_tokenizer
-from rnnapps.text.ngrams import NGramClassifier
+from rnnapps.text.limits import limited
+from rnnapps.text.ngrams import NGramClassifier, naive_bayes_ratios
 from rnnapps.text.shorten import Shorten, shorten
 from rnnapps.text.subword import SubwordTokenizer
 from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer, few_lengths, to_dense, utf8
@@ -20,9 +21,13 @@ __all__ = [
     "SubwordTokenizer",
     "Tokenizer",
     "WordTokenizer",
+    "as_utf8",
     "few_lengths",
+    "limited",
     "make_tokenizer",
+    "naive_bayes_ratios",
     "shorten",
     "to_dense",
     "utf8",
+    "whole_characters",
 ]

@@ -61,3 +61,46 @@ class ByteTokenizer(Tokenizer):
 
     def get_config(self):
         return {"name": self.name}
+
+
+def whole_characters(pending: tf.Tensor, token: tf.Tensor) -> tuple:
+    """Holds the bytes of a UTF-8 character back until it is whole.
+
+    What can become no character is given as U+FFFD as soon as that is known.
+
+    Args:
+        pending: int32 ids of the bytes held back `(batch, 3)`, filled up on the left with 0.
+        token: int32 ids of the next bytes `(batch,)`.
+
+    Returns:
+        The text that is whole now `(batch,)`, often empty, and the bytes held back.
+    """
+    byte = token - 2  # (batch,)
+    goes_on = (byte >= 0x80) & (byte < 0xC0)
+    lead = tf.gather(
+        tf.concat([pending, token[:, None]], 1) - 2,
+        3 - tf.math.count_nonzero(pending, 1, dtype=tf.int32) * tf.cast(goes_on, tf.int32),
+        batch_dims=1,
+    )  # the first byte of the character that this one belongs to
+    size = tf.where(lead < 0xC2, 1, tf.where(lead < 0xE0, 2, tf.where(lead < 0xF0, 3, 4)))
+    size = tf.where(lead > 0xF4, 1, size)
+    broken = tf.where(goes_on[:, None], 0, pending)  # a new character begins before its end
+    held = tf.where(goes_on[:, None], pending, 0)
+    count = 1 + tf.math.count_nonzero(held, 1, dtype=tf.int32)
+    whole = (count >= size)[:, None]
+    held = tf.concat([held, token[:, None]], 1)  # (batch, 4)
+    given = tf.concat([broken, tf.where(whole, held, 0)], 1)  # (batch, 7)
+    tokenizer = ByteTokenizer()
+    return as_utf8(tokenizer.detokenize(given)), tf.where(whole, 0, held[:, 1:])
+
+
+def as_utf8(texts: tf.Tensor) -> tf.Tensor:
+    """Texts whose bytes that are not UTF-8 are U+FFFD.
+
+    Args:
+        texts: Strings of any bytes.
+
+    Returns:
+        Strings of the same shape.
+    """
+    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")

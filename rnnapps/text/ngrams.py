@@ -14,6 +14,20 @@ _PRIME = 1_000_003
 _BITS = 40  # of a hash; int64 holds its product with the prime
 
 
+def naive_bayes_ratios(seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> np.ndarray:
+    """How much likelier each n-gram is in one class than in the rest, as a logarithm.
+
+    Args:
+        seen: Which n-grams each text holds `(texts, grams)`.
+        mine: bool `(texts,)`, which texts are of the class.
+
+    Returns:
+        The ratios `(grams,)`, smoothed by one text.
+    """
+    inside, outside = (1 + np.asarray(seen[rows].sum(0))[0] for rows in (mine, ~mine))
+    return np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+
+
 @keras.saving.register_keras_serializable("rnnapps")
 class NGramClassifier(keras.layers.Layer):
     """Logistic regression on hashed n-grams, scaled by their naive Bayes log-count ratios.
@@ -82,9 +96,7 @@ class NGramClassifier(keras.layers.Layer):
 
     def _solve(self, seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> tuple[np.ndarray, float]:
         """Weights `(buckets,)` and bias that tell one class from the rest."""
-        inside = 1 + np.asarray(seen[mine].sum(0))[0]  # (buckets,): texts that hold it, smoothed
-        outside = 1 + np.asarray(seen[~mine].sum(0))[0]
-        ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+        ratio = naive_bayes_ratios(seen, mine)
         scaled = seen @ scipy.sparse.diags(ratio.astype(np.float32))
         solver = LogisticRegression(
             C=self.strength, solver="liblinear", dual=True, tol=1e-2, random_state=0

@@ -13,7 +13,7 @@ import tensorflow_text as tf_text
 from rnnapps.errors import DataError
 from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 
-BEGIN, END = 2, 3
+BOS, EOS = 2, 3
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -75,8 +75,8 @@ class SubwordTokenizer(Tokenizer):
             hard_vocab_limit=False,  # a small text has fewer pieces than were asked for
             pad_id=PADDING,
             unk_id=UNKNOWN,
-            bos_id=BEGIN,
-            eos_id=END,
+            bos_id=BOS,
+            eos_id=EOS,
             character_coverage=0.9999,  # the default leaves out the digits of texts with few
             split_digits=True,  # numbers are to be copied digit by digit
             max_sentence_length=1_000_000,  # bytes

@@ -23,7 +23,7 @@ class WordTokenizer(Tokenizer):
     >>> tokenizer = WordTokenizer()
     >>> tokenizer.adapt(["Not bad, not bad at all!"])
     >>> tokenizer(tf.constant(["bad, not awful"]))
-    <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[3, 5, 4, 1]], dtype=int32)>
+    <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[2, 5, 3, 1]], dtype=int32)>
     """
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:

@@ -3,8 +3,10 @@
 from rnnapps.training.checkpoint import Checkpoint
 from rnnapps.training.gradients import GradientNorms
 from rnnapps.training.loop import Diverged, compile_model, fit, precision, static_lengths
+from rnnapps.training.losses import SmoothedCrossentropy
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.strategy import make_strategy
+from rnnapps.training.streamed import StreamedNetwork
 from rnnapps.training.weight_averaging import KeepWeights, average_if_better
 
 __all__ = [
@@ -12,6 +14,8 @@ __all__ = [
     "Diverged",
     "GradientNorms",
     "KeepWeights",
+    "SmoothedCrossentropy",
+    "StreamedNetwork",
     "average_if_better",
     "compile_model",
     "fit",

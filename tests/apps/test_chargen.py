@@ -19,12 +19,12 @@ import rnnapps
 from rnnapps import CharGenConfig, CharGenerator, cli
 from rnnapps.apps.chargen.baseline import KneserNey, compressed_bits
 from rnnapps.apps.chargen.data import encode, load_splits, make_tokenizer, sample
-from rnnapps.apps.chargen.model import StreamedNetwork, build_network, next_token
-from rnnapps.apps.chargen.streams import Streams
-from rnnapps.apps.chargen.writing import Writer, whole_characters
+from rnnapps.apps.chargen.model import build_network
+from rnnapps.apps.chargen.pipeline import TextGenerator, signatures, token_nats
+from rnnapps.data import Streams
 from rnnapps.errors import ConfigError, DataError, RunError
-from rnnapps.text import ByteTokenizer
-from rnnapps.training import compile_model, make_strategy
+from rnnapps.text import ByteTokenizer, CharacterTokenizer, whole_characters
+from rnnapps.training import StreamedNetwork, compile_model, make_strategy, precision
 
 TINY = {"units": 12, "embedding_dim": 8, "window": 16, "learning_rate": 2e-2, "dropout": 0.0}
 rng = np.random.default_rng(0)
@@ -85,7 +85,8 @@ def test_a_step_does_what_a_call_does_and_windows_what_the_whole_does(variant):
     for one, other, third in zip(last, state, stepped, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(one, third, rtol=1e-4, atol=1e-5)
-    assert (next_token(network)(ids[:, 0], last)[0][:, :2].numpy() == -np.inf).all()
+    next_token = TextGenerator(ByteTokenizer(), network).next_token
+    assert (next_token(ids[:, 0], last)[0][:, :2].numpy() == -np.inf).all()
 
 
 def streamed(config, ids, replicas=1):
@@ -208,8 +209,8 @@ def test_costs_are_those_of_the_plain_network(app):
     ids = encode(app.tokenizer, TEXT[:1200])  # more than are in memory at a time
     logits, _ = app.network(np.pad(ids[None, :-1], [[0, 0], [1, 0]]))
     expected = -tf.nn.log_softmax(logits[0]).numpy()[np.arange(len(ids)), ids]
-    np.testing.assert_allclose(app._nats(ids), expected, atol=1e-4)
-    windows = app._nats(ids, context=10)
+    np.testing.assert_allclose(token_nats(app.graph, ids), expected, atol=1e-4)
+    windows = token_nats(app.graph, ids, context=10)
     assert windows.shape == (1200 // 11 * 10,)
     logits, _ = app.network(np.pad(ids[None, 11:21], [[0, 0], [1, 0]]))
     expected = -tf.nn.log_softmax(logits[0, 1:]).numpy()[np.arange(10), ids[12:22]]
@@ -230,6 +231,44 @@ def test_bfloat16_learns_is_kept_and_answers(tmp_path):
         assert again.predict(["cat"], length=20, seed=1) == app.predict(["cat"], length=20, seed=1)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "attention_lstm"])
+def test_what_is_streamed_in_bfloat16_is_of_types_that_json_holds(cell):
+    tokenizer = CharacterTokenizer(lower=False, verbatim=True)
+    tokenizer.adapt([TEXT])
+    with precision("mixed_bfloat16"):
+        config = CharGenConfig(**TINY, cell=cell)
+        network = build_network(config, tokenizer.vocabulary_size)
+    generator = TextGenerator(tokenizer, network)
+    assert network.recurrent.compute_dtype == "bfloat16"
+    for name, one in signatures(generator).items():
+        answer = tf.function(one.function, autograph=False)(*one.example)
+        kinds = {tensor.dtype.name for tensor in answer.values()}
+        assert kinds <= {"float32", "int32", "string"}, name
+    prompt, seed, half = tf.constant(["cat", ""]), tf.constant([3, 4]), tf.constant([0.5, 0.5])
+    step = tf.function(generator.step, autograph=False)
+    state, text = generator.start(prompt), tf.constant(["", ""])
+    for _ in range(12):
+        state = step(state.pop("token"), half, seed, *state.values())
+        text += state.pop("text")
+    zeros = tf.zeros_like(seed)
+    whole = generator.generate(prompt, zeros + 12, half, zeros, tf.ones_like(half), seed)
+    assert text.numpy().tolist() == whole["text"].numpy().tolist()
+
+
+def test_an_exported_generator_refuses_what_takes_too_long():
+    tokenizer = ByteTokenizer()
+    generator = TextGenerator(
+        tokenizer, build_network(CharGenConfig(**TINY), tokenizer.vocabulary_size)
+    )
+    one, ratio = tf.constant([1]), tf.constant([1.0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"100,000\. Received: 2147483647\."):
+        generator.generate(tf.constant(["a"]), one * (2**31 - 1), ratio, one, ratio, one)
+    long = tf.constant(["a" * 1_048_577])
+    for ask in (generator.serve, generator.score, generator.start):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"1,000,000 bytes.* 1048577"):
+            ask(long)
+
+
 def test_scores_make_an_odd_line_stand_out(app):
     lines = TEXT.splitlines(keepends=True)[:9]
     lines[4] = "dcat::ogab.\n"
@@ -237,7 +276,9 @@ def test_scores_make_an_odd_line_stand_out(app):
     assert [line for line, _ in scored] == lines
     assert int(np.argmax([bits for _, bits in scored])) == 4
     total = sum(bits * len(line) for line, bits in scored) * np.log(2)
-    assert total == pytest.approx(app._nats(encode(app.tokenizer, "".join(lines))).sum(), rel=1e-4)
+    assert total == pytest.approx(
+        token_nats(app.graph, encode(app.tokenizer, "".join(lines))).sum(), rel=1e-4
+    )
     assert app.score("") == []
 
 
@@ -357,16 +398,16 @@ def test_chinese_with_rare_characters_left_out(tmp_path):
 
 def test_words_and_bytes_keep_everything(tmp_path):
     text = "Not  bad,\tnot bad <br /> at\r\nall! I'd see it; L'été 😀\n\n" * 40
-    for unit in ("word", "byte", "character"):
-        config = CharGenConfig(**TINY, unit=unit)
+    for name in ("word", "byte", "character"):
+        config = CharGenConfig(**TINY, tokenizer=name)
         tokenizer = make_tokenizer(config, text)
         ids = encode(tokenizer, text)
         assert (
             b"".join(np.array(tokenizer.vocabulary, object)[ids].tolist()).decode() == text
-            if (unit == "byte")
+            if (name == "byte")
             else "".join(np.array(tokenizer.vocabulary)[ids]) == text
         )
-    app = CharGenerator(**{**TINY, "epochs": 1}, unit="word").fit(text)
+    app = CharGenerator(**{**TINY, "epochs": 1}, tokenizer="word").fit(text)
     written = app.predict(["Not  bad"], length=50)[0]
     assert set(written) <= set(text)
     found = app.measure(text[:500])
@@ -374,7 +415,7 @@ def test_words_and_bytes_keep_everything(tmp_path):
     assert found["nats_per_character"] == pytest.approx(np.log(found["perplexity"]) * share)
 
     (tmp_path / "any.bin").write_bytes(bytes(range(256)) * 40)
-    app = CharGenerator(**TINY, epochs=1, unit="byte", data=str(tmp_path / "any.bin")).fit()
+    app = CharGenerator(**TINY, epochs=1, tokenizer="byte", data=str(tmp_path / "any.bin")).fit()
     assert app.evaluate()["unknown"] == 0
 
 
@@ -448,7 +489,7 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
         (b"a", "--data nowhere.txt", "No such file or folder: nowhere.txt."),
         (b"a", "--data tiny", "--data to be sample, tiny_shakespeare, or the path"),
         (b"a", "--data . --glob *.py", "holds no file that --glob '*.py' matches"),
-        (b"a b " * 200, "--unit word --window 400", "at least 400 words (--window"),
+        (b"a b " * 200, "--tokenizer word --window 400", "at least 400 words (--window"),
         (b"a", "--tied --embedding-dim 0", "--tied"),
     ],
 )
@@ -526,6 +567,6 @@ def test_text_is_printed_as_it_is_written(run_dir):
 
 def test_a_writer_of_bytes_reads_prompts_that_are_no_text():
     network = build_network(CharGenConfig(**TINY), 258)
-    writer = Writer(ByteTokenizer(), network)
-    answer = writer.start(tf.constant([b"\xff\x00", b""]))
+    generator = TextGenerator(ByteTokenizer(), network)
+    answer = generator.start(tf.constant([b"\xff\x00", b""]))
     assert answer["token"].numpy().tolist() == [2, 0]

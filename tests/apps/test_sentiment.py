@@ -12,7 +12,8 @@ import rnnapps
 from rnnapps import SentimentClassifier, SentimentConfig, metrics
 from rnnapps.apps.sentiment.app import SentimentClassifier as Classifier
 from rnnapps.apps.sentiment.data import class_names, load_splits
-from rnnapps.apps.sentiment.model import Blend, attention_of, build_network
+from rnnapps.apps.sentiment.model import attention_of, build_network
+from rnnapps.apps.sentiment.pipeline import LogitEnsemble
 from rnnapps.data import Batches, make_reviews
 from rnnapps.errors import DataError, RnnappsError, RunError
 from rnnapps.training import compile_model, make_strategy, precision, static_lengths
@@ -266,9 +267,9 @@ def test_blending_trusts_the_better_model():
     labels = rng.integers(0, 2, 400)
     good = 3.0 * (np.eye(2)[labels] + rng.normal(0, 0.5, (400, 2)))
     noise = rng.normal(0, 1, (400, 2))
-    blend = Blend(2)
-    blend.adapt([noise, good], labels)
-    scale = blend.scale.numpy()
+    ensemble = LogitEnsemble(2)
+    ensemble.adapt([noise, good], labels)
+    scale = ensemble.scale.numpy()
     assert scale[1] > 0.5 > 0.1 > scale[0] >= 0
 
 

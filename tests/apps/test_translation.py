@@ -14,15 +14,15 @@ import tensorflow as tf
 
 import rnnapps
 from rnnapps import TranslationConfig, Translator, cli
-from rnnapps.apps.translation.baseline import Lexicon
+from rnnapps.apps.translation.baseline import IBMModel1
 from rnnapps.apps.translation.data import load_splits
-from rnnapps.apps.translation.measures import bleu_by_length, text_measures
-from rnnapps.apps.translation.model import EncoderDecoder, SmoothedCrossentropy
-from rnnapps.apps.translation.translating import ends_of
+from rnnapps.apps.translation.metrics import bleu_by_length, text_measures
+from rnnapps.apps.translation.model import EncoderDecoder
+from rnnapps.apps.translation.pipeline import special_tokens
 from rnnapps.data import PairBatches, Pairs
 from rnnapps.decoding import Hypotheses
 from rnnapps.errors import ConfigError, DataError, RunError
-from rnnapps.training import compile_model, make_strategy, static_lengths
+from rnnapps.training import SmoothedCrossentropy, compile_model, make_strategy, static_lengths
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 TINY = {
@@ -88,6 +88,8 @@ def test_every_variant_writes_what_it_scores_and_keeps_it(variant, tmp_path):
     for one, other in zip(answers, again, strict=False):
         scores = [best["score"] for best in one["n_best"]]
         assert scores == sorted(scores, reverse=True)
+        found = [best["translation"] for best in one["n_best"]]
+        assert len(set(found)) == len(found)
         np.testing.assert_allclose(scores, [best["log_probability"] for best in one["n_best"]])
         np.testing.assert_allclose(scores, [b["score"] for b in other["n_best"]], rtol=1e-4)
     if variant.get("tokenizer") == "character":  # whose tokens can be read off a text
@@ -219,9 +221,9 @@ def test_words_are_put_together_as_they_were():
 def test_a_long_translation_is_scored_in_parts(counter):
     text, translation = "one two", "1 2 " * 90  # longer than is read at a time
     model = counter.model
-    ends, tokenizer = ends_of(model.target_tokenizer), model.target_tokenizer
+    special, tokenizer = special_tokens(model.target_tokenizer), model.target_tokenizer
     ids = tokenizer(tf.constant([translation.strip()])).numpy()[0]
-    inputs, outputs = [ends.begin, *ids], [*ids, ends.end]
+    inputs, outputs = [special.bos, *ids], [*ids, special.eos]
     logits = model.network((model.source_ids(tf.constant([text])), np.array([inputs])))[0]
     log_p = tf.nn.log_softmax(logits).numpy()[np.arange(len(outputs)), outputs]
     assert counter.score([text], [translation.strip()])[0] == pytest.approx(log_p.sum(), rel=1e-4)
@@ -298,8 +300,8 @@ def test_the_lexicon_learns_which_words_belong_together():
         ["das Haus", "das Buch", "ein Buch", "ein rotes Haus"],
         ["the house", "the book", "a book", "a red house"],
     )
-    lexicon = Lexicon(pairs)
-    assert lexicon(["das rotes Buch", "ein Hund", ""]) == ["the red book", "a hund", ""]
+    model = IBMModel1(pairs)
+    assert model(["das rotes Buch", "ein Hund", ""]) == ["the red book", "a hund", ""]
 
 
 def test_the_averaged_weights_are_the_mean_of_the_last_epochs(tmp_path):
@@ -413,7 +415,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
 def test_a_vocabulary_larger_than_the_data_allows_is_as_large_as_it_allows(capsys):
     for tokenizer in ("unigram", "bpe", "word"):
         app = Translator(**{**TINY, "max_tokens": 30_000}, tokenizer=tokenizer).fit(PAIRS)
-        assert 20 < ends_of(app.model.target_tokenizer).size < 400
+        assert 20 < special_tokens(app.model.target_tokenizer).size < 400
         assert ("subwords instead of" in capsys.readouterr().err) == (tokenizer != "word")
 
 

@@ -64,7 +64,7 @@ def test_batches_of_pairs_shift_the_target_by_one():
     sources, targets = (
         tf.ragged.constant(list(side), tf.int32) for side in zip(*rows, strict=True)
     )
-    batches = PairBatches(sources, targets, begin=2, end=3, batch_size=8, seed=1)
+    batches = PairBatches(sources, targets, bos=2, eos=3, batch_size=8, seed=1)
     seen = []
     for (source, inputs), outputs, weights in batches.epochs(first=4).take(len(batches)):
         assert source.shape[0] == inputs.shape[0] == outputs.shape[0] == 8

@@ -145,6 +145,38 @@ def test_the_graph_finds_what_a_plain_loop_finds(beam_width, n_best, options):
         assert (found.scores[row, n:].numpy() == NEVER).all()
 
 
+LETTERS = ["", "", "a", "aa", "b"]  # two ways to write what begins with two a's
+
+
+def reads(tokens):
+    return "".join(LETTERS[token] for token in tokens)
+
+
+def text_of(found):
+    real = tf.sequence_mask(found.lengths, tf.shape(found.tokens)[2])
+    return tf.strings.reduce_join(tf.where(real, tf.gather(LETTERS, found.tokens), ""), -1)
+
+
+@pytest.mark.parametrize("n_best", [1, 4, 12])
+def test_texts_that_read_alike_are_listed_once_and_the_list_is_filled_up(n_best):
+    model, lengths = ToyModel(vocabulary=5, batch=3, seed=2), [4, 3, 2]
+    options = {"length_penalty": 0.8, "suppress": [0]}
+    found = model.search(lengths, beam_width=100, n_best=n_best, text_of=text_of, **options)
+    for row in range(3):
+        distinct = {}
+        for score, _, tokens in exhaustive(model, row, lengths[row], 0, [0], length_penalty=0.8):
+            distinct.setdefault(reads(tokens), score)
+        expected = [*distinct.items()][:n_best]
+        received = [reads(tokens) for tokens in sequences(found, row)]
+        assert received[: len(expected)] == [text for text, _ in expected]
+        scores = [score for _, score in expected] + [NEVER] * (n_best - len(expected))
+        np.testing.assert_allclose(found.scores[row], scores, 1e-4)
+    if n_best == 12:  # which says that there was something to leave out
+        alike = [reads(tokens) for tokens in sequences(model.search(lengths, beam_width=100,
+                 n_best=n_best, **options), 0)]  # fmt: skip
+        assert len(set(alike)) < len(alike)
+
+
 def test_a_beam_of_one_is_greedy():
     model = ToyModel(vocabulary=6, batch=8, seed=3)
     found = model.search([10] * 8, beam_width=1, attends=False)

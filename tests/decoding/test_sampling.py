@@ -6,17 +6,18 @@ import tensorflow as tf
 
 from rnnapps.decoding import (
     BLOCK,
-    Options,
-    begin,
-    choose,
-    read,
+    SamplingOptions,
+    no_stop,
+    prefill,
     sample,
     sample_block,
+    sample_token,
+    start_sampling,
     uniform,
 )
 
 VOCABULARY = 7
-NO_STOP = tf.zeros([0, 0], tf.int32)
+NO_STOP = no_stop()
 TABLE = np.random.default_rng(0).normal(0, 2, (VOCABULARY, VOCABULARY)).astype("float32")
 TABLE[:, 0] = -np.inf  # what is never drawn
 
@@ -31,14 +32,14 @@ def options(rows, length=40, temperature=1.0, top_k=0, top_p=1.0, repetition_pen
     def vector(value, kind):
         return tf.constant(np.broadcast_to(value, rows).astype(kind))
 
-    return Options(
+    return SamplingOptions(
         vector(length, "int32"), vector(temperature, "float32"), vector(top_k, "int32"),
         vector(top_p, "float32"), vector(repetition_penalty, "float32"), vector(seed, "int32"),
     )  # fmt: skip
 
 
 def draft(first, stop=NO_STOP):
-    return begin(tf.constant(first), tf.zeros([len(first), 2]), VOCABULARY, stop)
+    return start_sampling(tf.constant(first), tf.zeros([len(first), 2]), VOCABULARY, stop)
 
 
 def drawn(first, stop=NO_STOP, **settings):
@@ -49,10 +50,12 @@ def drawn(first, stop=NO_STOP, **settings):
 def test_padding_leaves_no_trace_in_a_short_prompts_state():
     prompts = [[3, 1, 4, 1, 5], [2], [6, 5, 3]]
     padded = tf.ragged.constant(prompts).to_tensor(6)
-    last, state = read(step, padded, tf.constant([5, 1, 3]), tf.zeros([3, 2]))
+    last, state = prefill(step, padded, tf.constant([5, 1, 3]), tf.zeros([3, 2]))
     assert last.numpy().tolist() == [5, 2, 3]
     for row, prompt in enumerate(prompts):
-        _, alone = read(step, tf.constant([prompt]), tf.constant([len(prompt)]), tf.zeros([1, 2]))
+        _, alone = prefill(
+            step, tf.constant([prompt]), tf.constant([len(prompt)]), tf.zeros([1, 2])
+        )
         np.testing.assert_array_equal(state[row], alone[0])
     assert state.numpy()[1].tolist() == [0, 0]
 
@@ -79,7 +82,7 @@ def test_tokens_are_drawn_with_their_probabilities(settings):
     noise = tf.constant((np.arange(rows) + 0.5) / rows, tf.float32)
     for logits in TABLE[:3]:
         many = tf.tile(logits[None], [rows, 1])
-        tokens = choose(many, noise, options(rows, **settings), tf.constant(True)).numpy()
+        tokens = sample_token(many, noise, options(rows, **settings), tf.constant(True)).numpy()
         share = np.bincount(tokens, minlength=VOCABULARY) / rows
         np.testing.assert_allclose(share, probabilities(logits, **settings), atol=2 / rows)
         assert share[0] == 0
@@ -165,6 +168,6 @@ def test_a_penalty_changes_the_logits_of_what_was_written():
 
 def test_nothing_to_do():
     assert not drawn([1, 2], length=0).any()
-    empty = sample(step, begin(tf.zeros([0], tf.int32), tf.zeros([0, 2]), VOCABULARY, NO_STOP),
-                   options(0), NO_STOP)  # fmt: skip
+    first = start_sampling(tf.zeros([0], tf.int32), tf.zeros([0, 2]), VOCABULARY, NO_STOP)
+    empty = sample(step, first, options(0), NO_STOP)
     assert empty.shape[0] == 0

@@ -32,7 +32,7 @@ def train_sentiment(folder):
 def train_chargen(folder):
     file = folder / "text.txt"
     file.write_text(LINE * 40, "utf-8")
-    return CharGenerator(**TINY, data=str(file), window=16, layers=1, unit="byte").fit()
+    return CharGenerator(**TINY, data=str(file), window=16, layers=1, tokenizer="byte").fit()
 
 
 def train_translation(folder):

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import CharGenerator
+from rnnapps.apps.chargen.pipeline import token_nats
 
 TEXT = "the cat sat on the mat, 猫坐在垫子上。 été — and the dog lay on the log.\n" * 40
 PROMPTS = ["the c", "", "猫坐在 strange: ж", "log.\n"]
@@ -40,7 +41,7 @@ print(json.dumps([answers, texts]))
 
 @pytest.fixture(scope="module", params=["character", "byte"])
 def app(request):
-    return CharGenerator(**SETTINGS, unit=request.param).fit(TEXT)
+    return CharGenerator(**SETTINGS, tokenizer=request.param).fit(TEXT)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_the_export_answers_without_rnnapps_as_the_application_does(app, version
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     (served, generated, scored), streamed = json.loads(run.stdout)
-    with pytest.warns() if app.config.unit == "character" else contextlib.nullcontext():
+    with pytest.warns() if app.config.tokenizer == "character" else contextlib.nullcontext():
         assert served["text"] == app.predict(PROMPTS, seed=[0] * 4)
         assert generated["text"] == app.predict(PROMPTS, **numbers)
         longer = app.predict(PROMPTS, length=30, seed=[0, 1, 2, 3])
@@ -75,13 +76,13 @@ def test_the_export_answers_without_rnnapps_as_the_application_does(app, version
         assert whole.startswith(text) and len(whole) - len(text) <= 1
         assert len(whole) == len(text) or whole.endswith("\ufffd")
     for text, bits in zip([*PROMPTS, TEXT[:200]], scored["bits_per_character"], strict=True):
-        costs = app._nats(app.tokenizer.encode([text]).flat_values.numpy())
+        costs = token_nats(app.graph, app.tokenizer.encode([text]).flat_values.numpy())
         assert bits == pytest.approx(costs.sum() / np.log(2) / max(1, len(text)), rel=1e-4)
 
 
 def test_signatures_have_names_and_stock_ops(app, version):
     signatures = tf.saved_model.load(str(version)).signatures
-    state = [f"state_{i}" for i in range(6 if app.config.unit == "byte" else 5)]
+    state = [f"state_{i}" for i in range(6 if app.config.tokenizer == "byte" else 5)]
     numbers = ["length", "temperature", "top_k", "top_p", "seed"]
     expected = {
         "serving_default": (["prompt"], ["text"]),

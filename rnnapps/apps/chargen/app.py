@@ -1,39 +1,40 @@
 """The character generator."""
 
-import codecs
-import dataclasses
 import functools
-import math
 import pathlib
-import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from rnnapps import figures, metrics
+from rnnapps import figures
 from rnnapps.apps.application import Application
 from rnnapps.apps.chargen import data
-from rnnapps.apps.chargen.baseline import KneserNey, compressed_bits
+from rnnapps.apps.chargen.baseline import KneserNey, measure_baselines
 from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
-from rnnapps.apps.chargen.data import encode, make_tokenizer, to_bytes
-from rnnapps.apps.chargen.model import StreamedNetwork, build_model, build_network
-from rnnapps.apps.chargen.printing import show_scores, show_texts
-from rnnapps.apps.chargen.prompting import make_options, make_prompts, make_stops
-from rnnapps.apps.chargen.streams import Streams
-from rnnapps.apps.chargen.writing import Writer, signatures
+from rnnapps.apps.chargen.metrics import measures
+from rnnapps.apps.chargen.model import build_network
+from rnnapps.apps.chargen.pipeline import (
+    TextGenerator,
+    build_model,
+    make_prompts,
+    make_stops,
+    score_lines,
+    search_texts,
+    serving_spec,
+    stream_texts,
+    token_nats,
+)
+from rnnapps.apps.chargen.printing import answer
+from rnnapps.config import GENERATION
+from rnnapps.decoding import make_options
 from rnnapps.errors import ConfigError, DataError
-from rnnapps.progress import say, working
+from rnnapps.metrics import language_model
+from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
-from rnnapps.standard_input import texts_of
-from rnnapps.text import UNKNOWN, Tokenizer
-from rnnapps.training import compile_model, fit, make_strategy, precision
-
-ORDER = 6  # of the n-gram baseline
-_SEARCHED = 2000  # tokens that beam search may look for
+from rnnapps.text import Tokenizer
+from rnnapps.training import StreamedNetwork, compile_model, fit, make_strategy, precision
 
 
 class CharGenerator(Application):
@@ -49,9 +50,10 @@ class CharGenerator(Application):
         ConfigError: If a setting is unknown or out of its range.
 
     Example:
-    >>> app = CharGenerator(data="tiny_shakespeare", units=384).fit()
-    >>> app.predict(["ROMEO:"], length=8, temperature=0.5)
-    ['\nI will ']
+    >>> app = CharGenerator(units=8, epochs=1).fit("the cat sat on the mat\n" * 300)
+    >>> [text] = app.predict(["the cat"], length=20, temperature=0.5)
+    >>> len(text)
+    20
     """
 
     name = "chargen"
@@ -74,73 +76,45 @@ class CharGenerator(Application):
         """Ids to the next ids' logits."""
         return self.model.get_layer("network")
 
-    # Training.
-
     def train(self, train: str | None, validation: str | None, state_dir: Any) -> None:
         """Trains on a text; see `fit`, which takes strings."""
         config, strategy = self.config, make_strategy(self.config.strategy)
-        train, validation = self._texts(train, validation)
+        train, validation = data.training_parts(train, validation, config)
         self.remember(data.fingerprint(train), state_dir)
         with working("reading the text"):
-            tokenizer = make_tokenizer(config, train)
-            ids, held = encode(tokenizer, train), encode(tokenizer, validation)
+            tokenizer = data.make_tokenizer(config, train)
+            ids, held = data.encode(tokenizer, train), data.encode(tokenizer, validation)
         replicas = strategy.num_replicas_in_sync
-        streams = self._streams(len(ids), len(held), replicas)
-        batches = Streams(ids, streams, config.window, config.seed)
+        streams, seen = data.make_streams(ids, held, config, replicas)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size)
-            streamed = StreamedNetwork(network, streams // replicas)
+            streamed = StreamedNetwork(network, streams.streams // replicas)
             compile_model(
                 streamed,
                 config,
-                steps=config.epochs * len(batches),
+                steps=config.epochs * len(streams),
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
-        stage = state_dir and state_dir / "network"
-        seen = Streams(held, streams, config.window).one_pass() if len(held) else None
-        self.history = fit(streamed, batches, seen, config, config.epochs, stage, self.callbacks)
+        checkpoint_dir, seen = state_dir and state_dir / "network", seen and seen.one_pass()
+        self.history = fit(
+            streamed, streams, seen, config, config.epochs, checkpoint_dir, self.callbacks
+        )
         self.model = build_model(tokenizer, network)
         if len(held):
-            with working("judging the validation part"):
-                found = metrics.language_model(self._nats(held), validation)
+            with working("predicting the validation part"):
+                found = language_model(token_nats(self.graph, held), validation)
                 naive = KneserNey(3, tokenizer.vocabulary_size)
                 naive.adapt(ids[-(10**6) :])
-                judged = metrics.language_model(naive.nats(held), validation)
+                judged = language_model(naive.nats(held), validation)
                 self.metrics["validation"] = {**found, "baselines": {"3-gram": judged}}
-
-    def _texts(self, train: str | None, validation: str | None) -> tuple[str, str]:
-        if train is None:
-            splits = data.load_splits(self.config)
-            say(splits.said)
-            return splits.train, splits.validation
-        if not isinstance(train, str) or not isinstance(validation, str | None):
-            raise DataError("Expected one text as a string. Received: something else.")
-        if validation is None:
-            cut = len(train) - int(len(train) * self.config.validation_share)
-            train, validation = train[:cut], train[cut:]
-        return train, validation
-
-    def _streams(self, tokens: int, held: int, replicas: int) -> int:
-        """How many streams there are: fewer than asked for where the text is short."""
-        config = self.config
-        most = min(tokens // config.window, held or tokens)
-        streams = min(config.batch_size, most) // replicas * replicas
-        if not streams:
-            raise DataError(
-                f"Expected the training part to hold at least {config.window * replicas} "
-                f"{config.unit}s (--window, on each device). Received: {tokens}."
-            )
-        return streams
-
-    # Answers.
 
     @functools.cached_property
     def graph(self) -> dict[str, Any]:
-        """The writer's functions, each compiled on its first call."""
-        writer = Writer(self.tokenizer, self.network)
+        """The generator's functions, each compiled on its first call."""
+        generator = TextGenerator(self.tokenizer, self.network)
         options = {"autograph": False, "reduce_retracing": True}
-        functions = (writer.begin, writer.block, writer.search, writer.nats)
+        functions = (generator.prefill, generator.block, generator.search, generator.nats)
         return {one.__name__: tf.function(one, **options) for one in functions}
 
     def predict(self, inputs: Sequence[str], **options: Any) -> list[str]:
@@ -162,12 +136,12 @@ class CharGenerator(Application):
     def stream(
         self,
         inputs: Sequence[str],
-        length: int | Sequence[int] = 400,
-        temperature: float | Sequence[float] = 0.8,
-        top_k: int | Sequence[int] = 0,
-        top_p: float | Sequence[float] = 1.0,
-        repetition_penalty: float | Sequence[float] = 1.0,
-        seed: int | Sequence[int] = 0,
+        length: int | Sequence[int] = GENERATION.length,
+        temperature: float | Sequence[float] = GENERATION.temperature,
+        top_k: int | Sequence[int] = GENERATION.top_k,
+        top_p: float | Sequence[float] = GENERATION.top_p,
+        repetition_penalty: float | Sequence[float] = GENERATION.repetition_penalty,
+        seed: int | Sequence[int] = GENERATION.seed,
         stop: Sequence[str] = (),
         beam_width: int = 1,
     ) -> Iterator[list[str]]:
@@ -199,29 +173,9 @@ class CharGenerator(Application):
         stops = make_stops(self.tokenizer, stop)
         prompts = make_prompts(self.tokenizer, inputs)
         if beam_width != 1:
-            yield self._search(prompts, length, beam_width, stop)
-            return
-        decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in inputs]
-        draft = self.graph["begin"](prompts, stops)
-        ended = not decoders
-        while not ended:
-            pieces, draft = self.graph["block"](draft, options, stops)
-            ended = bool(tf.reduce_all(draft.done))
-            yield [
-                decoder.decode(piece, final=ended)
-                for decoder, piece in zip(decoders, pieces.numpy(), strict=True)
-            ]
-
-    def _search(self, prompts: tf.Tensor, length: int, beam_width: int, stop) -> list[str]:
-        if not 1 <= beam_width <= 100 or not np.isscalar(length) or not 1 <= length <= _SEARCHED:
-            raise ConfigError(
-                "Expected --beam-width to be from 1 to 100, and with it one --length from 1 to "
-                f"{_SEARCHED}. Received: {beam_width} and {length}."
-            )
-        found = self.graph["search"](prompts, length, beam_width)
-        texts = [text.decode("utf-8", "replace") for text in found.numpy()]
-        ends = [[text.find(one) + len(one) for one in stop if one in text] for text in texts]
-        return [text[: min(end, default=None)] for text, end in zip(texts, ends, strict=True)]
+            yield search_texts(self.graph, prompts, length, beam_width, stop)
+        else:
+            yield from stream_texts(self.graph, prompts, options, stops)
 
     def score(self, text: str) -> list[tuple[str, float]]:
         """Measures how odd each line of a text is, given all lines before it.
@@ -232,44 +186,11 @@ class CharGenerator(Application):
         Returns:
             The lines with their ends, and the bits per character of each.
         """
-        lines = text.splitlines(keepends=True)
-        if not lines:
-            return []
-        ids = self.tokenizer.encode([to_bytes(line) for line in lines])
-        nats = np.split(self._nats(ids.flat_values.numpy()), ids.row_splits.numpy()[1:-1])
-        return [
-            (line, float(costs.sum() / math.log(2) / len(line)))
-            for line, costs in zip(lines, nats, strict=True)
-        ]
-
-    def _nats(self, ids: np.ndarray, context: int | None = None) -> np.ndarray:
-        """What each token costs, given all before it; or `context` tokens at most.
-
-        With a context, the text is cut into windows that are read one by one, and the first token
-        of each is not asked for.
-        """
-        if not len(ids):
-            return np.zeros(0)
-        if context is None:
-            return self.graph["nats"](tf.constant(ids[None])).numpy()[0]
-        count = len(ids) // (context + 1)
-        rows = tf.constant(ids[: count * (context + 1)].reshape(count, context + 1))
-        costs = [self.graph["nats"](rows[i : i + 64]).numpy() for i in range(0, count, 64)]
-        return np.concatenate([cost[:, 1:].reshape(-1) for cost in costs] or [np.zeros(0)])
+        return score_lines(self.tokenizer, self.graph, text)
 
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints texts as they are written, or the bits per character of a file's lines."""
-        with warnings.catch_warnings(action="always"):
-            warnings.showwarning = lambda said, *_: print(f"rnnapps: {said}", file=sys.stderr)
-            settings = dataclasses.asdict(options)
-            prompts, file = settings.pop("text"), settings.pop("score")
-            if file is None:
-                show_texts(self, list(prompts) or texts_of(()), settings, as_json)
-            else:
-                text = data.read_file(file, self.config, "replace")
-                show_scores(self.score(text), as_json)
-
-    # Measures.
+        answer(self, options, as_json)
 
     def validate(self) -> dict[str, Any]:
         """Measures the network on the configuration's validation part, without baselines."""
@@ -304,36 +225,19 @@ class CharGenerator(Application):
         test = splits.test if splits else test
         if not isinstance(test, str) or not test:
             raise DataError("Expected a text to measure on, as a string. Received: none.")
-        ids = encode(self.tokenizer, test)
-        with working("judging the test part"):
-            nats = self._nats(ids)
-            windowed = self._nats(ids, min(context, len(ids) - 1))
-        found = metrics.language_model(nats, test)
-        if len(windowed):
-            share = len(ids) / len(test)  # tokens of a character
-            found["nats_per_character_windowed"] = float(windowed.mean() * share)
-        found["unknown"] = float(np.mean(ids == UNKNOWN))
-        found["characters"] = len(test)
-        found["curve"] = {"rnnapps": metrics.bits_along(nats, test)}
+        ids = data.encode(self.tokenizer, test)
+        with working("predicting the test part"):
+            nats = token_nats(self.graph, ids)
+            windowed = token_nats(self.graph, ids, min(context, len(ids) - 1))
+        found = measures(nats, windowed, ids, test)
         found["baselines"] = {}
         if splits:
             with working("training the baselines"):
-                self._baselines(splits, ids, found)
+                before = data.encode(self.tokenizer, splits.train)
+                size = self.tokenizer.vocabulary_size
+                judged, curves = measure_baselines((splits.train, before), (test, ids), size)
+                found["baselines"], found["curve"] = judged, {**found["curve"], **curves}
         return found
-
-    def _baselines(self, splits: data.Splits, ids: np.ndarray, found: dict) -> None:
-        ngrams = KneserNey(ORDER, self.tokenizer.vocabulary_size)
-        ngrams.adapt(encode(self.tokenizer, splits.train))
-        nats, name = ngrams.nats(ids), f"Kneser-Ney {ORDER}-gram"
-        found["baselines"][name] = metrics.language_model(nats, splits.test)
-        found["curve"][name] = metrics.bits_along(nats, splits.test)
-        bits = compressed_bits(to_bytes(splits.train), to_bytes(splits.test))
-        for name, total in bits.items():
-            each = total / len(splits.test)
-            found["baselines"][name] = {
-                "nats_per_character": each * math.log(2),
-                "bits_per_character": each,
-            }
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: the bits per character along the test part."""
@@ -342,11 +246,8 @@ class CharGenerator(Application):
     def serving_spec(self) -> ExportSpec:
         """What an export answers.
 
-        Its signatures are those of `Writer`: `serving_default` and `generate`, from prompts to
-        what follows them; `score`, from texts to bits per character; `start` and `step`, which
-        write token by token and keep no state on the server. Texts are UTF-8.
+        Its signatures are `serving_default` and `generate`, from prompts to what follows them;
+        `score`, from texts to bits per character; `start` and `step`, which write token by token
+        and keep no state on the server. Texts are UTF-8.
         """
-        writer = Writer(self.tokenizer, self.network)
-        return ExportSpec(
-            signatures(writer), [self.network.call, self.network.step], [self.tokenizer]
-        )
+        return serving_spec(TextGenerator(self.tokenizer, self.network))

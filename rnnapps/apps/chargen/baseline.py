@@ -5,6 +5,12 @@ import lzma
 
 import numpy as np
 
+from rnnapps.apps.chargen.data import to_bytes
+from rnnapps.apps.chargen.metrics import of_bits
+from rnnapps.metrics import bits_along, language_model
+
+ORDER = 6  # of the n-gram model
+
 
 class KneserNey:
     """An interpolated n-gram model with modified Kneser-Ney smoothing.
@@ -110,3 +116,27 @@ def compressed_bits(train: bytes, test: bytes) -> dict[str, float]:
         "lzma": 8.0 * (len(packed(train + test)) - len(packed(train))),
         "bz2": 8.0 * (len(bz2.compress(train + test)) - len(bz2.compress(train))),
     }
+
+
+def measure_baselines(
+    train: tuple[str, np.ndarray], test: tuple[str, np.ndarray], vocabulary_size: int
+) -> tuple[dict[str, dict], dict[str, list[float]]]:
+    """Measures the n-gram model and the compressors on a text.
+
+    Args:
+        train: The training text, and its ids `(tokens,)`.
+        test: The text to measure on, and its ids.
+        vocabulary_size: Number of token ids.
+
+    Returns:
+        The measures by the baseline's name; and the bits per character along the text, of those
+        that have them.
+    """
+    (train_text, train_ids), (text, ids) = train, test
+    ngrams = KneserNey(ORDER, vocabulary_size)
+    ngrams.adapt(train_ids)
+    nats, name = ngrams.nats(ids), f"Kneser-Ney {ORDER}-gram"
+    bits = compressed_bits(to_bytes(train_text), to_bytes(text))
+    found = {name: language_model(nats, text)}
+    found |= {compressor: of_bits(total, text) for compressor, total in bits.items()}
+    return found, {name: bits_along(nats, text)}

@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import Cell, TextOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, GenerationOptions, TextOptions, TrainingConfig, Tune, TuneChoice
 
 
 class CharGenConfig(TextOptions, TrainingConfig):
     """The settings of a character generator."""
 
+    renamed: ClassVar = {"unit": "tokenizer"}
     sections: ClassVar = {
         **TrainingConfig.sections,
         "encoding": "data",
@@ -34,7 +35,7 @@ class CharGenConfig(TextOptions, TrainingConfig):
     """What to do with bytes that are not UTF-8: refuse the file, or read them as U+FFFD."""
     newlines: Literal["normalize", "keep"] = "normalize"
     r"""Make \n of each end of a line, or keep \r\n; bytes are kept."""
-    unit: Literal["character", "byte", "word"] = "character"
+    tokenizer: Literal["character", "byte", "word"] = "character"
     """What a token is; words take the space before them along."""
     max_tokens: Annotated[int, Field(ge=3)] = 30_000
     """Size of the vocabulary, at most; bytes need 258."""
@@ -73,7 +74,7 @@ class CharGenConfig(TextOptions, TrainingConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictOptions:
+class PredictOptions(GenerationOptions):
     """Writes on from prompts, or scores the lines of a file."""
 
     row_options: ClassVar[tuple[str, ...]] = (
@@ -83,20 +84,8 @@ class PredictOptions:
 
     text: Positional[tuple[str, ...]] = ()
     """The prompts; without any, the lines of standard input."""
-    length: int = 400
-    """Tokens to write, at most."""
-    temperature: float = 0.8
-    """Over 1 bolder than the model, under 1 more careful."""
-    top_k: int = 0
-    """Choose among this many of the likeliest tokens: 1 is greedy, 0 is all."""
-    top_p: float = 1.0
-    """Choose among the likeliest tokens that together have this probability."""
-    repetition_penalty: float = 1.0
-    """Over 1, tokens that were written before become less likely."""
     stop: tuple[str, ...] = ()
     """Texts behind which to stop; $'\\n' is the end of a line."""
-    seed: int = 0
-    """Seed of the first prompt's text; the next prompts have the next seeds."""
     beam_width: int = 1
     """Over 1, search for the likeliest text with this many beams instead of sampling."""
     score: Path | None = None

@@ -1,7 +1,5 @@
 """Where a character generator's text comes from, and its tokens."""
 
-import dataclasses
-import hashlib
 import itertools
 import pathlib
 import sysconfig
@@ -9,8 +7,9 @@ import sysconfig
 import numpy as np
 
 from rnnapps.apps.chargen.config import CharGenConfig
-from rnnapps.data import load_tfds, read_bytes, read_text
+from rnnapps.data import Splits, Streams, load_tfds, read_bytes, read_text, splits
 from rnnapps.errors import DataError
+from rnnapps.progress import say
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 
 NAMED = ("sample", "tiny_shakespeare")
@@ -18,28 +17,18 @@ _SAMPLE = 2_000_000  # characters
 _TEST = 0.05  # the test part's share of a text that has none of its own
 
 
-@dataclasses.dataclass(frozen=True)
-class Splits:
-    """The three parts of a text, in its own order, and what was read."""
-
-    train: str
-    validation: str
-    test: str
-    said: tuple[str, ...] = ()
-
-
-def load_splits(config: CharGenConfig) -> Splits:
+def load_splits(config: CharGenConfig) -> Splits[str]:
     """Loads the configuration's text and cuts it into three parts by position.
 
     Of tiny_shakespeare, the validation and test parts of tensorflow_datasets together are the test
     part: the last tenth of the text. Of any other text it is the last twentieth. The validation
     part is the end of what is left.
 
-    With `unit="byte"`, a byte that is not UTF-8 is one surrogate character, as Python's
+    With `tokenizer="byte"`, a byte that is not UTF-8 is one surrogate character, as Python's
     `surrogateescape` makes it, so that any file can be read.
 
     Args:
-        config: Its `data`, `data_dir`, `glob`, `encoding`, `errors`, `newlines`, `unit`,
+        config: Its `data`, `data_dir`, `glob`, `encoding`, `errors`, `newlines`, `tokenizer`,
             `validation_share` and `window` are read.
 
     Returns:
@@ -62,9 +51,65 @@ def load_splits(config: CharGenConfig) -> Splits:
         cut = len(text) - int(len(text) * _TEST)
         text, test = text[:cut], text[cut:]
     cut = len(text) - int(len(text) * config.validation_share)
-    splits = Splits(text[:cut], text[cut:], test, tuple(said))
-    _check(splits, config)
-    return splits
+    parts = Splits(text[:cut], text[cut:], test, tuple(said))
+    _check(parts, config)
+    return parts
+
+
+def training_parts(
+    train: str | None, validation: str | None, config: CharGenConfig
+) -> tuple[str, str]:
+    """The text to learn from, and that which chooses the best weights.
+
+    Args:
+        train: A text; `None` for the configuration's data.
+        validation: A text; `None` for the end of `train`.
+        config: The configuration.
+
+    Returns:
+        The two texts.
+
+    Raises:
+        DataError: If the data cannot be read, or something else than a text is given.
+    """
+    if train is None:
+        parts = load_splits(config)
+        say(parts.said)
+        return parts.train, parts.validation
+    if not isinstance(train, str) or not isinstance(validation, str | None):
+        raise DataError("Expected one text as a string. Received: something else.")
+    if validation is None:
+        cut = len(train) - int(len(train) * config.validation_share)
+        train, validation = train[:cut], train[cut:]
+    return train, validation
+
+
+def make_streams(
+    ids: np.ndarray, held: np.ndarray, config: CharGenConfig, replicas: int
+) -> tuple[Streams, Streams | None]:
+    """The streams of training and of validation: fewer than asked for where a text is short.
+
+    Args:
+        ids: The training part's ids `(tokens,)`.
+        held: The validation part's; it may have none.
+        config: Its `batch_size`, `window` and `seed` are read.
+        replicas: How many devices share the streams.
+
+    Returns:
+        The two, side by side as many; the second is `None` where there is no validation part.
+
+    Raises:
+        DataError: If the training part is shorter than a window.
+    """
+    most = min(len(ids) // config.window, len(held) or len(ids))
+    streams = min(config.batch_size, most) // replicas * replicas
+    if not streams:
+        raise DataError(
+            f"Expected the training part to hold at least {config.window * replicas} "
+            f"{config.tokenizer}s (--window, on each device). Received: {len(ids)}."
+        )
+    seen = Streams(held, streams, config.window) if len(held) else None
+    return Streams(ids, streams, config.window, config.seed), seen
 
 
 def sample() -> str:
@@ -76,12 +121,11 @@ def sample() -> str:
 
 def fingerprint(text: str) -> str:
     """What tells a training text from any other: a run is only evaluated beside its own."""
-    digest = hashlib.sha256(to_bytes(text)).hexdigest()[:16]
-    return f"{len(text)} characters, sha256 {digest}"
+    return splits.fingerprint("characters", (text, to_bytes(text)))
 
 
 def to_bytes(text: str) -> bytes:
-    """A text's bytes: the file's own where it was read with `unit="byte"`."""
+    """A text's bytes: the file's own where it was read with `tokenizer="byte"`."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, which no file's bytes make
@@ -90,16 +134,16 @@ def to_bytes(text: str) -> bytes:
 
 def make_tokenizer(config: CharGenConfig, text: str) -> Tokenizer:
     """The tokenizer that a configuration asks for, adapted to a text."""
-    if config.unit == "byte":
+    if config.tokenizer == "byte":
         return ByteTokenizer(name="tokenizer")
-    kind = {"character": CharacterTokenizer, "word": WordTokenizer}[config.unit]
+    kind = {"character": CharacterTokenizer, "word": WordTokenizer}[config.tokenizer]
     options = {"lower": False, "verbatim": True, "name": "tokenizer"}
     tokenizer = kind(config.max_tokens, config.min_count, **options)
     tokenizer.adapt([to_bytes(line) for line in text.splitlines(keepends=True)])
     if tokenizer.vocabulary_size == 2:  # padding and unknown
         raise DataError(
-            f"Expected a {config.unit} that stands {config.min_count:,} times (--min-count) in the "
-            "training part. Received: none."
+            f"Expected a {config.tokenizer} that stands {config.min_count:,} times (--min-count) "
+            "in the training part. Received: none."
         )
     return tokenizer
 
@@ -138,7 +182,7 @@ def _read(config: CharGenConfig) -> tuple[str, str]:
 
 def read_file(path: pathlib.Path, config: CharGenConfig, errors: str) -> str:
     """A file's text as the configuration says that it is written; `errors` as `read_text` has."""
-    if config.unit == "byte":
+    if config.tokenizer == "byte":
         return read_bytes(path)
     return read_text(path, config.encoding, errors, config.newlines)
 
@@ -148,15 +192,15 @@ def _ended(text: str, files: list) -> str:
     return text + "\n" if len(files) > 1 and text and not text.endswith("\n") else text
 
 
-def _check(splits: Splits, config: CharGenConfig) -> None:
+def _check(parts: Splits[str], config: CharGenConfig) -> None:
     held = config.validation_share > 0
-    if len(splits.train) < config.window or not splits.test or (held and not splits.validation):
+    if len(parts.train) < config.window or not parts.test or (held and not parts.validation):
         # The shortest text whose training part is a window, and whose other parts are not empty.
         shortest = next(n for n in itertools.count(config.window) if _fits(n, config))
         raise DataError(
             f"Expected a text of at least {shortest} characters: the training part must fill one "
             f"--window of {config.window}. Received: {config.data}, with "
-            f"{len(splits.train) + len(splits.validation) + len(splits.test)}."
+            f"{len(parts.train) + len(parts.validation) + len(parts.test)}."
         )
 
 

@@ -8,7 +8,6 @@ from keras import layers
 
 from rnnapps.apps.chargen.config import CharGenConfig
 from rnnapps.layers import RecurrentStack
-from rnnapps.text import PADDING, UNKNOWN, Tokenizer
 from rnnapps.training import precision
 
 
@@ -50,7 +49,7 @@ class CharNetwork(keras.layers.Layer):
         vocabulary_size: Number of token ids.
         embedding_dim: Width of a token's vector; 0 feeds one-hot vectors.
         tied: Whether the embedding is the output layer, too.
-        cell: One of `rnnapps.layers.CELLS`.
+        cell: One of `rnnapps.config.CELLS`.
         units: Units of each recurrent layer.
         num_layers: Number of recurrent layers.
         residual: Whether each layer's input is added to its output, where their widths agree.
@@ -173,83 +172,3 @@ class CharNetwork(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **self.arguments}
-
-
-def build_model(tokenizer: Tokenizer, network: CharNetwork) -> keras.Model:
-    """Puts the tokenizer before the network.
-
-    Args:
-        tokenizer: The adapted tokenizer.
-        network: The trained network.
-
-    Returns:
-        A model from texts `(batch,)` to the logits of what follows each of their tokens, `(batch,
-        time, vocabulary)`.
-    """
-    text = keras.Input((), dtype="string", name="text")
-    logits, _ = network(tokenizer(text))
-    return keras.Model(text, logits, name="generator")
-
-
-@keras.saving.register_keras_serializable("rnnapps")
-class StreamedNetwork(keras.Model):
-    """A network that reads parallel streams window after window, and carries its state on.
-
-    Args:
-        network: The network.
-        streams: Streams side by side, on each replica.
-        **kwargs: Arguments of `keras.Model`.
-
-    Call arguments:
-        inputs: `(ids, begins)`: int32 `(streams, window)`, and int32 `(streams,)`, 1 where a
-            stream begins anew, from a state of zeros, else 0.
-        training: Whether to apply dropout.
-
-    Output:
-        float32 logits `(streams, window, vocabulary)`.
-    """
-
-    def __init__(self, network: CharNetwork, streams: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.network, self.streams = network, streams
-        self.carried = [
-            keras.Variable(
-                "zeros",
-                (streams, size),
-                trainable=False,
-                name=f"state_{i}",
-                synchronization="on_read",  # each replica has its own streams
-                aggregation="only_first_replica",
-            )
-            for i, size in enumerate(network.state_sizes)
-        ]
-        self.built = True
-
-    def call(self, inputs, training=None):
-        """See the class."""
-        ids, begins = inputs
-        state = [tf.convert_to_tensor(value) for value in self.carried]
-        state = [value * tf.cast(1 - begins, value.dtype)[:, None] for value in state]
-        logits, state = self.network(ids, state, training=training)
-        for variable, value in zip(self.carried, state, strict=True):
-            variable.assign(tf.cast(value, variable.dtype))
-        return logits
-
-    def get_config(self):
-        network = keras.saving.serialize_keras_object(self.network)
-        return {**super().get_config(), "network": network, "streams": self.streams}
-
-
-def next_token(network: CharNetwork):
-    """The network as a step function for `decoding`: `step(tokens, state) -> logits, state`.
-
-    Padding and unknown tokens are never written: their logits are minus infinity.
-    """
-    never = tf.one_hot([PADDING, UNKNOWN], network.vocabulary_size, float("-inf"), 0.0)
-    never = tf.reduce_min(never, axis=0)  # (vocabulary,)
-
-    def step(tokens, state):
-        logits, state = network.step(tokens, state)
-        return logits + never, state
-
-    return step

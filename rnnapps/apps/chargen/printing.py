@@ -1,13 +1,36 @@
 """What `rnnapps predict` prints of a character generator: texts as they are written, and scores."""
 
+import dataclasses
 import json
+import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rnnapps.apps.chargen.data import to_bytes
+from rnnapps.apps.chargen.config import PredictOptions
+from rnnapps.apps.chargen.data import read_file, to_bytes
+from rnnapps.standard_input import texts_of
 
 
-def show_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_json: bool) -> None:
+def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
+    """Prints texts as they are written, or the bits per character of a file's lines.
+
+    Args:
+        app: The character generator.
+        options: What `rnnapps predict` was asked.
+        as_json: Whether to print JSON objects.
+    """
+    with warnings.catch_warnings(action="always"):
+        warnings.showwarning = lambda said, *_: print(f"rnnapps: {said}", file=sys.stderr)
+        settings = dataclasses.asdict(options)
+        prompts, file = settings.pop("text"), settings.pop("score")
+        if file is None:
+            print_texts(app, list(prompts) or texts_of(()), settings, as_json)
+        else:
+            print_scores(app.score(read_file(file, app.config, "replace")), as_json)
+
+
+def print_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_json: bool) -> None:
     """Prints each prompt and what follows it; a single one's as it is written.
 
     Args:
@@ -22,7 +45,7 @@ def show_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_js
             print(json.dumps({"prompt": prompt, "text": text}, ensure_ascii=False))
     elif len(prompts) == 1:
         stream = app.stream(prompts, **settings)
-        piece = next(stream)[0]  # an option that cannot be is found before anything is printed
+        piece = next(stream)[0]  # an option out of range is found before anything is printed
         print(shown[0], end="")
         while piece is not None:
             print(piece, end="", flush=True)
@@ -33,7 +56,7 @@ def show_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_js
         print("\n\n".join(map("".join, zip(shown, texts, strict=True))))
 
 
-def show_scores(lines: Iterable[tuple[str, float]], as_json: bool) -> None:
+def print_scores(lines: Iterable[tuple[str, float]], as_json: bool) -> None:
     """Prints the bits per character of each line.
 
     Args:

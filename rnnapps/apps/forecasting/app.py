@@ -44,8 +44,11 @@ class Forecaster(Application):
         ConfigError: If a setting is unknown or out of its range.
 
     Example:
-    >>> app = Forecaster(data="load.csv", target=["load"], horizon=24).fit()
-    >>> app.predict().columns.tolist()[:3]
+    >>> hours = pd.date_range("2024-01-01", periods=600, freq="h")
+    >>> table = pd.DataFrame({"time": hours, "load": np.sin(np.arange(600) / 4)})
+    >>> settings = {"horizon": 12, "lookback": 48, "segment": 12, "units": 8, "epochs": 1}
+    >>> app = Forecaster(target=["load"], **settings).fit(table)
+    >>> app.predict(table).columns.tolist()[:3]
     ['time', 'target', 'forecast']
     """
 

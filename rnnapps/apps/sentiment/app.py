@@ -8,23 +8,30 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnapps import figures, metrics
+from rnnapps import figures
 from rnnapps.apps.application import Application
 from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.baseline import baselines, most_frequent
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
-from rnnapps.apps.sentiment.model import attention_of, build_classifier, build_network
-from rnnapps.data import Batches, Examples, texts_given
-from rnnapps.errors import DataError, RunError
-from rnnapps.progress import say, working
-from rnnapps.serving import ExportSpec, Signature
+from rnnapps.apps.sentiment.metrics import measures
+from rnnapps.apps.sentiment.model import attention_of, build_network
+from rnnapps.apps.sentiment.pipeline import (
+    build_classifier,
+    explainer,
+    fit_beside,
+    probabilities_of,
+    serving_spec,
+    weights_of,
+)
+from rnnapps.apps.sentiment.printing import print_predictions
+from rnnapps.data import texts_given
+from rnnapps.errors import RunError
+from rnnapps.metrics import classification
+from rnnapps.progress import working
+from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import batches_of
-from rnnapps.tables import show_predictions
-from rnnapps.text import CharacterTokenizer, make_tokenizer, shorten, to_dense, utf8
-from rnnapps.training import compile_model, fit, make_strategy, precision, static_lengths
-
-_EXAMPLE = ["not a bad film at all", ""]
-_TEXT = tf.TensorSpec((None,), tf.string, name="text")
+from rnnapps.text import CharacterTokenizer, make_tokenizer, utf8
+from rnnapps.training import compile_model, fit, make_strategy, precision
 
 
 class SentimentClassifier(Application):
@@ -41,9 +48,10 @@ class SentimentClassifier(Application):
         ConfigError: If a setting is unknown or out of its range.
 
     Example:
-    >>> app = SentimentClassifier(cell="gru", units=64).fit()
-    >>> app.predict(["the plot was not what i would call dull"])[0]["label"]
-    'positive'
+    >>> texts = [f"a {word} film of {n} minutes" for n in range(40) for word in ("fine", "dull")]
+    >>> app = SentimentClassifier(cell="gru", units=8, epochs=1).fit((texts, ["good", "bad"] * 40))
+    >>> app.predict(["what a dull film"])[0]["label"]
+    'bad'
     """
 
     name = "sentiment"
@@ -62,26 +70,19 @@ class SentimentClassifier(Application):
         """The classes' names, in the order of the probabilities."""
         return list(self.model.get_layer("labels").classes)
 
-    # Training.
-
     def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
         """Trains on labelled texts; see `fit`, which takes what `data.as_examples` takes."""
-        train, validation = self._examples(train, validation)
-        classes = data.class_names(train)
-        unknown = sorted(set(validation.labels) - set(classes))
-        if unknown:
-            raise DataError(f"The validation part has classes that training lacks: {unknown}.")
+        train, validation = data.training_parts(train, validation, self.config)
         config, strategy = self.config, make_strategy(self.config.strategy)
+        classes = data.class_names(train)
+        labels = data.indices(train.labels, classes, "training")
+        held_labels = data.indices(validation.labels, classes, "validation")
         self.remember(data.fingerprint(train, validation), state_dir)
         with working("reading the texts"):
             tokenizer = make_tokenizer(config.tokenizer, train.texts, config.max_tokens)
             ids, held_ids = tokenizer.encode(train.texts), tokenizer.encode(validation.texts)
-        labels = indices(train.labels, classes)
-        held_labels = indices(validation.labels, classes)
-        lengths = static_lengths(config, config.max_length)
-        options = {"max_length": config.max_length, "boundaries": lengths}
-        batches = Batches(ids, labels, config.batch_size, seed=config.seed, **options)
-        held = Batches(held_ids, held_labels, config.batch_size, **options)
+        batches = data.training_batches(ids, labels, config)
+        held = data.ordered_batches(held_ids, held_labels, config).one_pass()[0]
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size, len(classes))
@@ -92,43 +93,22 @@ class SentimentClassifier(Application):
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             )
-        stage = state_dir and state_dir / "network"
-        held_batches = held.one_pass()[0]
+        checkpoint_dir = state_dir and state_dir / "network"
         self.history = fit(
-            network, batches, held_batches, config, config.epochs, stage, self.callbacks
+            network, batches, held, config, config.epochs, checkpoint_dir, self.callbacks
         )
-        self.model = build_classifier(
-            config, tokenizer, network, classes, tokens=int(tf.size(ids.flat_values))
-        )
+        tokens = int(tf.size(ids.flat_values))
+        self.model = build_classifier(config, tokenizer, network, classes, tokens)
         with working("fitting the n-grams"):
-            logits = [logits_of(network, held)]
-            if config.ngrams:
-                ngrams = self.model.get_layer("ngrams")
-                ngrams.adapt(ids, labels)
-                logits.append(logits_of(ngrams, Batches(held_ids, held_labels, config.batch_size)))
-            self.model.get_layer("blend").adapt(logits, held_labels)
+            fit_beside(self.model, network, (ids, labels), (held_ids, held_labels), config)
             probabilities = self._probabilities(validation.texts)
-        found = metrics.classification(held_labels, probabilities, classes)
+        found = classification(held_labels, probabilities, classes)
         naive = most_frequent(labels, len(classes), len(held_labels))
-        judged = metrics.classification(held_labels, naive, classes)
+        judged = classification(held_labels, naive, classes)
         self.metrics["validation"] = {**found, "baselines": {"most frequent class": judged}}
 
-    def _examples(self, train: Any, validation: Any) -> tuple[Examples, Examples]:
-        if train is None:
-            splits = data.load_splits(self.config)
-            say(splits.said)
-            return splits.train, splits.validation
-        train = data.as_examples(train, self.config)
-        say(train.said)
-        data.check(train, "the training part")
-        if validation is not None:
-            return train, data.as_examples(validation, self.config)
-        return tuple(data.split(train, (0.9, 0.1), self.config.seed))
-
-    # Answers.
-
     def predict(self, inputs: Sequence[str], explain: bool = False) -> list[dict[str, Any]]:
-        """Judges texts.
+        """Predicts the class of each text.
 
         Args:
             inputs: The texts, in any form that `data.texts_given` takes.
@@ -160,17 +140,10 @@ class SentimentClassifier(Application):
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints an answer a line."""
         for texts in batches_of(options.text):
-            show_predictions(texts, self.predict(texts, options.explain), as_json)
+            print_predictions(texts, self.predict(texts, options.explain), as_json)
 
     def _probabilities(self, texts: Sequence[str | bytes]) -> np.ndarray:
-        """Probabilities `(texts, classes)`, batched by length."""
-        texts = [utf8(text) for text in texts]
-        order = np.argsort([len(text) for text in texts], kind="stable")
-        probabilities = np.empty((len(texts), len(self.classes)), np.float32)
-        for chunk in np.split(order, range(128, len(order), 128)) if texts else ():
-            answer = self.graph(tf.constant([texts[i] for i in chunk]))
-            probabilities[chunk] = answer["probabilities"].numpy()
-        return probabilities
+        return probabilities_of(self.graph, texts, len(self.classes))
 
     def _weights(self, texts: Sequence[bytes]) -> list[list[tuple[str, float]]]:
         """Each text's tokens with their weights."""
@@ -180,30 +153,7 @@ class SentimentClassifier(Application):
                 "This network does not attend, so it cannot explain; train one with "
                 "--pooling attention or --cell attention_lstm."
             )
-        explainer = self._explainer(attention)
-        explain = tf.function(explainer, input_signature=[_TEXT], autograph=False)
-        found = []
-        for text in texts:
-            answer = explain(tf.constant([text]))
-            pairs = zip(answer["tokens"][0].numpy(), answer["weights"][0].numpy(), strict=True)
-            found.append([(token.decode(), float(weight)) for token, weight in pairs if token])
-        return found
-
-    def _explainer(self, attention: keras.Model):
-        """A function from texts `(batch,)` to tokens and weights, both `(batch, time)`."""
-        tokenizer = self.model.get_layer("tokenizer")
-
-        def explain(texts):
-            tokens = tokenizer.tokens(texts)
-            lengths = tf.cast(tokens.row_lengths(), tf.int32)
-            tokens = shorten(to_dense(tokens, ""), lengths, self.config.max_length)
-            ids = self.model.get_layer("shorten")(tokenizer(texts))
-            weights = tf.cast(attention(ids), tf.float32)
-            return {"tokens": tokens, "weights": weights}
-
-        return explain
-
-    # Measures.
+        return weights_of(explainer(self.model, attention, self.config.max_length), texts)
 
     def validate(self) -> dict[str, Any]:
         """Measures the classifier on the configuration's validation part, without baselines."""
@@ -219,8 +169,7 @@ class SentimentClassifier(Application):
                 part.
 
         Returns:
-            The metrics of `metrics.classification`; `baselines` with the same for each of them;
-            `mistakes` (the most confident ones); `reliability` (see `metrics.reliability`).
+            What `metrics.measures` returns, and `baselines` with the metrics of each of them.
 
         Raises:
             DataError: If the test part has a class that was not trained.
@@ -230,54 +179,24 @@ class SentimentClassifier(Application):
         if splits:
             self.recognise(data.fingerprint(splits.train, splits.validation))
         test = splits.test if splits else data.as_examples(test, self.config)
-        classes = self.classes
-        unknown = sorted(set(test.labels) - set(classes))
-        if unknown:
-            raise DataError(f"The test part has classes that training lacks: {unknown}.")
-        labels = indices(test.labels, classes)
-        with working("judging the test part"):
-            probabilities = self._probabilities(test.texts)
-        found = metrics.classification(labels, probabilities, classes)
-        found["baselines"] = self._baselines(splits, labels) if splits else {}
-        found["classes"] = classes
-        found["mistakes"] = self._mistakes(test, labels, probabilities)
-        found["reliability"] = metrics.reliability(labels, probabilities).tolist()
+        labels = data.indices(test.labels, self.classes, "test")
+        with working("predicting the test part"):
+            found = measures(test, labels, self._probabilities(test.texts), self.classes)
+        found["baselines"] = {}
+        if splits:
+            characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
+            known = data.indices(splits.train.labels, self.classes, "training")
+            with working("training the baselines"):
+                judged = baselines(splits.train.texts, known, test.texts, characters)
+            for name, probabilities in judged.items():
+                found["baselines"][name] = classification(labels, probabilities, self.classes)
         return found
-
-    def _baselines(self, splits: data.Splits, labels: np.ndarray) -> dict[str, dict]:
-        characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
-        known = indices(splits.train.labels, self.classes)
-        with working("training the baselines"):
-            judged = baselines(splits.train.texts, known, splits.test.texts, characters)
-        return {
-            name: metrics.classification(labels, probabilities, self.classes)
-            for name, probabilities in judged.items()
-        }
-
-    def _mistakes(
-        self, test: Examples, labels: np.ndarray, probabilities: np.ndarray
-    ) -> list[dict]:
-        predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-        wrong = np.flatnonzero(predicted != labels)
-        worst = wrong[np.argsort(-confidence[wrong])][:5]
-        return [
-            {
-                "text": test.texts[i],
-                "label": test.labels[i],
-                "predicted": self.classes[predicted[i]],
-                "probability": float(confidence[i]),
-            }
-            for i in worst
-        ]
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: the confusion matrix and the reliability diagram."""
-        figures.confusion_matrix(
-            found["confusion"], found["classes"], folder / "confusion_matrix.png"
-        )
-        figures.reliability_diagram(
-            np.array(found["reliability"]), folder / "reliability_diagram.png"
-        )
+        confusion, reliability = found["confusion"], np.array(found["reliability"])
+        figures.confusion_matrix(confusion, found["classes"], folder / "confusion_matrix.png")
+        figures.reliability_diagram(reliability, folder / "reliability_diagram.png")
 
     def serving_spec(self) -> ExportSpec:
         """What an export answers.
@@ -286,27 +205,4 @@ class SentimentClassifier(Application):
         `probabilities`; `explain`, where the network attends, answers `tokens` and `weights`. The
         classes' names are the asset `classes.txt`.
         """
-        layers = {layer.name: layer for layer in self.model.layers}
-        core = [layers[name].call for name in ("network", "ngrams") if name in layers]
-        example = [tf.constant(_EXAMPLE)]
-        signatures = {"serving_default": Signature(self.model, [_TEXT], example)}
-        attention = attention_of(layers["network"])
-        if attention is not None:
-            core.append(attention.call)
-            signatures["explain"] = Signature(self._explainer(attention), [_TEXT], example)
-        assets = {"classes.txt": "".join(name + "\n" for name in self.classes)}
-        return ExportSpec(signatures, core, [layers["tokenizer"]], assets)
-
-
-def indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """The classes' indices `(labels,)`."""
-    place = {name: i for i, name in enumerate(classes)}
-    return np.array([place[label] for label in labels], np.int32)
-
-
-def logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
-    """A model's logits `(examples, classes)`, in the examples' own order."""
-    dataset, order = batches.one_pass()
-    answer = tf.function(model, autograph=False, reduce_retracing=True)
-    rows = np.concatenate([answer(ids).numpy() for ids, _, _ in dataset])[: len(order)]
-    return rows[np.argsort(order)]
+        return serving_spec(self.model, self.config.max_length)

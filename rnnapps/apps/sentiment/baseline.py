@@ -5,6 +5,8 @@ import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from rnnapps.text import naive_bayes_ratios
+
 _WORDS = {"analyzer": "word", "token_pattern": r"(?u)\b\w+\b|[^\w\s]"}
 _CHARACTERS = {"analyzer": "char"}
 
@@ -12,12 +14,12 @@ _CHARACTERS = {"analyzer": "char"}
 def baselines(
     texts: list[str], labels: np.ndarray, test_texts: list[str], characters: bool = False
 ) -> dict[str, np.ndarray]:
-    """Trains the linear classifiers and lets them judge the test texts.
+    """Trains the linear classifiers and predicts the test texts.
 
     Args:
         texts: The training texts.
         labels: Their classes' indices `(texts,)`.
-        test_texts: The texts to judge.
+        test_texts: The texts to predict.
         characters: Take pairs of characters, for scripts without spaces.
 
     Returns:
@@ -51,9 +53,7 @@ def most_frequent(labels: np.ndarray, classes: int, count: int) -> np.ndarray:
 
 def naive_bayes_scaled(seen, mine: np.ndarray, test_seen) -> tuple:
     """Scales each n-gram by the logarithm of how much likelier it is in one class."""
-    inside, outside = (1 + np.asarray(seen[rows].sum(0))[0] for rows in (mine, ~mine))
-    ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
-    scale = scipy.sparse.diags(ratio)
+    scale = scipy.sparse.diags(naive_bayes_ratios(seen, mine))
     return seen @ scale, mine, test_seen @ scale
 
 

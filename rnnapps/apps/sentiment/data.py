@@ -1,7 +1,6 @@
 """Where a sentiment classifier's examples come from."""
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 import re
@@ -12,31 +11,26 @@ import pandas as pd
 
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.data import (
+    Batches,
     Examples,
+    Splits,
     Table,
     columns_given,
     from_table,
     load_tfds,
     make_reviews,
     read_examples,
+    splits,
     stratified_split,
 )
 from rnnapps.errors import DataError
+from rnnapps.progress import say
+from rnnapps.training import static_lengths
 
 NAMED = ("sample", "imdb_reviews")
 
 
-@dataclasses.dataclass(frozen=True)
-class Splits:
-    """The three parts of a data set, and what was read."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
-    said: tuple[str, ...] = ()
-
-
-def load_splits(config: SentimentConfig) -> Splits:
+def load_splits(config: SentimentConfig) -> Splits[Examples]:
     """Loads the configuration's data and divides it.
 
     A part that the data set itself sets aside stays as it is. Otherwise validation and test are a
@@ -66,6 +60,34 @@ def load_splits(config: SentimentConfig) -> Splits:
             train, validation = split(train, (0.9, 0.1), config.seed)
     check(train, "the training part")
     return Splits(train, validation, test, whole.said)
+
+
+def training_parts(
+    train: Any, validation: Any, config: SentimentConfig
+) -> tuple[Examples, Examples]:
+    """The examples to learn from, and those that choose the best weights.
+
+    Args:
+        train: What `as_examples` takes; `None` for the configuration's data.
+        validation: The same; `None` for a part of `train`.
+        config: The configuration.
+
+    Returns:
+        The two parts.
+
+    Raises:
+        DataError: If the examples cannot be read, or hold fewer than two classes.
+    """
+    if train is None:
+        parts = load_splits(config)
+        say(parts.said)
+        return parts.train, parts.validation
+    train = as_examples(train, config)
+    say(train.said)
+    check(train, "the training part")
+    if validation is not None:
+        return train, as_examples(validation, config)
+    return tuple(split(train, (0.9, 0.1), config.seed))
 
 
 def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Examples]:
@@ -117,9 +139,29 @@ def class_names(examples: Examples) -> list[str]:
 
 def fingerprint(*parts: Examples) -> str:
     """What tells these examples from any others: a run is only evaluated beside its own."""
-    contents = [json.dumps([part.texts, part.labels]).encode() for part in parts]
-    digests = [hashlib.sha256(content).hexdigest()[:16] for content in contents]
-    return "; ".join(f"{len(p)} texts, sha256 {d}" for p, d in zip(parts, digests, strict=True))
+    contents = (json.dumps([part.texts, part.labels]).encode() for part in parts)
+    return splits.fingerprint("texts", *zip(parts, contents, strict=True))
+
+
+def indices(labels: Sequence[str], classes: Sequence[str], what: str) -> np.ndarray:
+    """The classes' indices `(labels,)`; refuses classes that were not trained."""
+    place = {name: i for i, name in enumerate(classes)}
+    unknown = sorted(set(labels) - set(classes))
+    if unknown:
+        raise DataError(f"The {what} part has classes that training lacks: {unknown}.")
+    return np.array([place[label] for label in labels], np.int32)
+
+
+def training_batches(ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentConfig) -> Batches:
+    """Batches by length, in another order in each epoch, cut to `max_length`."""
+    lengths = static_lengths(config, config.max_length)
+    return Batches(ids, labels, config.batch_size, config.max_length, lengths, seed=config.seed)
+
+
+def ordered_batches(ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentConfig) -> Batches:
+    """Batches by length for one pass, cut to `max_length`."""
+    lengths = static_lengths(config, config.max_length)
+    return Batches(ids, labels, config.batch_size, config.max_length, lengths)
 
 
 def check(examples: Examples, what: str) -> None:

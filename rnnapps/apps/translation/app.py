@@ -3,9 +3,8 @@
 import functools
 import math
 import pathlib
-import sys
 import tempfile
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -15,31 +14,30 @@ import tensorflow as tf
 from rnnapps import figures
 from rnnapps.apps.application import Application
 from rnnapps.apps.translation import data
-from rnnapps.apps.translation.baseline import Lexicon
-from rnnapps.apps.translation.config import PredictOptions, TranslationConfig
-from rnnapps.apps.translation.measures import bleu_by_length, text_measures
-from rnnapps.apps.translation.model import EncoderDecoder, SmoothedCrossentropy
-from rnnapps.apps.translation.preparing import encode, make_tokenizers
-from rnnapps.apps.translation.printing import print_alignments, print_scores, print_translations
-from rnnapps.apps.translation.translating import TextTranslator, ends_of
+from rnnapps.apps.translation.baseline import IBMModel1
+from rnnapps.apps.translation.config import PredictOptions, TranslationConfig, check_search
+from rnnapps.apps.translation.metrics import bleu_by_length, text_measures
+from rnnapps.apps.translation.model import EncoderDecoder
+from rnnapps.apps.translation.pipeline import (
+    TextTranslator,
+    in_batches,
+    serving_spec,
+    special_tokens,
+)
+from rnnapps.apps.translation.printing import answer
 from rnnapps.data import PairBatches, Pairs
-from rnnapps.errors import ConfigError, DataError, RunError, flag
-from rnnapps.progress import say, working
-from rnnapps.serving import ExportSpec, Signature
-from rnnapps.standard_input import batches_of
-from rnnapps.text import utf8
+from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.progress import working
+from rnnapps.serving import ExportSpec
 from rnnapps.training import (
     KeepWeights,
+    SmoothedCrossentropy,
     average_if_better,
     compile_model,
     fit,
     make_strategy,
     static_lengths,
 )
-
-_TEXT = tf.TensorSpec((None,), tf.string, name="text")
-_SEED = tf.TensorSpec((None,), tf.int32, name="seed")
-_TRANSLATION = tf.TensorSpec((None,), tf.string, name="translation")
 
 
 class Translator(Application):
@@ -56,9 +54,11 @@ class Translator(Application):
         ConfigError: If a setting is unknown or out of its range.
 
     Example:
-    >>> app = Translator().fit()
-    >>> app.predict(["le 3 mars 2021"])[0]["translation"]
-    '2021-03-03'
+    >>> days = range(1, 31)
+    >>> pairs = [f"le {n} mai" for n in days], [f"May {n}" for n in days]
+    >>> app = Translator(units=8, embedding_dim=8, epochs=1, tokenizer="word").fit(pairs)
+    >>> sorted(app.predict(["le 3 mai"])[0])
+    ['n_best', 'score', 'translation']
     """
 
     name = "translation"
@@ -70,22 +70,22 @@ class Translator(Application):
 
     def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
         """Trains on pairs; see `fit`, which takes what `data.as_pairs` takes."""
-        train, validation = self._pairs(train, validation)
+        train, validation = data.training_parts(train, validation, self.config)
         config, strategy = self.config, make_strategy(self.config.strategy)
         self.remember(data.fingerprint(train, validation), state_dir)
         with working("reading the texts"):
-            tokenizers = make_tokenizers(train, config)
-            ids, self.metrics["pairs"] = encode(train, tokenizers, config)
-            held_ids, _ = encode(validation, tokenizers, config, "validation ")
-        ends = ends_of(tokenizers[1])
+            tokenizers = data.make_tokenizers(train, config)
+            ids, self.metrics["pairs"] = data.encode(train, tokenizers, config)
+            held_ids, _ = data.encode(validation, tokenizers, config, "validation ")
+        special = special_tokens(tokenizers[1])
         lengths = static_lengths(config, config.max_length + 1)
         batches, held = (
-            PairBatches(*part, ends.begin, ends.end, config.batch_size, lengths, config.seed)
+            PairBatches(*part, special.bos, special.eos, config.batch_size, lengths, config.seed)
             for part in (ids, held_ids)
         )
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
-            network = EncoderDecoder(config, ends_of(tokenizers[0]).size, ends.size)
+            network = EncoderDecoder(config, special_tokens(tokenizers[0]).size, special.size)
             compile_model(
                 network,
                 config,
@@ -94,11 +94,17 @@ class Translator(Application):
             )
         held = held.one_pass()[0]
         with tempfile.TemporaryDirectory() as scratch:
-            stage = state_dir or pathlib.Path(scratch)
-            keeper = KeepWeights(stage / "weights", config.average)
-            stage = stage / "network"
+            checkpoint_dir = state_dir or pathlib.Path(scratch)
+            keeper = KeepWeights(checkpoint_dir / "weights", config.average)
+            checkpoint_dir = checkpoint_dir / "network"
             self.history = fit(
-                network, batches, held, config, config.epochs, stage, [keeper, *self.callbacks]
+                network,
+                batches,
+                held,
+                config,
+                config.epochs,
+                checkpoint_dir,
+                [keeper, *self.callbacks],
             )
             self.metrics["averaged"] = average_if_better(network, keeper, held)
         trained, network = network, EncoderDecoder.from_config(network.get_config())
@@ -113,16 +119,6 @@ class Translator(Application):
             found = self._measures(validation)[0]
         copied = text_measures(validation, validation.sources, config.lowercase)
         self.metrics["validation"] = {**found, "baselines": {"the text as it is": copied}}
-
-    def _pairs(self, train: Any, validation: Any) -> tuple[Pairs, Pairs]:
-        if train is None:
-            splits = data.load_splits(self.config)
-            say(splits.said)
-            return splits.train, splits.validation
-        train = data.as_pairs(train)
-        if validation is not None:
-            return train, data.as_pairs(validation)
-        return tuple(data.split(train, (0.9, 0.1), self.config.seed))
 
     # Answers.
 
@@ -144,7 +140,7 @@ class Translator(Application):
         Raises:
             ConfigError: If the beam is too narrow.
         """
-        _check_search(n_best, search)
+        check_search(n_best, search)
         model = self.model
 
         def translate(texts):
@@ -152,7 +148,7 @@ class Translator(Application):
             return model.texts(texts, found), found.scores, found.log_probabilities
 
         answers = []
-        for rows in self._in_batches(("search", n_best, *search.items()), translate, inputs):
+        for rows in in_batches(self.graph, ("search", n_best, *search.items()), translate, inputs):
             names = ("translation", "score", "log_probability")
             best = [
                 dict(zip(names, (row[0].decode("utf-8", "replace"), *row[1:]), strict=True))
@@ -189,7 +185,7 @@ class Translator(Application):
             return [self.model.draw(texts, tf.constant(temperature, tf.float32), seeds)]
 
         seeds = range(seed, seed + len(inputs))
-        rows = self._in_batches(("draw", temperature), draw, inputs, seeds)
+        rows = in_batches(self.graph, ("draw", temperature), draw, inputs, seeds)
         return [row[0].decode("utf-8", "replace") for row in rows]
 
     def score(self, inputs: Sequence[str], translations: Sequence[str]) -> list[float]:
@@ -207,7 +203,7 @@ class Translator(Application):
         """
         pairs = data.as_pairs((inputs, translations))
         score = self.model.score
-        answers = self._in_batches("score", lambda *texts: [score(*texts)], *_columns(pairs))
+        answers = in_batches(self.graph, "score", lambda *texts: [score(*texts)], *_columns(pairs))
         return [float(row[0]) for row in answers]
 
     def align(self, inputs: Sequence[str]) -> list[dict[str, Any]]:
@@ -226,7 +222,7 @@ class Translator(Application):
         self._check_attends()
         answers = []
         align = self.model.align
-        rows = self._in_batches("align", lambda texts: [*align(texts).values()], inputs)
+        rows = in_batches(self.graph, "align", lambda texts: [*align(texts).values()], inputs)
         for sources, targets, weights in rows:
             sources, targets = ([x.decode() for x in side if x] for side in (sources, targets))
             weights = weights[: len(targets), : len(sources)].tolist()
@@ -247,70 +243,9 @@ class Translator(Application):
         """What was asked of the model, compiled on its first call."""
         return {}
 
-    def _in_batches(
-        self, key: Hashable, function: Callable, *columns: Sequence[str] | range
-    ) -> Iterator[tuple]:
-        """What a function of tensors, kept by its key, answers for each row; batched by length."""
-        if any(isinstance(column, str) for column in columns):
-            raise DataError("Expected a list of texts. Received: one text.")
-        numbers = [isinstance(column, range) for column in columns]
-        columns = [
-            column if number else [utf8(text) for text in column]
-            for column, number in zip(columns, numbers, strict=True)
-        ]
-        if key not in self.graph:
-            kinds = [_SEED if number else _TEXT for number in numbers]
-            self.graph[key] = tf.function(function, input_signature=kinds, autograph=False)
-        compiled = self.graph[key]
-        order = np.argsort([len(text) for text in columns[0]], kind="stable")
-        rows: list = [None] * len(order)
-        for chunk in np.split(order, range(32, len(order), 32)) if len(order) else ():
-            answer = compiled(*(tf.constant([column[i] for i in chunk]) for column in columns))
-            parts = zip(*(tensor.numpy() for tensor in answer), strict=True)
-            for i, row in zip(chunk, parts, strict=True):
-                rows[i] = row
-        return iter(rows)
-
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints a translation a line, or what else was asked for."""
-        first = 1
-        for texts in batches_of(options.text):
-            self._print(texts, first, options, as_json)
-            first += len(texts)
-
-    def _print(
-        self, texts: Sequence[str], first: int, options: PredictOptions, as_json: bool
-    ) -> None:
-        if options.score:
-            pairs = [text.split("\t") for text in texts]
-            for number, pair in enumerate(pairs, first):
-                if len(pair) != 2:
-                    raise DataError(
-                        f"Expected with --score a text, a tab, and its translation in line "
-                        f"{number}. Received: {len(pair)} columns."
-                    )
-            print_scores(pairs, self.score(*zip(*pairs, strict=True)), as_json)
-            return
-        self._warn_of_cuts(texts, first)
-        if options.align:
-            print_alignments(texts, self.align(texts), as_json)
-        elif options.sample:
-            drawn = self.sample(texts, options.temperature, options.seed + first - 1)
-            print_translations(texts, [{"translation": text} for text in drawn], 1, as_json)
-        else:
-            search = {name: getattr(options, name) for name in options.row_options}
-            answers = self.predict(texts, options.n_best, **search)
-            print_translations(texts, answers, options.n_best, as_json, first)
-
-    def _warn_of_cuts(self, texts: Sequence[str], first: int) -> None:
-        lengths = self.model.source_tokenizer.encode(texts).row_lengths()
-        for number, count in enumerate(lengths, first):
-            if count > self.config.max_length:
-                print(
-                    f"rnnapps: line {number}: only the first {self.config.max_length} of its "
-                    f"{int(count):,} tokens are read (--max-length).",
-                    file=sys.stderr,
-                )
+        answer(self, options, as_json)
 
     # Measures.
 
@@ -347,8 +282,8 @@ class Translator(Application):
         found["baselines"] = {}
         if splits:
             with working("training the baseline"):
-                lexicon = Lexicon(splits.train, self.config.lowercase)
-                judged = text_measures(test, lexicon(test.sources), self.config.lowercase)
+                naive = IBMModel1(splits.train, self.config.lowercase)
+                judged = text_measures(test, naive(test.sources), self.config.lowercase)
             found["baselines"]["IBM model 1, word by word"] = judged
         found["examples"] = []
         if self.model.network.attends:
@@ -363,7 +298,7 @@ class Translator(Application):
         translations = [answer["translation"] for answer in self.predict(pairs.sources)]
         found = text_measures(pairs, translations, self.config.lowercase)
         judge = self.model.token_log_probabilities
-        rows = self._in_batches("judge", judge, *_columns(pairs))
+        rows = in_batches(self.graph, "judge", judge, *_columns(pairs))
         log_p = np.concatenate([values[real] for values, real in rows])
         return {**found, "perplexity": math.exp(-log_p.mean())}, translations
 
@@ -382,44 +317,7 @@ class Translator(Application):
         `translation` and answers `log_probability`; `align`, where the network attends, answers
         `source_tokens`, `target_tokens` and `alignment`.
         """
-        model, texts = self.model, tf.constant(["Ein Mann, 3. März 2021", ""])
-
-        def n_best(text):
-            found = model.search(text, self.config.beam_width)
-            return {"translations": model.texts(text, found), "scores": found.scores}
-
-        def score(text, translation):
-            return {"log_probability": model.score(text, translation)}
-
-        signatures = {
-            "serving_default": Signature(model, [_TEXT], [texts]),
-            "n_best": Signature(n_best, [_TEXT], [texts]),
-            "score": Signature(score, [_TEXT, _TRANSLATION], [texts, texts]),
-        }
-        if model.network.attends:
-            signatures["align"] = Signature(model.align, [_TEXT], [texts])
-        core = [model.network.encode, model.network.decode]
-        return ExportSpec(signatures, core, [model.source_tokenizer, model.target_tokenizer])
-
-
-def _check_search(n_best: int, search: dict[str, Any]) -> None:
-    least = {
-        "n_best": 1,
-        "beam_width": 1,
-        "length_penalty": 0,
-        "coverage_penalty": 0,
-        "min_length": 0,
-    }
-    for name, value in {"n_best": n_best, **search}.items():
-        if value is not None and not least[name] <= value < math.inf:
-            raise ConfigError(
-                f"Expected {flag(name)} to be at least {least[name]}. Received: {value}."
-            )
-    width = search.get("beam_width")
-    if width is not None and n_best > width:
-        raise ConfigError(
-            f"Expected --n-best to be at most the --beam-width of {width}. Received: {n_best}."
-        )
+        return serving_spec(self.model)
 
 
 def _columns(pairs: Pairs) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ _LONGEST = 100  # words of a text to learn from: links go with the square
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
-class Lexicon:
+class IBMModel1:
     """A dictionary of words, learned from pairs of texts by expectation maximization.
 
     Args:

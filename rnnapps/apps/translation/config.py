@@ -1,13 +1,15 @@
 """What can be set about a translator. Imports no TensorFlow."""
 
 import dataclasses
+import math
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from rnnapps.config import StepCell, TableOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.errors import ConfigError, flag
 
 
 class TranslationConfig(TableOptions, TrainingConfig):
@@ -141,6 +143,35 @@ class PredictOptions:
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
     """Measures a run on its test part, with the baseline trained on the same data beside it."""
+
+
+def check_search(n_best: int, search: dict[str, Any]) -> None:
+    """Refuses a search whose numbers are out of their range.
+
+    Args:
+        n_best: Translations to return.
+        search: The options of the search by name; what is `None` is the run's.
+
+    Raises:
+        ConfigError: If a number is out of its range.
+    """
+    least = {
+        "n_best": 1,
+        "beam_width": 1,
+        "length_penalty": 0,
+        "coverage_penalty": 0,
+        "min_length": 0,
+    }
+    for name, value in {"n_best": n_best, **search}.items():
+        if value is not None and not least[name] <= value < math.inf:
+            raise ConfigError(
+                f"Expected {flag(name)} to be at least {least[name]}. Received: {value}."
+            )
+    width = search.get("beam_width")
+    if width is not None and n_best > width:
+        raise ConfigError(
+            f"Expected --n-best to be at most the --beam-width of {width}. Received: {n_best}."
+        )
 
 
 CONFIG = TranslationConfig

@@ -1,9 +1,8 @@
 """Where a translator's pairs come from."""
 
-import dataclasses
-import hashlib
 import json
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,23 +10,27 @@ import pandas as pd
 import tensorflow as tf
 
 from rnnapps.apps.translation.config import TranslationConfig
-from rnnapps.data import Pairs, load_tfds, make_dates, read_pairs, stratified_split, text_of
+from rnnapps.data import (
+    Pairs,
+    Splits,
+    clean_pairs,
+    load_tfds,
+    make_dates,
+    read_pairs,
+    splits,
+    stratified_split,
+    text_of,
+)
 from rnnapps.errors import DataError, nearest
+from rnnapps.progress import say
+from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 
+_WHOLE = {"word": WordTokenizer, "character": CharacterTokenizer}
+_CHARACTERS = 1_000  # of the texts, that there have to be for each piece of a word
 NAMED = ("sample", "multi30k", "ted_hrlr_translate")
 
 
-@dataclasses.dataclass(frozen=True)
-class Splits:
-    """The three parts of a data set, and what was read."""
-
-    train: Pairs
-    validation: Pairs
-    test: Pairs
-    said: tuple[str, ...] = ()
-
-
-def load_splits(config: TranslationConfig) -> Splits:
+def load_splits(config: TranslationConfig) -> Splits[Pairs]:
     """Loads the configuration's data and divides it.
 
     A data set's own parts stay as they are. Otherwise validation and test are a twentieth each, and
@@ -62,6 +65,30 @@ def load_splits(config: TranslationConfig) -> Splits:
     languages = (config.source, config.target)
     pairs = read_pairs(path, config.target_data, columns, languages, config)
     return Splits(*split(pairs, (0.9, 0.05, 0.05), config.seed), pairs.said)
+
+
+def training_parts(train: Any, validation: Any, config: TranslationConfig) -> tuple[Pairs, Pairs]:
+    """The pairs to learn from, and those that choose the best weights.
+
+    Args:
+        train: What `as_pairs` takes; `None` for the configuration's data.
+        validation: The same; `None` for a part of `train`.
+        config: The configuration.
+
+    Returns:
+        The two parts.
+
+    Raises:
+        DataError: If the pairs cannot be read, or are too few.
+    """
+    if train is None:
+        parts = load_splits(config)
+        say(parts.said)
+        return parts.train, parts.validation
+    train = as_pairs(train)
+    if validation is not None:
+        return train, as_pairs(validation)
+    return tuple(split(train, (0.9, 0.1), config.seed))
 
 
 def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:
@@ -106,12 +133,84 @@ def as_pairs(given: Any) -> Pairs:
 
 def fingerprint(*parts: Pairs) -> str:
     """What tells these pairs from any others: a run is only evaluated beside its own."""
-    contents = [json.dumps([part.sources, part.targets]).encode() for part in parts]
-    digests = [hashlib.sha256(content).hexdigest()[:16] for content in contents]
-    return "; ".join(f"{len(p)} pairs, sha256 {d}" for p, d in zip(parts, digests, strict=True))
+    contents = (json.dumps([part.sources, part.targets]).encode() for part in parts)
+    return splits.fingerprint("pairs", *zip(parts, contents, strict=True))
 
 
-def _load_named(name: str, config: TranslationConfig) -> Splits:
+def make_tokenizers(pairs: Pairs, config: TranslationConfig) -> tuple[Tokenizer, Tokenizer]:
+    """Makes the tokenizers of both sides, and adapts them.
+
+    Args:
+        pairs: The training pairs.
+        config: The configuration.
+
+    Returns:
+        The tokenizers of the texts and of their translations; with a joint vocabulary the same.
+    """
+    if config.vocabulary == "joint":
+        return (_make(pairs.sources + pairs.targets, "tokenizer", config),) * 2
+    sides = ((pairs.sources, "source_tokenizer"), (pairs.targets, "target_tokenizer"))
+    return tuple(_make(*side, config) for side in sides)
+
+
+def _make(texts: list[str], name: str, config: TranslationConfig) -> Tokenizer:
+    size, options = config.max_tokens, {"lower": config.lowercase, "tidy": True, "name": name}
+    if config.tokenizer in _WHOLE:  # verbatim, so that tokens give the text's spaces back
+        tokenizer = _WHOLE[config.tokenizer](size, verbatim=True, **options)
+    else:  # few texts have few pieces that are seen often
+        text = "".join(texts)
+        size = min(size, max(len(text) // _CHARACTERS, len(set(text)) + 100))
+        if size < config.max_tokens and "max_tokens" in config.model_fields_set:
+            print(
+                f"{name}: {size:,} subwords instead of --max-tokens {config.max_tokens:,}, for "
+                f"which {len(text):,} characters are too few",
+                file=sys.stderr,
+            )
+        tokenizer = SubwordTokenizer(size, algorithm=config.tokenizer, **options)
+    tokenizer.adapt(texts)
+    return tokenizer
+
+
+def encode(
+    pairs: Pairs,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    config: TranslationConfig,
+    part: str = "",
+) -> tuple[tuple[tf.RaggedTensor, tf.RaggedTensor], dict[str, int]]:
+    """Turns pairs into ids, leaves out those from which nothing can be learned, and says how many.
+
+    Args:
+        pairs: The pairs.
+        tokenizers: The tokenizers of both sides.
+        config: Its `max_length` and `max_ratio` are read.
+        part: What the pairs are called in what is printed.
+
+    Returns:
+        The ids of both sides, ragged `(pairs, time)`; and the counts of `data.clean_pairs`.
+
+    Raises:
+        DataError: If no pair is left.
+    """
+    texts = (pairs.sources, pairs.targets)
+    ids = [one.encode(side) for one, side in zip(tokenizers, texts, strict=True)]
+    kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
+    said, out = f"{part}pairs: {found['pairs']:,}", found["pairs"] - len(kept)
+    if out:
+        said += (
+            f", of which {out:,} left out ({found['empty']:,} with an empty side, "
+            f"{found['long']:,} of over {config.max_length} tokens, {found['uneven']:,} with one "
+            f"side over {config.max_ratio:g} times as long)"
+        )
+    print(said, file=sys.stderr)
+    if not len(kept):
+        raise DataError(
+            f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; see "
+            "--max-length and --max-ratio."
+        )
+    return tuple(tf.gather(side, kept) for side in ids), found
+
+
+def _load_named(name: str, config: TranslationConfig) -> Splits[Pairs]:
     parts = load_tfds(name, ("train", "validation", "test"), config.data_dir)
     return Splits(*(
         Pairs(*([row[x].decode() for row in rows] for x in (config.source, config.target)))

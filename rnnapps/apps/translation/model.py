@@ -28,12 +28,12 @@ class EncoderDecoder(keras.Model):
     Args:
         config: The configuration, or its fields as a dictionary.
         source_size: Number of ids of a text's tokens.
-        target_size: Number of ids of a translation's tokens, begin and end included.
+        target_size: Number of ids of a translation's tokens, bos and eos included.
         **kwargs: Arguments of `keras.Model`.
 
     Call arguments:
-        inputs: Pair of int32 ids: the text's `(batch, source_time)` and, for teacher forcing, the
-            begin and the translation's `(batch, time)`; 0 where there is no token.
+        inputs: Pair of int32 ids: the text's `(batch, source_time)` and, for teacher forcing, bos
+            and the translation's `(batch, time)`; 0 where there is no token.
         training: Whether to apply dropout.
 
     Output:
@@ -154,7 +154,7 @@ class EncoderDecoder(keras.Model):
         """Writes on: a whole translation at once, or the next token.
 
         Args:
-            targets: int32 ids `(batch, time)` of what is written, the begin first.
+            targets: int32 ids `(batch, time)` of what is written, bos first.
             state: The decoder's state before.
             encoded: What `encode` returned.
             training: Whether to apply dropout.
@@ -198,29 +198,3 @@ class EncoderDecoder(keras.Model):
     def get_config(self):
         sizes = {"source_size": self.source_size, "target_size": self.target_size}
         return {"name": self.name, "config": self.config.to_dict(), **sizes}
-
-
-@keras.saving.register_keras_serializable("rnnapps")
-class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy between logits and ids of which a share of the probability goes to all ids.
-
-    Args:
-        smoothing: That share.
-        **kwargs: Arguments of `keras.losses.Loss`.
-
-    Reference:
-        - [Szegedy et al., 2016](https://arxiv.org/abs/1512.00567), section 7
-    """
-
-    def __init__(self, smoothing: float, **kwargs: Any):
-        super().__init__(**{"reduction": "mean_with_sample_weight", **kwargs})
-        self.smoothing = smoothing
-
-    def call(self, y_true, y_pred):
-        size = y_pred.shape[-1]
-        off = self.smoothing / size
-        labels = tf.one_hot(tf.cast(y_true, tf.int32), size, 1 - self.smoothing + off, off)
-        return tf.nn.softmax_cross_entropy_with_logits(labels, y_pred)
-
-    def get_config(self):
-        return {**super().get_config(), "smoothing": self.smoothing}

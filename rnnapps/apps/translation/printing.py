@@ -1,8 +1,66 @@
 """What `rnnapps predict` prints of translations: lines for people and pipes, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
+
+from rnnapps.apps.translation.config import PredictOptions
+from rnnapps.errors import DataError
+from rnnapps.standard_input import batches_of
+
+
+def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
+    """Prints a translation a line, or what else was asked for.
+
+    Args:
+        app: The translator.
+        options: What `rnnapps predict` was asked.
+        as_json: Whether to print JSON objects.
+
+    Raises:
+        DataError: If a line to score holds no translation.
+    """
+    first = 1
+    for texts in batches_of(options.text):
+        _answer(app, texts, first, options, as_json)
+        first += len(texts)
+
+
+def _answer(
+    app: Any, texts: Sequence[str], first: int, options: PredictOptions, as_json: bool
+) -> None:
+    if options.score:
+        pairs = [text.split("\t") for text in texts]
+        for number, pair in enumerate(pairs, first):
+            if len(pair) != 2:
+                raise DataError(
+                    f"Expected with --score a text, a tab, and its translation in line "
+                    f"{number}. Received: {len(pair)} columns."
+                )
+        print_scores(pairs, app.score(*zip(*pairs, strict=True)), as_json)
+        return
+    _warn_of_cuts(app, texts, first)
+    if options.align:
+        print_alignments(texts, app.align(texts), as_json)
+    elif options.sample:
+        drawn = app.sample(texts, options.temperature, options.seed + first - 1)
+        print_translations(texts, [{"translation": text} for text in drawn], 1, as_json)
+    else:
+        search = {name: getattr(options, name) for name in options.row_options}
+        answers = app.predict(texts, options.n_best, **search)
+        print_translations(texts, answers, options.n_best, as_json, first)
+
+
+def _warn_of_cuts(app: Any, texts: Sequence[str], first: int) -> None:
+    lengths = app.model.source_tokenizer.encode(texts).row_lengths()
+    for number, count in enumerate(lengths, first):
+        if count > app.config.max_length:
+            print(
+                f"rnnapps: line {number}: only the first {app.config.max_length} of its "
+                f"{int(count):,} tokens are read (--max-length).",
+                file=sys.stderr,
+            )
 
 
 def print_translations(

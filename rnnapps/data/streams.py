@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data import as_it_is, feed
-from rnnapps.text import PADDING
+from rnnapps.data.feeding import as_it_is, feed
+
+_BEGINNING = 0  # the id that stands before a text
 
 
 class Streams:
@@ -60,5 +61,5 @@ class Streams:
         places = tf.range(-1, self.window) + window * self.window + starts[:, None]
         tokens = tf.gather(self.ids, places % tf.size(self.ids))  # (streams, 1 + window)
         first = window == 0
-        ids = tf.where(first & (tf.range(self.window) == 0), PADDING, tokens[:, :-1])
+        ids = tf.where(first & (tf.range(self.window) == 0), _BEGINNING, tokens[:, :-1])
         return (ids, tf.fill([self.streams], tf.cast(first, tf.int32))), tokens[:, 1:]

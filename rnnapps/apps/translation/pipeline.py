@@ -1,33 +1,57 @@
 """Texts in, texts out: the tokenizers before and behind the network, and the search between."""
 
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.translation.model import EncoderDecoder
-from rnnapps.decoding import Hypotheses, Options, beam_search, begin, sample, token_costs
-from rnnapps.text import PADDING, UNKNOWN, SubwordTokenizer, Tokenizer, WordTokenizer, to_dense
-from rnnapps.text.subword import BEGIN, END
+from rnnapps.decoding import (
+    Hypotheses,
+    SamplingOptions,
+    beam_search,
+    sample,
+    start_sampling,
+    suppressing,
+    token_costs,
+)
+from rnnapps.errors import DataError
+from rnnapps.serving import ExportSpec, Signature
+from rnnapps.text import (
+    PADDING,
+    UNKNOWN,
+    SubwordTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    limited,
+    to_dense,
+    utf8,
+)
+from rnnapps.text.subword import BOS, EOS
 
+_TEXT = tf.TensorSpec((None,), tf.string, name="text")
+_SEED = tf.TensorSpec((None,), tf.int32, name="seed")
+_TRANSLATION = tf.TensorSpec((None,), tf.string, name="translation")
 _SCORED = 64  # tokens of a given translation that are read at a time
 
 
-class Ends(NamedTuple):
-    """The ids that stand for the ends of a text, and how many ids there are with them."""
+class SpecialTokens(NamedTuple):
+    """The ids before and behind a text, and how many ids there are with them."""
 
-    begin: int
-    end: int
+    bos: int
+    eos: int
     size: int
 
 
-def ends_of(tokenizer: Tokenizer) -> Ends:
-    """The ends that a tokenizer reserves, or else the two ids after its vocabulary."""
+def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    """Those that a tokenizer reserves, or else the two ids after its vocabulary."""
     with tf.init_scope():  # the size is a number, whatever graph is being built
         size = tokenizer.vocabulary_size
     if isinstance(tokenizer, SubwordTokenizer):
-        return Ends(BEGIN, END, size)
-    return Ends(size, size + 1, size + 2)
+        return SpecialTokens(BOS, EOS, size)
+    return SpecialTokens(size, size + 1, size + 2)
 
 
 def _bare(tokens: tf.Tensor) -> tf.Tensor:
@@ -111,11 +135,11 @@ class TextTranslator(keras.Model):
         )
         ids = self.source_ids(texts)
         step, state, mask = self._stepper(ids, beam_width)
-        ends = ends_of(self.target_tokenizer)
+        special = special_tokens(self.target_tokenizer)
         return beam_search(
-            step, state, ends.begin, ends.end, self.longest(ids), beam_width, n_best,
+            step, state, special.bos, special.eos, self.longest(ids), beam_width, n_best,
             length_penalty, coverage_penalty, min_length, lambda state: state["weights"], mask,
-            self._never(self.copies),
+            self._never(self.copies), self._reader(texts) if n_best > 1 else None,
         )  # fmt: skip
 
     def draw(self, texts: tf.Tensor, temperature: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
@@ -131,20 +155,16 @@ class TextTranslator(keras.Model):
         """
         ids = self.source_ids(texts)
         step, state, _ = self._stepper(ids, 1)
-        ends, rows = ends_of(self.target_tokenizer), tf.shape(ids)[0]
+        special, rows = special_tokens(self.target_tokenizer), tf.shape(ids)[0]
         every, zeros = tf.ones([rows]), tf.zeros([rows], tf.int32)
-        stop = tf.constant([[ends.end]])
-        options = Options(self.longest(ids) - 1, every * temperature, zeros, every, every, seeds)
-        draft = begin(tf.fill([rows], ends.begin), state, ends.size, stop)
-        never = tf.one_hot(self._never(False), ends.size, float("-inf"), 0.0)
-        never = tf.reduce_min(never, axis=0)  # (target_size,)
-
-        def possible(tokens, state):
-            logits, state = step(tokens, state)
-            return logits + never, state
-
-        tokens = sample(possible, draft, options, stop)
-        return self.target_tokenizer.detokenize(tf.where(tokens == ends.end, PADDING, tokens))
+        stop = tf.constant([[special.eos]])
+        options = SamplingOptions(
+            self.longest(ids) - 1, every * temperature, zeros, every, every, seeds
+        )
+        first = start_sampling(tf.fill([rows], special.bos), state, special.size, stop)
+        step = suppressing(step, self._never(False), special.size)
+        tokens = sample(step, first, options, stop)
+        return self.target_tokenizer.detokenize(tf.where(tokens == special.eos, PADDING, tokens))
 
     def score(self, texts: tf.Tensor, translations: tf.Tensor) -> tf.Tensor:
         """How likely given translations are.
@@ -169,11 +189,11 @@ class TextTranslator(keras.Model):
         Returns:
             float32 `(batch, time)`, and which of them there are, bool `(batch, time)`.
         """
-        ends = ends_of(self.target_tokenizer)
+        special = special_tokens(self.target_tokenizer)
         targets = self.target_tokenizer.ids(translations)
         one = tf.ones([tf.shape(texts)[0], 1], tf.int32)
-        inputs = to_dense(tf.concat([ends.begin * one, targets], 1), PADDING)
-        outputs = to_dense(tf.concat([targets, ends.end * one], 1), PADDING)  # (batch, time)
+        inputs = to_dense(tf.concat([special.bos * one, targets], 1), PADDING)
+        outputs = to_dense(tf.concat([targets, special.eos * one], 1), PADDING)  # (batch, time)
         encoded, state = self.network.encode(self.source_ids(texts))
 
         def read(ids, state):
@@ -191,29 +211,38 @@ class TextTranslator(keras.Model):
             `source_tokens` `(batch, source_time)` and `target_tokens` `(batch, time)`, strings
             filled up with empty ones; `alignment`, float32 `(batch, time, source_time)`.
         """
-        found = self.search(texts)
-        tokens = self._written(texts, found)[:, 0]
+        found, source_tokens = self.search(texts), self.source_tokens(texts)
+        tokens = self._written(source_tokens, found)[:, 0]
         real = tf.sequence_mask(found.lengths[:, 0], tf.shape(tokens)[1])
         return {
-            "source_tokens": _bare(self.source_tokens(texts)),
+            "source_tokens": _bare(source_tokens),
             "target_tokens": tf.where(real, _bare(tokens), ""),
             "alignment": tf.where(real[..., None], found.alignments[:, 0], 0.0),
         }
 
     def texts(self, texts: tf.Tensor, found: Hypotheses) -> tf.Tensor:
         """The translations that were found, strings `(batch, n_best)`."""
-        shape = tf.shape(found.tokens)
-        rows = shape[0] * shape[1]
-        if self.copies:
-            written = tf.reshape(self._written(texts, found), [rows, shape[2]])
-            written = tf.RaggedTensor.from_tensor(written, tf.reshape(found.lengths, [-1]))
-            joined = self.target_tokenizer.join(written)
-        else:
-            tokens = tf.reshape(found.tokens, [rows, shape[2]])
-            joined = self.target_tokenizer.detokenize(tokens)
-        return tf.strings.strip(tf.reshape(joined, shape[:2]))
+        return self._reader(texts)(found)
 
-    def _written(self, texts: tf.Tensor, found: Hypotheses) -> tf.Tensor:
+    def _reader(self, texts: tf.Tensor) -> Callable[[Hypotheses], tf.Tensor]:
+        """A function from hypotheses about texts to what they read as, `(batch, hypotheses)`."""
+        source_tokens = self.source_tokens(texts) if self.copies else None
+
+        def read(found: Hypotheses) -> tf.Tensor:
+            shape = tf.shape(found.tokens)
+            rows = shape[0] * shape[1]
+            if self.copies:
+                written = tf.reshape(self._written(source_tokens, found), [rows, shape[2]])
+                written = tf.RaggedTensor.from_tensor(written, tf.reshape(found.lengths, [-1]))
+                joined = self.target_tokenizer.join(written)
+            else:
+                tokens = tf.reshape(found.tokens, [rows, shape[2]])
+                joined = self.target_tokenizer.detokenize(tokens)
+            return tf.strings.strip(tf.reshape(joined, shape[:2]))
+
+        return read
+
+    def _written(self, source_tokens: tf.Tensor | None, found: Hypotheses) -> tf.Tensor:
         """The tokens of what was found as strings `(batch, n_best, time)`."""
         with tf.init_scope():  # the vocabulary of subwords is read from the tokenizer's own graph
             vocabulary = self.target_tokenizer.vocabulary
@@ -222,7 +251,7 @@ class TextTranslator(keras.Model):
             return strings
         # An unknown token becomes the one that it attended to most.
         place = tf.argmax(found.alignments, -1, tf.int32)
-        attended = tf.gather(self.source_tokens(texts), place, batch_dims=1)
+        attended = tf.gather(source_tokens, place, batch_dims=1)
         if isinstance(self.target_tokenizer, WordTokenizer):  # the first word has no space before
             attended = " " + tf.strings.strip(attended)
         return tf.where(found.tokens == UNKNOWN, attended, strings)
@@ -238,7 +267,7 @@ class TextTranslator(keras.Model):
         return to_dense(tokens, "")
 
     def longest(self, ids: tf.Tensor) -> tf.Tensor:
-        """How many tokens, the end included, the translations of ids may have, int32 `(batch,)`."""
+        """How many tokens, eos included, the translations of ids may have, int32 `(batch,)`."""
         lengths = tf.reduce_sum(tf.cast(ids != PADDING, tf.int32), 1)
         longest = tf.cast(self.expansion * tf.cast(lengths, tf.float32), tf.int32) + 11
         return tf.where(lengths > 0, longest, 1)
@@ -260,7 +289,7 @@ class TextTranslator(keras.Model):
 
     def _never(self, copies: bool) -> list[int]:
         """The tokens that are not written: unknown ones too, unless words are copied for them."""
-        never = [PADDING, ends_of(self.target_tokenizer).begin]
+        never = [PADDING, special_tokens(self.target_tokenizer).bos]
         return never if copies else [*never, UNKNOWN]
 
     def get_config(self):
@@ -278,3 +307,79 @@ class TextTranslator(keras.Model):
         parts = ("source_tokenizer", "target_tokenizer", "network")
         made = {name: keras.saving.deserialize_keras_object(config[name]) for name in parts}
         return cls(**{**config, **made})
+
+
+def serving_spec(model: TextTranslator) -> ExportSpec:
+    """What an export answers; see `Translator.serving_spec`.
+
+    Args:
+        model: The translator.
+
+    Returns:
+        The signatures, and what they need.
+    """
+    texts = tf.constant(["Ein Mann, 3. März 2021", ""])
+
+    def translate(text):
+        return model(limited(text))
+
+    def n_best(text):
+        text = limited(text)
+        found = model.search(text, model.network.config.beam_width)
+        return {"translations": model.texts(text, found), "scores": found.scores}
+
+    def score(text, translation):
+        return {"log_probability": model.score(limited(text), limited(translation))}
+
+    def align(text):
+        return model.align(limited(text))
+
+    signatures = {
+        "serving_default": Signature(translate, [_TEXT], [texts]),
+        "n_best": Signature(n_best, [_TEXT], [texts]),
+        "score": Signature(score, [_TEXT, _TRANSLATION], [texts, texts]),
+    }
+    if model.network.attends:
+        signatures["align"] = Signature(align, [_TEXT], [texts])
+    numeric = [model.network.encode, model.network.decode]
+    return ExportSpec(signatures, numeric, [model.source_tokenizer, model.target_tokenizer])
+
+
+def in_batches(
+    graph: dict[Hashable, Callable],
+    key: Hashable,
+    function: Callable,
+    *columns: Sequence[str] | range,
+) -> Iterator[tuple]:
+    """What a function of tensors answers for each row, of rows batched by length.
+
+    Args:
+        graph: Where compiled functions are kept, by their keys.
+        key: The function's key.
+        function: From tensors `(batch,)`, of which texts are strings, to several tensors.
+        *columns: The rows' texts and seeds, a column for each argument.
+
+    Returns:
+        The answers of each row, in the rows' order.
+
+    Raises:
+        DataError: If a column is one text.
+    """
+    if any(isinstance(column, str) for column in columns):
+        raise DataError("Expected a list of texts. Received: one text.")
+    numbers = [isinstance(column, range) for column in columns]
+    columns = [
+        column if number else [utf8(text) for text in column]
+        for column, number in zip(columns, numbers, strict=True)
+    ]
+    if key not in graph:
+        specs = [_SEED if number else _TEXT for number in numbers]
+        graph[key] = tf.function(function, input_signature=specs, autograph=False)
+    order = np.argsort([len(text) for text in columns[0]], kind="stable")
+    rows: list = [None] * len(order)
+    for chunk in np.split(order, range(32, len(order), 32)) if len(order) else ():
+        answer = graph[key](*(tf.constant([column[i] for i in chunk]) for column in columns))
+        parts = zip(*(tensor.numpy() for tensor in answer), strict=True)
+        for i, row in zip(chunk, parts, strict=True):
+            rows[i] = row
+    return iter(rows)

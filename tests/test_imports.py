@@ -1,0 +1,21 @@
+"""Importing rnnapps leaves TensorFlow as it was."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import importlib, pkgutil
+import rnnapps
+for module in pkgutil.walk_packages(rnnapps.__path__, "rnnapps."):
+    if ".templates" not in module.name and not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+"""
+
+
+def test_no_module_starts_tensorflow():
+    """A tensor that is made at import would: then devices could no longer be set."""
+    run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
