@@ -110,7 +110,7 @@ class AttentionPooling(keras.layers.Layer):
         `(batch, time)`. Both are zero where a row is wholly masked.
 
     Raises:
-        ValueError: If an argument or the shape of the input cannot be.
+        ValueError: If an argument or the shape of the input is not as expected.
 
     Reference:
         [Yang et al., 2016](https://aclanthology.org/N16-1174/);

@@ -68,7 +68,7 @@ class AttentionDecoder(keras.layers.Layer):
         `(batch, time, memory_time)`.
 
     Raises:
-        ValueError: If an argument or the shape of an input cannot be.
+        ValueError: If an argument or the shape of an input is not as expected.
 
     Reference:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473);

@@ -40,7 +40,7 @@ class AttentionLSTMCell(keras.layers.LSTMCell):
         `(m, [h, c, m, s])`.
 
     Raises:
-        ValueError: If a number of units or a dropout rate cannot be.
+        ValueError: If a number of units or a dropout rate is out of range.
 
     Reference:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473);
@@ -126,7 +126,7 @@ class AttentionLSTM(RecurrentLayer):
         order of the inputs. Context and weights are zero where a row is wholly masked.
 
     Raises:
-        ValueError: If an argument or the shape of an input cannot be.
+        ValueError: If an argument or the shape of an input is not as expected.
 
     Reference:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473);

@@ -45,7 +45,7 @@ class GRU(ScanMixin, keras.layers.GRU):
         `return_state=True`, the last `h`.
 
     Raises:
-        ValueError: If an argument or the shape of an input cannot be.
+        ValueError: If an argument or the shape of an input is not as expected.
 
     Reference:
         [Cho et al., 2014](https://arxiv.org/abs/1406.1078).

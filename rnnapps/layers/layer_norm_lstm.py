@@ -48,7 +48,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         `(h, [h, c])`, each `(batch, units)`.
 
     Raises:
-        ValueError: If `units` or a dropout rate cannot be.
+        ValueError: If `units` or a dropout rate is out of range.
 
     Reference:
         [Ba et al., 2016](https://arxiv.org/abs/1607.06450).
@@ -131,7 +131,7 @@ class LayerNormLSTM(RecurrentLayer):
         `return_state=True`, the last `h` and `c`.
 
     Raises:
-        ValueError: If an argument or the shape of an input cannot be.
+        ValueError: If an argument or the shape of an input is not as expected.
 
     Reference:
         [Ba et al., 2016](https://arxiv.org/abs/1607.06450).

@@ -44,7 +44,7 @@ class LSTM(ScanMixin, keras.layers.LSTM):
         `return_state=True`, the last `h` and `c`.
 
     Raises:
-        ValueError: If an argument or the shape of an input cannot be.
+        ValueError: If an argument or the shape of an input is not as expected.
 
     Reference:
         [Hochreiter and Schmidhuber, 1997](https://doi.org/10.1162/neco.1997.9.8.1735);

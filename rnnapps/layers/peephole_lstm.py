@@ -52,7 +52,7 @@ class PeepholeLSTMCell(keras.layers.LSTMCell):
         `(h, [h, c])`, each `(batch, units)`.
 
     Raises:
-        ValueError: If `units`, `peephole` or a dropout rate cannot be.
+        ValueError: If `units`, `peephole` or a dropout rate is out of range.
 
     Reference:
         [Gers et al., 2002](https://www.jmlr.org/papers/v3/gers02a.html);
@@ -138,7 +138,7 @@ class PeepholeLSTM(RecurrentLayer):
         `return_state=True`, the last `h` and `c`.
 
     Raises:
-        ValueError: If an argument or the shape of an input cannot be.
+        ValueError: If an argument or the shape of an input is not as expected.
 
     Reference:
         [Gers et al., 2002](https://www.jmlr.org/papers/v3/gers02a.html);

@@ -106,8 +106,8 @@ class CharGenerator(Application):
                 found = language_model(token_nats(self.graph, held), validation)
                 naive = KneserNey(3, tokenizer.vocabulary_size)
                 naive.adapt(ids[-(10**6) :])
-                judged = language_model(naive.nats(held), validation)
-                self.metrics["validation"] = {**found, "baselines": {"3-gram": judged}}
+                measured = language_model(naive.nats(held), validation)
+                self.metrics["validation"] = {**found, "baselines": {"3-gram": measured}}
 
     @functools.cached_property
     def graph(self) -> dict[str, Any]:
@@ -235,8 +235,8 @@ class CharGenerator(Application):
             with working("training the baselines"):
                 before = data.encode(self.tokenizer, splits.train)
                 size = self.tokenizer.vocabulary_size
-                judged, curves = measure_baselines((splits.train, before), (test, ids), size)
-                found["baselines"], found["curve"] = judged, {**found["curve"], **curves}
+                measured, curves = measure_baselines((splits.train, before), (test, ids), size)
+                found["baselines"], found["curve"] = measured, {**found["curve"], **curves}
         return found
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:

@@ -104,8 +104,8 @@ class SentimentClassifier(Application):
             probabilities = self._probabilities(validation.texts)
         found = classification(held_labels, probabilities, classes)
         naive = most_frequent(labels, len(classes), len(held_labels))
-        judged = classification(held_labels, naive, classes)
-        self.metrics["validation"] = {**found, "baselines": {"most frequent class": judged}}
+        measured = classification(held_labels, naive, classes)
+        self.metrics["validation"] = {**found, "baselines": {"most frequent class": measured}}
 
     def predict(self, inputs: Sequence[str], explain: bool = False) -> list[dict[str, Any]]:
         """Predicts the class of each text.
@@ -187,8 +187,8 @@ class SentimentClassifier(Application):
             characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
             known = data.indices(splits.train.labels, self.classes, "training")
             with working("training the baselines"):
-                judged = baselines(splits.train.texts, known, test.texts, characters)
-            for name, probabilities in judged.items():
+                measured = baselines(splits.train.texts, known, test.texts, characters)
+            for name, probabilities in measured.items():
                 found["baselines"][name] = classification(labels, probabilities, self.classes)
         return found
 

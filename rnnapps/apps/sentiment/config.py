@@ -70,7 +70,7 @@ class SentimentConfig(TableOptions, TrainingConfig):
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions:
-    """Judges texts."""
+    """Predicts the classes of texts."""
 
     row_options: ClassVar[tuple[str, ...]] = ()
     """Those that a table's answers take, too."""

@@ -283,8 +283,8 @@ class Translator(Application):
         if splits:
             with working("training the baseline"):
                 naive = IBMModel1(splits.train, self.config.lowercase)
-                judged = text_measures(test, naive(test.sources), self.config.lowercase)
-            found["baselines"]["IBM model 1, word by word"] = judged
+                measured = text_measures(test, naive(test.sources), self.config.lowercase)
+            found["baselines"]["IBM model 1, word by word"] = measured
         found["examples"] = []
         if self.model.network.attends:
             middle = np.argsort([len(text) for text in test.sources], kind="stable")[
@@ -297,8 +297,8 @@ class Translator(Application):
         """The measures of the translations, and these."""
         translations = [answer["translation"] for answer in self.predict(pairs.sources)]
         found = text_measures(pairs, translations, self.config.lowercase)
-        judge = self.model.token_log_probabilities
-        rows = in_batches(self.graph, "judge", judge, *_columns(pairs))
+        measure = self.model.token_log_probabilities
+        rows = in_batches(self.graph, "measure", measure, *_columns(pairs))
         log_p = np.concatenate([values[real] for values, real in rows])
         return {**found, "perplexity": math.exp(-log_p.mean())}, translations
 
