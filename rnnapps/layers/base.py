@@ -214,6 +214,26 @@ class ScanMixin:
         return outputs, list(states)
 
 
+class CheckedScan(ScanMixin):
+    """Mixed in before Keras' own LSTM or GRU: `ScanMixin`, and checks of its arguments."""
+
+    def __init__(
+        self,
+        units: int,
+        *args: Any,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        check_units(units)
+        check_rate(dropout, "dropout")
+        check_rate(recurrent_dropout, "recurrent_dropout")
+        super().__init__(
+            units, *args, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs
+        )
+        self.input_spec = None  # until `build` has checked the rank
+
+
 def is_right_padded(mask):
     """Whether each row of `mask (batch, time)` is true, at least once, and then only false."""
     lengths = tf.reduce_sum(tf.cast(mask, "int32"), axis=1)

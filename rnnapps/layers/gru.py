@@ -1,16 +1,14 @@
 """GRU: `keras.layers.GRU`, with the same arguments and weights, on a faster loop."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import ScanMixin, check_rate, check_units, project
+from rnnapps.layers.base import CheckedScan, project
 
 
 @keras.saving.register_keras_serializable("rnnapps")
-class GRU(ScanMixin, keras.layers.GRU):
+class GRU(CheckedScan, keras.layers.GRU):
     """A gated recurrent unit, with the arguments and the weights of `keras.layers.GRU`.
 
         z    = sigmoid(x[t] K_z + h[t-1] R_z + b_z)
@@ -52,22 +50,6 @@ class GRU(ScanMixin, keras.layers.GRU):
     """
 
     cudnn_layer = keras.layers.GRU
-
-    def __init__(
-        self,
-        units: int,
-        *args: Any,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        check_units(units)
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
-        super().__init__(
-            units, *args, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs
-        )
-        self.input_spec = None  # until `build` has checked the rank
 
     def scan(self, x, state, mask, dropout_mask):
         """See `ScanMixin`."""

@@ -1,16 +1,14 @@
 """LSTM: `keras.layers.LSTM`, with the same arguments and weights, on a faster loop."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import ScanMixin, check_rate, check_units, project
+from rnnapps.layers.base import CheckedScan, project
 
 
 @keras.saving.register_keras_serializable("rnnapps")
-class LSTM(ScanMixin, keras.layers.LSTM):
+class LSTM(CheckedScan, keras.layers.LSTM):
     """A long short-term memory, with the arguments and the weights of `keras.layers.LSTM`.
 
         i, f, o = sigmoid(x[t] K + h[t-1] R + b)       of each gate's columns of K, R and b
@@ -52,22 +50,6 @@ class LSTM(ScanMixin, keras.layers.LSTM):
     """
 
     cudnn_layer = keras.layers.LSTM
-
-    def __init__(
-        self,
-        units: int,
-        *args: Any,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        check_units(units)
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
-        super().__init__(
-            units, *args, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs
-        )
-        self.input_spec = None  # until `build` has checked the rank
 
     def scan(self, x, state, mask, dropout_mask):
         """See `ScanMixin`."""
