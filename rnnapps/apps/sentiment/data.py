@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.data import (
