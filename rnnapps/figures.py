@@ -1,15 +1,40 @@
 """Every plot. Each function writes one PNG."""
 
 import pathlib
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which those who are colour-blind tell apart.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def _plot(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure, and its axes or, of several columns, a list of them."""
+    figure = Figure(figsize=(width, height))
+    row = figure.subplots(1, columns, squeeze=False)[0]
+    for axes in row:
+        axes.set_prop_cycle(color=_COLOURS)
+        axes.grid(alpha=0.3)
+    return figure, row if columns > 1 else row[0]
+
+
+def _legend(axes: Any) -> None:
+    """Puts the legend beside the data, never over it."""
+    axes.legend(
+        frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0
+    )
 
 
 def _save(figure: Figure, path: pathlib.Path | str) -> None:
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    with warnings.catch_warnings():  # a font without a text's letters draws boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def learning_curves(history: Sequence[dict[str, float]], path: pathlib.Path | str) -> None:
@@ -21,16 +46,15 @@ def learning_curves(history: Sequence[dict[str, float]], path: pathlib.Path | st
     """
     names = [n for n in (history[0] if history else {}) if not n.startswith("val_")]
     names = [n for n in names if n not in ("epoch", "learning_rate")] or ["loss"]
-    figure = Figure(figsize=(4.5 * len(names), 3.2))
-    for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+    figure, row = _plot(4.5 * len(names), 3.2, len(names))
+    for name, axes in zip(names, np.atleast_1d(row), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             points = [(row["epoch"], row[key]) for row in history if key in row]
             if points:
                 axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(frameon=False)
-        axes.grid(alpha=0.3)
+    _legend(axes)  # of all of them
     _save(figure, path)
 
 
@@ -68,13 +92,12 @@ def reliability_diagram(points: np.ndarray, path: pathlib.Path | str) -> None:
         path: The PNG to write.
     """
     confidence, accuracy, share = points.T
-    figure = Figure(figsize=(4, 4))
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
-    axes.plot(confidence, accuracy, color="C0")
-    axes.scatter(confidence, accuracy, s=20 + 400 * share, color="C0", alpha=0.6)
+    figure, axes = _plot(4, 4)
+    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1, label="calibrated")
+    axes.plot(confidence, accuracy, label="observed")
+    axes.scatter(confidence, accuracy, s=20 + 400 * share, color=_COLOURS[0], alpha=0.6)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.grid(alpha=0.3)
+    _legend(axes)
     _save(figure, path)
 
 
@@ -92,13 +115,11 @@ def scores_by_trial(
     ordered = sorted(trials, key=lambda trial: int(trial["trial"]))
     scores = np.array([trial["score"] for trial in ordered])
     best = (np.maximum if direction == "max" else np.minimum).accumulate(scores)
-    figure = Figure(figsize=(5, 3.2))
-    axes = figure.subplots()
+    figure, axes = _plot(5, 3.2)
     axes.scatter([trial["trial"] for trial in ordered], scores, s=20, label="trial")
     axes.step([trial["trial"] for trial in ordered], best, where="post", label="best so far")
     axes.set(xlabel="trial", ylabel=objective)
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
+    _legend(axes)
     _save(figure, pathlib.Path(folder, "scores_by_trial.png"))
 
 
@@ -111,88 +132,30 @@ def scores_by_setting(trials: Sequence[dict], objective: str, folder: pathlib.Pa
         folder: Where `scores_by_setting.png` goes.
     """
     names = list(trials[0]["values"])
-    figure = Figure(figsize=(3.2 * len(names), 3.2))
-    for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+    figure, row = _plot(3.2 * len(names), 3.2, len(names))
+    for name, axes in zip(names, np.atleast_1d(row), strict=True):
         values = [trial["values"][name] for trial in trials]
         if not all(isinstance(value, float | int) for value in values):
             values = [str(value) for value in values]
         axes.scatter(values, [trial["score"] for trial in trials], s=20, alpha=0.7)
         axes.set(xlabel=name, ylabel=objective)
-        axes.grid(alpha=0.3)
     figure.tight_layout()
     _save(figure, pathlib.Path(folder, "scores_by_setting.png"))
 
 
-def gradient_flow(model, batch: tuple, path: pathlib.Path | str | None = None) -> dict:
-    """Draws how much the loss depends on each hidden state: the norm of dL/dh[t] over t.
-
-    Towards the first steps the norm shrinks where gradients vanish, and grows where they explode.
-    It counts every path from h[t] to the loss, through the outputs and through the steps after it.
+def gradient_flow(norms: dict[str, np.ndarray], path: pathlib.Path | str) -> None:
+    """Draws the norms of dL/dh[t] over t.
 
     Args:
-        model: A compiled Keras model with recurrent layers of any cell, also inside other layers.
-        batch: `(inputs, targets)`, as for `model.train_on_batch`.
-        path: The PNG to write, if any.
-
-    Returns:
-        For each recurrent layer, by its name, the norms in the order of the inputs, `(time,)`,
-        averaged over the batch. Masked steps count as zero.
+        norms: What `rnnapps.training.gradient_flow` finds.
+        path: The PNG to write.
     """
-    import keras
-    import tensorflow as tf
-
-    def step_by_step(layer, hidden: list):
-        """A layer's call, one step of its cell at a time, that keeps each new h[t]."""
-
-        def call(sequences, initial_state=None, mask=None, training=None):
-            state = initial_state or layer.get_initial_state(tf.shape(sequences)[0])
-            state, outputs = keras.tree.flatten(state), []
-            mask = keras.tree.flatten(mask)[0]
-            output = tf.zeros_like(state[0])
-            times = range(sequences.shape[1])
-            for t in reversed(times) if layer.go_backwards else times:
-                new_output, new_state = layer.cell(sequences[:, t], state)
-                new_state = keras.tree.flatten(new_state)
-                hidden.append(new_state[0])
-                if mask is not None:
-                    keep = tf.cast(mask, "bool")[:, t, tf.newaxis]
-                    new_output = tf.where(keep, new_output, output)
-                    pairs = zip(new_state, state, strict=True)
-                    new_state = [tf.where(keep, new, old) for new, old in pairs]
-                output, state = new_output, new_state
-                outputs.append(output)
-            result = tf.stack(outputs, axis=1) if layer.return_sequences else output
-            return (result, *state) if layer.return_state else result
-
-        return call
-
-    inputs, targets = batch
-    layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.RNN)]
-    hidden = [[] for _ in layers]
-    try:
-        for layer, states in zip(layers, hidden, strict=True):
-            layer.call = step_by_step(layer, states)
-        with tf.GradientTape() as tape:
-            loss = model.compute_loss(inputs, targets, model(inputs, training=False))
-        gradients = tape.gradient(loss, hidden, unconnected_gradients="zero")
-    finally:
-        for layer in layers:
-            del layer.call
-    norms = {}
-    for layer, steps in zip(layers, gradients, strict=True):
-        values = np.array([np.linalg.norm(g, axis=-1).mean() for g in steps])
-        norms[layer.name] = values[::-1] if layer.go_backwards else values
-
-    if path is not None:
-        figure = Figure(figsize=(5, 3.2))
-        axes = figure.subplots()
-        for name, values in norms.items():
-            axes.semilogy(np.maximum(values, np.finfo(float).tiny), label=name)
-        axes.set(xlabel="step", ylabel="norm of dL/dh")
-        axes.legend(frameon=False)
-        axes.grid(alpha=0.3)
-        _save(figure, path)
-    return norms
+    figure, axes = _plot(5, 3.2)
+    for name, values in norms.items():
+        axes.semilogy(np.maximum(values, np.finfo(float).tiny), label=name)
+    axes.set(xlabel="step", ylabel="norm of dL/dh")
+    _legend(axes)
+    _save(figure, path)
 
 
 # Forecasts.
@@ -206,28 +169,30 @@ def fan_chart(
     levels: Sequence[float],
     title: str,
     path: pathlib.Path | str,
+    times: Sequence[Any] | None = None,
+    units: str = "",
 ) -> None:
     """Draws one forecast with its intervals, after what came before it.
 
     Args:
         history: The last known values `(time,)`.
-        truth: What followed `(horizon,)`.
+        truth: What was observed after them `(horizon,)`.
         forecast: What was forecast `(horizon,)`.
         quantiles: Its quantiles `(horizon, levels)`.
         levels: Their levels.
         title: What is forecast.
         path: The PNG to write.
+        times: The time stamps of history and horizon; `None` counts steps.
+        units: The units of the values.
     """
-    figure = Figure(figsize=(8, 3.2))
-    axes = figure.subplots()
-    ahead = np.arange(1, len(truth) + 1)
+    figure, axes = _plot(8, 3.2)
+    steps = np.arange(1 - len(history), 1 + len(truth)) if times is None else np.asarray(times)
+    known, ahead = steps[: len(history)], steps[len(history) :]
     _intervals(axes, ahead, quantiles, levels)
-    axes.plot(np.arange(1 - len(history), 1), history, color="black", linewidth=1, label="known")
-    axes.plot(ahead, truth, color="black", linewidth=1, linestyle=":", label="what came")
-    axes.plot(ahead, forecast, color="C0", label="forecast")
-    axes.set(xlabel="step", title=title)
-    axes.legend(frameon=False, fontsize=8)
-    axes.grid(alpha=0.3)
+    axes.plot(known, history, color="black", linewidth=1, label="history")
+    axes.plot(ahead, truth, color="black", linewidth=1, linestyle=":", label="observed")
+    axes.plot(ahead, forecast, color=_COLOURS[1], label="forecast")
+    _time_axis(axes, times, "step", title, units)
     _save(figure, path)
 
 
@@ -239,8 +204,10 @@ def backtest(
     horizon: int,
     title: str,
     path: pathlib.Path | str,
+    times: Sequence[Any] | None = None,
+    units: str = "",
 ) -> None:
-    """Draws forecasts from origins a horizon apart over what came.
+    """Draws forecasts from origins a horizon apart over what was observed.
 
     Args:
         truth: `(time,)`.
@@ -250,19 +217,28 @@ def backtest(
         horizon: Steps of each forecast.
         title: What is forecast.
         path: The PNG to write.
+        times: The time stamps; `None` counts steps.
+        units: The units of the values.
     """
-    figure = Figure(figsize=(10, 3.2))
-    axes = figure.subplots()
-    steps = np.arange(len(truth))
+    figure, axes = _plot(10, 3.2)
+    steps = np.arange(len(truth)) if times is None else np.asarray(times)
     _intervals(axes, steps, quantiles, levels)
-    axes.plot(steps, truth, color="black", linewidth=1, label="what came")
+    axes.plot(steps, truth, color="black", linewidth=1, label="observed")
     for start in range(0, len(truth), horizon):
-        part = slice(start, start + horizon)
-        axes.plot(steps[part], forecast[part], color="C0", label=None if start else "forecast")
-    axes.set(xlabel="step of the test part's end", title=title)
-    axes.legend(frameon=False, fontsize=8)
-    axes.grid(alpha=0.3)
+        part, label = slice(start, start + horizon), None if start else "forecast"
+        axes.plot(steps[part], forecast[part], color=_COLOURS[1], label=label)
+    _time_axis(axes, times, "step of the test part's end", title, units)
     _save(figure, path)
+
+
+def _time_axis(axes: Any, times: Sequence[Any] | None, steps: str, title: str, units: str) -> None:
+    """Labels a series' axes, and puts the legend beside it."""
+    axes.set(xlabel=steps if times is None else "", title=title, ylabel=units)
+    if times is not None:
+        locator = AutoDateLocator(minticks=4, maxticks=9)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    _legend(axes)
 
 
 def error_by_horizon(errors: dict[str, Sequence[float]], path: pathlib.Path | str) -> None:
@@ -272,15 +248,13 @@ def error_by_horizon(errors: dict[str, Sequence[float]], path: pathlib.Path | st
         errors: For each forecaster its error at each step.
         path: The PNG to write.
     """
-    figure = Figure(figsize=(5, 3.2))
-    axes = figure.subplots()
+    figure, axes = _plot(5, 3.2)
     for i, (name, values) in enumerate(errors.items()):
         marker = "o" if len(values) == 1 else None
         axes.plot(range(1, len(values) + 1), values, marker=marker, linewidth=1 if i else 2,
                   label=name)  # fmt: skip
     axes.set(xlabel="step ahead", ylabel="mean absolute error", ylim=(0, None))
-    axes.legend(frameon=False, fontsize=8)
-    axes.grid(alpha=0.3)
+    _legend(axes)
     _save(figure, path)
 
 
@@ -297,13 +271,11 @@ def autocorrelation(residuals: np.ndarray, stride: int, path: pathlib.Path | str
     total = float(centred @ centred) or 1.0
     lags = np.arange(1, min(72, max(2, len(residuals) // 2)))
     values = [float(centred[lag:] @ centred[:-lag]) / total for lag in lags]
-    figure = Figure(figsize=(5, 3.2))
-    axes = figure.subplots()
+    figure, axes = _plot(5, 3.2)
     axes.vlines(lags * stride, 0, values)
     bound = 1.96 / np.sqrt(max(1, known.sum()))
     axes.axhspan(-bound, bound, alpha=0.2)  # 95 % of the lags of independent errors
     axes.set(xlabel="steps between errors", ylabel="autocorrelation", ylim=(-1, 1))
-    axes.grid(alpha=0.3)
     _save(figure, path)
 
 
@@ -312,9 +284,11 @@ def _intervals(axes, steps: np.ndarray, quantiles: np.ndarray, levels: Sequence[
     for pair in range(len(levels) // 2):
         low, high = quantiles[:, pair], quantiles[:, -1 - pair]
         label = f"{100 * (1 - 2 * levels[pair]):g} %"
-        axes.fill_between(steps, low, high, color="C0", alpha=0.15, linewidth=0)
+        axes.fill_between(steps, low, high, color=_COLOURS[0], alpha=0.15, linewidth=0)
         shade = 1 - 0.85 ** (pair + 1)  # of as many layers, one on the other
-        axes.fill_between([], [], [], color="C0", alpha=shade, linewidth=0, label=label)
+        axes.fill_between(
+            steps[:0], [], [], color=_COLOURS[0], alpha=shade, linewidth=0, label=label
+        )
 
 
 def bits_along(curves: dict[str, Sequence[float]], path: pathlib.Path | str) -> None:
@@ -324,14 +298,12 @@ def bits_along(curves: dict[str, Sequence[float]], path: pathlib.Path | str) -> 
         curves: For each model, by its name, the means of the text's parts, in their order.
         path: The PNG to write.
     """
-    figure = Figure(figsize=(6, 3.2))
-    axes = figure.subplots()
+    figure, axes = _plot(6, 3.2)
     for name, values in curves.items():
         places = (np.arange(len(values)) + 0.5) * 100 / len(values)
         axes.plot(places, values, label=name, linewidth=1)
     axes.set(xlabel="place in the text, %", ylabel="bits per character")
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
+    _legend(axes)
     _save(figure, path)
 
 
@@ -369,10 +341,8 @@ def bleu_by_length(groups: Sequence[dict[str, float]], path: pathlib.Path | str)
         groups: For each group of texts `up_to` (words), `count` and `bleu`.
         path: The PNG to write.
     """
-    figure = Figure(figsize=(5, 3.2))
-    axes = figure.subplots()
+    figure, axes = _plot(5, 3.2)
     bars = axes.bar([str(group["up_to"]) for group in groups], [group["bleu"] for group in groups])
     axes.bar_label(bars, [f"{group['count']:,}" for group in groups], fontsize=8)
     axes.set(xlabel="words of the text, at most (on the bars: texts)", ylabel="BLEU")
-    axes.grid(alpha=0.3, axis="y")
     _save(figure, path)

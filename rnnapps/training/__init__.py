@@ -1,6 +1,7 @@
 """What training shares: optimizer and schedules, devices, and runs that survive a kill."""
 
 from rnnapps.training.checkpoint import Checkpoint
+from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
 from rnnapps.training.loop import Diverged, compile_model, fit, precision, static_lengths
 from rnnapps.training.losses import SmoothedCrossentropy
@@ -19,6 +20,7 @@ __all__ = [
     "average_if_better",
     "compile_model",
     "fit",
+    "gradient_flow",
     "make_optimizer",
     "make_strategy",
     "precision",

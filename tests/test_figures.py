@@ -1,0 +1,48 @@
+"""What the figures say: dates on the time axis, legends beside the data."""
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnapps import figures
+
+LEVELS = (0.1, 0.5, 0.9)
+TIMES = pd.date_range("2024-03-01", periods=72, freq="h")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved, in their order."""
+    kept = []
+    save = matplotlib.figure.Figure.savefig
+
+    def keep(figure, path, **options):
+        kept.append(figure)
+        save(figure, path, **options)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
+    return kept
+
+
+def test_forecasts_are_drawn_over_dates_in_their_units(drawn, tmp_path):
+    values = np.sin(np.arange(72.0))
+    bands = values[:, None] + np.array([-1, 0, 1])
+    figures.fan_chart(values[:48], values[48:], values[48:], bands[48:], LEVELS, "load",
+                      tmp_path / "fan.png", TIMES, "MW")  # fmt: skip
+    figures.backtest(values, values, bands, LEVELS, 24, "load", tmp_path / "b.png", TIMES, "MW")
+    for figure in drawn:
+        (axes,) = figure.axes
+        labels = [label.get_text() for label in axes.get_xticklabels()]
+        assert any(label.startswith("Mar-0") for label in labels), labels
+        assert axes.get_ylabel() == "MW"
+        legend = axes.get_legend()
+        assert {"observed", "forecast", "80 %"} <= {one.get_text() for one in legend.get_texts()}
+        assert legend.get_window_extent().x0 >= axes.get_window_extent().x1  # beside the data
+        colours = {line.get_color() for line in axes.lines}
+        assert len(colours) == 2
+
+
+def test_letters_that_no_font_has_are_no_warning(tmp_path):
+    figures.attention_map(["你", "好"], ["h"], [[0.5, 0.5]], tmp_path / "attention.png")
+    assert (tmp_path / "attention.png").stat().st_size > 1000
