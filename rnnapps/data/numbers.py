@@ -11,7 +11,7 @@ from rnnapps.errors import DataError
 
 _MISSING = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>")
 _DASHES = ("-", "–", "—")
-_CURRENCY = r"[$€£¥₹₽₩]"
+_UNITS = r"[$€£¥₹₽₩%]"  # which may stand at a number, the same in a whole column
 _GROUPED = r"[-+]?[1-9]\d{0,2}(?:,\d{3})+"  # 1,234 is a thousand and more, or less than two
 
 
@@ -89,8 +89,8 @@ def find_marks(
     if commas.str.fullmatch(_GROUPED).all():
         raise DataError(
             f"{where} holds numbers that can be read in two ways: {commas.iloc[0]!r} is "
-            f"{commas.iloc[0].replace(',', '.')} with --decimal=, and "
-            f"{commas.iloc[0].replace(',', '')} with --thousands=,"
+            f"{commas.iloc[0].replace(',', '.')} with --decimal=',' and "
+            f"{commas.iloc[0].replace(',', '')} with --thousands=','."
         )
     return Marks(",")
 
@@ -120,15 +120,22 @@ def parse_numbers(column: pd.Series, marks: Marks, name: str) -> Numbers:
     if marks.decimal == ",":
         point = bare.str.contains(".", regex=False)
         bare = bare.str.replace(",", ".", regex=False).where(~point, "not a number")
-    values = pd.to_numeric(bare.where(~missing), errors="coerce").to_numpy(float, na_value=np.nan)
+    values = (
+        pd.to_numeric(bare.where(~missing), errors="coerce").to_numpy(float, na_value=np.nan).copy()
+    )
     said = text[missing & ~empty]
     notes = []
     if len(said):
         counts = [f"{word!r} in {count} rows" for word, count in said.value_counts()[:3].items()]
         notes.append(f"{', '.join(counts)} of column {name!r} count as missing values")
-    signs = text.str.extract(f"({_CURRENCY})", expand=False)[~np.isnan(values)].dropna().unique()
-    if len(signs):
-        notes.append(f"currency signs ({', '.join(signs)}) of column {name!r} are left out")
+    units = text.str.extract(f"({_UNITS})", expand=False)
+    common = units.value_counts()
+    if len(common):
+        other = units.notna() & (units != common.index[0])
+        if common.index[0] == "%":  # 5 beside 5 % may be 500 %
+            other = units != "%"
+        values[other & ~missing] = np.nan
+        notes.append(f"the {common.index[0]} in column {name!r} is left out")
     return Numbers(values, missing, empty, text, tuple(notes))
 
 
@@ -136,14 +143,14 @@ def how_to_read(value: str) -> str:
     """What may mend a value that is no number: a clause that names flags, or nothing."""
     bare = _bare(pd.Series([value])).iloc[0]
     for pattern, flags in (
-        (_GROUPED, "--thousands=, or --decimal=,"),
-        (r"[-+]?\d{1,3}(?:,\d{3})+\.\d+", "--thousands=,"),
-        (r"[-+]?\d{1,3}(?:\.\d{3})+,\d+", "--decimal=, --thousands=."),
-        (r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d+", "--decimal=, --thousands=' '"),
+        (_GROUPED, "--thousands=',' or --decimal=','"),
+        (r"[-+]?\d{1,3}(?:,\d{3})+\.\d+", "--thousands=','"),
+        (r"[-+]?\d{1,3}(?:\.\d{3})+,\d+", "--decimal=',' --thousands='.'"),
+        (r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d+", "--decimal=',' --thousands=' '"),
         (r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:\.\d+)?", "--thousands=' '"),
-        (r"[-+]?\d*,\d+", "--decimal=,"),
-        (r"[-+]?\d{1,3}(?:\.\d{3}){2,}", "--thousands=. --decimal=,"),
-        (r"[-+]?\d*\.\d+", "--decimal=."),
+        (r"[-+]?\d*,\d+", "--decimal=','"),
+        (r"[-+]?\d{1,3}(?:\.\d{3}){2,}", "--decimal=',' --thousands='.'"),
+        (r"[-+]?\d*\.\d+", "--decimal='.'"),
     ):
         if pd.Series([bare]).str.fullmatch(pattern).iloc[0]:
             return f"; read it with {flags}"
@@ -161,7 +168,7 @@ def _says_nothing(text: pd.Series) -> pd.Series:
 
 
 def _bare(text: pd.Series) -> pd.Series:
-    """Without currency signs, and with an ordinary minus."""
+    """Without units, and with an ordinary minus."""
     bare = text.str.replace("\u2212", "-", regex=False)
-    bare = bare.str.replace(rf"^([-+]?)\s*{_CURRENCY}\s*", r"\1", regex=True)
-    return bare.str.replace(rf"\s*{_CURRENCY}$", "", regex=True)
+    bare = bare.str.replace(rf"^([-+]?)\s*{_UNITS}\s*", r"\1", regex=True)
+    return bare.str.replace(rf"\s*{_UNITS}$", "", regex=True)

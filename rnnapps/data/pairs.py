@@ -173,7 +173,7 @@ def _chosen(
         places.append(found[0] if found else None)
     if None not in places and places[0] != places[1]:
         return places
-    texts = [i for i in range(len(names)) if _holds_texts(frame.iloc[:, i])]
+    texts = [i for i in range(len(names)) if len(names) == 2 or _holds_texts(frame.iloc[:, i])]
     if any(columns):  # one side is named: the other is what is left
         named = places[0 if columns[0] else 1]
         rest = [i for i in texts if i != named]

@@ -9,7 +9,7 @@ import pandas as pd
 from rnnapps.config import TableOptions
 from rnnapps.data import times
 from rnnapps.data.columns import Columns, resolve
-from rnnapps.data.tables import Table, read_table
+from rnnapps.data.tables import Table, from_frame, read_table
 from rnnapps.data.timestamps import Stamps, read_parts, read_stamps
 from rnnapps.data.values import read_values
 from rnnapps.errors import ConfigError, DataError, flag
@@ -79,12 +79,9 @@ def read_series(
     """
     options = options or TableOptions()
     if isinstance(given, pd.DataFrame):
-        table = Table(given)
+        table = from_frame(given)
     else:
         table = read_table(given, options, (*columns.time, *columns.targets))
-    if isinstance(table.frame.index, pd.DatetimeIndex):  # pandas' own tables, in Parquet too
-        frame = table.frame.reset_index(names=table.frame.index.name or "time")
-        table = dataclasses.replace(table, frame=frame)
     frame, where = table.frame, table.where
     if frame.empty:
         raise DataError(f"{where} holds no rows.")
@@ -182,10 +179,12 @@ def _stamps(
         )
     if stamps.bad.any():
         row = int(stamps.bad.argmax())
-        received = " ".join(map(str, frame[list(columns.time)].iloc[row]))
+        cells = frame[list(columns.time)].iloc[row]
+        received = " ".join("" if pd.isna(cell) else str(cell) for cell in cells)
+        hint = "; --time-format says how they are written" if stamps.bad.mean() > 0.5 else ""
         raise DataError(
             f"Expected times in column {', '.join(columns.time)} of {where}. Received: "
-            f"{received!r} in row {row + 1}; --time-format says how they are written."
+            f"{received!r} in row {row + 1}{hint}."
         )
     return stamps
 

@@ -53,6 +53,26 @@ class Table:
             )
 
 
+def from_frame(frame: pd.DataFrame, where: str = "the table") -> Table:
+    """Takes a DataFrame, whose index becomes a column where it is more than the rows' numbers.
+
+    Args:
+        frame: The rows.
+        where: What errors call the table.
+
+    Returns:
+        The table.
+    """
+    index = frame.index
+    if isinstance(index, pd.PeriodIndex):
+        frame = frame.set_axis(index.to_timestamp())
+    times = isinstance(frame.index, pd.DatetimeIndex)
+    if times or index.names != [None] or not pd.api.types.is_integer_dtype(index):
+        names = index.names if index.names != [None] else ["time"]
+        frame = frame.reset_index(names=names)
+    return Table(frame, where)
+
+
 def read_table(
     path: pathlib.Path | str,
     options: TableOptions | None = None,
@@ -86,7 +106,7 @@ def read_table(
     if content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         raise DataError(f"{where} is a web page; download the table itself.")
     if kind == ".parquet":
-        table = Table(_parquet(content, where), where)
+        table = from_frame(_parquet(content, where), where)
     elif kind == ".xlsx":
         table = _excel(content, wanted, where)
     else:
@@ -182,13 +202,18 @@ def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:
         values = list(whole.values())
         if len(values) == 1 and isinstance(values[0], list):  # such as {"data": [...]}
             whole = values[0]
-        elif len({(type(one), len(one)) for one in values if isinstance(one, list | dict)}) == 1:
-            return whole  # pandas' own forms
+        elif _are_columns(values):
+            return whole
         else:
             whole = [whole]
     if not isinstance(whole, list) or not all(isinstance(row, dict) for row in whole):
         raise DataError(f"{where}: expected a JSON array of objects. Received: {text[:40]!r}.")
     return whole
+
+
+def _are_columns(values: list) -> bool:
+    """Whether these are lists, or rows by number, of one length: pandas' own forms of JSON."""
+    return all(isinstance(one, list | dict) for one in values) and len(set(map(len, values))) == 1
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

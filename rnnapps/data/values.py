@@ -94,7 +94,7 @@ def _check(numbers: Numbers, name: str, where: str, is_target: bool) -> None:
         row = int(numbers.bad.argmax())
         value = numbers.text.iloc[row]
         hint = how_to_read(value)
-        if is_target and not hint and not np.isfinite(numbers.values).any():
+        if is_target and not numbers.text.str.contains(r"\d").any():
             hint = "; if it names the series, say so with --series-column; else name what is to be "
             hint += "forecast with --target"
         raise DataError(
