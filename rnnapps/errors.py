@@ -1,10 +1,25 @@
 """The mistakes that a user can make, each said in one sentence."""
 
+import re
 from collections.abc import Sequence
+
+_FLAG = r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])=?"
 
 
 class RnnappsError(Exception):
-    """A user's mistake: the command line prints its one sentence and exits with status 2."""
+    """A user's mistake: the command line prints its one sentence and exits with status 2.
+
+    Sentences are written with the shell's flags, a value behind a `=`; in Python they name the
+    argument: `--text-column` is `text_column=`.
+    """
+
+    def __str__(self) -> str:
+        return re.sub(_FLAG, lambda found: found[1].replace("-", "_") + "=", self.in_shell)
+
+    @property
+    def in_shell(self) -> str:
+        """The sentence with flags."""
+        return super().__str__()
 
 
 class ConfigError(RnnappsError):

@@ -173,7 +173,7 @@ def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):
     out, _ = ask(capsys, "predict", sample_run, "the plot was not clumsy .", "--json")
     assert json.loads(out)["label"] == "positive"
     _, err = ask(capsys, "predict", sample_run, "--explain", "the plot was dull", status=2)
-    assert "train one with --pooling attention or --cell attention_lstm" in err
+    assert "train one with --pooling=attention or --cell=attention_lstm" in err
 
     out, _ = ask(capsys, "export", sample_run, tmp_path / "saved")
     assert out.strip() == str(tmp_path / "saved" / "1")

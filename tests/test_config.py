@@ -10,13 +10,13 @@ from rnnapps.errors import ConfigError
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"units": 0}, "Expected --units to be greater than or equal to 1. Received: 0."),
-        ({"unts": 64}, "Unknown setting --unts. Did you mean --units?"),
-        ({"dropout": 1.0}, "Expected --dropout to be less than 1. Received: 1.0."),
-        ({"learning_rate": 0}, "Expected --learning-rate to be greater than 0. Received: 0."),
+        ({"units": 0}, "Expected units= to be greater than or equal to 1. Received: 0."),
+        ({"unts": 64}, "Unknown setting unts=. Did you mean units=?"),
+        ({"dropout": 1.0}, "Expected dropout= to be less than 1. Received: 1.0."),
+        ({"learning_rate": 0}, "Expected learning_rate= to be greater than 0. Received: 0."),
         (
             {"cell": "attention_lstm", "pooling": "last"},
-            "Expected --pooling attention with --cell attention_lstm, which attends by itself. "
+            "Expected pooling=attention with cell=attention_lstm, which attends by itself. "
             "Received: 'last'.",
         ),
     ],
@@ -28,7 +28,7 @@ def test_a_wrong_setting_is_one_sentence_with_its_flag(settings, sentence):
 
 
 def test_an_unknown_cell_names_the_known_ones():
-    with pytest.raises(ConfigError, match=r"--cell to be 'simple_rnn', 'lstm'.*Received: 'ltsm'"):
+    with pytest.raises(ConfigError, match=r"cell= to be 'simple_rnn', 'lstm'.*Received: 'ltsm'"):
         SentimentConfig(cell="ltsm")
 
 

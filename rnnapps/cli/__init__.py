@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _dispatch(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except RnnappsError as error:
-        print(f"rnnapps: {error}", file=sys.stderr)
+        print(f"rnnapps: {error.in_shell}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

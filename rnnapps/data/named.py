@@ -38,7 +38,7 @@ def load_tfds(name: str, splits: Sequence[str], data_dir: Path | str | None) -> 
             raise DataError(
                 f"{name} is not prepared in {builder.data_dir_root} and cannot be downloaded "
                 f"({' '.join(str(error).split())[:200]}): name the folder that holds it with "
-                "--data-dir, or train on --data sample."
+                "--data-dir, or train on --data=sample."
             ) from error
     return [list(tfds.as_numpy(builder.as_dataset(split=split))) for split in splits]
 

@@ -31,7 +31,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if name == "gpu":
         if not gpus:
-            raise ConfigError("Expected a GPU for --strategy gpu, but TensorFlow sees none.")
+            raise ConfigError("Expected a GPU for --strategy=gpu, but TensorFlow sees none.")
         return tf.distribute.OneDeviceStrategy("/gpu:0")
     if name == "mirrored":
         cpus = [cpu.name for cpu in tf.config.list_logical_devices("CPU")]
@@ -40,9 +40,11 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         try:
             resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
         except (ValueError, tf.errors.OpError):
-            raise ConfigError("Expected a TPU for --strategy tpu, but found none.") from None
+            raise ConfigError("Expected a TPU for --strategy=tpu, but found none.") from None
         return tf.distribute.TPUStrategy(resolver)
-    raise ConfigError(f"Expected --strategy auto, cpu, gpu, mirrored or tpu. Received: {name}.")
+    raise ConfigError(
+        f"Expected --strategy to be auto, cpu, gpu, mirrored or tpu. Received: {name}."
+    )
 
 
 def _devices(kind: str) -> list:

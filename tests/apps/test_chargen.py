@@ -472,7 +472,7 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
         rnnapps.load(tmp_path / "run").evaluate()
     with pytest.raises(DataError, match=r"a text to measure on"):
         rnnapps.load(tmp_path / "run").evaluate("")
-    with pytest.raises(ConfigError, match="--context to be at least 1"):
+    with pytest.raises(ConfigError, match="context= to be at least 1"):
         rnnapps.load(tmp_path / "run").evaluate(TEXT, context=-1)
 
 

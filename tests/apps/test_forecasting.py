@@ -466,7 +466,7 @@ def test_a_log_keeps_forecasts_over_their_floor():
     app = Forecaster(**{**TINY, "log": True}).fit(frame)
     found = app.predict(frame)
     assert (found["q0.025"] > -1).all()
-    with pytest.raises(DataError, match=r"over -1 in column 'a' with --log. Received: -4"):
+    with pytest.raises(DataError, match=r"over -1 in column 'a' with log=. Received: -4"):
         Forecaster(**{**TINY, "log": True}).fit(frame.assign(a=frame["a"].replace(20, -4)))
 
 
@@ -490,7 +490,7 @@ def test_a_constant_series_is_forecast_and_noted(capsys):
         ({"horizon": 100}, {}, "at least 100 steps, the horizon, in the validation part"),
         ({"model": "deepar", "distribution": "negative_binomial"},
          {"a": np.linspace(0, 1, 300)}, "Expected counts .* Received: 0.00334"),
-        ({"test_start": "soon"}, {}, "--test-start to be a time. Received: 'soon'"),
+        ({"test_start": "soon"}, {}, "test_start= to be a time. Received: 'soon'"),
         ({"test_start": "2030-01-01"}, {}, "to lie within the data, 2024-01-01 00:00:00 to"),
         ({}, {"a": [np.nan] * 200 + [1.0, 2.0] * 50}, "'a' has no value in the training part"),
     ],

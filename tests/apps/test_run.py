@@ -263,5 +263,5 @@ def test_training_leaves_no_generated_code(tmp_path, monkeypatch):
 def test_a_configuration_is_read_from_the_file_that_a_run_holds(app):
     read = type(app.config).from_toml(app.run_dir / "config.toml")
     assert read == app.config
-    with pytest.raises(ConfigError, match="Unknown setting --self"):
+    with pytest.raises(ConfigError, match="Unknown setting self="):
         type(app.config)(**{"self": 1})

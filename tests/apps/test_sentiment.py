@@ -140,7 +140,7 @@ def test_explanations_weigh_each_word_of_the_text(variant):
 
 
 def test_a_network_without_attention_says_how_to_get_one(sample_run):
-    with pytest.raises(RunError, match="--pooling attention or --cell attention_lstm"):
+    with pytest.raises(RunError, match="pooling=attention or cell=attention_lstm"):
         rnnapps.load(sample_run).predict(["hello"], explain=True)
 
 

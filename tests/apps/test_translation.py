@@ -181,16 +181,16 @@ def test_the_search_can_be_steered(counter):
     assert len(set(many)) > 32  # as many as are drawn at a time
     assert counter.sample(text * 3, temperature=3.0, seed=50) == many[50:53]
     for wrong, sentence in (
-        ({"beam_width": 0}, "Expected --beam-width to be at least 1. Received: 0."),
-        ({"n_best": 0}, "Expected --n-best to be at least 1"),
-        ({"n_best": 3, "beam_width": 2}, "at most the --beam-width of 2. Received: 3."),
-        ({"length_penalty": -1.0}, "--length-penalty to be at least 0"),
-        ({"length_penalty": float("nan")}, "--length-penalty to be at least 0"),
+        ({"beam_width": 0}, "Expected beam_width= to be at least 1. Received: 0."),
+        ({"n_best": 0}, "Expected n_best= to be at least 1"),
+        ({"n_best": 3, "beam_width": 2}, "at most the beam_width= of 2. Received: 3."),
+        ({"length_penalty": -1.0}, "length_penalty= to be at least 0"),
+        ({"length_penalty": float("nan")}, "length_penalty= to be at least 0"),
     ):
         with pytest.raises(ConfigError, match=sentence):
             counter.predict(text, **wrong)
     for temperature in (0.0, float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match="--temperature to be over 0"):
+        with pytest.raises(ConfigError, match="temperature= to be over 0"):
             counter.sample(text, temperature=temperature)
 
 
@@ -361,13 +361,13 @@ def test_pairs_from_lists_frames_and_datasets():
     ("content", "settings", "sentence"),
     [
         ("a\tb\n" * 9, {}, "enough distinct texts to set some aside. Received: 1"),
-        ("".join(f"w{i} " * 50 + "\tx\n" for i in range(99)), {}, "all left out; see --max-length"),
+        ("".join(f"w{i} " * 50 + "\tx\n" for i in range(99)), {}, "all left out; see max_length="),
         ("".join(f"\ttext {i}\n" for i in range(99)), {}, "enough distinct texts"),
-        (None, {"data": "multi31k"}, "--data to be sample, multi30k.* Did you mean multi30k?"),
+        (None, {"data": "multi31k"}, "data= to be sample, multi30k.* Did you mean multi30k?"),
         (
             None,
             {"data": "multi30k", "source": "fr"},
-            "--source to be a language of multi30k: de, en",
+            "source= to be a language of multi30k: de, en",
         ),
         (
             None,
@@ -375,7 +375,7 @@ def test_pairs_from_lists_frames_and_datasets():
             "languages of ted_hrlr_translate: az",
         ),
         (None, {"data": "nowhere.tsv"}, "No such file: nowhere.tsv"),
-        (None, {"data": "sample", "max_tokens": 20}, "Cannot make subwords with --max-tokens 20"),
+        (None, {"data": "sample", "max_tokens": 20}, "Cannot make subwords with max_tokens= 20"),
     ],
 )
 def test_data_that_cannot_be_learned_from(content, settings, sentence, tmp_path):
@@ -392,7 +392,7 @@ def test_data_that_cannot_be_learned_from(content, settings, sentence, tmp_path)
     [
         ("--beam-width 0", "Expected --beam-width to be greater than or equal to 1."),
         ("--source de --target de", "Expected --source and --target to differ. Received: 'de'"),
-        ("--decoder every_step --input-feeding", "Expected --decoder attention with"),
+        ("--decoder every_step --input-feeding", "Expected --decoder=attention with"),
         ("--data multi30k --source english", "a language of multi30k: de, en. Received: 'english'"),
         ("--data one.de --target-data two.en", "a line of two.en for each line of one.de. Received:"
          " 2 lines for 3."),
@@ -426,7 +426,7 @@ def test_a_run_is_only_measured_beside_the_data_it_learned_from(counter):
 
 def test_a_network_without_attention_says_how_to_get_one():
     app = Translator(**TINY, decoder="first_state").fit(PAIRS)
-    with pytest.raises(RunError, match="--decoder attention"):
+    with pytest.raises(RunError, match="decoder=attention"):
         app.align(["one"])
 
 

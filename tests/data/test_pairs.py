@@ -33,7 +33,7 @@ def test_one_file_or_two_gzipped_or_not(tmp_path):
     ("one", "other", "sentence"),
     [
         (b"a\tb\nc\n", None, r"one, line 2: expected a text, a tab.*Received: 1 columns"),
-        (b"a\tb\tc\n", None, r"Received: 3 columns \(1, 2, 3\); name the two with --source-column"),
+        (b"a\tb\tc\n", None, r"Received: 3 columns \(1, 2, 3\); name the two with source_column="),
         (b"", None, "one is empty"),
         (b"a\nb\nc\n", b"x\ny\n", r"a line of .*other for each line of .*one.*2 lines for 3"),
         (b"a\n", b"\xff\n", r"other, line 1: byte 0xff is not UTF-8"),

@@ -71,7 +71,7 @@ def refused(read):
     def complaint(path, **settings):
         with pytest.raises(RnnappsError) as raised:
             read(path, **settings)
-        return "refused", str(raised.value)
+        return "refused", raised.value.in_shell
 
     return complaint
 
@@ -271,7 +271,7 @@ def test_a_single_time_is_read_as_the_table_s_were(form, zone, said, meant, tmp_
     path.write_text(dated(form + zone, 90))
     found = read_series(path, columns_of(config), options=config)
     assert stamp_of(said, "test_start", found.columns, config) == pd.Timestamp(meant)
-    with pytest.raises(ConfigError, match="Expected --test-start to be a time"):
+    with pytest.raises(ConfigError, match="Expected test_start= to be a time"):
         stamp_of("soon", "test_start", found.columns, config)
 
 

@@ -104,20 +104,20 @@ def spoiled(row, column, value):
 
 
 MISTAKES = [
-    (hourly(), {"targets": ("yy",)}, r"no column 'yy' \(--target\); its columns are time, y"),
-    (hourly(), {"past": ("w",)}, r"no column 'w' \(--past-covariates\)"),
+    (hourly(), {"targets": ("yy",)}, r"no column 'yy' \(target=\); its columns are time, y"),
+    (hourly(), {"past": ("w",)}, r"no column 'w' \(past_covariates=\)"),
     (spoiled(9, "time", "noon"), {}, r"times in column time .*Received: 'noon' in row 9"),
     (spoiled(9, "time", "2024-01-01 08:20"), {}, r"regular steps of h .*08:20:00 in row 9"),
     (spoiled(9, "y", "many"), {}, r"numbers in column 'y' .*Received: 'many' in row 9"),
     (spoiled(9, "y", "inf"), {}, r"finite numbers in column 'y' .*Received: inf in row 9"),
     (spoiled(9, "y", float("-inf")), {}, r"finite numbers .*Received: -inf in row 9"),
     (hourly(y=np.full(60, np.nan)), {}, r"no value at all in column 'y'"),
-    (hourly(), {"freq": "fortnight"}, r"--freq to be pandas' name.*'fortnight'"),
+    (hourly(), {"freq": "fortnight"}, r"freq= to be pandas' name.*'fortnight'"),
     (hourly(), {"freq": "D"}, r"regular steps of D .*2024-01-01 01:00:00 in row 2"),
     (hourly().iloc[:2], {}, r"at least 3 steps"),
     (hourly().iloc[:0], {}, r"holds no rows"),
     (hourly()[["time"]], {}, r"no column to forecast"),
-    (pd.concat([hourly(), hourly().assign(y=0)]), {}, r"two rows of different values .*--series"),
+    (pd.concat([hourly(), hourly().assign(y=0)]), {}, r"two rows of different values .*series_col"),
     (hourly(y=range(60), w=[f"w{i}" for i in range(60)]), {"targets": ("y",), "past": ("w",)},
      r"at most 50 different words, in column 'w'"),
 ]  # fmt: skip

@@ -140,7 +140,7 @@ def test_a_failed_trial_says_why_and_the_search_goes_on(table, tmp_path):
         impossible = (values["cell"], values["pooling"]) == ("attention_lstm", "last")
         if impossible or values["learning_rate"] > 1:
             reasons["impossible" if impossible else "diverged"].add(trial.get("reason", ""))
-    assert all("Expected --pooling attention" in reason for reason in reasons["impossible"])
+    assert all("pooling=attention" in reason for reason in reasons["impossible"])
     assert any("loss became" in reason for reason in reasons["diverged"])
     assert trials[0]["score"] is not None
     assert trials[-1]["score"] is None

@@ -64,15 +64,15 @@ def test_keras_tuner_starts_from_the_configuration_and_stays_in_range():
         (
             [],
             {"units": "0:64"},
-            "--range units=0:64 breaks a bound: Expected --units to be",
+            "range= units=0:64 breaks a bound: Expected units= to be",
         ),
-        ([], {"cell": "lstm,gur"}, "--range cell=lstm,gur breaks a bound: Expected --cell"),
-        ([], {"dropout": "0.1:1.5"}, "--range dropout=0.1:1.5 breaks a bound"),
-        ([], {"units": "64:32"}, "Expected --range units to be low:high"),
-        ([], {"units": "many"}, "Expected --range units to be low:high"),
-        ([], {"units": "32:64:0"}, "Expected --range units to be low:high"),
-        ([], {"cell": "a:b"}, "Expected --range cell to be low:high"),
-        ([], {"dropout": "0:0.5:log"}, "Expected --range dropout to be low:high"),
+        ([], {"cell": "lstm,gur"}, "range= cell=lstm,gur breaks a bound: Expected cell="),
+        ([], {"dropout": "0.1:1.5"}, "range= dropout=0.1:1.5 breaks a bound"),
+        ([], {"units": "64:32"}, "Expected range= units to be low:high"),
+        ([], {"units": "many"}, "Expected range= units to be low:high"),
+        ([], {"units": "32:64:0"}, "Expected range= units to be low:high"),
+        ([], {"cell": "a:b"}, "Expected range= cell to be low:high"),
+        ([], {"dropout": "0:0.5:log"}, "Expected range= dropout to be low:high"),
     ],
 )
 def test_a_mistake_in_the_space_is_one_sentence(names, ranges, sentence):
@@ -86,7 +86,7 @@ def test_words_of_the_command_line():
         "learning_rate": "1:2", "cell": "a,b",
     }  # fmt: skip
     for word in ("units", "units=", "=1:2", ",=1:2", "units,layers=1:2"):
-        with pytest.raises(ConfigError, match="Expected --range FIELD=RANGE"):
+        with pytest.raises(ConfigError, match="Expected range= FIELD=RANGE"):
             parse_ranges([word])
     assert [parse_duration(t) for t in ("90s", "30m", "1h30m", "5", None)] == [
         90,
@@ -96,7 +96,7 @@ def test_words_of_the_command_line():
         None,
     ]
     for text in ("soon", "0s", "-3m", "1d", ""):
-        with pytest.raises(ConfigError, match="Expected --time-budget to be a time"):
+        with pytest.raises(ConfigError, match="Expected time_budget= to be a time"):
             parse_duration(text)
 
 
@@ -104,12 +104,12 @@ def test_roles_come_from_flags_or_from_keras_tuners_variables(monkeypatch):
     for name in ("ORACLE_IP", "ORACLE_PORT", "TUNER_ID"):
         monkeypatch.delenv(f"KERASTUNER_{name}", raising=False)
     assert complete(TuneOptions()).role is None
-    with pytest.raises(ConfigError, match="--role and --oracle together"):
+    with pytest.raises(ConfigError, match="role= and oracle= together"):
         complete(TuneOptions(role="worker"))
-    with pytest.raises(ConfigError, match="Expected --oracle to be HOST:PORT"):
+    with pytest.raises(ConfigError, match="Expected oracle= to be HOST:PORT"):
         complete(TuneOptions(role="worker", oracle="here"))
     for name in ("my-chief", "a/b", ""):
-        with pytest.raises(ConfigError, match="Expected --worker-id to be letters, digits"):
+        with pytest.raises(ConfigError, match="Expected worker_id= to be letters, digits"):
             complete(TuneOptions(role="worker", oracle="here:1", worker_id=name))
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "10.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "8000")

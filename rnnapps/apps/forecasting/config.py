@@ -111,8 +111,8 @@ class ForecastingConfig(TableOptions, TrainingConfig):
             )
         if self.model == "deepar" and self.distribution == "quantiles":
             raise ValueError(
-                "Expected --distribution gaussian, student_t or negative_binomial with --model "
-                "deepar, which samples. Received: 'quantiles'."
+                "Expected --distribution to be gaussian, student_t or negative_binomial with "
+                "--model=deepar, which samples. Received: 'quantiles'."
             )
         named = [*self.time_column, *self.target, *self.past_covariates, *self.future_covariates]
         named += [self.series_column] if self.series_column else []

@@ -311,7 +311,7 @@ def _check(parts: Parts, config: ForecastingConfig) -> None:
             if config.output == "negative_binomial" and (known.min() < 0 or (known % 1).any()):
                 raise DataError(
                     f"Expected counts (0, 1, 2, ...) in column {column!r}{whose} with "
-                    f"--distribution negative_binomial. Received: "
+                    f"--distribution=negative_binomial. Received: "
                     f"{known[(known < 0) | (known % 1 > 0)][0]:g}."
                 )
     if still:

@@ -151,7 +151,7 @@ class SentimentClassifier(Application):
         if attention is None:
             raise RunError(
                 "This network does not attend, so it cannot explain; train one with "
-                "--pooling attention or --cell attention_lstm."
+                "--pooling=attention or --cell=attention_lstm."
             )
         return weights_of(explainer(self.model, attention, self.config.max_length), texts)
 

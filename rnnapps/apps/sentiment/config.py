@@ -62,7 +62,7 @@ class SentimentConfig(TableOptions, TrainingConfig):
     def _agrees(self) -> Self:
         if self.cell == "attention_lstm" and self.pooling not in ("attention", "max_mean"):
             raise ValueError(
-                f"Expected --pooling attention with --cell attention_lstm, which attends by "
+                f"Expected --pooling=attention with --cell=attention_lstm, which attends by "
                 f"itself. Received: {self.pooling!r}."
             )
         return self

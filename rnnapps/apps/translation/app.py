@@ -235,7 +235,7 @@ class Translator(Application):
         if not self.model.network.attends:
             raise RunError(
                 "This network does not attend, so it cannot align; train one with "
-                "--decoder attention."
+                "--decoder=attention."
             )
 
     @functools.cached_property

@@ -95,7 +95,7 @@ class TranslationConfig(TableOptions, TrainingConfig):
     def _agrees(self) -> Self:
         if self.input_feeding and self.decoder != "attention":
             raise ValueError(
-                f"Expected --decoder attention with --input-feeding. Received: {self.decoder!r}."
+                f"Expected --decoder=attention with --input-feeding. Received: {self.decoder!r}."
             )
         if self.source == self.target:
             raise ValueError(
