@@ -374,7 +374,7 @@ def test_pairs_from_lists_frames_and_datasets():
             {"data": "ted_hrlr_translate", "source": "xx"},
             "languages of ted_hrlr_translate: az",
         ),
-        (None, {"data": "nowhere.tsv"}, "No such file: nowhere.tsv"),
+        (None, {"data": "nowhere.tsv"}, "No such file or folder: nowhere.tsv"),
         (None, {"data": "sample", "max_tokens": 20}, "Cannot make subwords with max_tokens= 20"),
     ],
 )
