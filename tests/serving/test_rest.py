@@ -203,6 +203,22 @@ def test_a_request_is_not_held_to_the_shape_in_the_signature(predict):
     )
 
 
+def test_a_model_of_tensorflow_1_is_served_as_tf_serving_does(tmp_path):
+    """TF Serving's own example, half_plus_two."""
+    v1, graph = tf.compat.v1, tf.Graph()
+    with graph.as_default(), v1.Session(graph=graph) as session:
+        x = v1.placeholder(tf.float32, [None, 1])
+        half = v1.get_variable("half", initializer=0.5, use_resource=False)
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(
+            session, str(tmp_path / "m" / "1"), {"x": x}, {"y": half * x + 2}
+        )
+    with Server(tmp_path, rest_port=0, grpc_port=0) as server:
+        url = server.rest_address + "/v1/models/m:predict"
+        with urllib.request.urlopen(url, b'{"instances": [2.0, 3.0, 4.0]}', timeout=30) as answer:
+            assert json.load(answer) == {"predictions": [3.0, 3.5, 4.0]}
+
+
 def test_what_follows_the_document_is_ignored(predict):
     assert predict(b'{"instances": ["a"]} and more')[0] == 200
     assert predict(b'\xef\xbb\xbf{"instances": ["a"]}')[0] == 200

@@ -192,6 +192,7 @@ class ModelManager:
         finally:
             self._loading = None
         if _stamp(path) != stamp:  # it is still being copied
+            version.close()
             return False
         self._failed.pop((name, number), None)
         before = self._serving.get(name)

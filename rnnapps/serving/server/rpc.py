@@ -63,10 +63,9 @@ class RpcApi:
         # The one message is taken as a stream's first, which leaves the waiting for it to us.
         def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
             message = self._receive(messages, context)
-            remaining = context.time_remaining()
-            seconds = self._limits.seconds
+            seconds = min(self._limits.seconds, context.time_remaining())  # infinity, where unsaid
             try:
-                return answer(message, Deadline(min(seconds, remaining or seconds)))
+                return answer(message, Deadline(seconds))
             except StatusError as error:
                 context.abort(_CODES[error.code], error.message)
 
