@@ -3,7 +3,7 @@ import tomllib
 import pytest
 import tomli_w
 
-from rnnapps import ForecastingConfig, SentimentConfig
+from rnnapps import CharGenConfig, ForecastingConfig, SentimentConfig
 from rnnapps.errors import ConfigError
 
 
@@ -55,3 +55,14 @@ def test_a_file_that_is_not_toml_is_named(tmp_path):
     path.write_text("units 7")
     with pytest.raises(ConfigError, match=r"run\.toml is not a TOML file"):
         SentimentConfig.from_toml(path)
+
+
+def test_a_field_s_former_name_is_taken_with_a_note(tmp_path):
+    expected = CharGenConfig(tokenizer="byte")
+    with pytest.warns(FutureWarning, match="--unit is now --tokenizer."):
+        assert CharGenConfig(unit="byte") == expected
+    (tmp_path / "run.toml").write_text('unit = "byte"')
+    with pytest.warns(FutureWarning, match="--unit is now --tokenizer."):
+        assert CharGenConfig.from_toml(tmp_path / "run.toml") == expected
+    assert CharGenConfig(**CharGenConfig.renew({"unit": "byte"})) == expected
+    assert "unit" not in expected.to_dict()
