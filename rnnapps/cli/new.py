@@ -109,6 +109,8 @@ def _own(text: str, application: str, name: str) -> str:
         f'    name = "{application}"': f'    name = "{name}"',
     }.items():
         text = text.replace(old, new)
+    # A copy has no models that were saved under a former name.
+    text = re.sub(r"^(@|from \S+ import )formerly\b.*\n", "", text, flags=re.MULTILINE)
     return re.sub(f"(?:{_IMPORT})+", _in_order, text, flags=re.MULTILINE)
 
 
