@@ -107,6 +107,19 @@ def test_what_reads_its_own_assets_and_prints_is_served(tmp_path):
     assert look(tmp_path) == ("AVAILABLE", "")
 
 
+def test_what_no_signature_reaches_is_left_alone_unless_tensorflow_may_put_it_in(tmp_path):
+    module = tf.Module()
+    module.other = tf.function(writes, input_signature=TEXT)
+    save(tmp_path / "m" / "1", prints_harmlessly, module)
+    assert look(tmp_path)[0] == "AVAILABLE"
+    file = tmp_path / "m" / "1" / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for function in saved.meta_graphs[0].graph_def.library.function:
+        function.attr["api_implements"].s = b"the same"
+    file.write_bytes(saved.SerializeToString())
+    assert look(tmp_path)[0] == "END"
+
+
 @pytest.fixture
 def stored(tmp_path):
     """The folder of a version with a table, and a function that changes its graph."""

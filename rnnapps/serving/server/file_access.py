@@ -5,7 +5,7 @@ import pathlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.framework import function_pb2, graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from rnnapps.serving.server.status import Code, StatusError
@@ -13,12 +13,13 @@ from rnnapps.serving.server.status import Code, StatusError
 # Without what a name may begin or end with: `Experimental`, and `V2`.
 _FILE_OPS = {
     "CSVDataset", "CacheDataset", "CreateSummaryDbWriter", "CreateSummaryFileWriter",
-    "DataServiceDataset", "DatasetToTFRecord", "DebugIdentity", "DebugNanCount",
+    "DataServiceDataset", "DatasetFromGraph", "DatasetToTFRecord", "DebugIdentity", "DebugNanCount",
     "DebugNumericSummary", "DistributedSave", "EagerPyFunc", "FileSystemSetConfiguration",
     "FixedLengthRecordDataset", "FixedLengthRecordReader", "GenerateVocabRemapping",
     "ImmutableConst", "InitializeTRTResource", "InitializeTableFromTextFile", "LMDBDataset",
     "LMDBReader", "ListSnapshotChunksDataset", "LoadAndRemapMatrix", "LoadDataset",
-    "MatchingFiles", "MatchingFilesDataset", "MergeV2Checkpoints", "PyFunc", "PyFuncStateless",
+    "MatchingFiles", "MatchingFilesDataset", "MergeV2Checkpoints", "MlirPassthroughOp",
+    "PyFunc", "PyFuncStateless",
     "ReadFile", "RecordInput", "RegisterDataset", "RemoteCall", "Restore", "RestoreSlice",
     "Save", "SaveDataset", "SaveSlices", "SnapshotChunkDataset", "SnapshotDataset",
     "SnapshotDatasetReader", "SnapshotNestedDatasetReader", "SqlDataset", "TFRecordDataset",
@@ -78,7 +79,8 @@ def reaches_files(node: node_def_pb2.NodeDef) -> bool:
     """Whether an op reads or writes files, or runs what no graph shows."""
     if node.op in _FILE_ATTRIBUTES:
         attribute, harmless = _FILE_ATTRIBUTES[node.op]
-        return not harmless.match(node.attr[attribute].s)
+        value = node.attr[attribute]
+        return bool(value.placeholder) or not harmless.match(value.s)
     return _plain(node.op) in _FILE_OPS
 
 
@@ -162,6 +164,7 @@ def _file_ops(
             reached[name] = nodes[name]
             ahead += map(_node_name, nodes[name].input)
     functions = {function.signature.name: function for function in graph.library.function}
+    relatives = _relatives(graph.library)
     seen = set()
     bodies = [(reached, assets)]
     while bodies:
@@ -172,12 +175,11 @@ def _file_ops(
             fills_table = _plain(node.op) == "InitializeTableFromTextFile" and own[1:] == [True]
             if reaches_files(node) and not fills_table:
                 yield _plain(node.op)
-            for called in _called(node):
-                if called not in functions:
-                    continue
+            named = {node.op, *_functions_of(node)}
+            for called in named.union(*(relatives[name] for name in named)) & functions.keys():
                 body = functions[called]
                 names = [argument.name for argument in body.signature.input_arg]
-                known = node.op in _CALLS or node.op == called
+                known = called in named and (node.op in _CALLS or node.op == called)
                 kept = [name for name, is_path in zip(names, own, strict=False) if is_path]
                 key = called, frozenset(kept if known else ())
                 if key not in seen:
@@ -185,9 +187,23 @@ def _file_ops(
                     bodies.append(({inner.name: inner for inner in body.node_def}, key[1]))
 
 
-def _called(node: node_def_pb2.NodeDef) -> Iterator[str]:
-    """The functions that a node may call."""
-    yield node.op
+def _relatives(library: function_pb2.FunctionDefLibrary) -> Mapping[str, set[str]]:
+    """The functions that TensorFlow may run in another one's place, or as its gradient."""
+    relatives: dict[str, set[str]] = collections.defaultdict(set)
+    for gradient in library.gradient:
+        relatives[gradient.function_name].add(gradient.gradient_func)
+    alike: dict[bytes, set[str]] = collections.defaultdict(set)
+    for function in library.function:
+        if function.attr["api_implements"].s:
+            alike[function.attr["api_implements"].s].add(function.signature.name)
+    for names in alike.values():
+        for name in names:
+            relatives[name] |= names
+    return relatives
+
+
+def _functions_of(node: node_def_pb2.NodeDef) -> Iterator[str]:
+    """The functions that a node's attributes name."""
     for value in node.attr.values():
         yield value.func.name
         yield from (function.name for function in value.list.func)
