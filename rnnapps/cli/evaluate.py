@@ -2,21 +2,34 @@
 
 import dataclasses
 import shlex
+from pathlib import Path
 
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.run_options import read_run_options
+from rnnapps.cli.run_options import OutputOptions, read_run_options
+from rnnapps.cli.settings import check_there
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasureOptions(OutputOptions):
+    """What is measured."""
+
+    data: str | None = None
+    """Another file, such as the one trained on; by default the test part of the run's data."""
 
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    run_dir, options, found = read_run_options("evaluate", arguments)
+    run_dir, options, found = read_run_options("evaluate", arguments, MeasureOptions)
+    if found["data"]:
+        check_there(found["data"])
     import_tensorflow()
     from rnnapps.apps.application import load
     from rnnapps.tables import show, show_next
 
     app = load(run_dir)
-    metrics = app.evaluate(**dataclasses.asdict(options))
-    show(metrics, found["json"], f"{app.name}: test part")
+    test = Path(found["data"]) if found["data"] else None
+    metrics = app.evaluate(test, **dataclasses.asdict(options))
+    show(metrics, found["json"], f"{app.name}: {found['data'] or 'test part'}")
     if not found["json"]:
         model_dir = f"saved_models/{app.name}"
         show_next([f"rnnapps export {shlex.quote(str(run_dir))} {model_dir}", "rnnapps serve"])

@@ -6,6 +6,7 @@ import json as json_format
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,6 +45,21 @@ class ExportOptions:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
+    with warnings.catch_warnings(action="ignore"):
+        warnings.filterwarnings("always", "never seen in training")
+        said: list[str] = []
+        warnings.showwarning = lambda message, *_, **__: _note(str(message), said)
+        _predict(arguments)
+
+
+def _note(message: str, said: list[str]) -> None:
+    """Says the first of several notes of a kind."""
+    if message.partition(":")[0] not in said:
+        said.append(message.partition(":")[0])
+        print(f"rnnapps: {message}", file=sys.stderr)
+
+
+def _predict(arguments: list[str]) -> None:
     if any(word.split("=")[0] == "--server" for word in arguments):
         ask = parse(FlagCreatePairsOff[Ask], "rnnapps predict", arguments)
         if ask.server.startswith("grpc:"):  # its protos import TensorFlow

@@ -27,7 +27,7 @@ def read_run_options(
     Args:
         command: `"evaluate"` or `"predict"`.
         arguments: What stands behind it.
-        own: The dataclass of the command's own flags, where the application takes texts.
+        own: The dataclass of the command's own flags; those of predict are for texts.
 
     Returns:
         The run directory, the application's options, and the values of the command's own flags.
@@ -47,7 +47,8 @@ def read_run_options(
     run = read_run(run_dir)
     name = run["application"]
     options_class = command_options(name, command)
-    own = own if own is not None and "text" in options_class.__dataclass_fields__ else OutputOptions
+    if own is None or (command == "predict" and "text" not in options_class.__dataclass_fields__):
+        own = OutputOptions
     known = {field.name for one in (options_class, own) for field in dataclasses.fields(one)}
     _refuse_settings(name, run, known, arguments[1:])
     found = read(

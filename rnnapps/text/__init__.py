@@ -8,6 +8,7 @@ from rnnapps.text.ngrams import NGramClassifier, naive_bayes_ratios
 from rnnapps.text.shorten import Shorten, shorten
 from rnnapps.text.subword import SubwordTokenizer
 from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer, few_lengths, to_dense, utf8
+from rnnapps.text.unknown import warn_of_unknown
 from rnnapps.text.word import WordTokenizer
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "shorten",
     "to_dense",
     "utf8",
+    "warn_of_unknown",
     "whole_characters",
 ]

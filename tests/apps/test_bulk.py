@@ -75,3 +75,24 @@ def test_a_mistake_is_one_sentence(words, said, home, capsys, monkeypatch):
     assert said in err
     assert (out, err.count("\n")) == ("", 1)
     assert sorted(home.iterdir()) == before
+
+
+def test_another_file_is_measured_with_its_name(home, capsys, monkeypatch):
+    monkeypatch.chdir(home)
+    with (home / "others.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["text", "label"])
+        table.writerows([("A fine film.", "good"), ("dull", "bad"), ("dull and long", "bad")])
+    assert cli.main(["evaluate", "sentiment/run", "--data", "others.csv"]) == 0
+    assert capsys.readouterr().out.startswith("sentiment: others.csv\n")
+    assert cli.main(["evaluate", "sentiment/run", "--data", "nothing.csv"]) == 2
+    assert "No such file or folder: nothing.csv." in capsys.readouterr().err
+
+
+def test_unknown_words_are_noted_once(home, capsys, monkeypatch):
+    monkeypatch.chdir(home)
+    (home / "new.txt").write_text("zyzzyva film\n" + "A fine film.\n" * 300 + "qwertz film\n")
+    assert cli.main(["predict", "sentiment/run", "new.txt", "--format", "csv"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("never seen in training, and read as unknown: ") == 1
+    assert "'zyzzyva'" in err

@@ -29,7 +29,7 @@ from rnnapps.apps.chargen.pipeline import (
 from rnnapps.apps.chargen.printing import answer
 from rnnapps.config import GENERATION
 from rnnapps.decoding import make_options
-from rnnapps.errors import ConfigError, DataError
+from rnnapps.errors import ConfigError
 from rnnapps.metrics import language_model
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
@@ -222,9 +222,7 @@ class CharGenerator(Application):
         splits = data.load_splits(self.config) if test is None else None
         if splits:
             self.recognise(data.fingerprint(splits.train))
-        test = splits.test if splits else test
-        if not isinstance(test, str) or not test:
-            raise DataError("Expected a text to measure on, as a string. Received: none.")
+        test = splits.test if splits else data.as_text(test, self.config)
         ids = data.encode(self.tokenizer, test)
         with working("predicting the test part"):
             nats = token_nats(self.graph, ids)

@@ -3,6 +3,7 @@
 import itertools
 import pathlib
 import sysconfig
+from typing import Any
 
 import numpy as np
 
@@ -76,12 +77,33 @@ def training_parts(
         parts = load_splits(config)
         say(parts.said)
         return parts.train, parts.validation
-    if not isinstance(train, str) or not isinstance(validation, str | None):
-        raise DataError("Expected one text as a string. Received: something else.")
+    train = as_text(train, config)
+    validation = None if validation is None else as_text(validation, config)
     if validation is None:
         cut = len(train) - int(len(train) * config.validation_share)
         train, validation = train[:cut], train[cut:]
     return train, validation
+
+
+def as_text(given: Any, config: CharGenConfig) -> str:
+    """A text from what a person has at hand.
+
+    Args:
+        given: The text, or the path of its file.
+        config: How the file is written.
+
+    Returns:
+        The text.
+
+    Raises:
+        DataError: If it is anything else, or empty.
+    """
+    if isinstance(given, pathlib.Path):
+        given = read_file(given, config, config.errors)
+    if not isinstance(given, str) or not given:
+        shown = "an empty one" if given == "" else f"a {type(given).__name__}"
+        raise DataError(f"Expected one text as a string, or a Path. Received: {shown}.")
+    return given
 
 
 def make_streams(

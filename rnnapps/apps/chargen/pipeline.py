@@ -3,7 +3,6 @@
 import codecs
 import functools
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
@@ -13,6 +12,7 @@ import tensorflow as tf
 from rnnapps.apps.chargen.data import to_bytes
 from rnnapps.apps.chargen.model import CharNetwork
 from rnnapps.config import GENERATION
+from rnnapps.data import texts_given
 from rnnapps.decoding import (
     BLOCK,
     SamplingOptions,
@@ -29,7 +29,7 @@ from rnnapps.decoding import (
     token_costs,
     uniform,
 )
-from rnnapps.errors import ConfigError, DataError
+from rnnapps.errors import ConfigError
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import (
     PADDING,
@@ -39,6 +39,7 @@ from rnnapps.text import (
     as_utf8,
     limited,
     to_dense,
+    warn_of_unknown,
     whole_characters,
 )
 
@@ -236,16 +237,9 @@ def make_prompts(tokenizer: Tokenizer, inputs: Sequence[str]) -> tf.Tensor:
     Raises:
         DataError: If it is one text instead of a list.
     """
-    if isinstance(inputs, str | bytes):
-        raise DataError("Expected a list of prompts. Received: one text.")
-    prompts = [one if isinstance(one, bytes) else to_bytes(one) for one in inputs]
+    prompts = [one if isinstance(one, bytes) else to_bytes(one) for one in texts_given(inputs)]
     prompts = tf.constant(prompts, tf.string, [len(prompts)])
-    ids, tokens = tokenizer.ids(prompts), tokenizer.tokens(prompts)
-    strange = tf.boolean_mask(tokens.flat_values, ids.flat_values == UNKNOWN).numpy()
-    unknown = [repr(one.decode("utf-8", "replace")) for one in dict.fromkeys(strange)]
-    if unknown:
-        shown = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-        warnings.warn(f"never seen in training, and read as unknown: {shown}", stacklevel=3)
+    warn_of_unknown(tokenizer, prompts)
     return prompts
 
 

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,14 +18,12 @@ def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
         options: What `rnnapps predict` was asked.
         as_json: Whether to print JSON objects.
     """
-    with warnings.catch_warnings(action="always"):
-        warnings.showwarning = lambda said, *_: print(f"rnnapps: {said}", file=sys.stderr)
-        settings = dataclasses.asdict(options)
-        prompts, file = settings.pop("text"), settings.pop("score")
-        if file is None:
-            print_texts(app, list(prompts) or texts_of(()), settings, as_json)
-        else:
-            print_scores(app.score(read_file(file, app.config, "replace")), as_json)
+    settings = dataclasses.asdict(options)
+    prompts, file = settings.pop("text"), settings.pop("score")
+    if file is None:
+        print_texts(app, list(prompts) or texts_of(()), settings, as_json)
+    else:
+        print_scores(app.score(read_file(file, app.config, "replace")), as_json)
 
 
 def print_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_json: bool) -> None:

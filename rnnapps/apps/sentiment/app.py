@@ -30,7 +30,7 @@ from rnnapps.metrics import classification
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import batches_of
-from rnnapps.text import CharacterTokenizer, make_tokenizer, utf8
+from rnnapps.text import CharacterTokenizer, make_tokenizer, utf8, warn_of_unknown
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 
@@ -125,6 +125,7 @@ class SentimentClassifier(Application):
         """
         given = texts_given(inputs, self.config.text_column)
         texts, classes = [utf8(text) for text in given], self.classes
+        warn_of_unknown(self.model.get_layer("tokenizer"), texts)
         weights = self._weights(texts) if explain else None
         answers = []
         for i, row in enumerate(self._probabilities(texts)):

@@ -25,10 +25,11 @@ from rnnapps.apps.translation.pipeline import (
     special_tokens,
 )
 from rnnapps.apps.translation.printing import answer
-from rnnapps.data import PairBatches, Pairs
+from rnnapps.data import PairBatches, Pairs, texts_given
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
+from rnnapps.text import warn_of_unknown
 from rnnapps.training import (
     KeepWeights,
     SmoothedCrossentropy,
@@ -128,7 +129,7 @@ class Translator(Application):
         """Translates texts.
 
         Args:
-            inputs: The texts.
+            inputs: The texts, in any form that `data.texts_given` takes.
             n_best: How many translations of each to return.
             **search: `beam_width`, `length_penalty`, `coverage_penalty` and `min_length`; by
                 default the configuration's.
@@ -141,6 +142,13 @@ class Translator(Application):
             ConfigError: If the beam is too narrow.
         """
         check_search(n_best, search)
+        texts = texts_given(inputs, self.config.source_column)
+        warn_of_unknown(self.model.source_tokenizer, texts)
+        return self._translate(texts, n_best, **search)
+
+    def _translate(
+        self, inputs: Sequence[str | bytes], n_best: int = 1, **search: Any
+    ) -> list[dict[str, Any]]:
         model = self.model
 
         def translate(texts):
@@ -295,7 +303,7 @@ class Translator(Application):
 
     def _measures(self, pairs: Pairs) -> tuple[dict[str, Any], list[str]]:
         """The measures of the translations, and these."""
-        translations = [answer["translation"] for answer in self.predict(pairs.sources)]
+        translations = [answer["translation"] for answer in self._translate(pairs.sources)]
         found = text_measures(pairs, translations, self.config.lowercase)
         measure = self.model.token_log_probabilities
         rows = in_batches(self.graph, "measure", measure, *_columns(pairs))

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import tensorflow as tf
 
 from rnnapps.apps.translation.config import TranslationConfig
@@ -14,6 +13,7 @@ from rnnapps.data import (
     Pairs,
     Splits,
     clean_pairs,
+    columns_given,
     load_tfds,
     make_dates,
     read_pairs,
@@ -107,7 +107,8 @@ def as_pairs(given: Any) -> Pairs:
 
     Args:
         given: `Pairs`; two lists, of the texts and of their translations; a DataFrame whose first
-            two columns they are; or a `tf.data.Dataset` of such pairs, one at a time or in batches.
+            two columns they are, or the path of such a table; or a `tf.data.Dataset` of such
+            pairs, one at a time or in batches.
 
     Returns:
         The pairs.
@@ -117,18 +118,10 @@ def as_pairs(given: Any) -> Pairs:
     """
     if isinstance(given, Pairs):
         return given
-    if isinstance(given, pd.DataFrame):
-        given = (given.iloc[:, 0], given.iloc[:, 1])
-    if isinstance(given, tf.data.Dataset):
-        batches = [[tf.reshape(x, [-1]).numpy() for x in pair] for pair in given]
-        given = ([x for batch in column for x in batch] for column in zip(*batches, strict=True))
-    sources, targets = ([text_of(x) for x in column] for column in given)
-    if len(sources) != len(targets):
-        raise DataError(
-            f"Expected a translation for each text. Received: {len(sources):,} texts, "
-            f"{len(targets):,} translations."
-        )
-    return Pairs(sources, targets)
+    if isinstance(given, pathlib.Path):
+        return read_pairs(given)
+    sources, targets = columns_given(given, (None, None), "targets")
+    return Pairs([text_of(x) for x in sources], [text_of(x) for x in targets])
 
 
 def fingerprint(*parts: Pairs) -> str:

@@ -1,0 +1,29 @@
+"""Says which tokens of a text a network has never seen."""
+
+import warnings
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from rnnapps.text.tokenizer import UNKNOWN, Tokenizer, utf8
+
+_SHOWN = 10
+
+
+def warn_of_unknown(tokenizer: Tokenizer, texts: Sequence[str | bytes] | tf.Tensor) -> None:
+    """Warns of tokens that are read as unknown.
+
+    Args:
+        tokenizer: The tokenizer.
+        texts: The texts.
+    """
+    if not len(texts):
+        return
+    if not isinstance(texts, tf.Tensor):
+        texts = tf.constant([utf8(text) for text in texts])
+    ids, tokens = tokenizer.ids(texts), tokenizer.tokens(texts)
+    strange = tf.boolean_mask(tokens.flat_values, ids.flat_values == UNKNOWN).numpy()
+    unknown = [repr(one.decode("utf-8", "replace")) for one in dict.fromkeys(strange)]
+    if unknown:
+        shown = ", ".join(unknown[:_SHOWN]) + (", ..." if len(unknown) > _SHOWN else "")
+        warnings.warn(f"never seen in training, and read as unknown: {shown}", stacklevel=3)
