@@ -25,7 +25,7 @@ class Plan:
         gaps: Columns of covariates in which values can be.
         independent: Whether each target is forecast by itself.
         normalization: `"last"`, `"instance"` or `"none"`.
-        cell: A name of `layers.CELLS`.
+        cell: A name of `rnnapps.config.CELLS`.
         units: Units of the cell.
         layers: Recurrent layers.
         dropout: Share of units dropped.
