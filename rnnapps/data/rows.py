@@ -193,7 +193,7 @@ def writing_rows(
         raise ConfigError(f"Expected --format to be {', '.join(FORMATS)}. Received: {form!r}.")
     if form == "parquet":
         if path is None:
-            raise ConfigError("Expected --output FILE with --format parquet. Received: none.")
+            raise ConfigError("Expected --output=FILE with --format=parquet. Received: none.")
         with draft_file(path) as draft:
             yield from _write_parquet(draft, rows)
         return

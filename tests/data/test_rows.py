@@ -79,7 +79,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert output.read_text() == "an earlier answer"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
     write_table(source)
-    with pytest.raises(ConfigError, match="Expected --output FILE with --format parquet"):
+    with pytest.raises(ConfigError, match="Expected output=FILE with format=parquet"):
         copy(source, None, "parquet")
     source.write_bytes("text\nMaß\n".encode("cp1252"))
     with pytest.raises(DataError, match="--encoding"):
