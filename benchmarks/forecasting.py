@@ -113,15 +113,15 @@ def air(data_dir: Path) -> None:
 def memory(data_dir: Path) -> None:
     import numpy as np
 
-    from rnnapps.data import Windows
+    from rnnapps.data import Windows, WindowShape
 
     steps, lookback, horizon = 1_000_000, 720, 96
     values = np.zeros((steps + lookback + horizon - 1, 1), np.float32)
-    options = {"lookback": lookback, "horizon": horizon, "targets": 1}
-    small = Windows([values[:2000]], [(lookback, 1000)], **options)
+    shape = WindowShape(lookback, horizon, targets=1)
+    small = Windows([values[:2000]], [(lookback, 1000)], shape)
     next(iter(small.epochs()))  # what TensorFlow needs once
     before, began = peak(), time.monotonic()
-    windows = Windows([values], [(lookback, lookback + steps)], **options)
+    windows = Windows([values], [(lookback, lookback + steps)], shape)
     for _ in windows.epochs().take(100):
         pass
     used = peak() - before

@@ -12,8 +12,7 @@ from rich.table import Table
 
 from rnnapps.apps import application_class
 from rnnapps.apps.application import Application
-from rnnapps.apps.forecasting.data import load_series
-from rnnapps.apps.forecasting.future import ahead_of
+from rnnapps.apps.forecasting.data import load_series, prediction_inputs
 from rnnapps.data import make_reviews
 from rnnapps.serving.export.saved_model import load
 
@@ -65,7 +64,7 @@ def _translate(app: Application, ask: Callable) -> str:
 
 
 def _forecast(app: Application, ask: Callable) -> str:
-    history, future, times = ahead_of(load_series(app.config), app.task, "the sample")
+    history, future, times = prediction_inputs(load_series(app.config), app.task, "the sample")
     found = ask(history=tf.constant(history), future_covariates=tf.constant(future))
     values = " ".join(f"{value:.0f}" for value in found["forecast"].numpy()[0, :, 0])
     return f"the {app.task.columns.targets[0]} from {times[0][0]:%Y-%m-%d %H:%M} on: {values}"

@@ -16,7 +16,7 @@ from rnnapps.data.streams import Streams
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.texts import read_bytes, read_text
 from rnnapps.data.times import season_of
-from rnnapps.data.windows import Windows
+from rnnapps.data.windows import Windows, WindowShape
 
 __all__ = [
     "NOISE",
@@ -30,6 +30,7 @@ __all__ = [
     "Splits",
     "Streams",
     "Table",
+    "WindowShape",
     "Windows",
     "as_it_is",
     "clean_pairs",

@@ -1,5 +1,6 @@
 """Windows over series: a look-back and its horizon, cut out only when a batch needs them."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,23 @@ import tensorflow as tf
 from rnnapps.data.feeding import as_it_is, feed
 
 INPUTS = ("history", "future", "teacher", "scale", "series")
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowShape:
+    """What a window holds.
+
+    Args:
+        lookback: Steps of a window before its origin.
+        horizon: Steps from its origin on.
+        targets: Number of targets, the first columns.
+        future: Number of future covariates, the last columns.
+    """
+
+    lookback: int
+    horizon: int
+    targets: int
+    future: int = 0
 
 
 class Windows:
@@ -22,10 +40,7 @@ class Windows:
         values: For each series `(time, columns)`, in the precision that batches are to have:
             targets, past and future covariates.
         spans: For each series the first origin, and the one after the last.
-        lookback: Steps of a window before its origin.
-        horizon: Steps from its origin on.
-        targets: Number of targets, the first columns.
-        future: Number of future covariates, the last columns.
+        shape: A `WindowShape`, or what has its attributes.
         batch_size: Windows of a batch.
         stride: Steps between origins.
         scales: For each series a value for each target `(series, targets)`, if inputs want them.
@@ -43,10 +58,7 @@ class Windows:
         self,
         values: Sequence[np.ndarray],
         spans: Sequence[tuple[int, int]],
-        lookback: int,
-        horizon: int,
-        targets: int,
-        future: int = 0,
+        shape: WindowShape,
         batch_size: int = 64,
         stride: int = 1,
         scales: np.ndarray | None = None,
@@ -54,6 +66,8 @@ class Windows:
         passes: int = 1,
         seed: int = 0,
     ):
+        self.lookback, self.horizon = lookback, horizon = shape.lookback, shape.horizon
+        self.targets, self.future = shape.targets, shape.future
         lengths = np.array([len(one) for one in values])
         first, last = np.array(spans, dtype=np.int64).reshape(-1, 2).T
         if (first < lookback).any() or (last + horizon - 1 > lengths).any():
@@ -67,8 +81,7 @@ class Windows:
         self._ends = tf.constant(np.cumsum(self.counts))  # (series,): windows up to each one's end
         starts = np.cumsum(lengths) - lengths + first
         self._starts = tf.constant(starts - (np.cumsum(self.counts) - self.counts) * stride)
-        self.lookback, self.horizon, self.stride = lookback, horizon, stride
-        self.targets, self.future = targets, future
+        self.stride = stride
         self.scales = None if scales is None else tf.constant(scales, tf.float32)
         self.batch_size, self.inputs = batch_size, tuple(inputs)
         self.passes, self.seed = passes, seed

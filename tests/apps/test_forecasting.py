@@ -10,15 +10,18 @@ from sklearn.linear_model import Ridge
 
 import rnnapps
 from rnnapps import Forecaster, ForecastingConfig, cli
-from rnnapps.apps.forecasting import baseline, data
-from rnnapps.apps.forecasting.likelihoods import make_likelihood, quantiles_of
-from rnnapps.apps.forecasting.losses import ForecastLoss
+from rnnapps.apps.forecasting import baseline, data, pipeline
+from rnnapps.apps.forecasting.metrics import Scores
 from rnnapps.apps.forecasting.model import build_network, inputs_of
-from rnnapps.apps.forecasting.network import fill_missing
-from rnnapps.apps.forecasting.scaling import Calibrate
-from rnnapps.apps.forecasting.scores import Scores
-from rnnapps.data import Windows
+from rnnapps.apps.forecasting.networks import fill_missing
+from rnnapps.data import Windows, WindowShape
 from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.probabilistic import (
+    ConformalCalibration,
+    ForecastLoss,
+    make_likelihood,
+    quantiles_of,
+)
 from rnnapps.training import compile_model, precision
 
 RNG = np.random.default_rng(0)
@@ -66,6 +69,10 @@ COLUMNS = {
 }  # fmt: skip
 
 
+def parts_of(app, frame):
+    return data.divide(data.load_series(app.config, frame), app.config)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run on a person's own file, and the file."""
@@ -82,7 +89,7 @@ def run(tmp_path_factory):
 @pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
 def test_every_model_learns_answers_and_is_saved_whole(variant, tmp_path):
     app = Forecaster(**{**TINY, **COLUMNS, **variant, "conformal": False})
-    parts = app._parts(table())
+    parts = parts_of(app, table())
     app.learn(parts)
     assert np.isfinite(app.history[0]["loss"])
     assert np.isfinite(app.history[0]["val_mae"])
@@ -96,7 +103,7 @@ def test_every_model_learns_answers_and_is_saved_whole(variant, tmp_path):
     assert (np.diff(answer["quantiles"], axis=-1) >= 0).all()
     app.model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    assert again.get_layer("network").plan == app.model.get_layer("network").plan
+    assert again.get_layer("network").config == app.model.get_layer("network").config
     assert again.get_layer("scaler").task == parts.task
     for name, expected in answer.items():
         np.testing.assert_allclose(again(inputs)[name], expected, rtol=1e-5, atol=1e-5)
@@ -109,7 +116,7 @@ def test_a_training_step_under_xla_equals_one_without(variant):
     for jit in (False, True):
         settings = {**TINY, **COLUMNS, **variant, "jit": jit, "learning_rate": 0.1}
         app = Forecaster(**settings)
-        parts = app._parts(table())
+        parts = parts_of(app, table())
         keras.utils.set_random_seed(1)
         model = build_network(app.config, parts.task)
         loss = ForecastLoss(model.get_layer("network").likelihood)
@@ -136,7 +143,7 @@ def test_a_training_step_under_xla_equals_one_without(variant):
 def test_a_window_s_level_comes_back(normalization):
     """A network that says nothing answers with the window's own level and spread."""
     app = Forecaster(**{**TINY, **COLUMNS, "normalization": normalization})
-    parts = app._parts(table())
+    parts = parts_of(app, table())
     network = build_network(app.config, parts.task).get_layer("network")
     for weight in network.trainable_variables:
         weight.assign(tf.zeros_like(weight))
@@ -152,7 +159,7 @@ def test_bfloat16_does_not_round_levels(variant):
     answers = []
     for policy in ("float32", "mixed_bfloat16"):
         app = Forecaster(**{**TINY, **COLUMNS, **variant, "normalization": "last"})
-        parts = app._parts(table())
+        parts = parts_of(app, table())
         keras.utils.set_random_seed(1)
         with precision(policy):
             network = build_network(app.config, parts.task).get_layer("network")
@@ -169,7 +176,7 @@ def test_bfloat16_does_not_round_levels(variant):
 @pytest.mark.parametrize("model", ["segment", "direct", "encoder_decoder"])
 def test_independent_targets_see_nothing_of_each_other(model):
     app = Forecaster(**{**TINY, "target": ("a", "b"), "model": model})
-    parts = app._parts(table())
+    parts = parts_of(app, table())
     network = build_network(app.config, parts.task).get_layer("network")
     history = RNG.normal(size=(3, 24, 2)).astype(np.float32)
     other = history.copy()
@@ -193,7 +200,7 @@ def test_missing_values_become_the_last_known_ones():
 
 def test_a_decoder_that_is_told_the_truth_learns_from_it():
     app = Forecaster(**{**TINY, "target": ("a", "b"), "model": "encoder_decoder"})
-    parts = app._parts(table())
+    parts = parts_of(app, table())
     network = build_network(app.config, parts.task).get_layer("network")
     history = RNG.normal(size=(3, 24, 2)).astype(np.float32)
     teachers = [RNG.normal(size=(3, 6, 2)).astype(np.float32) for _ in range(2)]
@@ -309,7 +316,7 @@ def test_each_series_is_scaled_by_its_training_part_alone():
 
 def test_calibrated_intervals_cover_what_they_say():
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
-    layer = Calibrate(levels)
+    layer = ConformalCalibration(levels)
     truth = RNG.normal(size=(4000, 3, 2)) * np.array([1, 2, 3])[:, None]
     said = np.broadcast_to([0, -0.1, -0.05, 0, 0.05, 0.1], (4000, 3, 2, 6))  # far too sure
     layer.build(said.shape)
@@ -358,8 +365,8 @@ def test_measures_agree_with_their_definitions():
 
 def test_baselines_are_what_their_names_say():
     values = [RNG.normal(size=(200, 2)).astype(np.float32).cumsum(0)]
-    options = {"lookback": 12, "horizon": 5, "targets": 2, "batch_size": 16}
-    train, held = Windows(values, [(12, 120)], **options), Windows(values, [(125, 190)], **options)
+    shape = WindowShape(lookback=12, horizon=5, targets=2)
+    train, held = Windows(values, [(12, 120)], shape, 16), Windows(values, [(125, 190)], shape, 16)
     found = baseline.baselines(train, held, season=4)
     history = values[0][None, 100:112]
     np.testing.assert_array_equal(found["last value"](history)[0], history[0][[-1] * 5])
@@ -383,13 +390,13 @@ def test_baselines_are_what_their_names_say():
 
 def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
     app = rnnapps.load(run[0])
-    parts = app._parts(None)
+    parts = app.parts_of(None)
     assert parts.ends == [(180, 240, 300)]
     for part, first, end in (("train", 24, 180), ("validation", 180, 240), ("test", 240, 300)):
         (span,) = parts.spans(part)
         assert span == (first, end - 6 + 1)
     found = app.evaluate()
-    windows = list(app.answers(parts, parts.spans("test")))
+    windows = list(pipeline.forecasts(app.graph, parts, parts.spans("test")))
     truth, point = (np.concatenate([w[i] for w in windows]) for i in (1, 3))
     assert len(truth) == 55
     assert found["mae"] == pytest.approx(np.abs(truth - point).mean(), rel=1e-5)
@@ -402,8 +409,8 @@ def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
 
 def test_a_backtest_takes_a_stride_and_trains_anew_where_asked(run):
     app = rnnapps.load(run[0])
-    parts = app._parts(None)
-    windows = list(app.answers(parts, parts.spans("test"), 24))
+    parts = app.parts_of(None)
+    windows = list(pipeline.forecasts(app.graph, parts, parts.spans("test"), 24))
     truth, point = (np.concatenate([w[i] for w in windows]) for i in (1, 3))
     assert len(truth) == 3
     found = app.evaluate(backtest=True, stride=24)
@@ -421,19 +428,22 @@ def test_series_of_unequal_length_are_trained_anew_together():
     assert np.isfinite(found["mae"])
 
 
-def test_another_table_is_measured_with_what_was_trained():
+def test_another_table_is_measured_with_what_was_trained(tmp_path):
     settings = {**TINY, "target": ("a",), "lookback": None}
     app = Forecaster(**settings).fit(table())
     lookback, short = app.task.lookback, table().iloc[:150]
     assert Forecaster(**settings).fit(short).task.lookback != lookback
     found = app.evaluate(short)
     assert {"ridge", "last value"} < set(found["baselines"])
-    history, truth, *_ = next(app.answers(parts := app.parts_of(short), parts.spans("test")))
+    parts = app.parts_of(short)
+    history, truth, *_ = next(pipeline.forecasts(app.graph, parts, parts.spans("test")))
     assert history.shape[1] == lookback
     naive = np.abs(truth[..., 0] - history[:, -1:, 0]).mean()
     assert found["baselines"]["last value"]["mae"] == pytest.approx(naive, rel=1e-4)
+    pd.testing.assert_frame_equal(app.predict(), app.predict(table()))
+    app.save(tmp_path / "run")
     with pytest.raises(DataError, match=r"Expected a table, as one was given to fit\(\)"):
-        app.predict()
+        rnnapps.load(tmp_path / "run").predict()
 
 
 # Forecasts.
@@ -451,8 +461,8 @@ def test_forecasts_start_after_the_end_and_need_what_is_known_ahead(run, tmp_pat
     assert found["target"].tolist() == ["a"] * 6 + ["b"] * 6
     assert found.columns.tolist()[2:] == ["forecast", "q0.025", "q0.1", "q0.25", "q0.5", "q0.75",
                                           "q0.9", "q0.975"]  # fmt: skip
-    parts = app._parts(table())
-    *_, point, quantiles = next(app.answers(parts, [(290, 291)]))
+    parts = app.parts_of(table())
+    *_, point, quantiles = next(pipeline.forecasts(app.graph, parts, [(290, 291)]))
     np.testing.assert_allclose(found["forecast"], point[0].T.ravel(), rtol=1e-4)
     np.testing.assert_allclose(found["q0.9"], quantiles[0, ..., 5].T.ravel(), rtol=1e-4)
     changed = frame.assign(weather=frame["weather"] + 5 * (frame.index >= 290))
@@ -465,7 +475,7 @@ def test_a_log_keeps_forecasts_over_their_floor():
     frame = table()[["time", "a"]]
     app = Forecaster(**{**TINY, "log": True}).fit(frame)
     found = app.predict(frame)
-    assert (found["q0.025"] > -1).all()
+    assert (found["q0.025"] >= 0).all()
     with pytest.raises(DataError, match=r"over -1 in column 'a' with log=. Received: -4"):
         Forecaster(**{**TINY, "log": True}).fit(frame.assign(a=frame["a"].replace(20, -4)))
 
@@ -478,6 +488,143 @@ def test_a_constant_series_is_forecast_and_noted(capsys):
     found = app.predict(frame).set_index("series").loc["still"]
     assert np.isfinite(found["forecast"]).all()
     assert np.isfinite(app.evaluate(frame)["scaled_mae"])
+
+
+# Odd values.
+
+
+def untrained(frame, **settings):
+    """A forecaster whose network has its first weights, and the parts of its data."""
+    app = Forecaster(**{**TINY, **settings})
+    parts = parts_of(app, frame)
+    keras.utils.set_random_seed(1)
+    counts = app.config.likelihood == "negative_binomial"
+    scaler = pipeline.Scaler(parts.task, app.config.log, counts, name="scaler")
+    scaler.adapt(parts.training)
+    network = build_network(app.config, parts.task).get_layer("network")
+    calibrate = ConformalCalibration(app.config.quantiles, name="calibrate")
+    app.model = pipeline.ForecastPipeline(scaler, network, calibrate, name="forecaster")
+    return app, parts
+
+
+def test_a_high_level_hides_no_small_change():
+    forecasts, truths = [], []
+    for level in (0.0, 250_000_000.0):
+        rising = level + 2.0 * np.arange(300) + np.sin(np.arange(300))
+        frame = table()[["time"]].assign(y=rising)
+        app, parts = untrained(frame)
+        forecasts.append(app.predict(frame)["forecast"].to_numpy(float) - level)
+        _, truth, *_ = next(pipeline.forecasts(app.graph, parts, parts.spans("test")))
+        truths.append(truth - level)
+    np.testing.assert_allclose(forecasts[1], forecasts[0], atol=0.01)
+    np.testing.assert_allclose(truths[1], truths[0], atol=1e-6)
+    (note,) = parts.task.notes
+    assert "neighbours are 16 apart at y's 2.5e+08, while it changes by" in note
+    described = pipeline.serving_spec(app.model, app.config).assets["task.json"]
+    assert json.loads(described)["notes"] == [note]
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "least"),
+    [
+        (lambda a: a, {}, 0),
+        (lambda a: a + 0.5, {"log": True}, 0),
+        (lambda a: a, {"model": "deepar", "distribution": "negative_binomial"}, 0),
+        (lambda a: a + 0.5, {"lower_bound": 0.5}, 0.5),
+        (lambda a: a + 0.5, {}, None),
+        (lambda a: a - 20, {}, None),
+        (lambda a: a, {"lower_bound": -np.inf}, None),
+    ],
+)
+def test_nothing_goes_below_what_counts_can_be(values, settings, least):
+    frame = table()[["time", "a"]]
+    app, parts = untrained(frame.assign(a=values(frame["a"])), **settings)
+    app.model.calibrate.margins.assign(tf.fill(app.model.calibrate.margins.shape, 20.0))
+    found = app.predict(frame.assign(a=values(frame["a"])))
+    lowest = found.drop(columns=["time", "target"]).to_numpy(float).min()
+    assert lowest == least if least is not None else lowest < -20
+    suggested = any("--lower-bound 0" in note for note in parts.notes)
+    assert suggested == (least is None and values(1) == 1.5)
+
+
+def test_a_bound_that_the_data_breaks_is_refused():
+    with pytest.raises(DataError, match=r"under lower_bound=1 in column 'a'. Received: 0"):
+        parts_of(Forecaster(**TINY, target=("a",), lower_bound=1.0), table(a=[0.0, 2.0] * 150))
+
+
+def test_a_rare_indicator_stays_a_number_like_the_others():
+    rare = (np.arange(300) % 100 == 7).astype(float)
+    word = np.where(np.arange(300) < 250, "no", "later")  # after the training part
+    frame = table(rare=rare, word=word, steady=5.0)
+    app = Forecaster(**{**TINY, "target": ("a",), "future_covariates": ("rare", "word", "steady")})
+    parts = parts_of(app, frame[["time", "a", "rare", "word", "steady"]])
+    assert "holds no word=later" in parts.notes[-1] or "holds no word=later" in parts.notes[-2]
+    scaler = pipeline.Scaler(parts.task)
+    scaler.adapt(parts.training)
+    values = parts.values[0] + np.where(np.arange(300) < 250, 0, [[0.0]] * 4 + [[7.0]]).T
+    (scaled,) = scaler.scaled([values])
+    np.testing.assert_array_equal(scaled[:, 1], rare)
+    assert parts.task.columns.names == ("a", "rare", "word=later", "word=no", "steady")
+    np.testing.assert_array_equal(scaled[:, [2, 4]], 0)  # what training never saw move
+
+
+def test_an_interval_that_is_calibrated_does_not_collapse():
+    levels = (0.1, 0.5, 0.9)
+    layer = ConformalCalibration(levels)
+    truth = RNG.normal(size=(2000, 1, 1))
+    wide = np.broadcast_to([0.0, -9.0, 0, 9.0], (2000, 1, 1, 4))
+    layer.build(wide.shape)
+    layer.adapt(truth, wide)
+    usual, narrow = layer(tf.constant([[[[0.0, -9, 0, 9]]], [[[0.0, -6, 0, 6]]]])).numpy()
+    np.testing.assert_allclose(usual.ravel(), [0, -1.28, 0, 1.28], atol=0.1)
+    np.testing.assert_allclose(narrow, usual * 2 / 3, atol=1e-5)
+
+
+def test_intervals_without_width_are_told(capsys):
+    frame = table()[["time", "a"]]
+    app, _ = untrained(frame)
+    app.predict(frame)
+    assert "collapsed" not in capsys.readouterr().err
+    offsets = app.model.network.head.rest
+    offsets.bias.assign(tf.fill(offsets.bias.shape, -100.0))  # as if it were that sure
+    app.predict(frame)
+    assert "The intervals have collapsed at 100.0% of the steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("variant", [VARIANTS[i] for i in (0, 3, 5)], ids=lambda v: v["model"])
+def test_a_network_sees_which_covariates_are_missing(variant):
+    frame = table()
+    frame.loc[40:50, "wind"] = None
+    frame.loc[60:70, "weather"] = np.nan
+    app = Forecaster(**{**TINY, **COLUMNS, **variant})
+    parts = parts_of(app, frame)
+    assert [parts.task.columns.names[i] for i in parts.task.gaps] == ["wind=N", "weather"]
+    network = build_network(app.config, parts.task).get_layer("network")
+    inputs = {"history": RNG.normal(size=(1, 24, 7)), "future": RNG.normal(size=(1, 6, 3))}
+    before = network(inputs).numpy()
+    for name, columns, step in (("history", [2, 3], 9), ("history", [4], 9), ("future", [0], 3)):
+        held = {k: v.astype(np.float32) for k, v in inputs.items()}
+        held[name][:, step, columns] = held[name][:, step - 1, columns]
+        gap = {k: v.copy() for k, v in held.items()}
+        gap[name][:, step, columns] = np.nan
+        assert np.abs(network(gap).numpy() - network(held).numpy()).max() > 1e-4
+    assert np.isfinite(before).all()
+
+
+def test_what_was_found_is_drawn_by_a_loaded_application_too(run, tmp_path):
+    app = rnnapps.load(run[0])
+    found = app.evaluate(backtest=True)
+    app.evaluate()  # what is drawn is what is given, not what came last
+    app.draw(found, tmp_path / "one")
+    assert (tmp_path / "one" / "backtest.png").exists()
+    again = rnnapps.load(run[0])
+    again.draw(again.metrics["test"], tmp_path / "two")
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["error_by_horizon.png"]
+
+
+def test_settings_of_earlier_versions_are_taken_with_a_note():
+    with pytest.warns(FutureWarning, match="--validation is now --validation-share"):
+        assert ForecastingConfig(validation=0.3).validation_share == 0.3
 
 
 # Mistakes.
@@ -506,7 +653,7 @@ def test_series_that_cannot_be_learned_from(settings, changes, sentence):
         ({"quantiles": (0.1, 0.5)}, "ascend in pairs around 0.5"),
         ({"model": "deepar", "distribution": "quantiles"}, "which samples"),
         ({"target": ("a",), "past_covariates": ("a",)}, "each column in one place"),
-        ({"validation": 0.5, "test": 0.5}, "leave something to train on"),
+        ({"validation_share": 0.5, "test_share": 0.5}, "leave something to train on"),
     ],
 )
 def test_settings_that_contradict_each_other(settings, sentence):

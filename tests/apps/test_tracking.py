@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rnnapps.apps.forecasting.tracking import RATE, Tracker
+from rnnapps.probabilistic.conformal import RATE, AdaptiveConformal
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 NORMAL = np.array([-1.96, -1.2816, -0.6745, 0, 0.6745, 1.2816, 1.96])
@@ -9,7 +9,7 @@ NORMAL = np.array([-1.96, -1.2816, -0.6745, 0, 0.6745, 1.2816, 1.96])
 
 def followed(truth, stride, levels=LEVELS, normal=NORMAL):
     """The intervals of a standard normal forecast of `truth (origins, horizon, targets)`."""
-    tracker = Tracker(levels, stride)
+    tracker = AdaptiveConformal(levels, stride)
     point = np.zeros(truth.shape[1:])
     quantiles = np.broadcast_to(normal, (*point.shape, len(levels)))
     return np.stack([tracker.next(one, point, quantiles) for one in truth])
@@ -56,3 +56,11 @@ def test_an_origin_sees_exactly_what_lies_before_it(stride):
                     factors[step] = factors[step] + RATE * (missed - 0.2)
         made.append(np.maximum(factors, 0) * 1.2816)
     np.testing.assert_allclose(found[..., 0, 1], made, rtol=1e-6)
+
+
+def test_nothing_goes_below_a_bound():
+    follower = AdaptiveConformal((0.1, 0.9), 1, lower=(0.0,))
+    point, quantiles = np.full((1, 1), 0.5), np.array([[[0.1, 2.0]]])
+    made = [follower.next(np.full((1, 1), 9.0), point, quantiles) for _ in range(200)]
+    assert made[-1][0, 0, 1] > 5  # ever wider, as every value lies outside
+    assert min(one.min() for one in made) == 0

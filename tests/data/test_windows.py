@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnapps.data import Windows
+from rnnapps.data import Windows, WindowShape
 
 RNG = np.random.default_rng(0)
 SERIES = [RNG.normal(size=(40, 3)).astype(np.float32), RNG.normal(size=(25, 3)).astype(np.float32)]
 SPANS = [(6, 30), (8, 20)]
-OPTIONS = {"lookback": 5, "horizon": 4, "targets": 1, "future": 1, "batch_size": 7}
+OPTIONS = {"shape": WindowShape(5, 4, targets=1, future=1), "batch_size": 7}
 
 
 def cut(stride=1):

@@ -4,30 +4,21 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from rnnapps.apps.application import GIVEN, Application
-from rnnapps.apps.forecasting import data, measuring
+from rnnapps.apps.forecasting import backtest as backtesting
+from rnnapps.apps.forecasting import compatibility as compatibility  # registers former layers
+from rnnapps.apps.forecasting import data, pipeline, printing
+from rnnapps.apps.forecasting.baseline import NOISE_ALONE
 from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
-from rnnapps.apps.forecasting.exporting import describe, signature_of
-from rnnapps.apps.forecasting.future import ahead_of, to_frame
-from rnnapps.apps.forecasting.losses import ForecastLoss, PointError
-from rnnapps.apps.forecasting.model import build_forecaster, build_network, inputs_of
-from rnnapps.apps.forecasting.scaling import Scaler
-from rnnapps.apps.forecasting.stepwise import DecoderNetwork, LessTruth
-from rnnapps.apps.forecasting.task import Task
-from rnnapps.data import SeriesSet, Windows, read_series
+from rnnapps.apps.forecasting.metrics import collapsed
+from rnnapps.data import SeriesSet, read_series
 from rnnapps.errors import DataError
 from rnnapps.files import write
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
-from rnnapps.training import compile_model, fit, make_strategy, precision
-
-_CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
-_STEPS = 150  # of an epoch, about; where windows are few, it takes each several times
 
 
 class Forecaster(Application):
@@ -63,10 +54,11 @@ class Forecaster(Application):
         "weighted_quantile_loss": "min",
         "loss": "min",
     }
+    divides = True
     config: ForecastingConfig
 
     @property
-    def task(self) -> Task:
+    def task(self) -> data.Task:
         """What the model forecasts from what."""
         return self.model.get_layer("scaler").task
 
@@ -79,135 +71,29 @@ class Forecaster(Application):
                 "Expected one table, which is divided by time. Received: a validation part, too."
             )
         with working("reading the series"):
-            parts = self._parts(train)
+            parts = data.divide(data.load_series(self.config, train), self.config)
         say([*parts.data.said, *parts.notes, *parts.task.notes])
         self.info.notes = parts.notes
         self.remember(data.fingerprint(parts), state_dir)
         self.learn(parts, state_dir)
-        with working("measuring the validation part"):
-            found = measuring.measure(self, parts, "validation", with_baselines=True).found
-            self.metrics["validation"] = found
+        self.metrics["validation"] = self._measure(parts, "validation", baselines=True)
 
     def learn(self, parts: data.Parts, state_dir: pathlib.Path | None = None) -> None:
         """Trains the network on parts, and calibrates its intervals."""
-        config, strategy = self.config, make_strategy(self.config.strategy)
-        scaler = Scaler(parts.task, config.log, config.output == "negative_binomial", name="scaler")
-        scaler.adapt(parts.training)
-        windows = self._scaled_windows(parts, scaler, "train")
-        held = self._scaled_windows(parts, scaler, "validation")
-        keras.utils.set_random_seed(config.seed)
-        with strategy.scope(), precision(config.precision):
-            model = build_network(config, parts.task)
-            network = model.get_layer("network")
-            compile_model(
-                model,
-                config,
-                steps=config.epochs * len(windows),
-                loss=ForecastLoss(network.likelihood),
-                metrics=[PointError(network.likelihood, kind) for kind in ("mae", "mse")],
-            )
-        callbacks = [*self.callbacks]
-        if isinstance(network, DecoderNetwork) and config.model == "encoder_decoder":
-            callbacks.append(LessTruth(network, config.teacher_forcing, config.epochs))
-        stage = state_dir and state_dir / "network"
-        self.history = fit(model, windows, held.one_pass(), config, config.epochs, stage, callbacks)
-        self.model = build_forecaster(parts.task, scaler, network, config.quantiles)
-        if config.conformal and len(config.quantiles) > 1:
-            with working("calibrating the intervals"):
-                self._calibrate(network, parts, scaler)
-
-    def _parts(self, given: pd.DataFrame | None) -> data.Parts:
-        """The given table, or the configuration's data, divided."""
-        if given is None:
-            return data.divide(data.load_series(self.config), self.config)
-        return data.divide(data.as_series(given, self.config), self.config)
-
-    def _scaled_windows(
-        self, parts: data.Parts, scaler: Scaler, part: str, stride: int = 1
-    ) -> Windows:
-        task, config = parts.task, self.config
-        count = sum(last - first for first, last in parts.spans("train"))
-        passes = max(1, _STEPS * config.batch_size // count) if part == "train" else 1
-        return Windows(
-            scaler.scaled(parts.values),
-            parts.spans(part),
-            task.lookback,
-            task.horizon,
-            task.targets,
-            task.future,
-            config.batch_size,
-            stride=stride,
-            scales=scaler.scale.numpy()[1:, : task.targets],
-            inputs=tuple(inputs_of(config, task)),
-            passes=passes,
-            seed=config.seed,
+        checkpoint_dir = state_dir and state_dir / "network"
+        self.model, self.history = pipeline.train_pipeline(
+            parts, self.config, self.callbacks, checkpoint_dir
         )
 
-    def _calibrate(self, network, parts: data.Parts, scaler: Scaler) -> None:
-        stride = -(-self._scaled_windows(parts, scaler, "validation").count // _CALIBRATION)
-        windows = self._scaled_windows(parts, scaler, "validation", max(1, stride))
-
-        @tf.function(autograph=False)
-        def answer(inputs):
-            return network({k: v for k, v in inputs.items() if k != "teacher"}, answer=True)
-
-        pairs = [(truth.numpy(), answer(inputs).numpy()) for inputs, truth, _ in windows.one_pass()]
-        truth, answers = (np.concatenate(column) for column in zip(*pairs, strict=True))
-        count = windows.count
-        self.model.get_layer("calibrate").adapt(truth[:count], answers[:count])
-
     # Answers.
-
-    def answers(
-        self, parts: data.Parts, spans: list[tuple[int, int]], stride: int = 1
-    ) -> Iterator[tuple[np.ndarray, ...]]:
-        """Forecasts windows, a batch at a time, in the data's own units.
-
-        Args:
-            parts: The series.
-            spans: For each series the first origin, and the one after the last.
-            stride: Steps between origins.
-
-        Yields:
-            Histories `(windows, lookback, targets)`, truth `(windows, horizon, targets)`, the
-            number of each window's series, point forecasts, and quantiles.
-        """
-        task, left = self.task, 0
-        windows = Windows(
-            parts.values, spans, task.lookback, task.horizon, task.targets, task.future,
-            batch_size=64, stride=stride, inputs=("history", "future", "series"),
-        )  # fmt: skip
-        left = windows.count
-        for inputs, truth, _ in windows.one_pass():
-            series = inputs["series"].numpy()
-            answer = self._ask(
-                inputs["history"], inputs["future"], [parts.data.series[i].name for i in series]
-            )
-            rows = slice(min(left, len(series)))
-            left -= len(series)
-            yield tuple(
-                np.asarray(one)[rows]
-                for one in (
-                    inputs["history"][..., : task.targets], truth, series,
-                    answer["forecast"], answer["quantiles"],
-                )
-            )  # fmt: skip
-
-    def _ask(self, history, future, names: list[str]) -> dict[str, tf.Tensor]:
-        inputs = {"history": tf.convert_to_tensor(history)}
-        if self.task.future:
-            inputs["future_covariates"] = tf.convert_to_tensor(future)
-        if self.task.several:
-            inputs["series"] = tf.constant(names)
-        return self.graph(inputs)
 
     def predict(self, inputs: pd.DataFrame | pathlib.Path | str | None = None) -> pd.DataFrame:
         """Forecasts what follows the end of the data.
 
         Args:
-            inputs: A table with the columns that were trained on, or its file; `None` for the
-                configuration's data. Its end is the last row with a target; future covariates
-                have to be there for the horizon after it.
+            inputs: A table with the columns that were trained on, or its file; `None` for what
+                `fit` was given, or the configuration's data. Its end is the last row with a
+                target; future covariates have to be there for the horizon after it.
 
         Returns:
             A row for each step and target: `time`, `series` where there are several, `target`,
@@ -218,16 +104,19 @@ class Forecaster(Application):
                 future covariate.
         """
         where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
-        found = self._table(inputs)
-        history, future, starts = ahead_of(found, self.task, where)
+        inputs = self.given[0] if inputs is None else inputs
+        found, task = self._table(inputs), self.task
+        history, future, stamps = data.prediction_inputs(found, task, where)
         names = [one.name for one in found.series]
-        answers = [
-            self._ask(history[i : i + 64], future[i : i + 64], names[i : i + 64])
-            for i in range(0, len(names), 64)
-        ]
-        point = np.concatenate([one["forecast"] for one in answers])
-        quantiles = np.concatenate([one["quantiles"] for one in answers])
-        return to_frame(self.task, names, starts, point, quantiles, self.config.quantiles)
+        point, quantiles = pipeline.ask(self.graph, task, history, future, names)
+        scaler = self.model.get_layer("scaler")
+        spread = scaler.scale.numpy()[0, : task.targets] * (1 + np.abs(point) * scaler.log)
+        self._warn(collapsed(quantiles, spread, task.lower).mean())
+        return printing.to_frame(task, names, stamps, point, quantiles, self.config.quantiles)
+
+    def _warn(self, share: float) -> None:
+        if share:
+            say([printing.collapsed_note(share)])
 
     def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
         if inputs is None:
@@ -241,11 +130,7 @@ class Forecaster(Application):
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints the forecasts as a CSV, or a JSON object a line."""
         with working("forecasting"):
-            frame = self.predict(options.file)
-        if as_json:
-            text = frame.to_json(orient="records", lines=True, date_format="iso")
-        else:
-            text = frame.to_csv(index=False)
+            text = printing.forecasts_as_text(self.predict(options.file), as_json)
         if options.output is None:
             print(text, end="")
         else:
@@ -255,9 +140,7 @@ class Forecaster(Application):
 
     def validate(self) -> dict[str, Any]:
         """Measures the forecaster on the configuration's validation part, without baselines."""
-        parts = self._parts(None)
-        self.recognise(data.fingerprint(parts))
-        return measuring.measure(self, parts, "validation").found
+        return self._measure(self.parts_of(None), "validation")
 
     def measure(
         self,
@@ -272,7 +155,7 @@ class Forecaster(Application):
             test: A table in the form that `fit` takes, whose test part is meant; `None` for the
                 configuration's data.
             backtest: Whether to forecast from origins a horizon apart, instead of from each; the
-                intervals then follow what has come true before each origin (see `Tracker`).
+                intervals then follow what was observed before each origin (`AdaptiveConformal`).
             stride: Steps between origins, instead.
             refit: Whether to train anew at each origin, on everything before it.
 
@@ -280,7 +163,7 @@ class Forecaster(Application):
             The measures of `Scores.summary`; `baselines` with the same for each of them.
 
         Raises:
-            DataError: If the table cannot be read, or `stride` or `refit` cannot be.
+            DataError: If the table cannot be read, or `stride` or `refit` is out of place.
             RunError: If the configuration's data is no longer what the model was trained on.
         """
         if stride is not None and stride < 1:
@@ -288,25 +171,53 @@ class Forecaster(Application):
         if refit and not backtest:
             raise DataError("Expected --backtest with --refit.")
         with working("reading the series"):
-            parts = self._parts(None) if test is None else self.parts_of(test)
-        if test is None:
-            self.recognise(data.fingerprint(parts))
-        stride = stride or (self.task.horizon if backtest else 1)
+            parts = self.parts_of(test)
+        stride, batches = stride or (self.task.horizon if backtest else 1), None
         if refit:
-            self._seen = measuring.refitted(self, parts, stride)
-        else:
-            self._seen = measuring.measure(self, parts, "test", stride, True, follow=backtest)
-        return self._seen.found
+            batches = backtesting.refitted(self._trained_anew, parts, stride)
+        elif backtest and self.config.conformal:
+            batches = pipeline.forecasts(self.graph, parts, parts.spans("test"), stride)
+            batches = backtesting.adapted(batches, self.config.quantiles, stride, self.task.lower)
+        return self._measure(parts, "test", stride, True, batches)
 
-    def parts_of(self, frame: pd.DataFrame) -> data.Parts:
-        """Another table, divided for what the model was trained for."""
-        return data.divide(
-            read_series(frame, self.task.columns, options=self.config), self.config, self.task
-        )
+    def parts_of(self, frame: pd.DataFrame | None) -> data.Parts:
+        """A table, or the configuration's data, divided for what the model was trained for."""
+        if frame is not None:
+            series = read_series(frame, self.task.columns, options=self.config)
+            return data.divide(series, self.config, self.task)
+        parts = data.divide(data.load_series(self.config), self.config, self.task)
+        self.recognise(data.fingerprint(parts))
+        return parts
+
+    def _measure(
+        self,
+        parts: data.Parts,
+        part: str,
+        stride: int = 1,
+        baselines: bool = False,
+        batches: Iterator[backtesting.Batch] | None = None,
+    ) -> backtesting.Measured:
+        """Measures forecasts of a part: those of the batches, or else the model's."""
+        if batches is None:
+            batches = pipeline.forecasts(self.graph, parts, parts.spans(part), stride)
+        with working(f"forecasting the {part} part"):
+            found = backtesting.measure(
+                batches, parts, part, self.config.quantiles, stride, baselines
+            )
+        self._warn(found.collapsed)
+        if baselines and self.config.data == "sample" and parts.task.columns.targets == ("load",):
+            found["baselines"]["noise alone"] = NOISE_ALONE
+        return found
+
+    def _trained_anew(self, parts: data.Parts) -> pipeline.Graph:
+        app = type(self)(self.config)
+        app.learn(parts)
+        return app.graph
 
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""
-        self._seen.draw(folder, self.config.quantiles)
+        units = next(iter(self.config.target_units), "")
+        backtesting.draw(found, self.config.quantiles, units, folder)
 
     def serving_spec(self) -> ExportSpec:
         """What an export answers.
@@ -317,7 +228,4 @@ class Forecaster(Application):
         targets)` and `quantiles (batch, horizon, targets, levels)`. The asset `task.json` names
         columns, step and levels.
         """
-        signatures = {"serving_default": signature_of(self.model)}
-        assets = {"task.json": describe(self.task, self.config)}
-        tables = [layer for layer in self.model.layers if layer.name == "lookup"]
-        return ExportSpec(signatures, self.model.get_layer("network").core, tables, assets)
+        return pipeline.serving_spec(self.model, self.config)

@@ -4,11 +4,62 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnnapps.apps.forecasting.network import fill_missing
-from rnnapps.data import Windows
+from rnnapps.apps.forecasting.data import Parts
+from rnnapps.apps.forecasting.networks import fill_missing
+from rnnapps.data import NOISE, Windows, WindowShape
+from rnnapps.progress import working
 
 Forecast = Callable[[np.ndarray], np.ndarray]
 _STRENGTHS = 10.0 ** np.arange(-1, 6)  # of the ridge, tried on the validation part
+
+
+# What no forecaster of the sample can be better than.
+NOISE_ALONE = {"mae": NOISE * np.sqrt(2 / np.pi), "rmse": NOISE, "mse": NOISE**2}
+
+
+def training_measures(parts: Parts) -> tuple[np.ndarray, ...]:
+    """Mean, deviation and the seasonal naive error of training.
+
+    Args:
+        parts: The series.
+
+    Returns:
+        Each of them `(series, targets)`.
+    """
+    season, targets, rows = parts.task.season, parts.task.targets, []
+    for part in parts.training:
+        part = part[:, :targets]
+        off = np.abs(part[season:] - part[:-season])
+        naive = np.nanmean(off, axis=0) if np.isfinite(off).any(0).all() else np.ones(targets)
+        spread = np.nanstd(part, 0)  # 0 of a constant series, as is the naive forecast's error
+        spread, naive = (np.where(size > 0, size, 1) for size in (spread, naive))
+        rows.append((np.nanmean(part, 0), spread, naive))
+    return tuple(np.stack(column) for column in zip(*rows, strict=True))
+
+
+def prepare_baselines(parts: Parts, center: np.ndarray, spread: np.ndarray) -> dict[str, Forecast]:
+    """The baselines of a data set.
+
+    Args:
+        parts: The series.
+        center: Their means in training, `(series, targets)`.
+        spread: Their standard deviations there.
+
+    Returns:
+        What `baselines` returns, for standardised values.
+    """
+    task = parts.task
+    standard = [
+        ((one[:, : task.targets] - c) / s).astype(np.float32)
+        for one, c, s in zip(parts.values, center, spread, strict=True)
+    ]
+    alone = WindowShape(task.lookback, task.horizon, task.targets)
+    train, validation = (
+        Windows(standard, parts.spans(part), alone, batch_size=256)
+        for part in ("train", "validation")
+    )
+    with working("fitting the baselines"):
+        return baselines(train, validation, task.season)
 
 
 def baselines(train: Windows, validation: Windows, season: int) -> dict[str, Forecast]:

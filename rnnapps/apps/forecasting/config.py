@@ -22,6 +22,8 @@ class ForecastingConfig(TableOptions, TrainingConfig):
         "teacher_forcing": "training",
     }
 
+    renamed: ClassVar = {"validation": "validation_share", "test": "test_share"}
+
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training windows, at most; where these are few, an epoch is several."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "exponential"
@@ -44,9 +46,9 @@ class ForecastingConfig(TableOptions, TrainingConfig):
     """Features made from the time, known ahead: each is a point on a circle."""
     target_units: tuple[str, ...] = ()
     """Units of the targets, which an export passes on."""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the time that chooses weights and calibrates intervals; it precedes the test."""
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the time, at its end, that measures."""
     validation_start: str | None = None
     """The time at which the validation part starts, instead of a share."""
@@ -122,15 +124,15 @@ class ForecastingConfig(TableOptions, TrainingConfig):
                 f"Expected each column in one place. Received: {twice[0]!r} in --time-column, "
                 "--target, --past-covariates, --future-covariates or --series-column twice."
             )
-        if self.validation + self.test >= 1:
+        if self.validation_share + self.test_share >= 1:
             raise ValueError(
-                f"Expected --validation and --test to leave something to train on. Received: "
-                f"{self.validation} and {self.test}."
+                "Expected --validation-share and --test-share to leave something to train on. "
+                f"Received: {self.validation_share} and {self.test_share}."
             )
         return self
 
     @property
-    def output(self) -> str:
+    def likelihood(self) -> str:
         """The distribution, with the default of the model put in."""
         return self.distribution or ("student_t" if self.model == "deepar" else "quantiles")
 

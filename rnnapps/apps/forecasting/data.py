@@ -1,20 +1,94 @@
-"""Where a forecaster's series come from, and how they are divided."""
+"""What is forecast from what: series, their parts by time, and what is known past their end."""
 
 import dataclasses
 import hashlib
 import pathlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rnnapps.apps.forecasting.config import ForecastingConfig
-from rnnapps.apps.forecasting.task import Task
-from rnnapps.data import Columns, SeriesSet, make_load, read_series, season_of, stamp_of
+from rnnapps.apps.forecasting.limits import coarse_steps, lower_bounds
+from rnnapps.data import (
+    Columns,
+    Series,
+    SeriesSet,
+    make_load,
+    read_series,
+    season_of,
+    stamp_of,
+    times,
+)
 from rnnapps.errors import ConfigError, DataError
 
 NAMED = ("sample", "ett_h1")
 _LONGEST = {"segment": 720}  # steps of a default look-back; the others read one step at a time
 _SAMPLE = Columns(("time",), ("load",), future=("temperature", "holiday"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a forecaster was trained for; it is saved with the model.
+
+    Args:
+        columns: The table's columns.
+        series: The series' names; one empty name where the table holds one series.
+        lookback: Steps that the network sees.
+        horizon: Steps that it forecasts.
+        season: Steps of a season.
+        segment: Steps of a segment.
+        missing: Whether targets were missing in the training part.
+        gaps: Columns of covariates, counted from 0, in which values were.
+        lower: For each target what no forecast goes below, or `None`; empty for none of them.
+        notes: What a client should know of the data.
+    """
+
+    columns: Columns
+    series: tuple[str, ...]
+    lookback: int
+    horizon: int
+    season: int
+    segment: int
+    missing: bool
+    gaps: tuple[int, ...] = ()
+    lower: tuple[float | None, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> int:
+        """Number of targets."""
+        return len(self.columns.targets)
+
+    @property
+    def future(self) -> int:
+        """Number of future covariates."""
+        return len(self.columns.future_names)
+
+    @property
+    def future_gaps(self) -> tuple[int, ...]:
+        """Of `gaps` the future covariates, counted from the first of them."""
+        first = len(self.columns.names) - self.future
+        return tuple(column - first for column in self.gaps if column >= first)
+
+    @property
+    def several(self) -> bool:
+        """Whether the table holds several series."""
+        return self.columns.series is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The task as plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Task":
+        """The task from what `to_dict` gave."""
+        columns = dict(values["columns"])
+        categories = {name: tuple(words) for name, words in columns.pop("categories").items()}
+        columns = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in columns.items()}
+        columns = Columns(**columns, categories=categories)
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**{**values, "columns": columns})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +133,12 @@ class Parts:
         return spans
 
 
-def load_series(config: ForecastingConfig) -> SeriesSet:
-    """Loads the configuration's data.
+def load_series(config: ForecastingConfig, given: pd.DataFrame | None = None) -> SeriesSet:
+    """Loads a person's own table, or the configuration's data.
 
     Args:
         config: Its `data`, `data_dir` and the names of columns are read.
+        given: The table; `None` for the configuration's data.
 
     Returns:
         The series.
@@ -71,10 +146,12 @@ def load_series(config: ForecastingConfig) -> SeriesSet:
     Raises:
         DataError: If the data cannot be read, or is not what is needed.
     """
+    if given is not None:
+        return read_series(given, columns_of(config), options=config)
     if config.data == "ett_h1":
         from rnnapps.data.ett import load_ett  # needs tensorflow_datasets
 
-        return as_series(load_ett(config.data_dir), config)
+        return read_series(load_ett(config.data_dir), columns_of(config))
     if config.data != "sample":
         if not pathlib.Path(config.data).exists() and not pathlib.Path(config.data).suffix:
             raise DataError(
@@ -86,11 +163,6 @@ def load_series(config: ForecastingConfig) -> SeriesSet:
     if not (columns.targets or columns.past or columns.future):
         columns = dataclasses.replace(_SAMPLE, calendar=columns.calendar)
     return read_series(make_load(), columns)
-
-
-def as_series(frame: pd.DataFrame, config: ForecastingConfig) -> SeriesSet:
-    """The series of a person's own table."""
-    return read_series(frame, columns_of(config), options=config)
 
 
 def columns_of(config: ForecastingConfig) -> Columns:
@@ -172,8 +244,8 @@ def _make_task(
         segment=segment,
         missing=bool(lacking[:targets].any()),
         gaps=_one_each(np.flatnonzero(lacking[targets:]) + targets, columns),
-        lower=_lower_bounds(data, config, notes),
-        notes=_coarse(training, columns.targets),
+        lower=lower_bounds(data, config, notes),
+        notes=coarse_steps(training, columns.targets),
     )
 
 
@@ -182,61 +254,6 @@ def _one_each(gaps: np.ndarray, columns: Columns) -> tuple[int, ...]:
     first = {f"{name}={words[0]}" for name, words in columns.categories.items()}
     later = {f"{name}={word}" for name, words in columns.categories.items() for word in words}
     return tuple(int(i) for i in gaps if columns.names[i] not in later - first)
-
-
-def _lower_bounds(
-    data: SeriesSet, config: ForecastingConfig, notes: list[str]
-) -> tuple[float | None, ...]:
-    """For each target what no forecast goes below, or `None`."""
-    bounds: list[float | None] = []
-    counts, positive = [], []
-    for i, name in enumerate(data.columns.targets):
-        known = np.concatenate([one.values[:, i] for one in data.series])
-        known = known[np.isfinite(known)]
-        least = known.min(initial=0.0)
-        if config.lower_bound is not None:
-            if least < config.lower_bound:
-                raise DataError(
-                    f"Expected no value under --lower-bound {config.lower_bound:g} in column "
-                    f"{name!r}. Received: {least:g}."
-                )
-            bounds.append(config.lower_bound if np.isfinite(config.lower_bound) else None)
-        elif config.log or config.output == "negative_binomial":
-            bounds.append(0.0 if least >= 0 else -1.0)
-        elif least >= 0 and not (known % 1).any():
-            bounds.append(0.0)
-            counts.append(name)
-        else:
-            bounds.append(None)
-            positive += [name] if least >= 0 else []
-    if counts:
-        notes.append(
-            f"All values of {', '.join(counts)} are whole numbers of at least 0, and so no "
-            "forecast goes below 0; --lower-bound=-inf lifts that."
-        )
-    if positive:
-        notes.append(
-            f"All values of {', '.join(positive)} are at least 0; with --lower-bound 0 no forecast "
-            "goes below 0."
-        )
-    return tuple(bounds)
-
-
-def _coarse(training: list[np.ndarray], targets: tuple[str, ...]) -> tuple[str, ...]:
-    """Says for which targets an export, which is asked in float32, sees steps as stairs."""
-    notes = []
-    for i, name in enumerate(targets):
-        changes = np.concatenate([np.abs(np.diff(one[:, i])) for one in training])
-        changes = changes[changes > 0]  # and not NaN
-        values = np.nan_to_num(np.concatenate([one[:, i] for one in training]))
-        largest = np.float32(np.abs(values).max(initial=0.0))
-        if len(changes) and np.spacing(largest) > np.median(changes) / 100:
-            notes.append(
-                f"An export's inputs and answers are float32, whose neighbours are "
-                f"{np.spacing(largest):g} apart at {name}'s {largest:g}, while it changes by "
-                f"{np.median(changes):g} from step to step: subtract a constant before training."
-            )
-    return tuple(notes)
 
 
 def _length(targets: np.ndarray) -> int:
@@ -252,9 +269,9 @@ def _segment(season: int, lookback: int, horizon: int) -> int:
     return 2 * season if lookback >= 8 * season and horizon >= 2 * season else season
 
 
-def _ends(times: pd.Index, config: ForecastingConfig, columns: Columns) -> tuple[int, int, int]:
+def _ends(stamps: pd.Index, config: ForecastingConfig, columns: Columns) -> tuple[int, int, int]:
     """Steps up to the ends of training, validation and test."""
-    count = len(times)
+    count = len(stamps)
     if count < 3:
         raise DataError(f"Expected a series of at least 3 steps. Received: {count}.")
 
@@ -262,17 +279,17 @@ def _ends(times: pd.Index, config: ForecastingConfig, columns: Columns) -> tuple
         text = getattr(config, option)
         if text is None:
             return round(count * share)
-        return int(times.searchsorted(stamp_of(text, option, columns, config)))
+        return int(stamps.searchsorted(stamp_of(text, option, columns, config)))
 
-    test = start("test_start", 1 - config.test)
-    share = 1 - config.validation - config.test
+    test = start("test_start", 1 - config.test_share)
+    share = 1 - config.validation_share - config.test_share
     if config.test_start and not config.validation_start:
-        share = test / count * (1 - config.validation)
+        share = test / count * (1 - config.validation_share)
     validation = start("validation_start", share)
     if not 0 < validation < test < count:
         raise ConfigError(
             "Expected --validation-start to precede --test-start, and both to lie within the "
-            f"data, {times[0]} to {times[-1]}. Received: parts of {validation}, "
+            f"data, {stamps[0]} to {stamps[-1]}. Received: parts of {validation}, "
             f"{test - validation} and {count - test} steps."
         )
     return validation, test, count
@@ -293,8 +310,8 @@ def _check(parts: Parts, config: ForecastingConfig) -> None:
             if steps < task.horizon:
                 raise DataError(
                     f"Expected at least {task.horizon} steps, the horizon, in the {name} part. "
-                    f"Received: {steps}{whose}, {task.horizon - steps} too few; enlarge --{name} "
-                    "or shorten --horizon."
+                    f"Received: {steps}{whose}, {task.horizon - steps} too few; enlarge "
+                    f"--{name}-share or shorten --horizon."
                 )
         for i, column in enumerate(task.columns.targets):
             known = one.values[:train, i]
@@ -308,7 +325,7 @@ def _check(parts: Parts, config: ForecastingConfig) -> None:
                     f"Expected values over -1 in column {column!r}{whose} with --log. Received: "
                     f"{np.nanmin(one.values[:, i]):g}."
                 )
-            if config.output == "negative_binomial" and (known.min() < 0 or (known % 1).any()):
+            if config.likelihood == "negative_binomial" and (known.min() < 0 or (known % 1).any()):
                 raise DataError(
                     f"Expected counts (0, 1, 2, ...) in column {column!r}{whose} with "
                     f"--distribution=negative_binomial. Received: "
@@ -327,3 +344,59 @@ def fingerprint(parts: Parts) -> str:
         digest.update(one.values[:end].astype(np.float32).tobytes())  # as 0.1.0 did
         steps += end
     return f"{steps} steps, sha256 {digest.hexdigest()[:16]}"
+
+
+def prediction_inputs(
+    found: SeriesSet, task: Task, where: str
+) -> tuple[np.ndarray, np.ndarray, list[pd.Index]]:
+    """The inputs of forecasts past the end of each series.
+
+    A series ends with its last target; rows after that hold its future covariates.
+
+    Args:
+        found: The series.
+        task: What is forecast from what.
+        where: What errors call the table.
+
+    Returns:
+        Histories `(series, lookback, columns)`, future covariates `(series, horizon, future)`, and
+        for each series the times of the horizon.
+
+    Raises:
+        DataError: If a series is shorter than the look-back, or lacks a future covariate.
+    """
+    histories, futures, ahead = [], [], []
+    for one in found.series:
+        here = f"{where}, series {one.name}" if one.name else where
+        end = _length(one.values[:, : task.targets])
+        if end < task.lookback:
+            raise DataError(
+                f"Expected at least {task.lookback} steps, the look-back, up to the last value "
+                f"of a target in {here}. Received: {end}, {task.lookback - end} too few."
+            )
+        stamps = times.following(one.times[:end], found.columns.freq, task.horizon)
+        histories.append(one.values[end - task.lookback : end])
+        futures.append(_covariates(one, end, stamps, task, here))
+        ahead.append(stamps)
+    return np.stack(histories), np.stack(futures), ahead
+
+
+def _covariates(one: Series, end: int, stamps: pd.Index, task: Task, where: str):
+    """The future covariates of the horizon `(horizon, future)`."""
+    columns = task.columns
+    local = times.in_zone(stamps, columns.zone, columns.freq)
+    features = times.calendar(local, columns.calendar) if columns.calendar else None
+    given = task.future - (0 if features is None else features.shape[1])
+    rows = np.full((task.horizon, given), np.nan)
+    first = len(columns.names) - task.future
+    present = one.values[end : end + task.horizon, first : first + given]
+    rows[: len(present)] = present
+    missing = np.isnan(rows)
+    if missing.any():
+        step, column = np.argwhere(missing)[0]
+        raise DataError(
+            f"Expected future covariates for the {task.horizon} steps after "
+            f"{one.times[end - 1]} in {where}. Received: no {columns.future_names[column]!r} for "
+            f"{stamps[step]}; add rows with the covariates and without the targets."
+        )
+    return rows if features is None else np.concatenate([rows, features], axis=1)

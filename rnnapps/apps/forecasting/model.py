@@ -1,19 +1,94 @@
 """The forecaster's network: the page to edit."""
 
 import keras
+import tensorflow as tf
 
 from rnnapps.apps.forecasting.config import ForecastingConfig
-from rnnapps.apps.forecasting.network import Network, Plan
-from rnnapps.apps.forecasting.scaling import Calibrate, Scaler
-from rnnapps.apps.forecasting.segment import SegmentNetwork
-from rnnapps.apps.forecasting.stepwise import DecoderNetwork, DirectNetwork
-from rnnapps.apps.forecasting.task import Task
+from rnnapps.apps.forecasting.data import Task
+from rnnapps.apps.forecasting.encoder_decoder import EncoderDecoderRNN
+from rnnapps.apps.forecasting.networks import DirectRNN, ForecastNetwork, NetworkConfig
+from rnnapps.layers import recurrent
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class SegmentRNN(ForecastNetwork):
+    """A recurrent network whose steps are segments of the series.
+
+    The look-back is cut into segments, each is projected to the cell's width, and the cell reads
+    them. From its last state one step is taken for each segment of the horizon, all at once: the
+    step's input tells which segment it is and which target, and holds the segment's future
+    covariates. Its output is projected to the segment's steps.
+
+    See `ForecastNetwork` for arguments, call arguments and output.
+
+    Reference:
+        - [Lin et al., 2023](https://arxiv.org/abs/2308.11200)
+    """
+
+    def __init__(self, task: Task | dict, config: NetworkConfig | dict, **kwargs):
+        super().__init__(task, config, **kwargs)
+        task, config = self.task, self.config
+        options = {"return_sequences": True, "return_state": True}
+        self.embed = keras.layers.Dense(config.units, "relu", name="embed")
+        self.cells = [
+            recurrent(config.cell, config.units, **options, name=f"cell_{i}")
+            for i in range(config.layers)
+        ]
+        self.drop = keras.layers.Dropout(config.dropout)
+        self.ahead = keras.layers.Dense(config.units, name="ahead") if task.future else None
+        self.pieces = -(-task.horizon // task.segment)
+        self.padding = -task.lookback % task.segment  # steps put before the look-back
+
+    def build(self, inputs_shape=None):
+        units, segment = self.config.units, self.task.segment
+        self.embed.build((None, None, segment * self.features))
+        for cell in self.cells:
+            cell.build((None, None, units))
+        if self.ahead:
+            self.ahead.build((None, None, segment * self.known_ahead))
+        self.head.build_for(units, segment * self.per_row)
+        width = units // 2 if self.config.independent else units
+        normal = keras.initializers.RandomNormal(stddev=1.0)  # or the pieces begin as one
+        self.position = self.add_weight((self.pieces, width), normal, name="position")
+        if self.config.independent:
+            shape = (self.task.targets, units - width)
+            self.channel = self.add_weight(shape, normal.clone(), name="channel")
+        self.built = True
+
+    def forecast(self, x, future, teacher, scale, training):
+        units, segment, horizon = self.config.units, self.task.segment, self.task.horizon
+        x = tf.pad(x, [[0, 0], [self.padding, 0], [0, 0]])  # (rows, segments * segment, features)
+        x = tf.reshape(x, (-1, x.shape[1] // segment, segment * self.features))
+        rows, states = tf.shape(x)[0], []
+        x = self.embed(x)  # (rows, segments, units)
+        for cell in self.cells:
+            x, *state = cell(x, training=training)
+            x = self.drop(x, training=training) if self.config.layers > 1 else x
+            states.append(state)
+
+        y = tf.tile(self.position[None], (rows, 1, 1))  # (rows, pieces, units or half of them)
+        if self.config.independent:
+            channel = tf.gather(self.channel, self.channel_of(x))[:, None]
+            y = tf.concat([y, tf.tile(channel, (1, self.pieces, 1))], axis=-1)
+        if self.ahead:
+            future = tf.pad(future, [[0, 0], [0, self.pieces * segment - horizon], [0, 0]])
+            future = tf.reshape(future, (-1, self.pieces, segment * self.known_ahead))
+            y += tf.cast(self.ahead(future), y.dtype)
+        y = tf.reshape(y, (-1, 1, units))  # each piece takes one step from the same state
+        for cell, state in zip(self.cells, states, strict=True):
+            state = [tf.repeat(tensor, self.pieces, axis=0) for tensor in state]
+            y, *_ = cell(y, initial_state=state, training=training)
+        y = tf.reshape(y, (rows, self.pieces, units))
+        raw = self.head(self.drop(y, training=training))  # (rows, pieces, segment * per_row, size)
+        raw = tf.reshape(raw, (rows, self.pieces * segment, self.per_row, raw.shape[-1]))
+        return raw[:, :horizon]
+
 
 _NETWORKS = {
-    "segment": SegmentNetwork,
-    "direct": DirectNetwork,
-    "encoder_decoder": DecoderNetwork,
-    "deepar": DecoderNetwork,
+    "segment": SegmentRNN,
+    "direct": DirectRNN,
+    "encoder_decoder": EncoderDecoderRNN,
+    "deepar": EncoderDecoderRNN,
 }
 
 
@@ -32,82 +107,36 @@ def build_network(config: ForecastingConfig, task: Task) -> keras.Model:
     inputs = {
         name: keras.Input(shape, name=name) for name, shape in inputs_of(config, task).items()
     }
-    network = _NETWORKS[config.model](plan_of(config, task), name="network")
+    network = _NETWORKS[config.model](task, network_config(config), name="network")
     return keras.Model(inputs, network(inputs), name="training")
 
 
-def inputs_of(config: ForecastingConfig, task: Task) -> dict[str, tuple[int, int]]:
+def inputs_of(config: ForecastingConfig, task: Task) -> dict[str, tuple[int, ...]]:
     """The shapes of a network's inputs, by name."""
-    shapes = {"history": (task.lookback, len(task.columns.names))}
+    shapes: dict[str, tuple[int, ...]] = {"history": (task.lookback, len(task.columns.names))}
     if task.future:
         shapes["future"] = (task.horizon, task.future)
     if config.model in ("encoder_decoder", "deepar"):
         shapes["teacher"] = (task.horizon, task.targets)
-    if config.output == "negative_binomial":
+    if config.likelihood == "negative_binomial":
         shapes["scale"] = (task.targets,)
     return shapes
 
 
-def plan_of(config: ForecastingConfig, task: Task) -> Plan:
-    """The shape of a network that the configuration asks for."""
-    counts = config.output == "negative_binomial"  # which keep their zero
-    return Plan(
-        lookback=task.lookback,
-        horizon=task.horizon,
-        targets=task.targets,
-        columns=len(task.columns.names),
-        future=task.future,
-        missing=task.missing,
-        gaps=task.gaps,
-        independent=config.channels == "independent",
-        normalization="none" if counts else config.normalization,
+def network_config(config: ForecastingConfig) -> NetworkConfig:
+    """What the configuration says of the network."""
+    counts = config.likelihood == "negative_binomial"  # which keep their zero
+    return NetworkConfig(
         cell=config.cell,
         units=config.units,
         layers=config.layers,
         dropout=config.dropout,
-        output=config.output,
+        independent=config.channels == "independent",
+        normalization="none" if counts else config.normalization,
+        linear=config.linear and config.model in ("segment", "direct") and not counts,
+        likelihood=config.likelihood,
         levels=config.quantiles,
         loss=config.loss,
         samples=config.samples,
-        segment=task.segment,
-        linear=config.linear and config.model in ("segment", "direct") and not counts,
         paths=config.model == "deepar",
     )
-
-
-def build_forecaster(task: Task, scaler: Scaler, network: Network, levels) -> keras.Model:
-    """Puts the scaler before the network, and calibration and the units behind.
-
-    Args:
-        task: What is forecast from what.
-        scaler: The adapted scaler.
-        network: The trained network.
-        levels: The quantiles' levels.
-
-    Returns:
-        A model in the data's own units and float64, from `history (batch, lookback, columns)`, NaN
-        where missing, `future_covariates (batch, horizon, future)` where there are such, and
-        `series (batch,)`, names, where there are several, to `forecast (batch, horizon, targets)`
-        and `quantiles (batch, horizon, targets, levels)`. Its layer `calibrate` is still to be
-        fitted.
-    """
-    columns = len(task.columns.names)
-    inputs = {"history": keras.Input((task.lookback, columns), dtype="float64", name="history")}
-    if task.future:
-        shape = (task.horizon, task.future)
-        inputs["future_covariates"] = keras.Input(shape, dtype="float64", name="future_covariates")
-    rows = None
-    if task.several:
-        inputs["series"] = keras.Input((), dtype="string", name="series")
-        lookup = keras.layers.StringLookup(vocabulary=list(task.series), name="lookup")
-        rows = lookup(inputs["series"])
-    scaled = {"history": scaler(inputs["history"], rows)}
-    if task.future:
-        scaled["future"] = scaler(inputs["future_covariates"], rows, part="future")
-    if network.plan.output == "negative_binomial":
-        scaled["scale"] = scaler(inputs["history"], rows, part="scale")
-    answer = network(scaled, answer=True)  # (batch, horizon, targets, 1 + levels)
-    answer = Calibrate(levels, relative=True, name="calibrate")(answer)
-    answer = scaler(answer, rows, part="answer")
-    outputs = {"forecast": answer[..., 0], "quantiles": answer[..., 1:]}
-    return keras.Model(inputs, outputs, name="forecaster")

@@ -98,3 +98,22 @@ class Scores:
         if pinball is not None:
             means["weighted_quantile_loss"] = pinball / np.where(size > 0, size, 1)
         return means
+
+
+def collapsed(
+    quantiles: np.ndarray, spread: np.ndarray, lower: Sequence[float | None]
+) -> np.ndarray:
+    """Where intervals have next to no width: the network saw nothing like these inputs.
+
+    Args:
+        quantiles: `(windows, horizon, targets, levels)`.
+        spread: The targets' standard deviation in training, `(targets,)`.
+        lower: For each target what no forecast goes below; see `Task`.
+
+    Returns:
+        True at such steps, `(windows, horizon, targets)`; not where all lies at a lower bound.
+    """
+    low, high = quantiles[..., 0], quantiles[..., -1]
+    bounds = np.array([-np.inf if one is None else one for one in lower or [None]])
+    several = quantiles.shape[-1] > 1
+    return several & (high - low < 1e-3 * spread) & (high > bounds)

@@ -176,7 +176,15 @@ def make_likelihood(name: str, levels: Sequence[float], loss: str = "mae"):
 
 
 def quantiles_of(samples, levels: Sequence[float]):
-    """Quantiles `(..., levels)` of samples `(count, ...)`, interpolated between neighbours."""
+    """Quantiles of samples, interpolated between neighbours.
+
+    Args:
+        samples: `(count, ...)`.
+        levels: The quantiles' levels.
+
+    Returns:
+        The quantiles `(..., levels)`.
+    """
     ordered = tf.sort(samples, axis=0)
     last = samples.shape[0] - 1
     found = []

@@ -8,7 +8,7 @@ class ForecastLoss(keras.losses.Loss):
     """A likelihood's loss, averaged over the known values of each window.
 
     Args:
-        likelihood: What `likelihoods.make_likelihood` made.
+        likelihood: What `make_likelihood` made.
     """
 
     def __init__(self, likelihood):
@@ -25,7 +25,7 @@ class PointError(keras.metrics.MeanMetricWrapper):
     """The point forecast's error on scaled values.
 
     Args:
-        likelihood: What `likelihoods.make_likelihood` made.
+        likelihood: What `make_likelihood` made.
         kind: `"mae"` or `"mse"`.
     """
 

@@ -1,0 +1,82 @@
+"""What forecasts and exports are bound by: zero, where values count something, and float32."""
+
+import numpy as np
+
+from rnnapps.apps.forecasting.config import ForecastingConfig
+from rnnapps.data import SeriesSet
+from rnnapps.errors import DataError
+
+
+def lower_bounds(
+    data: SeriesSet, config: ForecastingConfig, notes: list[str]
+) -> tuple[float | None, ...]:
+    """For each target what no forecast goes below.
+
+    Args:
+        data: The series.
+        config: Its `lower_bound`, `log` and likelihood are read.
+        notes: Gets a sentence where counts are bounded, and where a bound would fit.
+
+    Returns:
+        The bounds; `None` for a target that has none.
+
+    Raises:
+        DataError: If a value lies below `lower_bound`.
+    """
+    bounds: list[float | None] = []
+    counts, positive = [], []
+    for i, name in enumerate(data.columns.targets):
+        known = np.concatenate([one.values[:, i] for one in data.series])
+        known = known[np.isfinite(known)]
+        least = known.min(initial=np.inf)
+        if config.lower_bound is not None:
+            if least < config.lower_bound:
+                raise DataError(
+                    f"Expected no value under --lower-bound={config.lower_bound:g} in column "
+                    f"{name!r}. Received: {least:g}."
+                )
+            bounds.append(config.lower_bound if np.isfinite(config.lower_bound) else None)
+        elif config.log or config.likelihood == "negative_binomial":
+            bounds.append(0.0 if least >= 0 else -1.0)
+        elif least >= 0 and not (known % 1).any():
+            bounds.append(0.0)
+            counts.append(name)
+        else:
+            bounds.append(None)
+            positive += [name] if least >= 0 else []
+    if counts:
+        notes.append(
+            f"All values of {', '.join(counts)} are whole numbers of at least 0, and so no "
+            "forecast goes below 0; --lower-bound=-inf lifts that."
+        )
+    if positive:
+        notes.append(
+            f"All values of {', '.join(positive)} are at least 0; with --lower-bound 0 no forecast "
+            "goes below 0."
+        )
+    return tuple(bounds)
+
+
+def coarse_steps(training: list[np.ndarray], targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Says which targets change by less than an export, which is asked in float32, can tell.
+
+    Args:
+        training: The training part of each series, `(time, columns)`.
+        targets: The targets' names, the first columns.
+
+    Returns:
+        A sentence for each such target.
+    """
+    notes = []
+    for i, name in enumerate(targets):
+        changes = np.concatenate([np.abs(np.diff(one[:, i])) for one in training])
+        changes = changes[changes > 0]  # and not NaN
+        values = np.nan_to_num(np.concatenate([one[:, i] for one in training]))
+        largest = np.float32(np.abs(values).max(initial=0.0))
+        if len(changes) and np.spacing(largest) > np.median(changes) / 100:
+            notes.append(
+                f"An export's inputs and answers are float32, whose neighbours are "
+                f"{np.spacing(largest):g} apart at {name}'s {largest:g}, while it changes by "
+                f"{np.median(changes):g} from step to step: subtract a constant before training."
+            )
+    return tuple(notes)
