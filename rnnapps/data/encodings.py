@@ -11,8 +11,9 @@ _MARKS = {  # UTF-32's begins as UTF-16's does
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-_COMMON = [
-    "cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256",
+_LATIN = ["cp1252", "cp1250", "cp1254"]
+_OTHERS = [
+    "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256",
     "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr",
 ]  # fmt: skip
 _SAMPLE = 1 << 16  # bytes from which an encoding is guessed, to be named in an error
@@ -88,7 +89,10 @@ def _shown(name: str) -> str:
 def _likely(sample: bytes) -> str | None:
     import charset_normalizer  # takes 50 ms, and only a mistake needs it
 
-    best = charset_normalizer.from_bytes(sample, cp_isolation=_COMMON).best()
+    # Latin letters are mostly ASCII, and a few bytes beyond it say little.
+    latin = sum(byte > 127 for byte in sample) < 0.3 * len(sample.replace(b" ", b""))
+    choice = _LATIN if latin else _LATIN + _OTHERS
+    best = charset_normalizer.from_bytes(sample, cp_isolation=choice).best()
     if best is None:
         return None
     # Where both make the same text, Western Europe's is the commoner.

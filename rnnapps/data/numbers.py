@@ -37,6 +37,7 @@ class Numbers:
         missing: Which cells say that there is none `(rows,)`.
         empty: Which of those say it by holding nothing `(rows,)`.
         text: The cells as they stand there.
+        unit: The currency or percent sign that stood at the numbers.
         notes: What was made of some of them.
     """
 
@@ -44,6 +45,7 @@ class Numbers:
     missing: np.ndarray
     empty: np.ndarray
     text: pd.Series
+    unit: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -129,14 +131,11 @@ def parse_numbers(column: pd.Series, marks: Marks, name: str) -> Numbers:
         counts = [f"{word!r} in {count} rows" for word, count in said.value_counts()[:3].items()]
         notes.append(f"{', '.join(counts)} of column {name!r} count as missing values")
     units = text.str.extract(f"({_UNITS})", expand=False)
-    common = units.value_counts()
-    if len(common):
-        other = units.notna() & (units != common.index[0])
-        if common.index[0] == "%":  # 5 beside 5 % may be 500 %
-            other = units != "%"
+    unit = next(iter(units.value_counts().index), None)
+    if unit:  # beside another, or 5 % beside 5, it would be guessed what is meant
+        other = (units != unit) & (units.notna() | (unit == "%"))
         values[other & ~missing] = np.nan
-        notes.append(f"the {common.index[0]} in column {name!r} is left out")
-    return Numbers(values, missing, empty, text, tuple(notes))
+    return Numbers(values, missing, empty, text, unit, tuple(notes))
 
 
 def how_to_read(value: str) -> str:

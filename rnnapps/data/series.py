@@ -90,7 +90,7 @@ def read_series(
     stamps = _stamps(table, columns, options, groups)
     columns = dataclasses.replace(columns, zone=stamps.zone, order=stamps.order)
     notes: list[str] = []
-    values, columns = read_values(table, columns, options, check_targets, notes)
+    values, columns, how = read_values(table, columns, options, check_targets, notes)
     series, freq = [], columns.freq
     for name, rows in groups.items():
         here = f"{where}, series {name}" if name else where
@@ -109,7 +109,7 @@ def read_series(
     columns = dataclasses.replace(columns, freq=freq)
     series = [_with_calendar(one, columns) for one in series]
     said = (
-        "; ".join([f"{where}: {len(frame):,} rows", *table.notes, *stamps.notes, *mended]),
+        "; ".join([f"{where}: {len(frame):,} rows", *table.notes, *stamps.notes, *how, *mended]),
         *_said(series, columns),
     )
     return SeriesSet(series, columns, notes + _missing(series, columns, where), said)
@@ -250,11 +250,11 @@ def _why_twice(index: pd.Index, columns: Columns) -> str:
 
 def _said(series: list[Series], columns: Columns) -> list[str]:
     """What the columns are for, and which series there are."""
-    freq = f" every {columns.freq}" if columns.time else ""
+    freq = f", step {columns.freq}" if columns.time else ""
     roles = {"times from": columns.time, "targets": columns.targets,
              "past covariates": columns.past, "future covariates": columns.future,
              "series named by": (columns.series,) if columns.series else ()}  # fmt: skip
-    zone = f" in {columns.zone}" if columns.zone else ""
+    zone = f", in {columns.zone}" if columns.zone else ""
     lines = [
         "; ".join(
             f"{role} {', '.join(map(repr, names[:_SHOWN]))}"
@@ -269,7 +269,8 @@ def _said(series: list[Series], columns: Columns) -> list[str]:
         more = f" and {len(series) - _SHOWN:,} more" if len(series) > _SHOWN else ""
         lines.append(f"{len(series):,} series: {', '.join(shown)}{more}")
     else:
-        first, last = times.in_zone(series[0].times, columns.zone, columns.freq)[[0, -1]]
+        ends = times.in_zone(series[0].times, columns.zone, columns.freq)[[0, -1]]
+        first, last = (str(end).removesuffix(" 00:00:00") for end in ends)
         lines.append(f"{len(series[0]):,} steps from {first} to {last}")
     return lines
 

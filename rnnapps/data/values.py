@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 
 from rnnapps.config import TableOptions
 from rnnapps.data.columns import Columns
@@ -16,7 +15,7 @@ _MAX_CATEGORIES = 50
 
 def read_values(
     table: Table, columns: Columns, options: TableOptions, check_targets: bool, notes: list[str]
-) -> tuple[np.ndarray, Columns]:
+) -> tuple[np.ndarray, Columns, list[str]]:
     """Reads all values but the calendar's.
 
     Args:
@@ -27,13 +26,13 @@ def read_values(
         notes: To which is added what was made of some of them.
 
     Returns:
-        float64 `(rows, columns)`, NaN where missing; and the columns, with the words of those that
-        hold words.
+        float64 `(rows, columns)`, NaN where missing; the columns, with the words of those that hold
+        words; and how the numbers were read.
 
     Raises:
         DataError: If a number cannot be read, a column holds nothing, or too many words.
     """
-    frame, where = table.frame, table.where
+    frame, where, how = table.frame, table.where, []
     names = (*columns.targets, *columns.past, *columns.future)
     known = columns.decimal if table.separator in (";", "\t") else None
     if known and not (options.decimal or options.thousands):
@@ -42,27 +41,29 @@ def read_values(
         marks = find_marks([frame[name] for name in names], options, table.separator, where)
     if marks.decimal == "," and options.decimal is None:
         columns = dataclasses.replace(columns, decimal=",")
-        notes.append("numbers have a decimal comma")
+        how.append("decimal comma")
     categories, parts = dict(columns.categories), []
     for name in names:
         wordy = name not in columns.targets
-        values = _column(frame[name], name, where, marks, categories if wordy else None, notes)
+        numbers = parse_numbers(frame[name], marks, name)
+        if numbers.unit:
+            how.append(f"{name!r} without its {numbers.unit}")
+        values = _column(numbers, name, where, categories if wordy else None, notes)
         if np.isnan(values).all() and (check_targets or wordy):
             raise DataError(f"{where} has no value at all in column {name!r}.")
         parts.append(values)
-    return np.concatenate(parts, axis=1), dataclasses.replace(columns, categories=categories)
+    columns = dataclasses.replace(columns, categories=categories)
+    return np.concatenate(parts, axis=1), columns, how
 
 
 def _column(
-    column: pd.Series,
+    numbers: Numbers,
     name: str,
     where: str,
-    marks: Marks,
     categories: dict[str, tuple[str, ...]] | None,
     notes: list[str],
 ) -> np.ndarray:
     """The numbers `(rows, 1)` of a column, or `(rows, words)` with a one for each row's word."""
-    numbers = parse_numbers(column, marks, name)
     text, empty = numbers.text, numbers.empty
     if categories is None or name not in categories:
         if categories is None or not numbers.bad.any() or np.isfinite(numbers.values).any():

@@ -159,7 +159,7 @@ FORECASTING = {
     "german.csv": (dated("%d.%m.%Y", values=COMMAS, separator=";"), {}, start(), "decimal comma"),
     "thousands.csv": (dated("%Y-%m-%d", values=[f"${1000 + i:,}.50" for i in range(60)]),
                       {"thousands": ","}, start(first=1000.5),
-                      "the $ in column 'y' is left out"),
+                      "'y' without its $"),
     "zone.csv": (dated("%Y-%m-%dT%H:%M:%S+02:00", freq="h"), {}, start(freq="h", zone="+02:00"),
                  "UTC+02:00"),
     "epoch.csv": ("t,y\n" + "".join(f"{1388534400 + 3600 * i},{i + 0.5}\n" for i in range(60)), {},

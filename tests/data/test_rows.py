@@ -82,5 +82,5 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     with pytest.raises(ConfigError, match="Expected output=FILE with format=parquet"):
         copy(source, None, "parquet")
     source.write_bytes("text\nMaß\n".encode("cp1252"))
-    with pytest.raises(DataError, match="--encoding"):
+    with pytest.raises(DataError, match="likely cp1252: name it with encoding="):
         copy(source, output)
