@@ -19,7 +19,7 @@ from rnnapps.serving.server.model_manager import ModelManager
 from rnnapps.serving.server.protos import from_proto, to_proto
 from rnnapps.serving.server.servable import DEFAULT, Servable
 from rnnapps.serving.server.status import Code, StatusError
-from rnnapps.serving.server.workers import Deadline, Limits, Workers
+from rnnapps.serving.server.workers import Deadline, Limits, Workers, guarded
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _SPARE = 64  # threads for requests that wait for no worker
@@ -32,14 +32,12 @@ class RpcApi:
 
     Args:
         manager: The models.
-        readers: The threads that read requests.
         workers: The threads in which models answer.
         limits: What a request may ask at most.
     """
 
-    def __init__(self, manager: ModelManager, readers: Workers, workers: Workers, limits: Limits):
-        self._manager, self._readers, self._workers = manager, readers, workers
-        self._limits = limits
+    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits):
+        self._manager, self._workers, self._limits = manager, workers, limits
 
     @property
     def handlers(self) -> list[grpc.GenericRpcHandler]:
@@ -64,8 +62,9 @@ class RpcApi:
         def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
             message = self._receive(messages, context)
             seconds = min(self._limits.seconds, context.time_remaining())  # infinity, where unsaid
+            deadline = Deadline(seconds)
             try:
-                return answer(message, Deadline(seconds))
+                return guarded(deadline, answer, message, deadline)
             except StatusError as error:
                 context.abort(_CODES[error.code], error.message)
 
@@ -93,8 +92,7 @@ class RpcApi:
         return model_metadata(self._manager, request)
 
     def _predict(self, message: bytes, deadline: Deadline) -> Message:
-        request, version, inputs = self._readers.run(deadline, self._read, message)
-        return self._workers.run(deadline, _run, request, version, inputs, deadline)
+        return self._workers.run(deadline, _run, *self._read(message), deadline)
 
     def _read(
         self, message: bytes
@@ -144,7 +142,7 @@ def make_grpc_server(api: RpcApi, limits: Limits) -> grpc.Server:
     Returns:
         The server.
     """
-    # Each request has a thread, which only waits; the workers turn away what is too much for them.
+    # Each request has a thread, which reads it and waits; the workers turn away what is too much.
     requests = limits.waiting + _SPARE
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(requests, "rnnapps-grpc"),

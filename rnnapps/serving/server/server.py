@@ -23,7 +23,7 @@ from rnnapps.serving.server.workers import Limits, Workers
 
 _FAREWELL = 0.15  # seconds to tell those who still wait that the server ends
 _LAST = 4.5  # seconds after which a process that is told to end does, whatever it is at
-_READERS = 2  # threads that read requests; Python reads one at a time
+_READERS = 2  # threads that read bodies; Python reads one at a time
 
 
 class Server:
@@ -68,7 +68,7 @@ class Server:
         readers = Workers("reader", _READERS, limits.waiting)
         workers = Workers("worker", limits.threads, limits.waiting)
         self._pools = readers, workers
-        self._grpc = make_grpc_server(RpcApi(self.manager, readers, workers, limits), limits)
+        self._grpc = make_grpc_server(RpcApi(self.manager, workers, limits), limits)
         api = RestApi(self.manager, readers, workers, limits)
         self._rest = uvicorn.Server(
             uvicorn.Config(

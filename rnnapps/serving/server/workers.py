@@ -142,7 +142,7 @@ class Workers:
         answer = error = None
         try:
             if not asked.done():
-                answer = _guarded(deadline, function, *arguments)
+                answer = guarded(deadline, function, *arguments)
         except StatusError as raised:
             error = raised
         with self._lock:
@@ -179,7 +179,20 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _guarded(deadline: Deadline, function: Callable, *arguments: Any) -> Any:
+def guarded(deadline: Deadline, function: Callable, *arguments: Any) -> Any:
+    """What a function answers, or a `StatusError` whatever goes wrong in it.
+
+    Args:
+        deadline: When its time is over.
+        function: The function.
+        *arguments: Its arguments.
+
+    Returns:
+        The function's answer.
+
+    Raises:
+        StatusError: If the function fails, or has no time left.
+    """
     if not deadline.remaining:
         raise deadline.error()
     try:
