@@ -67,7 +67,10 @@ def read_separated(text: str, separator: str, where: str, header: bool = True) -
         DataError: If a row has more fields than the header, a quotation is not closed, or there is
             no header.
     """
-    names = [name.strip() for name in _rows(text, separator, 1)[0]]
+    first = _rows(text, separator, 1)
+    if not first:
+        raise DataError(f"{where} is empty.")
+    names = [name.strip() for name in first[0]]
     if header:
         check_header(names, where)
     try:

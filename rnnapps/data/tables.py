@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import pathlib
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -165,7 +166,7 @@ def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
         raise DataError(
             f"Reading {where} needs openpyxl: pip install 'rnnapps[excel]', or save it as .csv."
         ) from None
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, SyntaxError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{where} is not a readable Excel file: {said}.") from None
     full = {name: _headed(sheet) for name, sheet in sheets.items() if not sheet.empty}
@@ -193,6 +194,8 @@ def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:
     """The rows of a JSON array, of an object of columns, or of an object a line."""
     try:
         whole = json.loads(text)
+    except RecursionError:
+        raise DataError(f"{where} is nested too deeply to be a table.") from None
     except json.JSONDecodeError as error:
         if text.lstrip().startswith("["):
             raise DataError(f"{where}, line {error.lineno}: not JSON ({error.msg}).") from None

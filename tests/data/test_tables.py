@@ -63,6 +63,9 @@ def bad_files(folder):
     (folder / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n" * 99)[:30])
     (folder / "data.xlsx").write_bytes(b"")
     (folder / "data.html").write_bytes(b"<p>")
+    (folder / "broken.xlsx").write_bytes(b"PK nothing")
+    (folder / "mark.csv").write_bytes(b"\xff\xfe")
+    (folder / "deep.json").write_text("[" * 5000)
     (folder / "hollow").mkdir()
 
 
@@ -82,6 +85,9 @@ def bad_files(folder):
         ("cut.csv.gz", "Cannot read .*cut.csv.gz"),
         ("data.html", "data.html to be a folder, or to end in .csv, .tsv"),
         ("data.xlsx", "data.xlsx is empty"),
+        ("broken.xlsx", "broken.xlsx is not a readable Excel file"),
+        ("mark.csv", "mark.csv is empty"),
+        ("deep.json", "deep.json is nested too deeply"),
         ("hollow", "holds no folder per class"),
     ],
 )
