@@ -26,4 +26,5 @@ def warn_of_unknown(tokenizer: Tokenizer, texts: Sequence[str | bytes] | tf.Tens
     unknown = [repr(one.decode("utf-8", "replace")) for one in dict.fromkeys(strange)]
     if unknown:
         shown = ", ".join(unknown[:_SHOWN]) + (", ..." if len(unknown) > _SHOWN else "")
-        warnings.warn(f"never seen in training, and read as unknown: {shown}", stacklevel=3)
+        said = f"never seen in training, and read as unknown: {shown}"
+        warnings.warn(said, stacklevel=4)
