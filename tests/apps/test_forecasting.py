@@ -588,7 +588,7 @@ def test_intervals_without_width_are_told(capsys):
     offsets = app.model.network.head.rest
     offsets.bias.assign(tf.fill(offsets.bias.shape, -100.0))  # as if it were that sure
     app.predict(frame)
-    assert "The intervals have collapsed at 100.0% of the steps" in capsys.readouterr().err
+    assert "The intervals have collapsed at 100.00% of the steps" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("variant", [VARIANTS[i] for i in (0, 3, 5)], ids=lambda v: v["model"])

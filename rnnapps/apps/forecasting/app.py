@@ -16,7 +16,6 @@ from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
 from rnnapps.apps.forecasting.metrics import collapsed
 from rnnapps.data import SeriesSet, read_series
 from rnnapps.errors import DataError
-from rnnapps.files import write
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
 
@@ -45,15 +44,9 @@ class Forecaster(Application):
 
     name = "forecasting"
     config_class = ForecastingConfig
-    objectives: ClassVar = {
-        "scaled_mae": "min",
-        "scaled_mse": "min",
-        "mae": "min",
-        "rmse": "min",
-        "mase": "min",
-        "weighted_quantile_loss": "min",
-        "loss": "min",
-    }
+    objectives: ClassVar = dict.fromkeys(
+        ("scaled_mae", "scaled_mse", "mae", "rmse", "mase", "weighted_quantile_loss", "loss"), "min"
+    )
     divides = True
     config: ForecastingConfig
 
@@ -61,8 +54,6 @@ class Forecaster(Application):
     def task(self) -> data.Task:
         """What the model forecasts from what."""
         return self.model.get_layer("scaler").task
-
-    # Training.
 
     def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
         """Trains on a table; see `fit`."""
@@ -72,20 +63,18 @@ class Forecaster(Application):
             )
         with working("reading the series"):
             parts = data.divide(data.load_series(self.config, train), self.config)
-        say([*parts.data.said, *parts.notes, *parts.task.notes])
-        self.info.notes = parts.notes
+        self.info.notes = [*parts.notes, *parts.task.notes]
+        say([*parts.data.said, *self.info.notes])
         self.remember(data.fingerprint(parts), state_dir)
         self.learn(parts, state_dir)
         self.metrics["validation"] = self._measure(parts, "validation", baselines=True)
 
-    def learn(self, parts: data.Parts, state_dir: pathlib.Path | None = None) -> None:
-        """Trains the network on parts, and calibrates its intervals."""
-        checkpoint_dir = state_dir and state_dir / "network"
+    def learn(self, parts: data.Parts, state_dir: pathlib.Path | None = None) -> pipeline.Graph:
+        """Trains the network on parts, and calibrates its intervals; the forecaster's graph."""
         self.model, self.history = pipeline.train_pipeline(
-            parts, self.config, self.callbacks, checkpoint_dir
+            parts, self.config, self.callbacks, state_dir and state_dir / "network"
         )
-
-    # Answers.
+        return self.graph
 
     def predict(self, inputs: pd.DataFrame | pathlib.Path | str | None = None) -> pd.DataFrame:
         """Forecasts what follows the end of the data.
@@ -100,23 +89,18 @@ class Forecaster(Application):
             `forecast`, and a column for each quantile, such as `q0.1`.
 
         Raises:
-            DataError: If the table cannot be read, is shorter than the look-back, or lacks a
-                future covariate.
+            DataError: If the table is unreadable or too short, or lacks a future covariate.
         """
-        where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
         inputs = self.given[0] if inputs is None else inputs
+        where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
         found, task = self._table(inputs), self.task
         history, future, stamps = data.prediction_inputs(found, task, where)
         names = [one.name for one in found.series]
         point, quantiles = pipeline.ask(self.graph, task, history, future, names)
         scaler = self.model.get_layer("scaler")
         spread = scaler.scale.numpy()[0, : task.targets] * (1 + np.abs(point) * scaler.log)
-        self._warn(collapsed(quantiles, spread, task.lower).mean())
+        printing.warn_of(collapsed(quantiles, spread, task.lower).mean())
         return printing.to_frame(task, names, stamps, point, quantiles, self.config.quantiles)
-
-    def _warn(self, share: float) -> None:
-        if share:
-            say([printing.collapsed_note(share)])
 
     def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
         if inputs is None:
@@ -130,13 +114,8 @@ class Forecaster(Application):
     def respond(self, options: PredictOptions, as_json: bool) -> None:
         """Prints the forecasts as a CSV, or a JSON object a line."""
         with working("forecasting"):
-            text = printing.forecasts_as_text(self.predict(options.file), as_json)
-        if options.output is None:
-            print(text, end="")
-        else:
-            write(options.output, text)
-
-    # Measures.
+            frame = self.predict(options.file)
+        printing.print_forecasts(frame, options.output, as_json)
 
     def validate(self) -> dict[str, Any]:
         """Measures the forecaster on the configuration's validation part, without baselines."""
@@ -164,7 +143,6 @@ class Forecaster(Application):
 
         Raises:
             DataError: If the table cannot be read, or `stride` or `refit` is out of place.
-            RunError: If the configuration's data is no longer what the model was trained on.
         """
         if stride is not None and stride < 1:
             raise DataError(f"Expected --stride to be at least 1. Received: {stride}.")
@@ -174,7 +152,7 @@ class Forecaster(Application):
             parts = self.parts_of(test)
         stride, batches = stride or (self.task.horizon if backtest else 1), None
         if refit:
-            batches = backtesting.refitted(self._trained_anew, parts, stride)
+            batches = backtesting.refitted(type(self)(self.config).learn, parts, stride)
         elif backtest and self.config.conformal:
             batches = pipeline.forecasts(self.graph, parts, parts.spans("test"), stride)
             batches = backtesting.adapted(batches, self.config.quantiles, stride, self.task.lower)
@@ -201,31 +179,21 @@ class Forecaster(Application):
         if batches is None:
             batches = pipeline.forecasts(self.graph, parts, parts.spans(part), stride)
         with working(f"forecasting the {part} part"):
-            found = backtesting.measure(
-                batches, parts, part, self.config.quantiles, stride, baselines
-            )
-        self._warn(found.collapsed)
+            levels = self.config.quantiles
+            found = backtesting.measure(batches, parts, part, levels, stride, baselines)
+        printing.warn_of(found.collapsed)
         if baselines and self.config.data == "sample" and parts.task.columns.targets == ("load",):
             found["baselines"]["noise alone"] = NOISE_ALONE
         return found
 
-    def _trained_anew(self, parts: data.Parts) -> pipeline.Graph:
-        app = type(self)(self.config)
-        app.learn(parts)
-        return app.graph
-
     def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""
-        units = next(iter(self.config.target_units), "")
-        backtesting.draw(found, self.config.quantiles, units, folder)
+        backtesting.draw(found, self.config.quantiles, self.config.target_units, folder)
 
     def serving_spec(self) -> ExportSpec:
         """What an export answers.
 
-        Its signature `serving_default` takes `history (batch, lookback, columns)` in the data's own
-        units, NaN where missing, `future_covariates (batch, horizon, future)` where there are such
-        and `series (batch,)`, names, where there are several; it answers `forecast (batch, horizon,
-        targets)` and `quantiles (batch, horizon, targets, levels)`. The asset `task.json` names
-        columns, step and levels.
+        Its signature `serving_default` takes and answers what a `ForecastPipeline` does, numbers
+        as float32. The asset `task.json` names columns, step and levels.
         """
         return pipeline.serving_spec(self.model, self.config)

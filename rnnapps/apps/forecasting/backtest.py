@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from rich.console import Console
 from rich.progress import track
@@ -16,7 +15,7 @@ from rnnapps.apps.forecasting.baseline import prepare_baselines, training_measur
 from rnnapps.apps.forecasting.data import Parts
 from rnnapps.apps.forecasting.metrics import Scores, collapsed
 from rnnapps.apps.forecasting.networks import fill_missing
-from rnnapps.apps.forecasting.pipeline import forecasts
+from rnnapps.apps.forecasting.pipeline import Graph, forecasts
 from rnnapps.data import times
 from rnnapps.probabilistic import AdaptiveConformal
 
@@ -124,11 +123,11 @@ def adapted(
         yield history, truth, series, point, made
 
 
-def refitted(train: Callable[[Parts], keras.Model], parts: Parts, stride: int) -> Iterator[Batch]:
+def refitted(train: Callable[[Parts], Graph], parts: Parts, stride: int) -> Iterator[Batch]:
     """Forecasts of models each of which is trained anew, at its origin, on everything before it.
 
     Args:
-        train: Trains a forecaster on parts.
+        train: Trains a forecaster on parts; what it answers with.
         parts: The series; the length of the validation part stays what it is.
         stride: Steps between origins.
 
@@ -145,17 +144,19 @@ def refitted(train: Callable[[Parts], keras.Model], parts: Parts, stride: int) -
             seen = min(origin, last - 1)
             ends.append((seen - (validation - end), seen, seen))
             ones.append((origin, origin + 1 if origin < last else origin))
-        model = train(dataclasses.replace(parts, ends=ends))
-        yield from forecasts(model, parts, ones)
+        graph = train(dataclasses.replace(parts, ends=ends))
+        yield from forecasts(graph, parts, ones)
 
 
-def draw(found: dict[str, Any], levels: Sequence[float], units: str, folder: pathlib.Path) -> None:
+def draw(
+    found: dict[str, Any], levels: Sequence[float], units: Sequence[str], folder: pathlib.Path
+) -> None:
     """Draws the error by horizon and, where forecasts were kept, some of them and their errors.
 
     Args:
         found: What `measure` found, or its measures as a run keeps them.
         levels: The quantiles' levels.
-        units: The units of the first target.
+        units: The units of the targets, if they are known.
         folder: The folder of the figures.
     """
     errors = {"rnnapps": found, **found.get("baselines", {})}
@@ -164,13 +165,14 @@ def draw(found: dict[str, Any], levels: Sequence[float], units: str, folder: pat
     if not isinstance(found, Measured) or not found.windows:
         return
     windows, title, stride = found.windows, found.title, found.stride
+    unit = next(iter(units), "")
     stamps, *middle = windows[len(windows) // 2]
-    figures.fan_chart(*middle, levels, title, folder / "fan_chart.png", stamps, units)
+    figures.fan_chart(*middle, levels, title, folder / "fan_chart.png", stamps, unit)
     horizon = len(middle[1])
     apart = windows[:: max(1, -(-horizon // stride))][-max(1, _SHOWN // horizon) :]
     stamps, _, *rows = zip(*apart, strict=True)
     ahead = np.concatenate([one[-horizon:] for one in stamps])
     rows = [np.concatenate(column) for column in rows]
-    figures.backtest(*rows, levels, horizon, title, folder / "backtest.png", ahead, units)
+    figures.backtest(*rows, levels, horizon, title, folder / "backtest.png", ahead, unit)
     residuals = np.array([truth[0] - point[0] for _, _, truth, point, _ in windows])
     figures.autocorrelation(residuals, stride, folder / "residual_autocorrelation.png")

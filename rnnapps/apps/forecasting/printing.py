@@ -1,5 +1,6 @@
 """What `predict` prints."""
 
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,8 @@ import pandas as pd
 
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.data import times
+from rnnapps.files import write
+from rnnapps.progress import say
 
 
 def to_frame(
@@ -42,31 +45,32 @@ def to_frame(
     return frame if task.several else frame.drop(columns="series")
 
 
-def forecasts_as_text(frame: pd.DataFrame, as_json: bool) -> str:
-    """Forecasts as the command line prints them.
+def print_forecasts(frame: pd.DataFrame, output: pathlib.Path | None, as_json: bool) -> None:
+    """Prints forecasts as a CSV, or as JSON, an object a line.
 
     Args:
         frame: The forecasts.
-        as_json: Whether as JSON, an object a line, instead of a CSV.
-
-    Returns:
-        The text.
+        output: The file to write instead.
+        as_json: Whether as JSON.
     """
     if as_json:
-        return frame.to_json(orient="records", lines=True, date_format="iso")
-    return frame.to_csv(index=False)
+        text = frame.to_json(orient="records", lines=True, date_format="iso")
+    else:
+        text = frame.to_csv(index=False)
+    if output is None:
+        print(text, end="")
+    else:
+        write(output, text)
 
 
-def collapsed_note(share: float) -> str:
-    """What is said of intervals without width.
+def warn_of(collapsed: float) -> None:
+    """Says that intervals have next to no width.
 
     Args:
-        share: The share of steps at which they are.
-
-    Returns:
-        The sentence.
+        collapsed: The share of the steps at which they have none.
     """
-    return (
-        f"The intervals have collapsed at {share:.1%} of the steps: training saw too little like "
-        "these inputs to say how sure the forecast is."
-    )
+    if collapsed:
+        say([
+            f"The intervals have collapsed at {collapsed:.2%} of the steps: training saw too "
+            "little like these inputs to say how sure the forecast is."
+        ])  # fmt: skip
