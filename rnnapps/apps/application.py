@@ -1,10 +1,12 @@
 """What the four applications share: fit, evaluate, predict, save, load, export."""
 
 import abc
+import contextlib
 import functools
 import html
 import json
 import pathlib
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
@@ -21,6 +23,7 @@ from rnnapps.apps.run import (
     check_free,
     draft_of,
     installed_versions,
+    keep_to_data,
     put_in_place,
     read_run,
     state_of,
@@ -30,10 +33,10 @@ from rnnapps.config import TrainingConfig
 from rnnapps.data import together
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
 from rnnapps.files import enough_space, read_json, remove_tree, write
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.serving.export.accelerating import NARROW, rounded
 from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, ExportSpec, publish
-from rnnapps.training import Diverged
+from rnnapps.training import Diverged, EpochSeconds
 
 GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
 STAYS = ("config.toml", "model.keras", "history.csv", "figures/learning_curves.png")
@@ -71,7 +74,6 @@ class Application(abc.ABC):
         self.metrics: dict[str, Any] = {}
         self.info = RunInfo(source=self.config.data)
         self.run_dir: pathlib.Path | None = None
-        self.callbacks: list[keras.callbacks.Callback] = []
         self.given: tuple[Any, Any] = (None, None)
         self._model: keras.Model | None = None
 
@@ -87,31 +89,50 @@ class Application(abc.ABC):
     def __reduce__(self) -> tuple:
         return copied(self)
 
-    # What an application says of itself.
+    # What an application says of itself. Between calls it keeps its model and what is known of it.
 
     @abc.abstractmethod
-    def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
-        """Builds the model and trains it, keeping its state in `state_dir`."""
+    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Any:
+        """The data in its parts: the configuration's, or examples that a person has given.
+
+        Args:
+            train: Examples to learn from, as `fit` takes them.
+            validation: Examples that choose the weights; `None` for a part of `train`.
+            test: Examples to measure on, as `evaluate` takes them: then there are no others.
+
+        Returns:
+            The parts, as `data.Splits` has them or in another form that says what was read (`said`)
+            and what was mended in it (`notes`).
+        """
 
     @abc.abstractmethod
-    def measure(self, test: Any, **options: Any) -> dict[str, Any]:
-        """Measures the model on test data, and the baselines beside it."""
+    def _fingerprint(self, splits: Any) -> str:
+        """What tells the parts that are learned from, and choose the weights, from any others."""
 
     @abc.abstractmethod
-    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
-        """Draws what `measure` found."""
+    def _fit(
+        self,
+        splits: Any,
+        checkpoint_dir: pathlib.Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        """Builds the model and trains it, keeping its state in `checkpoint_dir`."""
+
+    @abc.abstractmethod
+    def _evaluate(self, splits: Any, part: str, **options: Any) -> dict[str, Any]:
+        """Measures the model on the `"validation"` or `"test"` part, and baselines beside it."""
+
+    @abc.abstractmethod
+    def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws what `_evaluate` returned."""
 
     @abc.abstractmethod
     def predict(self, inputs: Any) -> list:
         """Answers for new inputs."""
 
     @abc.abstractmethod
-    def respond(self, options: Any, as_json: bool) -> None:
+    def _print_predictions(self, options: Any, as_json: bool) -> None:
         """Prints what `rnnapps predict` answers to its options."""
-
-    @abc.abstractmethod
-    def validate(self) -> dict[str, Any]:
-        """Measures the model on the configuration's validation part."""
 
     @abc.abstractmethod
     def serving_spec(self) -> ExportSpec:
@@ -175,33 +196,52 @@ class Application(abc.ABC):
         train = together(train, validation, labels=labels, sources=sources, targets=targets)
         if train is None and validation is not None:
             raise DataError("Expected train where validation is given. Received: None.")
-        self.callbacks = list(callbacks)
-        if run_dir is None:
-            self._fit(train, validation, None)
-            return self
-        run_dir = pathlib.Path(run_dir).resolve()
-        check_free(run_dir, self.name)
-        with enough_space(run_dir.parent), state_of(run_dir) as state_dir:
-            self._check_state(state_dir)
+        with contextlib.ExitStack() as stack:
+            if run_dir is None:
+                state_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            else:
+                run_dir = pathlib.Path(run_dir).resolve()
+                check_free(run_dir, self.name)
+                stack.enter_context(enough_space(run_dir.parent))
+                state_dir = stack.enter_context(state_of(run_dir))
+                self._check_state(state_dir)
             try:
-                self._fit(train, validation, state_dir)
+                self._train(train, validation, state_dir, callbacks)
             except BaseException as error:
                 # Keeps what there is to go on from, which does not include a loss that is NaN.
                 if isinstance(error, Diverged) or not any(state_dir.glob("*/epoch-*")):
                     remove_tree(state_dir)
                 raise
-            self.save(run_dir)
-            remove_tree(state_dir)
+            if run_dir is not None:
+                self.save(run_dir)
+                remove_tree(state_dir)
         return self
 
-    def _fit(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
-        began = time.monotonic()
+    def _train(
+        self,
+        train: Any,
+        validation: Any,
+        state_dir: pathlib.Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        began, clock = time.monotonic(), EpochSeconds()
+        with working("reading the data"):
+            splits = self._load(train, validation)
+        say([*splits.said, *splits.notes])
         self.history, self.metrics, self.run_dir = [], {}, None  # an earlier model's
-        source = self.config.data if train is None else GIVEN
-        self.info = RunInfo(source=source, versions=installed_versions())
         self.given = (train, validation)
-        self.train(train, validation, state_dir)
+        self.info = RunInfo(
+            source=self.config.data if train is None else GIVEN,
+            fingerprint=self._fingerprint(splits),
+            notes=list(splits.notes),
+            versions=installed_versions(),
+        )
+        keep_to_data(self.info.fingerprint, state_dir)
+        self._fit(splits, state_dir, [*callbacks, clock])
+        if found := self._evaluate(splits, "validation"):  # there may be no such part
+            self.metrics["validation"] = found
         self.info.seconds = round(time.monotonic() - began, 1)
+        self.info.epoch_seconds = clock.seconds
 
     def evaluate(self, test: Any = None, **options: Any) -> dict[str, Any]:
         """Measures the model, and the baselines beside it.
@@ -227,12 +267,28 @@ class Application(abc.ABC):
                     "Expected test data, as this model learned from what fit() was given. "
                     "Received: None."
                 )
-        found = self.metrics["test"] = self.measure(test, **options)
+        with working("reading the data"):
+            splits = self._trained_on() if test is None else self._load(test=test)
+        found = self.metrics["test"] = self._evaluate(splits, "test", **options)
         if self.run_dir:
-            self._keep_metrics(self.run_dir)
+            self._keep_metrics(found, self.run_dir)
         return found
 
-    def _keep_metrics(self, run_dir: pathlib.Path) -> None:
+    def _trained_on(self) -> Any:
+        """The configuration's data, if it still is what the model was trained on.
+
+        Raises:
+            RunError: If it is not: its test part may hold what the model has learned.
+        """
+        splits = self._load()
+        if self._fingerprint(splits) != self.info.fingerprint:
+            raise RunError(
+                f"This run did not learn from {self.config.data} as it is now, whose test part may "
+                "hold what it was trained on; train again, or give test data to app.evaluate()."
+            )
+        return splits
+
+    def _keep_metrics(self, found: dict[str, Any], run_dir: pathlib.Path) -> None:
         """Adds the test part's metrics and their figures to the run."""
         there = RunInfo.read(run_dir)
         if there and there.checksums.get("model.keras") != self.info.checksums["model.keras"]:
@@ -240,7 +296,7 @@ class Application(abc.ABC):
         kept = {name: sums for name, sums in self.info.checksums.items() if name in STAYS}
         with draft_of(run_dir) as draft:
             self._write_metrics(draft)
-            self.draw(self.metrics["test"], draft / "figures")
+            self._plot(found, draft / "figures")
             info = self.info.model_copy(update={"checksums": kept})
             self.info = put_in_place(draft, run_dir, info)
 
@@ -279,9 +335,10 @@ class Application(abc.ABC):
     def _cost_of_rounding(self, core: Sequence[Callable]) -> dict[str, Any]:
         """The objectives on the validation part with float32 weights and with narrow ones."""
         try:
-            before = self.validate()
+            splits = self._trained_on()
+            before = self._evaluate(splits, "validation")
             with rounded(core):
-                after = self.validate()
+                after = self._evaluate(splits, "validation")
         except RnnappsError as error:  # the data is gone, or was never in the configuration
             return {"unknown": str(error)}
         pairs = {name: [before[name], after[name]] for name in self.objectives if name in before}
@@ -350,26 +407,6 @@ class Application(abc.ABC):
         app.model = _read(read_model, run_dir / "model.keras")
         app.run_dir = run_dir
         return app
-
-    def remember(self, fingerprint: str, state_dir: pathlib.Path | None) -> None:
-        """Notes what a run learns from, and refuses to go on with anything else."""
-        self.info.fingerprint = fingerprint
-        if state_dir:
-            note = state_dir / "data"
-            if note.exists() and note.read_text() != fingerprint:
-                raise RunError(
-                    f"The interrupted run in {state_dir} learned from other data "
-                    f"({note.read_text()}); use that, another --run-dir, or --overwrite."
-                )
-            write(note, fingerprint)
-
-    def recognise(self, fingerprint: str) -> None:
-        """Refuses to measure on data whose test part the model may have learned from."""
-        if fingerprint != self.info.fingerprint:
-            raise RunError(
-                f"This run did not learn from {self.config.data} as it is now, whose test part may "
-                "hold what it was trained on; train again, or give test data to app.evaluate()."
-            )
 
     def _write_config(self, path: pathlib.Path) -> None:
         write(path, tomli_w.dumps({"application": self.name, **self.config.to_dict()}))

@@ -125,6 +125,25 @@ def state_of(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
             remove_tree(state_dir)
 
 
+def keep_to_data(fingerprint: str, state_dir: pathlib.Path) -> None:
+    """Notes what a run learns from, and refuses to go on with anything else.
+
+    Args:
+        fingerprint: Of the data.
+        state_dir: The folder of the run's state.
+
+    Raises:
+        RunError: If an interrupted run has learned from other data.
+    """
+    note = state_dir / "data"
+    if note.exists() and note.read_text() != fingerprint:
+        raise RunError(
+            f"The interrupted run in {state_dir} learned from other data ({note.read_text()}); "
+            "use that, another --run-dir, or --overwrite."
+        )
+    write(note, fingerprint)
+
+
 def forget_state(run_dir: pathlib.Path) -> None:
     """Deletes the state of an interrupted run.
 

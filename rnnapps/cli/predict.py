@@ -86,7 +86,7 @@ def _answer_with_run(arguments: list[str]) -> None:
 
     app = load(run_dir)
     if not source:
-        app.respond(options, found["json"])
+        app._print_predictions(options, found["json"])
         return
     from rnnapps.apps.bulk import answerer_of_run
 

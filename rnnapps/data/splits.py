@@ -12,19 +12,21 @@ Part = TypeVar("Part")
 
 @dataclasses.dataclass(frozen=True)
 class Splits(Generic[Part]):
-    """The three parts of a data set, and what was read.
+    """The three parts of a data set, and what was read; those that a person gave, as far as given.
 
     Args:
         train: The part to learn from.
         validation: The part that chooses the best weights.
         test: The part that is measured on, once.
         said: What was read, in a few lines.
+        notes: What was mended in it.
     """
 
-    train: Part
-    validation: Part
-    test: Part
+    train: Part | None = None
+    validation: Part | None = None
+    test: Part | None = None
     said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def fingerprint(noun: str, *parts: tuple[Any, bytes]) -> str:

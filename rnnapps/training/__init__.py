@@ -3,7 +3,14 @@
 from rnnapps.training.checkpoint import Checkpoint
 from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
-from rnnapps.training.loop import Diverged, compile_model, fit, precision, static_lengths
+from rnnapps.training.loop import (
+    Diverged,
+    EpochSeconds,
+    compile_model,
+    fit,
+    precision,
+    static_lengths,
+)
 from rnnapps.training.losses import SmoothedCrossentropy
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.strategy import make_strategy
@@ -13,6 +20,7 @@ from rnnapps.training.weight_averaging import KeepWeights, average_if_better
 __all__ = [
     "Checkpoint",
     "Diverged",
+    "EpochSeconds",
     "GradientNorms",
     "KeepWeights",
     "SmoothedCrossentropy",

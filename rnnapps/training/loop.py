@@ -4,6 +4,7 @@ import contextlib
 import math
 import pathlib
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -146,6 +147,20 @@ def fit(
             verbose=0,
         )
     return checkpoint.history
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Notes how long each epoch takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(round(time.monotonic() - self._began, 3))
 
 
 class StopOnNaN(keras.callbacks.Callback):

@@ -28,6 +28,7 @@ from rnnapps.apps.chargen.pipeline import (
 )
 from rnnapps.apps.chargen.printing import answer
 from rnnapps.config import GENERATION
+from rnnapps.data import Splits
 from rnnapps.decoding import make_options
 from rnnapps.errors import ConfigError
 from rnnapps.metrics import language_model
@@ -76,11 +77,24 @@ class CharGenerator(Application):
         """Ids to the next ids' logits."""
         return self.model.get_layer("network")
 
-    def train(self, train: str | None, validation: str | None, state_dir: Any) -> None:
-        """Trains on a text; see `fit`, which takes strings."""
+    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[str]:
+        if test is not None:
+            return Splits(test=data.as_text(test, self.config))
+        if train is None:
+            return data.load_splits(self.config)
+        return data.given_splits(train, validation, self.config)
+
+    def _fingerprint(self, splits: Splits[str]) -> str:
+        return data.fingerprint(splits.train)
+
+    def _fit(
+        self,
+        splits: Splits[str],
+        checkpoint_dir: pathlib.Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        train, validation = splits.train, splits.validation
         config, strategy = self.config, make_strategy(self.config.strategy)
-        train, validation = data.training_parts(train, validation, config)
-        self.remember(data.fingerprint(train), state_dir)
         with working("reading the text"):
             tokenizer = data.make_tokenizer(config, train)
             ids, held = data.encode(tokenizer, train), data.encode(tokenizer, validation)
@@ -96,18 +110,11 @@ class CharGenerator(Application):
                 steps=config.epochs * len(streams),
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
-        checkpoint_dir, seen = state_dir and state_dir / "network", seen and seen.one_pass()
+        checkpoint_dir, seen = checkpoint_dir / "network", seen and seen.one_pass()
         self.history = fit(
-            streamed, streams, seen, config, config.epochs, checkpoint_dir, self.callbacks
+            streamed, streams, seen, config, config.epochs, checkpoint_dir, callbacks
         )
         self.model = build_model(tokenizer, network)
-        if len(held):
-            with working("predicting the validation part"):
-                found = language_model(token_nats(self.graph, held), validation)
-                naive = KneserNey(3, tokenizer.vocabulary_size)
-                naive.adapt(ids[-(10**6) :])
-                measured = language_model(naive.nats(held), validation)
-                self.metrics["validation"] = {**found, "baselines": {"3-gram": measured}}
 
     @functools.cached_property
     def graph(self) -> dict[str, Any]:
@@ -188,21 +195,16 @@ class CharGenerator(Application):
         """
         return score_lines(self.tokenizer, self.graph, text)
 
-    def respond(self, options: PredictOptions, as_json: bool) -> None:
+    def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
         """Prints texts as they are written, or the bits per character of a file's lines."""
         answer(self, options, as_json)
 
-    def validate(self) -> dict[str, Any]:
-        """Measures the network on the configuration's validation part, without baselines."""
-        splits = data.load_splits(self.config)
-        self.recognise(data.fingerprint(splits.train))
-        return self.measure(splits.validation)
-
-    def measure(self, test: str | None, context: int = 256) -> dict[str, Any]:
-        """Measures the network on a text it has not seen, and the baselines beside it.
+    def _evaluate(self, splits: Splits[str], part: str, context: int = 256) -> dict[str, Any]:
+        """Measures the network on a part, and baselines beside it.
 
         Args:
-            test: The text; `None` for the configuration's test part.
+            splits: The parts.
+            part: `"validation"` or `"test"`.
             context: Also measure windows of so many tokens, each without what stands before it.
 
         Returns:
@@ -215,30 +217,31 @@ class CharGenerator(Application):
         Raises:
             ConfigError: If there is to be no context.
             DataError: If the text is empty.
-            RunError: If the configuration's data is no longer what the network was trained on.
         """
         if context < 1:
             raise ConfigError(f"Expected --context to be at least 1. Received: {context}.")
-        splits = data.load_splits(self.config) if test is None else None
-        if splits:
-            self.recognise(data.fingerprint(splits.train))
-        test = splits.test if splits else data.as_text(test, self.config)
-        ids = data.encode(self.tokenizer, test)
-        with working("predicting the test part"):
+        text, size = getattr(splits, part), self.tokenizer.vocabulary_size
+        if part == "validation" and not text:
+            return {}
+        ids = data.encode(self.tokenizer, text)
+        with working(f"predicting the {part} part"):
             nats = token_nats(self.graph, ids)
             windowed = token_nats(self.graph, ids, min(context, len(ids) - 1))
-        found = measures(nats, windowed, ids, test)
-        found["baselines"] = {}
-        if splits:
+        found = {**measures(nats, windowed, ids, text), "baselines": {}}
+        if splits.train is not None:
             with working("training the baselines"):
                 before = data.encode(self.tokenizer, splits.train)
-                size = self.tokenizer.vocabulary_size
-                measured, curves = measure_baselines((splits.train, before), (test, ids), size)
+                if part == "validation":
+                    naive = KneserNey(3, size)
+                    naive.adapt(before[-(10**6) :])
+                    found["baselines"]["3-gram"] = language_model(naive.nats(ids), text)
+                    return found
+                measured, curves = measure_baselines((splits.train, before), (text, ids), size)
                 found["baselines"], found["curve"] = measured, {**found["curve"], **curves}
         return found
 
-    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
-        """Draws what `evaluate` found: the bits per character along the test part."""
+    def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws the bits per character along the test part."""
         figures.bits_along(found["curve"], folder / "bits_per_character.png")
 
     def serving_spec(self) -> ExportSpec:

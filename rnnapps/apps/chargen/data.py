@@ -10,7 +10,6 @@ import numpy as np
 from rnnapps.apps.chargen.config import CharGenConfig
 from rnnapps.data import Splits, Streams, load_tfds, read_bytes, read_text, splits
 from rnnapps.errors import DataError
-from rnnapps.progress import say
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 
 NAMED = ("sample", "tiny_shakespeare")
@@ -57,32 +56,26 @@ def load_splits(config: CharGenConfig) -> Splits[str]:
     return parts
 
 
-def training_parts(
-    train: str | None, validation: str | None, config: CharGenConfig
-) -> tuple[str, str]:
-    """The text to learn from, and that which chooses the best weights.
+def given_splits(train: Any, validation: Any, config: CharGenConfig) -> Splits[str]:
+    """Divides a person's own text.
 
     Args:
-        train: A text; `None` for the configuration's data.
+        train: A text.
         validation: A text; `None` for the end of `train`.
         config: The configuration.
 
     Returns:
-        The two texts.
+        The text to learn from, and that which chooses the best weights.
 
     Raises:
-        DataError: If the data cannot be read, or something else than a text is given.
+        DataError: If something else than a text is given.
     """
-    if train is None:
-        parts = load_splits(config)
-        say(parts.said)
-        return parts.train, parts.validation
     train = as_text(train, config)
     validation = None if validation is None else as_text(validation, config)
     if validation is None:
         cut = len(train) - int(len(train) * config.validation_share)
         train, validation = train[:cut], train[cut:]
-    return train, validation
+    return Splits(train, validation)
 
 
 def as_text(given: Any, config: CharGenConfig) -> str:

@@ -24,7 +24,7 @@ from rnnapps.apps.sentiment.pipeline import (
     weights_of,
 )
 from rnnapps.apps.sentiment.printing import print_predictions
-from rnnapps.data import texts_given
+from rnnapps.data import Examples, Splits, texts_given
 from rnnapps.errors import RunError
 from rnnapps.metrics import classification
 from rnnapps.progress import working
@@ -70,14 +70,29 @@ class SentimentClassifier(Application):
         """The classes' names, in the order of the probabilities."""
         return list(self.model.get_layer("labels").classes)
 
-    def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
-        """Trains on labelled texts; see `fit`, which takes what `data.as_examples` takes."""
-        train, validation = data.training_parts(train, validation, self.config)
+    def _load(
+        self, train: Any = None, validation: Any = None, test: Any = None
+    ) -> Splits[Examples]:
+        if test is not None:
+            return Splits(test=data.as_examples(test, self.config))
+        if train is None:
+            return data.load_splits(self.config)
+        return data.given_splits(train, validation, self.config)
+
+    def _fingerprint(self, splits: Splits[Examples]) -> str:
+        return data.fingerprint(splits.train, splits.validation)
+
+    def _fit(
+        self,
+        splits: Splits[Examples],
+        checkpoint_dir: pathlib.Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        train, validation = splits.train, splits.validation
         config, strategy = self.config, make_strategy(self.config.strategy)
         classes = data.class_names(train)
         labels = data.indices(train.labels, classes, "training")
         held_labels = data.indices(validation.labels, classes, "validation")
-        self.remember(data.fingerprint(train, validation), state_dir)
         with working("reading the texts"):
             tokenizer = make_tokenizer(config.tokenizer, train.texts, config.max_tokens)
             ids, held_ids = tokenizer.encode(train.texts), tokenizer.encode(validation.texts)
@@ -93,19 +108,12 @@ class SentimentClassifier(Application):
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             )
-        checkpoint_dir = state_dir and state_dir / "network"
-        self.history = fit(
-            network, batches, held, config, config.epochs, checkpoint_dir, self.callbacks
-        )
+        checkpoint_dir = checkpoint_dir / "network"
+        self.history = fit(network, batches, held, config, config.epochs, checkpoint_dir, callbacks)
         tokens = int(tf.size(ids.flat_values))
         self.model = build_classifier(config, tokenizer, network, classes, tokens)
         with working("fitting the n-grams"):
             fit_beside(self.model, network, (ids, labels), (held_ids, held_labels), config)
-            probabilities = self._probabilities(validation.texts)
-        found = classification(held_labels, probabilities, classes)
-        naive = most_frequent(labels, len(classes), len(held_labels))
-        measured = classification(held_labels, naive, classes)
-        self.metrics["validation"] = {**found, "baselines": {"most frequent class": measured}}
 
     def predict(self, inputs: Sequence[str], explain: bool = False) -> list[dict[str, Any]]:
         """Predicts the class of each text.
@@ -138,7 +146,7 @@ class SentimentClassifier(Application):
             answers.append({**answer, "tokens": weights[i]} if explain else answer)
         return answers
 
-    def respond(self, options: PredictOptions, as_json: bool) -> None:
+    def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
         """Prints an answer a line."""
         for texts in batches_of(options.text):
             print_predictions(texts, self.predict(texts, options.explain), as_json)
@@ -156,45 +164,31 @@ class SentimentClassifier(Application):
             )
         return weights_of(explainer(self.model, attention, self.config.max_length), texts)
 
-    def validate(self) -> dict[str, Any]:
-        """Measures the classifier on the configuration's validation part, without baselines."""
-        splits = data.load_splits(self.config)
-        self.recognise(data.fingerprint(splits.train, splits.validation))
-        return self.measure(splits.validation)
-
-    def measure(self, test: Any) -> dict[str, Any]:
-        """Measures the classifier, and the baselines trained on the same texts beside it.
-
-        Args:
-            test: Labelled texts in the form that `fit` takes; `None` for the configuration's test
-                part.
+    def _evaluate(self, splits: Splits[Examples], part: str) -> dict[str, Any]:
+        """Measures the classifier on a part, and baselines on the same texts beside it.
 
         Returns:
             What `metrics.measures` returns, and `baselines` with the metrics of each of them.
-
-        Raises:
-            DataError: If the test part has a class that was not trained.
-            RunError: If the configuration's data is no longer what the model was trained on.
         """
-        splits = data.load_splits(self.config) if test is None else None
-        if splits:
-            self.recognise(data.fingerprint(splits.train, splits.validation))
-        test = splits.test if splits else data.as_examples(test, self.config)
-        labels = data.indices(test.labels, self.classes, "test")
-        with working("predicting the test part"):
-            found = measures(test, labels, self._probabilities(test.texts), self.classes)
-        found["baselines"] = {}
-        if splits:
+        examples, classes = getattr(splits, part), self.classes
+        labels = data.indices(examples.labels, classes, part)
+        with working(f"predicting the {part} part"):
+            found = measures(examples, labels, self._probabilities(examples.texts), classes)
+        beside = {}
+        if splits.train is not None:
+            known = data.indices(splits.train.labels, classes, "training")
             characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
-            known = data.indices(splits.train.labels, self.classes, "training")
             with working("training the baselines"):
-                measured = baselines(splits.train.texts, known, test.texts, characters)
-            for name, probabilities in measured.items():
-                found["baselines"][name] = classification(labels, probabilities, self.classes)
-        return found
+                beside = (
+                    {"most frequent class": most_frequent(known, len(classes), len(labels))}
+                    if part == "validation"
+                    else baselines(splits.train.texts, known, examples.texts, characters)
+                )
+        measured = {name: classification(labels, p, classes) for name, p in beside.items()}
+        return {**found, "baselines": measured}
 
-    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
-        """Draws what `evaluate` found: the confusion matrix and the reliability diagram."""
+    def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws the confusion matrix and the reliability diagram."""
         confusion, reliability = found["confusion"], np.array(found["reliability"])
         figures.confusion_matrix(confusion, found["classes"], folder / "confusion_matrix.png")
         figures.reliability_diagram(reliability, folder / "reliability_diagram.png")

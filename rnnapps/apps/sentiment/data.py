@@ -26,7 +26,6 @@ from rnnapps.data import (
     stratified_split,
 )
 from rnnapps.errors import DataError
-from rnnapps.progress import say
 from rnnapps.training import static_lengths
 
 NAMED = ("sample", "imdb_reviews")
@@ -64,32 +63,25 @@ def load_splits(config: SentimentConfig) -> Splits[Examples]:
     return Splits(train, validation, test, whole.said)
 
 
-def training_parts(
-    train: Any, validation: Any, config: SentimentConfig
-) -> tuple[Examples, Examples]:
-    """The examples to learn from, and those that choose the best weights.
+def given_splits(train: Any, validation: Any, config: SentimentConfig) -> Splits[Examples]:
+    """Divides a person's own examples.
 
     Args:
-        train: What `as_examples` takes; `None` for the configuration's data.
+        train: What `as_examples` takes.
         validation: The same; `None` for a part of `train`.
         config: The configuration.
 
     Returns:
-        The two parts.
+        The examples to learn from, and those that choose the best weights.
 
     Raises:
         DataError: If the examples cannot be read, or hold fewer than two classes.
     """
-    if train is None:
-        parts = load_splits(config)
-        say(parts.said)
-        return parts.train, parts.validation
     train = as_examples(train, config)
-    say(train.said)
     check(train, "the training part")
     if validation is not None:
-        return train, as_examples(validation, config)
-    return tuple(split(train, (0.9, 0.1), config.seed))
+        return Splits(train, as_examples(validation, config), said=train.said)
+    return Splits(*split(train, (0.9, 0.1), config.seed), said=train.said)
 
 
 def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Examples]:

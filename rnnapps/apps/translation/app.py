@@ -3,7 +3,6 @@
 import functools
 import math
 import pathlib
-import tempfile
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
@@ -25,7 +24,7 @@ from rnnapps.apps.translation.pipeline import (
     special_tokens,
 )
 from rnnapps.apps.translation.printing import answer
-from rnnapps.data import PairBatches, Pairs, texts_given
+from rnnapps.data import PairBatches, Pairs, Splits, texts_given
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
@@ -69,11 +68,24 @@ class Translator(Application):
 
     # Training.
 
-    def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
-        """Trains on pairs; see `fit`, which takes what `data.as_pairs` takes."""
-        train, validation = data.training_parts(train, validation, self.config)
+    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[Pairs]:
+        if test is not None:
+            return Splits(test=data.as_pairs(test))
+        if train is None:
+            return data.load_splits(self.config)
+        return data.given_splits(train, validation, self.config)
+
+    def _fingerprint(self, splits: Splits[Pairs]) -> str:
+        return data.fingerprint(splits.train, splits.validation)
+
+    def _fit(
+        self,
+        splits: Splits[Pairs],
+        checkpoint_dir: pathlib.Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
+        train, validation = splits.train, splits.validation
         config, strategy = self.config, make_strategy(self.config.strategy)
-        self.remember(data.fingerprint(train, validation), state_dir)
         with working("reading the texts"):
             tokenizers = data.make_tokenizers(train, config)
             ids, self.metrics["pairs"] = data.encode(train, tokenizers, config)
@@ -94,20 +106,10 @@ class Translator(Application):
                 loss=SmoothedCrossentropy(config.label_smoothing),
             )
         held = held.one_pass()[0]
-        with tempfile.TemporaryDirectory() as scratch:
-            checkpoint_dir = state_dir or pathlib.Path(scratch)
-            keeper = KeepWeights(checkpoint_dir / "weights", config.average)
-            checkpoint_dir = checkpoint_dir / "network"
-            self.history = fit(
-                network,
-                batches,
-                held,
-                config,
-                config.epochs,
-                checkpoint_dir,
-                [keeper, *self.callbacks],
-            )
-            self.metrics["averaged"] = average_if_better(network, keeper, held)
+        keeper = KeepWeights(checkpoint_dir / "weights", config.average)
+        checkpoint_dir, callbacks = checkpoint_dir / "network", [keeper, *callbacks]
+        self.history = fit(network, batches, held, config, config.epochs, checkpoint_dir, callbacks)
+        self.metrics["averaged"] = average_if_better(network, keeper, held)
         trained, network = network, EncoderDecoder.from_config(network.get_config())
         network.set_weights(trained.get_weights())  # leaves the optimizer behind
         ratios = ids[1].row_lengths() / ids[0].row_lengths()
@@ -116,10 +118,6 @@ class Translator(Application):
         self.model = TextTranslator(
             source, None if target is source else target, network, expansion
         )
-        with working("translating the validation part"):
-            found = self._measures(validation)[0]
-        copied = text_measures(validation, validation.sources, config.lowercase)
-        self.metrics["validation"] = {**found, "baselines": {"the text as it is": copied}}
 
     # Answers.
 
@@ -251,54 +249,42 @@ class Translator(Application):
         """What was asked of the model, compiled on its first call."""
         return {}
 
-    def respond(self, options: PredictOptions, as_json: bool) -> None:
+    def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
         """Prints a translation a line, or what else was asked for."""
         answer(self, options, as_json)
 
     # Measures.
 
-    def validate(self) -> dict[str, Any]:
-        """Measures the translator on the configuration's validation part, without baselines."""
-        splits = data.load_splits(self.config)
-        self.recognise(data.fingerprint(splits.train, splits.validation))
-        return self._measures(splits.validation)[0]
-
-    def measure(self, test: Any) -> dict[str, Any]:
-        """Measures the translator, and the baseline trained on the same pairs beside it.
-
-        Args:
-            test: Pairs in the form that `fit` takes; `None` for the configuration's test part.
+    def _evaluate(self, splits: Splits[Pairs], part: str) -> dict[str, Any]:
+        """Measures the translator on a part, and a baseline beside it.
 
         Returns:
             `bleu`, `chrf`, `exact_match` and `perplexity`; `signatures` of the first two;
-            `by_length`, BLEU by the length of the texts; `examples`, three translations with their
-            alignments; and `baselines`.
+            `baselines`; and of the test part `by_length`, BLEU by the length of the texts, and
+            `examples`, three translations with their alignments.
 
         Raises:
             DataError: If there are no pairs.
-            RunError: If the configuration's data is no longer what the model was trained on.
         """
-        splits = data.load_splits(self.config) if test is None else None
-        if splits:
-            self.recognise(data.fingerprint(splits.train, splits.validation))
-        test = splits.test if splits else data.as_pairs(test)
-        if not len(test):
+        pairs, lowercase = getattr(splits, part), self.config.lowercase
+        if not len(pairs):
             raise DataError("Expected pairs to measure on. Received: none.")
-        with working("translating the test part"):
-            found, translations = self._measures(test)
-        found["by_length"] = bleu_by_length(test, translations, self.config.lowercase)
-        found["baselines"] = {}
-        if splits:
+        with working(f"translating the {part} part"):
+            found, translations = self._measures(pairs)
+        if part == "validation":
+            copied = text_measures(pairs, pairs.sources, lowercase)
+            return {**found, "baselines": {"the text as it is": copied}}
+        found["by_length"] = bleu_by_length(pairs, translations, lowercase)
+        found["baselines"], found["examples"] = {}, []
+        if splits.train is not None:
             with working("training the baseline"):
-                naive = IBMModel1(splits.train, self.config.lowercase)
-                measured = text_measures(test, naive(test.sources), self.config.lowercase)
+                naive = IBMModel1(splits.train, lowercase)
+                measured = text_measures(pairs, naive(pairs.sources), lowercase)
             found["baselines"]["IBM model 1, word by word"] = measured
-        found["examples"] = []
         if self.model.network.attends:
-            middle = np.argsort([len(text) for text in test.sources], kind="stable")[
-                len(test) // 2 :
-            ]
-            found["examples"] = self.align([test.sources[i] for i in middle[:3]])
+            by_length = np.argsort([len(text) for text in pairs.sources], kind="stable")
+            middle = by_length[len(pairs) // 2 :][:3]
+            found["examples"] = self.align([pairs.sources[i] for i in middle])
         return found
 
     def _measures(self, pairs: Pairs) -> tuple[dict[str, Any], list[str]]:
@@ -310,8 +296,8 @@ class Translator(Application):
         log_p = np.concatenate([values[real] for values, real in rows])
         return {**found, "perplexity": math.exp(-log_p.mean())}, translations
 
-    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
-        """Draws what `evaluate` found: BLEU by length, and what a few translations attended to."""
+    def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws BLEU by length, and what a few translations attended to."""
         figures.bleu_by_length(found["by_length"], folder / "bleu_by_length.png")
         written = [example for example in found["examples"] if example["target_tokens"]]
         for i, example in enumerate(written, 1):

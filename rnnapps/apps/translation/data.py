@@ -22,7 +22,6 @@ from rnnapps.data import (
     text_of,
 )
 from rnnapps.errors import DataError, nearest
-from rnnapps.progress import say
 from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 
 _WHOLE = {"word": WordTokenizer, "character": CharacterTokenizer}
@@ -67,28 +66,24 @@ def load_splits(config: TranslationConfig) -> Splits[Pairs]:
     return Splits(*split(pairs, (0.9, 0.05, 0.05), config.seed), pairs.said)
 
 
-def training_parts(train: Any, validation: Any, config: TranslationConfig) -> tuple[Pairs, Pairs]:
-    """The pairs to learn from, and those that choose the best weights.
+def given_splits(train: Any, validation: Any, config: TranslationConfig) -> Splits[Pairs]:
+    """Divides a person's own pairs.
 
     Args:
-        train: What `as_pairs` takes; `None` for the configuration's data.
+        train: What `as_pairs` takes.
         validation: The same; `None` for a part of `train`.
         config: The configuration.
 
     Returns:
-        The two parts.
+        The pairs to learn from, and those that choose the best weights.
 
     Raises:
         DataError: If the pairs cannot be read, or are too few.
     """
-    if train is None:
-        parts = load_splits(config)
-        say(parts.said)
-        return parts.train, parts.validation
     train = as_pairs(train)
     if validation is not None:
-        return train, as_pairs(validation)
-    return tuple(split(train, (0.9, 0.1), config.seed))
+        return Splits(train, as_pairs(validation), said=train.said)
+    return Splits(*split(train, (0.9, 0.1), config.seed), said=train.said)
 
 
 def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:
