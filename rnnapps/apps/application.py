@@ -153,7 +153,7 @@ class Application(abc.ABC):
         return self._model
 
     @model.setter
-    def model(self, model: keras.Model) -> None:
+    def model(self, model: keras.Model | None) -> None:
         self._model = model
         self.__dict__.pop("graph", None)  # which was compiled from another model
 
@@ -225,10 +225,10 @@ class Application(abc.ABC):
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         began, clock = time.monotonic(), EpochSeconds()
+        self.model, self.history, self.metrics, self.run_dir = None, [], {}, None  # an earlier one
         with working("reading the data"):
             splits = self._load(train, validation)
         say([*splits.said, *splits.notes])
-        self.history, self.metrics, self.run_dir = [], {}, None  # an earlier model's
         self.given = (train, validation)
         self.info = RunInfo(
             source=self.config.data if train is None else GIVEN,

@@ -201,8 +201,8 @@ def test_the_network_remembers_what_no_short_ngram_does(app, run_dir):
     assert json.loads((run_dir / "metrics.json").read_text())["test"] == found
     # A context of one token is worth less than one of twenty.
     test = load_splits(app.config).test
-    short = app.measure(test, context=1)["nats_per_character_windowed"]
-    assert short > app.measure(test, context=20)["nats_per_character_windowed"]
+    short = app.evaluate(test, context=1)["nats_per_character_windowed"]
+    assert short > app.evaluate(test, context=20)["nats_per_character_windowed"]
 
 
 def test_costs_are_those_of_the_plain_network(app):
@@ -416,7 +416,7 @@ def test_words_and_bytes_keep_everything(tmp_path):
     app = CharGenerator(**{**TINY, "epochs": 1}, tokenizer="word").fit(text)
     written = app.predict(["Not  bad"], length=50)[0]
     assert set(written) <= set(text)
-    found = app.measure(text[:500])
+    found = app.evaluate(text[:500])
     share = len(encode(app.tokenizer, text[:500])) / 500
     assert found["nats_per_character"] == pytest.approx(np.log(found["perplexity"]) * share)
 

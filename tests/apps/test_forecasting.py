@@ -90,7 +90,7 @@ def run(tmp_path_factory):
 def test_every_model_learns_answers_and_is_saved_whole(variant, tmp_path):
     app = Forecaster(**{**TINY, **COLUMNS, **variant, "conformal": False})
     parts = parts_of(app, table())
-    app.learn(parts)
+    app._fit(parts, tmp_path / "state", ())
     assert np.isfinite(app.history[0]["loss"])
     assert np.isfinite(app.history[0]["val_mae"])
     values = parts.values[0]
@@ -390,7 +390,7 @@ def test_baselines_are_what_their_names_say():
 
 def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
     app = rnnapps.load(run[0])
-    parts = app.parts_of(None)
+    parts = app._load()
     assert parts.ends == [(180, 240, 300)]
     for part, first, end in (("train", 24, 180), ("validation", 180, 240), ("test", 240, 300)):
         (span,) = parts.spans(part)
@@ -409,7 +409,7 @@ def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
 
 def test_a_backtest_takes_a_stride_and_trains_anew_where_asked(run):
     app = rnnapps.load(run[0])
-    parts = app.parts_of(None)
+    parts = app._load()
     windows = list(pipeline.forecasts(app.graph, parts, parts.spans("test"), 24))
     truth, point = (np.concatenate([w[i] for w in windows]) for i in (1, 3))
     assert len(truth) == 3
@@ -435,7 +435,7 @@ def test_another_table_is_measured_with_what_was_trained(tmp_path):
     assert Forecaster(**settings).fit(short).task.lookback != lookback
     found = app.evaluate(short)
     assert {"ridge", "last value"} < set(found["baselines"])
-    parts = app.parts_of(short)
+    parts = app._load(test=short)
     history, truth, *_ = next(pipeline.forecasts(app.graph, parts, parts.spans("test")))
     assert history.shape[1] == lookback
     naive = np.abs(truth[..., 0] - history[:, -1:, 0]).mean()
@@ -461,7 +461,7 @@ def test_forecasts_start_after_the_end_and_need_what_is_known_ahead(run, tmp_pat
     assert found["target"].tolist() == ["a"] * 6 + ["b"] * 6
     assert found.columns.tolist()[2:] == ["forecast", "q0.025", "q0.1", "q0.25", "q0.5", "q0.75",
                                           "q0.9", "q0.975"]  # fmt: skip
-    parts = app.parts_of(table())
+    parts = app._load(test=table())
     *_, point, quantiles = next(pipeline.forecasts(app.graph, parts, [(290, 291)]))
     np.testing.assert_allclose(found["forecast"], point[0].T.ravel(), rtol=1e-4)
     np.testing.assert_allclose(found["q0.9"], quantiles[0, ..., 5].T.ravel(), rtol=1e-4)
@@ -615,10 +615,10 @@ def test_what_was_found_is_drawn_by_a_loaded_application_too(run, tmp_path):
     app = rnnapps.load(run[0])
     found = app.evaluate(backtest=True)
     app.evaluate()  # what is drawn is what is given, not what came last
-    app.draw(found, tmp_path / "one")
+    app._plot(found, tmp_path / "one")
     assert (tmp_path / "one" / "backtest.png").exists()
     again = rnnapps.load(run[0])
-    again.draw(again.metrics["test"], tmp_path / "two")
+    again._plot(again.metrics["test"], tmp_path / "two")
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["error_by_horizon.png"]
 
 

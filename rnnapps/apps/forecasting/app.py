@@ -1,9 +1,11 @@
 """The forecaster."""
 
+import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -55,26 +57,30 @@ class Forecaster(Application):
         """What the model forecasts from what."""
         return self.model.get_layer("scaler").task
 
-    def train(self, train: Any, validation: Any, state_dir: pathlib.Path | None) -> None:
-        """Trains on a table; see `fit`."""
+    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> data.Parts:
         if validation is not None:
             raise DataError(
                 "Expected one table, which is divided by time. Received: a validation part, too."
             )
-        with working("reading the series"):
-            parts = data.divide(data.load_series(self.config, train), self.config)
-        self.info.notes = [*parts.notes, *parts.task.notes]
-        say([*parts.data.said, *self.info.notes])
-        self.remember(data.fingerprint(parts), state_dir)
-        self.learn(parts, state_dir)
-        self.metrics["validation"] = self._measure(parts, "validation", baselines=True)
+        if test is not None:
+            series = read_series(test, self.task.columns, options=self.config)
+        else:
+            series = data.load_series(self.config, train)
+        parts = data.divide(series, self.config, self.task if self.trained else None)
+        return dataclasses.replace(parts, notes=[*parts.notes, *parts.task.notes])
 
-    def learn(self, parts: data.Parts, state_dir: pathlib.Path | None = None) -> pipeline.Graph:
-        """Trains the network on parts, and calibrates its intervals; the forecaster's graph."""
+    def _fingerprint(self, splits: data.Parts) -> str:
+        return data.fingerprint(splits)
+
+    def _fit(
+        self,
+        splits: data.Parts,
+        checkpoint_dir: pathlib.Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> None:
         self.model, self.history = pipeline.train_pipeline(
-            parts, self.config, self.callbacks, state_dir and state_dir / "network"
+            splits, self.config, callbacks, checkpoint_dir / "network"
         )
-        return self.graph
 
     def predict(self, inputs: pd.DataFrame | pathlib.Path | str | None = None) -> pd.DataFrame:
         """Forecasts what follows the end of the data.
@@ -111,28 +117,25 @@ class Forecaster(Application):
         say([*found.said, *found.notes])
         return found
 
-    def respond(self, options: PredictOptions, as_json: bool) -> None:
+    def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
         """Prints the forecasts as a CSV, or a JSON object a line."""
         with working("forecasting"):
             frame = self.predict(options.file)
         printing.print_forecasts(frame, options.output, as_json)
 
-    def validate(self) -> dict[str, Any]:
-        """Measures the forecaster on the configuration's validation part, without baselines."""
-        return self._measure(self.parts_of(None), "validation")
-
-    def measure(
+    def _evaluate(
         self,
-        test: pd.DataFrame | None,
+        splits: data.Parts,
+        part: str,
         backtest: bool = False,
         stride: int | None = None,
         refit: bool = False,
     ) -> dict[str, Any]:
-        """Measures the forecaster on the test part, and the baselines beside it.
+        """Measures the forecaster on a part, and the baselines beside it.
 
         Args:
-            test: A table in the form that `fit` takes, whose test part is meant; `None` for the
-                configuration's data.
+            splits: The series, divided by time.
+            part: `"validation"` or `"test"`.
             backtest: Whether to forecast from origins a horizon apart, instead of from each; the
                 intervals then follow what was observed before each origin (`AdaptiveConformal`).
             stride: Steps between origins, instead.
@@ -142,52 +145,33 @@ class Forecaster(Application):
             The measures of `Scores.summary`; `baselines` with the same for each of them.
 
         Raises:
-            DataError: If the table cannot be read, or `stride` or `refit` is out of place.
+            DataError: If `stride` or `refit` is out of place.
         """
         if stride is not None and stride < 1:
             raise DataError(f"Expected --stride to be at least 1. Received: {stride}.")
         if refit and not backtest:
             raise DataError("Expected --backtest with --refit.")
-        with working("reading the series"):
-            parts = self.parts_of(test)
-        stride, batches = stride or (self.task.horizon if backtest else 1), None
+        stride, levels = stride or (self.task.horizon if backtest else 1), self.config.quantiles
         if refit:
-            batches = backtesting.refitted(type(self)(self.config).learn, parts, stride)
-        elif backtest and self.config.conformal:
-            batches = pipeline.forecasts(self.graph, parts, parts.spans("test"), stride)
-            batches = backtesting.adapted(batches, self.config.quantiles, stride, self.task.lower)
-        return self._measure(parts, "test", stride, True, batches)
-
-    def parts_of(self, frame: pd.DataFrame | None) -> data.Parts:
-        """A table, or the configuration's data, divided for what the model was trained for."""
-        if frame is not None:
-            series = read_series(frame, self.task.columns, options=self.config)
-            return data.divide(series, self.config, self.task)
-        parts = data.divide(data.load_series(self.config), self.config, self.task)
-        self.recognise(data.fingerprint(parts))
-        return parts
-
-    def _measure(
-        self,
-        parts: data.Parts,
-        part: str,
-        stride: int = 1,
-        baselines: bool = False,
-        batches: Iterator[backtesting.Batch] | None = None,
-    ) -> backtesting.Measured:
-        """Measures forecasts of a part: those of the batches, or else the model's."""
-        if batches is None:
-            batches = pipeline.forecasts(self.graph, parts, parts.spans(part), stride)
+            batches = backtesting.refitted(self._trained_anew, splits, stride)
+        else:
+            batches = pipeline.forecasts(self.graph, splits, splits.spans(part), stride)
+            if backtest and self.config.conformal:
+                batches = backtesting.adapted(batches, levels, stride, self.task.lower)
         with working(f"forecasting the {part} part"):
-            levels = self.config.quantiles
-            found = backtesting.measure(batches, parts, part, levels, stride, baselines)
+            found = backtesting.measure(batches, splits, part, levels, stride, baselines=True)
         printing.warn_of(found.collapsed)
-        if baselines and self.config.data == "sample" and parts.task.columns.targets == ("load",):
+        if self.config.data == "sample" and splits.task.columns.targets == ("load",):
             found["baselines"]["noise alone"] = NOISE_ALONE
         return found
 
-    def draw(self, found: dict[str, Any], folder: pathlib.Path) -> None:
-        """Draws what `evaluate` found: fan chart, error by horizon, backtest, autocorrelation."""
+    def _trained_anew(self, parts: data.Parts) -> pipeline.Graph:
+        app = type(self)(self.config)
+        app.model, _ = pipeline.train_pipeline(parts, self.config)
+        return app.graph
+
+    def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
+        """Draws fan chart, error by horizon, backtest, autocorrelation."""
         backtesting.draw(found, self.config.quantiles, self.config.target_units, folder)
 
     def serving_spec(self) -> ExportSpec:

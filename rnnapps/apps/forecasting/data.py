@@ -108,6 +108,11 @@ class Parts:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
+    def said(self) -> list[str]:
+        """What was read."""
+        return list(self.data.said)
+
+    @property
     def values(self) -> list[np.ndarray]:
         """The values of each series, `(time, columns)`."""
         return [one.values for one in self.data.series]
