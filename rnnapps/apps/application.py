@@ -127,8 +127,8 @@ class Application(abc.ABC):
         """Draws what `_evaluate` returned."""
 
     @abc.abstractmethod
-    def predict(self, inputs: Any) -> list:
-        """Answers for new inputs."""
+    def predict(self, inputs: Any = None) -> Any:
+        """Answers for new inputs, or for those that were set aside."""
 
     @abc.abstractmethod
     def _print_predictions(self, options: Any, as_json: bool) -> None:
@@ -260,19 +260,34 @@ class Application(abc.ABC):
             RunError: If the configuration's data is no longer what the model was trained on.
             DataError: If the data cannot be read, or does not fit the model.
         """
-        if test is None and self.info.source == GIVEN:
-            test = self.given[0] if self.divides else self.given[1]
-            if test is None:
-                raise DataError(
-                    "Expected test data, as this model learned from what fit() was given. "
-                    "Received: None."
-                )
-        with working("reading the data"):
-            splits = self._trained_on() if test is None else self._load(test=test)
+        splits = self._set_aside() if test is None else self._read(test)
         found = self.metrics["test"] = self._evaluate(splits, "test", **options)
         if self.run_dir:
             self._keep_metrics(found, self.run_dir)
         return found
+
+    def _set_aside(self) -> Any:
+        """The data whose test part is measured on, or answered, where a person gives none.
+
+        Raises:
+            DataError: If `fit` was given data, and no part of it was set aside.
+            RunError: If there is no model, or the configuration's data is not what it learned from.
+        """
+        _ = self.model  # there has to be one
+        if self.info.source != GIVEN:
+            with working("reading the data"):
+                return self._trained_on()
+        test = self.given[0] if self.divides else self.given[1]
+        if test is None:
+            raise DataError(
+                "Expected test data, or inputs to answer, as this model learned from what fit() "
+                "was given, without validation=. Received: None."
+            )
+        return self._read(test)
+
+    def _read(self, test: Any) -> Any:
+        with working("reading the data"):
+            return self._load(test=test)
 
     def _trained_on(self) -> Any:
         """The configuration's data, if it still is what the model was trained on.

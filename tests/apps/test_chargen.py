@@ -356,6 +356,11 @@ def test_prompts_of_different_lengths_do_not_touch_each_other(app):
     assert app.predict(["cat: "], length=90, seed=1, stop=["\n"])[0] == whole.split("\n")[0] + "\n"
 
 
+def test_without_arguments_it_writes_on_from_what_was_set_aside(app):
+    first = load_splits(app.config).test.splitlines()[0]
+    assert app.predict(length=5) == app.predict([first], length=5)
+
+
 def test_a_stream_of_a_million_begins_at_once(app):
     stream = app.stream(["cat"], length=10**6)
     pieces = [next(stream)[0] for _ in range(40)]
@@ -476,7 +481,7 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
     path.write_text("x" + TEXT[:3000])
     with pytest.raises(RunError, match=r"did not learn from .* as it is now"):
         rnnapps.load(tmp_path / "run").evaluate()
-    with pytest.raises(DataError, match=r"a text to measure on"):
+    with pytest.raises(DataError, match=r"Expected one text .* an empty one"):
         rnnapps.load(tmp_path / "run").evaluate("")
     with pytest.raises(ConfigError, match="context= to be at least 1"):
         rnnapps.load(tmp_path / "run").evaluate(TEXT, context=-1)

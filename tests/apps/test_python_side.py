@@ -6,7 +6,8 @@ import pickle
 import pytest
 
 from rnnapps import SentimentClassifier, SentimentConfig, load
-from rnnapps.errors import ConfigError, DataError
+from rnnapps.apps.sentiment.data import load_splits
+from rnnapps.errors import ConfigError, DataError, RunError
 
 TEXTS = ["the plot was dull", "the cast was superb", ""]
 
@@ -43,10 +44,19 @@ def test_a_mistake_in_python_names_what_is_taken(sample_run):
         app.predict("one text")
     with pytest.raises(DataError, match=r"fit\(texts, labels=...\)"):
         app.fit(TEXTS, ["bad", "good", "bad"])
-    with pytest.raises(DataError, match="Received: a NoneType"):
-        app.predict(None)
+    with pytest.raises(DataError, match="Received: a int"):
+        app.predict(3)
+    with pytest.raises(RunError, match="call fit"):
+        SentimentClassifier().predict()
+
+
+def test_without_arguments_it_answers_what_was_set_aside(sample_run):
+    app = load(sample_run)
+    assert app.predict() == app.predict(load_splits(app.config).test.texts)
     app.info.source = "given to fit()"
-    with pytest.raises(DataError, match="Expected test data"):
-        app.evaluate()
+    for ask in (app.evaluate, app.predict):
+        with pytest.raises(DataError, match="Expected test data, or inputs to answer"):
+            ask()
     app.given = (None, (TEXTS[:2], ["negative", "positive"]))
     assert app.evaluate()["accuracy"] == 1.0
+    assert app.predict() == app.predict(TEXTS[:2])

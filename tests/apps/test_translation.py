@@ -420,8 +420,14 @@ def test_a_vocabulary_larger_than_the_data_allows_is_as_large_as_it_allows(capsy
 
 
 def test_a_run_is_only_measured_beside_the_data_it_learned_from(counter):
-    with pytest.raises(RunError, match="did not learn from sample as it is now"):
+    with pytest.raises(DataError, match="learned from what fit"):
         rnnapps.load(counter.run_dir).evaluate()
+
+
+def test_without_arguments_it_translates_what_was_set_aside(counter):
+    app = rnnapps.load(counter.run_dir)
+    app.given = (None, numbers(3, seed=5))
+    assert app.predict() == app.predict(numbers(3, seed=5)[0])
 
 
 def test_a_network_without_attention_says_how_to_get_one():

@@ -124,11 +124,12 @@ class CharGenerator(Application):
         functions = (generator.prefill, generator.block, generator.search, generator.nats)
         return {one.__name__: tf.function(one, **options) for one in functions}
 
-    def predict(self, inputs: Sequence[str], **options: Any) -> list[str]:
+    def predict(self, inputs: Sequence[str] | None = None, **options: Any) -> list[str]:
         """Writes on from prompts.
 
         Args:
-            inputs: The prompts.
+            inputs: The prompts; `None` for the first line of the validation part that `fit` was
+                given, or of the configuration's test part.
             **options: See `stream`.
 
         Returns:
@@ -137,6 +138,8 @@ class CharGenerator(Application):
         Raises:
             ConfigError: If an option is out of its range.
         """
+        if inputs is None:
+            inputs = [data.first_line(self._set_aside().test)]
         pieces = list(self.stream(inputs, **options))
         return ["".join(row) for row in zip(*pieces, strict=True)]
 

@@ -99,6 +99,11 @@ def as_text(given: Any, config: CharGenConfig) -> str:
     return given
 
 
+def first_line(text: str) -> str:
+    """A text's first line that is not blank, without its end: what to write on from."""
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
 def make_streams(
     ids: np.ndarray, held: np.ndarray, config: CharGenConfig, replicas: int
 ) -> tuple[Streams, Streams | None]:

@@ -115,11 +115,14 @@ class SentimentClassifier(Application):
         with working("fitting the n-grams"):
             fit_beside(self.model, network, (ids, labels), (held_ids, held_labels), config)
 
-    def predict(self, inputs: Sequence[str], explain: bool = False) -> list[dict[str, Any]]:
+    def predict(
+        self, inputs: Sequence[str] | None = None, explain: bool = False
+    ) -> list[dict[str, Any]]:
         """Predicts the class of each text.
 
         Args:
-            inputs: The texts, in any form that `data.texts_given` takes.
+            inputs: The texts, in any form that `data.texts_given` takes; `None` for the validation
+                part that `fit` was given, or the configuration's test part.
             explain: Whether to add each token's weight (`cell="attention_lstm"` or
                 `pooling="attention"`).
 
@@ -128,9 +131,10 @@ class SentimentClassifier(Application):
             also `tokens`: pairs of a token and its weight.
 
         Raises:
-            DataError: If `inputs` is anything else, one text among it.
+            DataError: If `inputs` is anything else, one text among it, or no part was set aside.
             RunError: If an explanation is asked of a network that does not attend.
         """
+        inputs = self._set_aside().test.texts if inputs is None else inputs
         given = texts_given(inputs, self.config.text_column)
         texts, classes = [utf8(text) for text in given], self.classes
         warn_of_unknown(self.model.get_layer("tokenizer"), texts)

@@ -122,12 +122,13 @@ class Translator(Application):
     # Answers.
 
     def predict(
-        self, inputs: Sequence[str], n_best: int = 1, **search: Any
+        self, inputs: Sequence[str] | None = None, n_best: int = 1, **search: Any
     ) -> list[dict[str, Any]]:
         """Translates texts.
 
         Args:
-            inputs: The texts, in any form that `data.texts_given` takes.
+            inputs: The texts, in any form that `data.texts_given` takes; `None` for the validation
+                part that `fit` was given, or the configuration's test part.
             n_best: How many translations of each to return.
             **search: `beam_width`, `length_penalty`, `coverage_penalty` and `min_length`; by
                 default the configuration's.
@@ -140,6 +141,7 @@ class Translator(Application):
             ConfigError: If the beam is too narrow.
         """
         check_search(n_best, search)
+        inputs = self._set_aside().test.sources if inputs is None else inputs
         texts = texts_given(inputs, self.config.source_column)
         warn_of_unknown(self.model.source_tokenizer, texts)
         return self._translate(texts, n_best, **search)
