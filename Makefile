@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test notebooks lint format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
+.PHONY: quickstart test notebooks lint types format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -14,9 +14,13 @@ test: lint
 notebooks: .venv/.installed-dev
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 --numprocesses auto notebooks
 
-lint: .venv/.installed-dev
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The types in the files that pyproject.toml names, which are to become all.
+types: .venv/.installed-dev
+	$(BIN)/python -m mypy
 
 # 10,000 requests of every wrong kind to the local server; make test sends 200.
 fuzz: .venv/.installed-dev
@@ -69,4 +73,4 @@ bench-tuning: .venv/.installed-dev
 	touch $@ .venv/.installed
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache

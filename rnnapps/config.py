@@ -249,8 +249,10 @@ class TableOptions(TextOptions):
     @field_validator("separator")
     @classmethod
     def _character(cls, separator: str | None) -> str | None:
+        if separator is None:
+            return None
         separator = _SEPARATORS.get(separator, separator)
-        if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
+        if len(separator) != 1 or separator in '"\r\n':
             raise ValueError(f"one character, or {', '.join(_SEPARATORS)}")
         return separator
 

@@ -18,11 +18,6 @@ from typing import Any
 
 from rnnapps.errors import DiskError, RnnappsError, RunError
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: what needs no lock works
-    fcntl = None
-
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, a user's quota, a file's limit
 
 
@@ -219,11 +214,13 @@ def locked(path: pathlib.Path, wait: bool = True) -> Iterator[None]:
         BlockingIOError: If another process holds it, and not `wait`.
         FileNotFoundError: If its folder is gone.
     """
-    if fcntl is None:
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: what needs no lock works
         raise RnnappsError(
             "rnnapps trains, tunes and exports on POSIX systems: Linux, macOS, or WSL on Windows. "
             "This one has no fcntl, whose locks keep two processes from writing one folder."
-        )
+        ) from None
     while True:
         with path.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from rnnapps.errors import ConfigError, nearest
 
-if TYPE_CHECKING:  # pydantic takes 0.2 s, and `rnnapps --help` does without
+if TYPE_CHECKING:  # pydantic takes 0.2 s, TensorFlow 10 s, and `rnnapps --help` does without
+    from rnnapps.apps.application import Application
     from rnnapps.config import TrainingConfig
 
 APPLICATIONS = {
@@ -22,7 +23,7 @@ APPLICATIONS = {
 }
 
 
-def application_class(name: str) -> type:
+def application_class(name: str) -> type["Application"]:
     """The class of an application, by its name."""
     package, class_name = _home(name)
     return getattr(importlib.import_module(f"{package}.app"), class_name)

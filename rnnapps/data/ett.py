@@ -1,6 +1,7 @@
 """ETTh1, the electricity transformer temperatures, as a tensorflow_datasets builder."""
 
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ class EttH1(tfds.core.GeneratorBasedBuilder):
             for (name, rows), end in zip(PARTS.items(), ends, strict=True)
         }
 
-    def _generate_examples(self, rows: pd.DataFrame):
+    def _generate_examples(self, rows: pd.DataFrame) -> Iterator[tuple[int, dict]]:
         yield from (
             (int(i), row) for i, row in zip(rows.index, rows.to_dict("records"), strict=True)
         )

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import pathlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -35,8 +36,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def take(self, indices) -> "Examples":
+    def take(self, indices: Iterable[int]) -> "Examples":
         """The examples at these positions, in their order."""
+        indices = list(indices)
         return Examples([self.texts[i] for i in indices], [self.labels[i] for i in indices])
 
 
@@ -134,7 +136,7 @@ def from_table(
     return Examples([text for text, _ in kept], [label for _, label in kept], said)
 
 
-def near_equal(names) -> list[list[str]]:
+def near_equal(names: Iterable[str]) -> list[list[str]]:
     """Groups of names that differ in case or spaces alone."""
     groups = collections.defaultdict(list)
     for name in names:

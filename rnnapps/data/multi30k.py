@@ -2,6 +2,7 @@
 
 import gzip
 import pathlib
+from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
@@ -70,7 +71,9 @@ class Multi30k(tfds.core.GeneratorBasedBuilder):
             for split, stem in _SPLITS.items()
         }
 
-    def _generate_examples(self, paths: dict[str, pathlib.Path]):
+    def _generate_examples(
+        self, paths: dict[str, pathlib.Path]
+    ) -> Iterator[tuple[int, dict[str, str]]]:
         sides = [gzip.decompress(pathlib.Path(paths[x]).read_bytes()) for x in LANGUAGES]
         lines = [side.decode("utf-8").removesuffix("\n").split("\n") for side in sides]
         for i, pair in enumerate(zip(*lines, strict=True)):

@@ -171,11 +171,12 @@ def _chosen(
         found = [i for word in wanted for i, name in enumerate(names)
                  if name == word or name.lower() == word]  # fmt: skip
         places.append(found[0] if found else None)
-    if None not in places and places[0] != places[1]:
-        return places
+    source, target = places
+    if source is not None and target is not None and source != target:
+        return [source, target]
     texts = [i for i in range(len(names)) if len(names) == 2 or _holds_texts(frame.iloc[:, i])]
-    if any(columns):  # one side is named: the other is what is left
-        named = places[0 if columns[0] else 1]
+    named = source if columns[0] else target if columns[1] else None
+    if named is not None:  # one side is named: the other is what is left
         rest = [i for i in texts if i != named]
         texts = ([named, *rest] if columns[0] else [*rest, named]) if len(rest) == 1 else []
     if len(texts) == 2:

@@ -1,6 +1,7 @@
 """Times on a regular grid, of dates or of mere numbers of steps, and the features made of them."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,9 @@ def grid(index: pd.Index, rows: np.ndarray, freq: str, where: str) -> pd.Index:
     return every.as_unit(index.unit)
 
 
-def _irregular(index, off: np.ndarray, rows: np.ndarray, freq: str, where: str):
+def _irregular(
+    index: pd.Index, off: np.ndarray, rows: np.ndarray, freq: str, where: str
+) -> NoReturn:
     first = int(np.argmax(off))
     raise DataError(
         f"Expected regular steps of {freq} from {index[0]} on in {where}. Received: {index[first]} "
@@ -137,7 +140,7 @@ def are_regular(index: pd.Index, freq: str | None) -> bool:
     return len(every) - len(index) <= _LACKING * len(every)
 
 
-def in_zone(index: pd.Index, zone: str | None, freq: str) -> pd.Index:
+def in_zone(index: pd.Index, zone: str | None, freq: str | None) -> pd.Index:
     """Times with their zone put on again.
 
     Times of an hour or so in a zone that changes its clocks are kept in UTC; others, as days, are
@@ -146,7 +149,7 @@ def in_zone(index: pd.Index, zone: str | None, freq: str) -> pd.Index:
     Args:
         index: The times, without a zone.
         zone: The zone.
-        freq: The step between them.
+        freq: The step between them; one that is `None`, as yet unknown, is taken for a long one.
 
     Returns:
         The times in the zone.

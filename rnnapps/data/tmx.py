@@ -31,17 +31,17 @@ def read_memory(
             if unit.tag != "tu":
                 continue
             units += 1
-            texts = {}
+            texts: dict[str, str] = {}
             for variant in unit.iter("tuv"):
                 language = (variant.get(_LANG) or variant.get("lang") or "").lower()
                 segment = variant.find("seg")
                 seen.add(language)
                 if segment is not None:
                     texts.setdefault(language, " ".join("".join(segment.itertext()).split()))
-            sides = [_of(texts, language.lower()) for language in (source, target)]
-            if None not in sides:
-                sources.append(sides[0])
-                targets.append(sides[1])
+            one, other = (_of(texts, language.lower()) for language in (source, target))
+            if one is not None and other is not None:
+                sources.append(one)
+                targets.append(other)
             unit.clear()
     except ElementTree.ParseError as error:
         raise DataError(f"{where} is not a readable translation memory: {error}.") from None

@@ -57,6 +57,12 @@ class TuneOptions:
                 )
         parse_duration(self.time_budget)
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """The chief's host and port; both are empty where there is no chief."""
+        host, _, port = (self.oracle or "").rpartition(":")
+        return host, port
+
 
 def parse_duration(text: str | None) -> float | None:
     """Seconds of a duration such as `90s`, `30m` or `1h30m`; a bare number is seconds.

@@ -58,7 +58,7 @@ class StopInTime(keras.callbacks.Callback):
         self.budget.keep()
 
 
-class _Steady:
+class _Steady(keras_tuner.Oracle):
     """Mixed in before an oracle: starts from the defaults, outlives its workers, keeps to a budget.
 
     A worker that is gone gives its trial back, and is not waited for; a trial that was begun is
@@ -68,6 +68,11 @@ class _Steady:
     budget: Budget
     refused: str | None = None
     """The first trial, if the configuration as it stands cannot be trained."""
+
+    # KerasTuner's, which has no types.
+    trials: dict[str, Trial]
+    _retry_queue: list[str]
+    _seed_state: int
 
     @property
     def tuner_ids(self) -> set[str]:

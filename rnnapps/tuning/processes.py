@@ -32,7 +32,7 @@ def check_address(options: TuneOptions) -> None:
     Raises:
         ConfigError: If the chief's port is taken, or a worker's chief does not answer.
     """
-    host, _, port = options.oracle.rpartition(":")
+    host, port = options.address
     if options.role == "chief":
         # Asked for here: gRPC lets two servers share a port.
         with socket.socket() as taken:

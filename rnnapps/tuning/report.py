@@ -94,8 +94,8 @@ def report(project: pathlib.Path | str, as_json: bool) -> None:
     table = Table("trial", found["objective"], "epochs", "seconds", *settings)
     for trial in found["trials"]:
         score = trial["status"] if trial["score"] is None else f"{trial['score']:.4f}"
-        counts = (trial["epochs"], trial["seconds"])
-        counts = ["" if count is None else f"{count:.0f}" for count in counts]
+        numbers = (trial["epochs"], trial["seconds"])
+        counts = ["" if number is None else f"{number:.0f}" for number in numbers]
         values = (_short(trial["values"].get(name, "")) for name in settings)
         table.add_row(trial["trial"], score, *counts, *values)
     console.print(table)

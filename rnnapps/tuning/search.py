@@ -140,7 +140,13 @@ def make_objective(name: str, wanted: str | None) -> keras_tuner.Objective:
     return keras_tuner.Objective(f"val_{wanted}", known[wanted])
 
 
-def _manifest(name, hypermodel, config, options, objective) -> dict[str, Any]:
+def _manifest(
+    name: str,
+    hypermodel: HyperApplication,
+    config: TrainingConfig,
+    options: TuneOptions,
+    objective: keras_tuner.Objective,
+) -> dict[str, Any]:
     """What a search is: another one must not go on in its folder."""
     fixed = {k: str(v) for k, v in config.to_dict().items() if k not in hypermodel.space}
     return {
@@ -160,7 +166,7 @@ def set_role(options: TuneOptions) -> None:
     Args:
         options: Its `role`, `oracle` and `worker_id` are read.
     """
-    host, _, port = options.oracle.rpartition(":")
+    host, port = options.address
     os.environ["KERASTUNER_ORACLE_IP"] = host
     os.environ["KERASTUNER_ORACLE_PORT"] = port
     os.environ["KERASTUNER_TUNER_ID"] = "chief" if options.role == "chief" else options.worker_id

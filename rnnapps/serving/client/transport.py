@@ -120,6 +120,7 @@ class RestTransport:
     def _connect(self) -> http.client.HTTPConnection:
         secure = self._url.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        assert self._url.hostname  # `Client` refuses a URL without one
         return kind(self._url.hostname, self._url.port, timeout=self._timeout)
 
 
