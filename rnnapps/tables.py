@@ -36,6 +36,7 @@ class Measure:
         return min(values, key=lambda value: abs(value - self.better))
 
 
+_SHOWN = {"series": 20}  # rows of a table, of which there may be thousands
 _BOUND = "noise alone"  # what no forecaster can beat: it is no competitor
 
 MEASURES = {
@@ -88,7 +89,8 @@ def show(found: dict[str, Any], as_json: bool, title: str) -> None:
 
     Args:
         found: Metrics by name; `baselines` holds such dictionaries by the baseline's name, those
-            that begin with `by_` such dictionaries by class, target or series, and `mistakes` the
+            that begin with `by_` such dictionaries by class, target or series (of which the first
+            ones are printed, so that the worst should stand first), and `mistakes` the
             most confident mistakes.
         as_json: Whether to print JSON.
         title: The table's title.
@@ -152,9 +154,12 @@ def _print_parts(console: Console, kind: str, rows: dict[str, Any]) -> None:
     table.columns[0].overflow = "fold"
     for name in kept:
         table.add_column(name.replace("_", " "), justify="right", overflow="fold", min_width=8)
-    for name, row in rows.items():
-        table.add_row(Text(name), *(_number(row.get(key)) for key in kept))
+    shown = list(rows)[: _SHOWN.get(kind)]
+    for name in shown:
+        table.add_row(Text(name), *(_number(rows[name].get(key)) for key in kept))
     console.print(table)
+    if more := len(rows) - len(shown):
+        console.print(f"and {more:,} more {kind}, which --json lists", style="dim", markup=False)
 
 
 def show_training(said: Sequence[str], metrics: dict[str, Any], commands: Sequence[str]) -> None:

@@ -54,6 +54,14 @@ def test_classes_have_their_own_table(capsys):
     assert line.split() == ["good", "0.5000", "1.0000", "0.6667", "1,200"]
 
 
+def test_of_many_series_the_first_are_shown(capsys):
+    rows = {f"shop {i}": {"mae": 1.0, "mase": 9.0 - i / 10} for i in range(32)}
+    tables.show({"mae": 1.0, "by_series": rows}, False, "forecasting: test part")
+    out = capsys.readouterr().out
+    assert [i for i in range(32) if f"shop {i} " in out] == list(range(20))
+    assert "and 12 more series, which --json lists" in out
+
+
 @pytest.mark.parametrize(
     ("losses", "said"),
     [

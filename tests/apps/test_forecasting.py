@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 import rnnapps
 from rnnapps import Forecaster, ForecastingConfig, cli
 from rnnapps.apps.forecasting import baseline, data, pipeline
-from rnnapps.apps.forecasting.metrics import Scores
+from rnnapps.apps.forecasting.metrics import Scores, series_apart
 from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.data import Windows, WindowShape
@@ -361,6 +361,17 @@ def test_measures_agree_with_their_definitions():
     assert found["width_80"] == pytest.approx(2)
     assert found["by_horizon"]["mae"] == pytest.approx(np.nanmean(np.abs(error), axis=(0, 2)))
     assert found["by_target"]["b"]["mse"] == pytest.approx(np.nanmean(error[..., 1] ** 2))
+    worse = Scores((0.1, 0.5, 0.9), spread, naive)
+    worse.update(truth[1::2], series[1::2], point[1::2] + 100)
+    worse.update(truth[::2], series[::2], truth[::2])
+    apart = series_apart(["x", "y"], scores, [scores, worse])
+    assert [*apart] == sorted(apart, key=lambda name: -apart[name]["mase"])
+    for i, name in enumerate(("x", "y")):
+        own = np.abs(error[series == i])
+        assert apart[name]["mae"] == pytest.approx(np.nanmean(own))
+        assert apart[name]["mase"] == pytest.approx(np.nanmean(own / naive[i]))
+        best = 0.0 if i == 0 else np.nanmean(own)
+        assert apart[name]["best_baseline_mae"] == pytest.approx(best)
 
 
 def test_baselines_are_what_their_names_say():
@@ -426,6 +437,8 @@ def test_series_of_unequal_length_are_trained_anew_together():
     app = Forecaster(**{**TINY, "target": ("a",), "series_column": "place"}).fit(frame)
     found = app.evaluate(frame, backtest=True, stride=12, refit=True)
     assert np.isfinite(found["mae"])
+    assert set(found["by_series"]) == {"north", "south"}
+    assert all(0 < one["best_baseline_mae"] < np.inf for one in found["by_series"].values())
 
 
 def test_another_table_is_measured_with_what_was_trained(tmp_path):

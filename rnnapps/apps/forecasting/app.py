@@ -142,7 +142,8 @@ class Forecaster(Application):
             refit: Whether to train anew at each origin, on everything before it.
 
         Returns:
-            The measures of `Scores.summary`; `baselines` with the same for each of them.
+            The measures of `Scores.summary`; `baselines` with the same for each of them; and where
+            there are several series, `by_series` with `mae`, `mase`, `best_baseline_mae` of each.
 
         Raises:
             DataError: If `stride` or `refit` is out of place.

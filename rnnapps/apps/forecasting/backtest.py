@@ -13,7 +13,7 @@ from rich.progress import track
 from rnnapps import figures
 from rnnapps.apps.forecasting.baseline import prepare_baselines, training_measures
 from rnnapps.apps.forecasting.data import Parts
-from rnnapps.apps.forecasting.metrics import Scores, collapsed
+from rnnapps.apps.forecasting.metrics import Scores, collapsed, series_apart
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.apps.forecasting.pipeline import Graph, forecasts
 from rnnapps.data import times
@@ -27,7 +27,8 @@ class Measured(dict[str, Any]):
     """The measures of forecasts, with the forecasts that are to be drawn of them.
 
     Args:
-        measures: Those of `Scores.summary`; `baselines` with the same for each of them.
+        measures: Those of `Scores.summary`; `baselines` with the same for each of them; where there
+            are several series, `by_series` with what `series_apart` finds.
         windows: `(times, history, truth, forecast, quantiles)` of windows of one target, by time;
             the times are those of history and horizon.
         title: The first series and target, of which the windows are.
@@ -96,6 +97,9 @@ def measure(
     found = scores.summary(columns.targets)
     if baselines:
         found["baselines"] = {name: one.summary(columns.targets) for name, one in beside.items()}
+    names = [one.name for one in parts.data.series]
+    if len(names) > 1:
+        found["by_series"] = series_apart(names, scores, list(beside.values()))
     title = " ".join(filter(None, (task.series[0], columns.targets[0])))
     return Measured(found, windows, title, stride, odd / max(1, total))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Scores:
-    """The field's measures of forecasts, over all windows, by horizon and by target.
+    """The field's measures of forecasts, over all windows, by horizon, by target and by series.
 
     A missing true value counts nothing.
 
@@ -21,6 +21,7 @@ class Scores:
         self.levels = tuple(levels)
         self.spread, self.naive = spread, naive
         self._sums: dict[str, np.ndarray] = {}
+        self._by_series = np.zeros((3, len(naive)))  # values known, their errors, scaled errors
 
     def update(
         self,
@@ -47,7 +48,10 @@ class Scores:
         self._add("mse", error**2, known)
         self._add("scaled_mae", np.abs(scaled), known)
         self._add("scaled_mse", scaled**2, known)
-        self._add("mase", np.abs(error) / self.naive[series][:, None], known)
+        relative = np.abs(error) / self.naive[series][:, None]
+        self._add("mase", relative, known)
+        each = np.where(known, (known, np.abs(error), relative), 0).sum((2, 3))  # (3, windows)
+        np.add.at(self._by_series, (slice(None), series), each)
         self._add("smape", 200 * np.abs(error) / np.where(size > 0, size, 1), known)
         self._add("size", np.abs(truth), known)
         if quantiles is None:
@@ -89,6 +93,12 @@ class Scores:
             }
         return {k: v if isinstance(v, dict) else float(v) for k, v in found.items()}
 
+    def by_series(self) -> dict[str, np.ndarray]:
+        """`mae` and `mase` of each series, `(series,)`; NaN of one that had no window."""
+        count, error, relative = self._by_series
+        count = np.where(count > 0, count, np.nan)
+        return {"mae": error / count, "mase": relative / count}
+
     def _means(self, reduce) -> dict[str, Any]:
         sums = {name: reduce(value) for name, value in self._sums.items()}
         count, size = np.maximum(1, sums.pop("count")), sums.pop("size")
@@ -98,6 +108,31 @@ class Scores:
         if pinball is not None:
             means["weighted_quantile_loss"] = pinball / np.where(size > 0, size, 1)
         return means
+
+
+def series_apart(
+    names: Sequence[str], scores: Scores, baselines: Sequence[Scores]
+) -> dict[str, dict[str, float]]:
+    """How good the forecasts of each series are, the worst one first.
+
+    Args:
+        names: The series' names.
+        scores: The model's.
+        baselines: Those of each baseline.
+
+    Returns:
+        For each series that had windows `mae`, `mase`, and `best_baseline_mae`, of the baseline
+        that is the best one there.
+    """
+    found = scores.by_series()
+    if baselines:
+        found["best_baseline_mae"] = np.min([one.by_series()["mae"] for one in baselines], axis=0)
+    worst = np.argsort(-found["mase"], kind="stable")  # NaN comes last
+    return {
+        names[i]: {measure: float(values[i]) for measure, values in found.items()}
+        for i in worst
+        if np.isfinite(found["mase"][i])
+    }
 
 
 def collapsed(
