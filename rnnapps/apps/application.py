@@ -8,7 +8,7 @@ import json
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -38,6 +38,7 @@ from rnnapps.serving.export.accelerating import NARROW, rounded
 from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, ExportSpec, publish
 from rnnapps.training import Diverged, EpochSeconds
 
+Metric = Callable[[Any, Any], float]  # from what is true and what was predicted
 GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
 STAYS = ("config.toml", "model.keras", "history.csv", "figures/learning_curves.png")
 """What a run has from its training; the rest is replaced each time that it is measured."""
@@ -121,6 +122,10 @@ class Application(abc.ABC):
     @abc.abstractmethod
     def _evaluate(self, splits: Any, part: str, **options: Any) -> dict[str, Any]:
         """Measures the model on the `"validation"` or `"test"` part, and baselines beside it."""
+
+    @abc.abstractmethod
+    def _pairs(self, splits: Any, part: str) -> tuple[Any, Any]:
+        """What is true of a part, and what the model predicts: what a person's metrics compare."""
 
     @abc.abstractmethod
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
@@ -243,7 +248,9 @@ class Application(abc.ABC):
         self.info.seconds = round(time.monotonic() - began, 1)
         self.info.epoch_seconds = clock.seconds
 
-    def evaluate(self, test: Any = None, **options: Any) -> dict[str, Any]:
+    def evaluate(
+        self, test: Any = None, metrics: Mapping[str, Metric] | None = None, **options: Any
+    ) -> dict[str, Any]:
         """Measures the model, and the baselines beside it.
 
         The run directory, where there is one, gets the metrics and their figures too.
@@ -251,6 +258,8 @@ class Application(abc.ABC):
         Args:
             test: Test data in the form that `fit` takes; `None` for the configuration's test part,
                 or for the validation part that `fit` was given.
+            metrics: Metrics of your own by name: functions from what is true and what was predicted
+                to a number. docs/metrics.md says what an application gives them.
             **options: What the application's `EvaluateOptions` hold.
 
         Returns:
@@ -261,7 +270,13 @@ class Application(abc.ABC):
             DataError: If the data cannot be read, or does not fit the model.
         """
         splits = self._set_aside() if test is None else self._read(test)
-        found = self.metrics["test"] = self._evaluate(splits, "test", **options)
+        found = self._evaluate(splits, "test", **options)
+        if metrics:
+            if taken := metrics.keys() & found.keys():
+                raise ConfigError(f"Expected names that no metric has. Received: {min(taken)!r}.")
+            truth, predicted = self._pairs(splits, "test")
+            found |= {name: float(metric(truth, predicted)) for name, metric in metrics.items()}
+        self.metrics["test"] = found
         if self.run_dir:
             self._keep_metrics(found, self.run_dir)
         return found

@@ -7,7 +7,7 @@ from rnnapps.data.electricity import NOISE, make_load
 from rnnapps.data.examples import Examples, from_table, read_examples, text_of
 from rnnapps.data.feeding import as_it_is, feed
 from rnnapps.data.given import columns_given, texts_given, together
-from rnnapps.data.named import load_tfds
+from rnnapps.data.named import check_known, load_registered, load_tfds, register
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
 from rnnapps.data.series import Series, SeriesSet, read_series, stamp_of
@@ -33,11 +33,13 @@ __all__ = [
     "WindowShape",
     "Windows",
     "as_it_is",
+    "check_known",
     "clean_pairs",
     "columns_given",
     "feed",
     "fingerprint",
     "from_table",
+    "load_registered",
     "load_tfds",
     "make_dates",
     "make_load",
@@ -48,6 +50,7 @@ __all__ = [
     "read_series",
     "read_table",
     "read_text",
+    "register",
     "season_of",
     "stamp_of",
     "stratified_split",

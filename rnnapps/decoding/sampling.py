@@ -1,5 +1,6 @@
 """Sampling from any step function, inside the graph, block after block."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -56,6 +57,10 @@ class SamplingState(NamedTuple):
     seen: tf.Tensor
     recent_tokens: tf.Tensor
     done: tf.Tensor
+
+
+Sampler = Callable[[tf.Tensor, tf.Tensor, SamplingOptions], tf.Tensor]
+"""From logits `(batch, vocabulary)`, uniform noise `(batch,)` and options to tokens `(batch,)`."""
 
 
 def prefill(step: Step, prompt: tf.Tensor, lengths: tf.Tensor, state: State) -> tuple:
@@ -136,7 +141,11 @@ def suppressing(step: Step, tokens: Sequence[int], vocabulary_size: int) -> Step
 
 
 def sample_block(
-    step: Step, sampled: SamplingState, options: SamplingOptions, stop: tf.Tensor
+    step: Step,
+    sampled: SamplingState,
+    options: SamplingOptions,
+    stop: tf.Tensor,
+    sampler: Sampler | None = None,
 ) -> tuple:
     """Draws the next `BLOCK` tokens of each row.
 
@@ -150,6 +159,7 @@ def sample_block(
         options: How to draw.
         stop: int32 `(stops, n)`: sequences of tokens after which a row is done, filled up on the
             left with -1.
+        sampler: What draws a token out of logits; `None` for `sample_token`.
 
     Returns:
         int32 tokens `(batch, BLOCK)`, 0 where a row is done, and the state after.
@@ -160,6 +170,7 @@ def sample_block(
     penalized = tf.reduce_any(options.repetition_penalty != 1)
     stops = tf.shape(stop)[0] > 0
     vocabulary = tf.shape(sampled.seen)[1]
+    draw = sampler or functools.partial(sample_token, filtered=filtered)
 
     def body(t, sampled, drawn):
         logits, state = step(sampled.tokens, sampled.state)
@@ -168,7 +179,7 @@ def sample_block(
             lambda: penalize(logits, sampled.seen, options.repetition_penalty),
             lambda: logits,
         )
-        tokens = sample_token(logits, noise[:, t], options, filtered)
+        tokens = draw(logits, noise[:, t], options)
         done = sampled.done | (sampled.position >= options.length)
         tokens = tf.where(done, 0, tokens)
         seen = tf.cond(
@@ -192,7 +203,11 @@ def sample_block(
 
 
 def sample(
-    step: Step, sampled: SamplingState, options: SamplingOptions, stop: tf.Tensor
+    step: Step,
+    sampled: SamplingState,
+    options: SamplingOptions,
+    stop: tf.Tensor,
+    sampler: Sampler | None = None,
 ) -> tf.Tensor:
     """Draws until every row is done.
 
@@ -201,6 +216,7 @@ def sample(
         sampled: What was drawn before.
         options: How to draw.
         stop: See `sample_block`.
+        sampler: See `sample_block`.
 
     Returns:
         int32 tokens `(batch, time)`, 0 behind a row's end; time is a multiple of `BLOCK`, and at
@@ -208,7 +224,7 @@ def sample(
     """
 
     def body(t, sampled, blocks):
-        tokens, sampled = sample_block(step, sampled, options, stop)
+        tokens, sampled = sample_block(step, sampled, options, stop, sampler)
         return t + 1, sampled, blocks.write(t, tokens)
 
     # No longer than the longest row; an empty batch has none.

@@ -151,6 +151,22 @@ def test_a_row_ends_behind_a_stop():
     assert np.count_nonzero(found[0]) <= 11
 
 
+def test_a_sampler_of_ones_own_draws():
+    """Any callable does: here one that takes the least likely token that may be drawn."""
+
+    def least_likely(logits, noise, options):
+        shown = tf.where(tf.math.is_inf(logits), np.inf, logits)
+        return tf.argmin(shown, axis=1, output_type=tf.int32)
+
+    run = tf.function(lambda: sample(step, draft([3]), options(1, 5), NO_STOP, least_likely))
+    token, state, expected = tf.constant([3]), tf.zeros([1, 2]), []
+    for _ in range(5):
+        logits, state = step(token, state)
+        token = tf.constant([1 + int(np.argmin(logits[0, 1:]))])
+        expected.append(int(token[0]))
+    assert run().numpy()[0, :5].tolist() == expected
+
+
 def test_a_penalty_changes_the_logits_of_what_was_written():
     found = drawn([1, 2], repetition_penalty=[3.0, 1.0], top_k=1, length=20)
     for row, penalty in ((0, 3.0), (1, 1.0)):

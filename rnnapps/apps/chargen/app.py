@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rnnapps import figures
@@ -242,6 +243,11 @@ class CharGenerator(Application):
                 measured, curves = measure_baselines((splits.train, before), (text, ids), size)
                 found["baselines"], found["curve"] = measured, {**found["curve"], **curves}
         return found
+
+    def _pairs(self, splits: Splits[str], part: str) -> tuple[str, np.ndarray]:
+        """The text, and what each of its tokens costs, -log p `(tokens,)`."""
+        text = getattr(splits, part)
+        return text, token_nats(self.graph, data.encode(self.tokenizer, text))
 
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws the bits per character along the test part."""

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from rnnapps.apps.chargen.config import CharGenConfig
-from rnnapps.data import Splits, Streams, load_tfds, read_bytes, read_text, splits
+from rnnapps.data import (
+    Splits,
+    Streams,
+    check_known,
+    load_registered,
+    load_tfds,
+    read_bytes,
+    read_text,
+    splits,
+)
 from rnnapps.errors import DataError
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 
@@ -44,7 +53,9 @@ def load_splits(config: CharGenConfig) -> Splits[str]:
         train, validation, test = ("".join(row["text"].decode() for row in part) for part in parts)
         text, test = train, validation + test
     else:
-        if config.data == "sample":
+        if (registered := load_registered(config.data)) is not None:
+            text = as_text(registered, config)
+        elif config.data == "sample":
             text = sample()
         else:
             text, *said = _read(config)
@@ -176,6 +187,7 @@ def encode(tokenizer: Tokenizer, text: str) -> np.ndarray:
 
 def _read(config: CharGenConfig) -> tuple[str, str]:
     """The configuration's text, and what was read."""
+    check_known(config.data, NAMED, "a text file or folder")
     path = pathlib.Path(config.data)
     if path.is_dir():
         try:
@@ -186,13 +198,8 @@ def _read(config: CharGenConfig) -> tuple[str, str]:
             raise DataError(f"{path} holds no file that --glob {config.glob!r} matches.")
     elif path.exists():
         files = [path]
-    elif path.suffix:
-        raise DataError(f"No such file or folder: {path}.")
     else:
-        raise DataError(
-            f"Expected --data to be {', '.join(NAMED)}, or the path of a text file or folder. "
-            f"Received: {config.data!r}."
-        )
+        raise DataError(f"No such file or folder: {path}.")
     text = "".join(_ended(read_file(p, config, config.errors), files) for p in files)
     if not text:
         raise DataError(f"{path} is empty.")

@@ -166,6 +166,12 @@ class Forecaster(Application):
             found["baselines"]["noise alone"] = NOISE_ALONE
         return found
 
+    def _pairs(self, splits: data.Parts, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """What was observed, NaN where missing, and forecasts: `(windows, horizon, targets)`."""
+        batches = pipeline.forecasts(self.graph, splits, splits.spans(part))
+        _, truth, _, point, _ = (np.concatenate(column) for column in zip(*batches, strict=True))
+        return truth, point
+
     def _trained_anew(self, parts: data.Parts) -> pipeline.Graph:
         app = type(self)(self.config)
         app.model, _ = pipeline.train_pipeline(parts, self.config)

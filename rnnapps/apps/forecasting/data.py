@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from rnnapps.data import (
     Columns,
     Series,
     SeriesSet,
+    check_known,
+    load_registered,
     make_load,
     read_series,
     season_of,
@@ -151,6 +152,7 @@ def load_series(config: ForecastingConfig, given: pd.DataFrame | None = None) ->
     Raises:
         DataError: If the data cannot be read, or is not what is needed.
     """
+    given = load_registered(config.data) if given is None else given
     if given is not None:
         return read_series(given, columns_of(config), options=config)
     if config.data == "ett_h1":
@@ -158,11 +160,7 @@ def load_series(config: ForecastingConfig, given: pd.DataFrame | None = None) ->
 
         return read_series(load_ett(config.data_dir), columns_of(config))
     if config.data != "sample":
-        if not pathlib.Path(config.data).exists() and not pathlib.Path(config.data).suffix:
-            raise DataError(
-                f"Expected --data to be {', '.join(NAMED)}, or the path of a file. "
-                f"Received: {config.data!r}."
-            )
+        check_known(config.data, NAMED, "a file")
         return read_series(config.data, columns_of(config), options=config)
     columns = columns_of(config)
     if not (columns.targets or columns.past or columns.future):

@@ -191,6 +191,12 @@ class SentimentClassifier(Application):
         measured = {name: classification(labels, p, classes) for name, p in beside.items()}
         return {**found, "baselines": measured}
 
+    def _pairs(self, splits: Splits[Examples], part: str) -> tuple[list[str], list[str]]:
+        """The labels, and those that are predicted."""
+        examples = getattr(splits, part)
+        best = self._probabilities(examples.texts).argmax(1)
+        return list(examples.labels), [self.classes[i] for i in best]
+
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws the confusion matrix and the reliability diagram."""
         confusion, reliability = found["confusion"], np.array(found["reliability"])

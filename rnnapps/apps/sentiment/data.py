@@ -17,8 +17,10 @@ from rnnapps.data import (
     Examples,
     Splits,
     Table,
+    check_known,
     columns_given,
     from_table,
+    load_registered,
     load_tfds,
     make_reviews,
     read_examples,
@@ -168,6 +170,8 @@ def check(examples: Examples, what: str) -> None:
 
 
 def _load(config: SentimentConfig) -> dict[str, Examples]:
+    if (registered := load_registered(config.data)) is not None:
+        return {"all": as_examples(registered, config)}
     if config.data == "sample":
         return {"all": Examples(*make_reviews())}
     if config.data == "imdb_reviews":
@@ -179,9 +183,5 @@ def _load(config: SentimentConfig) -> dict[str, Examples]:
             )
             for name, rows in zip(("train", "test"), loaded, strict=True)
         }
-    if not pathlib.Path(config.data).exists() and not pathlib.Path(config.data).suffix:
-        raise DataError(
-            f"Expected --data to be {', '.join(NAMED)}, or the path of a file or folder. "
-            f"Received: {config.data!r}."
-        )
+    check_known(config.data, NAMED, "a file or folder")
     return read_examples(config.data, config.text_column, config.label_column, config)

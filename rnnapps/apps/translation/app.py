@@ -298,6 +298,11 @@ class Translator(Application):
         log_p = np.concatenate([values[real] for values, real in rows])
         return {**found, "perplexity": math.exp(-log_p.mean())}, translations
 
+    def _pairs(self, splits: Splits[Pairs], part: str) -> tuple[list[str], list[str]]:
+        """The translations that people wrote, and the model's."""
+        pairs = getattr(splits, part)
+        return list(pairs.targets), [one["translation"] for one in self._translate(pairs.sources)]
+
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws BLEU by length, and what a few translations attended to."""
         figures.bleu_by_length(found["by_length"], folder / "bleu_by_length.png")

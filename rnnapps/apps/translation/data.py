@@ -12,8 +12,10 @@ from rnnapps.apps.translation.config import TranslationConfig
 from rnnapps.data import (
     Pairs,
     Splits,
+    check_known,
     clean_pairs,
     columns_given,
+    load_registered,
     load_tfds,
     make_dates,
     read_pairs,
@@ -21,7 +23,7 @@ from rnnapps.data import (
     stratified_split,
     text_of,
 )
-from rnnapps.errors import DataError, nearest
+from rnnapps.errors import DataError
 from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 
 _WHOLE = {"word": WordTokenizer, "character": CharacterTokenizer}
@@ -45,6 +47,8 @@ def load_splits(config: TranslationConfig) -> Splits[Pairs]:
     Raises:
         DataError: If the data cannot be read, or lacks one of the languages.
     """
+    if (registered := load_registered(config.data)) is not None:
+        return Splits(*split(as_pairs(registered), (0.9, 0.05, 0.05), config.seed))
     if config.data == "multi30k":
         from rnnapps.data.multi30k import LANGUAGES  # and registers the data set
 
@@ -54,12 +58,8 @@ def load_splits(config: TranslationConfig) -> Splits[Pairs]:
         return _load_named(f"ted_hrlr_translate/{_ted_config(config)}", config)
     if config.data == "sample":
         return Splits(*split(Pairs(*make_dates()), (0.9, 0.05, 0.05), config.seed))
+    check_known(config.data, NAMED, "a file")
     path = pathlib.Path(config.data)
-    if not path.exists() and not path.suffix:
-        raise DataError(
-            f"Expected --data to be {', '.join(NAMED)}, or the path of a file. "
-            f"Received: {config.data!r}.{nearest(config.data, list(NAMED))}"
-        )
     columns = (config.source_column, config.target_column)
     languages = (config.source, config.target)
     pairs = read_pairs(path, config.target_data, columns, languages, config)

@@ -1,0 +1,60 @@
+"""Data sets by name: a program registers its own; an unknown name is refused with the known."""
+
+import importlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnapps.apps import config_class
+from rnnapps.data import register
+from rnnapps.errors import DataError
+
+FILMS = [f"a {word} film of {n} minutes" for n in range(40) for word in ("fine", "dull")]
+GIVEN = {
+    "sentiment": (FILMS, ["good", "bad"] * 40),
+    "chargen": "the cat sat on the mat\n" * 300,
+    "translation": ([f"le {n} mai" for n in range(99)], [f"May {n}" for n in range(99)]),
+    "forecasting": pd.DataFrame({
+        "time": pd.date_range("2024-01-01", periods=600, freq="h"),
+        "load": np.sin(np.arange(600) / 4),
+    }),
+}  # fmt: skip
+
+
+def load(application, name):
+    """What an application reads of a data set of this name."""
+    settings = {"target": ("load",)} if application == "forecasting" else {}
+    config = config_class(application)(data=name, **settings)
+    data = importlib.import_module(f"rnnapps.apps.{application}.data")
+    return data.load_series(config) if application == "forecasting" else data.load_splits(config)
+
+
+@pytest.mark.parametrize("application", GIVEN)
+def test_a_registered_data_set_is_known_by_its_name(application):
+    register(f"my_{application}", lambda: GIVEN[application])
+    found = load(application, f"my_{application}")
+    if application == "forecasting":
+        np.testing.assert_array_equal(found.series[0].values[:, 0], GIVEN[application]["load"])
+        return
+    whole = GIVEN[application]
+    parts = (found.train, found.validation, found.test)
+    if application == "chargen":
+        assert "".join(parts) == whole
+    else:
+        columns = ("texts", "labels") if application == "sentiment" else ("sources", "targets")
+        rows = [
+            row
+            for part in parts
+            for row in zip(*(getattr(part, column) for column in columns), strict=True)
+        ]
+        assert sorted(rows) == sorted(zip(*whole, strict=True))
+    with pytest.raises(DataError, match=f"my_{application}, or the path .*Did you mean"):
+        load(application, f"my_{application[:-1]}")
+
+
+def test_a_name_is_given_once():
+    register("taken", list)
+    register("taken", list)
+    with pytest.raises(ValueError, match="'taken'"):
+        register("taken", dict)
