@@ -178,7 +178,7 @@ def test_data_that_cannot_be_learned_from(given, sentence):
 
 def test_a_run_is_only_measured_beside_the_data_it_learned_from(tmp_path):
     app = SentimentClassifier(**TINY).fit((TEXTS, LABELS), run_dir=tmp_path / "own")
-    with pytest.raises(RunError, match="did not learn from sample as it is now"):
+    with pytest.raises(DataError, match="learned from what fit"):
         rnnapps.load(tmp_path / "own").evaluate()
     assert app.evaluate((TEXTS, LABELS))["accuracy"] > 0
 
