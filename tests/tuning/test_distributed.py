@@ -32,11 +32,12 @@ def children(parent):
 
 
 def test_workers_that_cannot_train_at_all_end_the_search(tmp_path):
-    project = tmp_path / "search"
-    process = start(flags(tmp_path / "nowhere.csv", project, "--trials", "4", "--workers", "2"))
+    project, path = tmp_path / "search", tmp_path / "empty.csv"
+    path.write_text("time,load\n")
+    process = start(flags(path, project, "--trials", "4", "--workers", "2"))
     _, err = process.communicate(timeout=300)
     assert process.returncode == 2, err
-    assert "nowhere.csv" in err
+    assert "empty.csv holds no rows" in err
     assert err.splitlines()[-1].endswith("said why above.")
     assert not project.exists()
 
