@@ -2,13 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test notebooks lint types format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
+.PHONY: quickstart test test-unit test-system notebooks lint types format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
 
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations=25
+
+# Units and applications.
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations=25
+	$(PYTEST) -m "not system"
+
+test-unit: .venv/.installed-dev
+	$(PYTEST) -m "not system" tests/unit
+
+# Processes that are started and killed, copied applications, the READMEs' commands, the C++ loader.
+test-system: .venv/.installed-dev
+	$(PYTEST) -m system
 
 # Runs every notebook from top to bottom on embedded data; the files stay as they are.
 notebooks: .venv/.installed-dev
@@ -24,11 +34,11 @@ types: .venv/.installed-dev
 
 # 10,000 requests of every wrong kind to the local server; make test sends 200.
 fuzz: .venv/.installed-dev
-	RNNAPPS_FUZZ=10000 $(BIN)/python -m pytest tests/serving/test_fuzz.py
+	RNNAPPS_FUZZ=10000 $(BIN)/python -m pytest tests/unit/serving/test_fuzz.py
 
 # 60 kills at random moments of train, save, export and tune; after each the next command has to work.
 kills: .venv/.installed-dev
-	$(BIN)/python tests/kills.py
+	$(BIN)/python tests/system/kills.py
 
 format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .

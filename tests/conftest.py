@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A worker for each core: more threads would only wait for each other. Child processes inherit it.
@@ -15,9 +16,18 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import SentimentClassifier
+from rnnapps.files import locked
 
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def pytest_collection_modifyitems(items):
+    """What lies in tests/system is of the system tier; elsewhere a test says so by the marker."""
+    system = pathlib.Path(__file__).parent / "system"
+    for item in items:
+        if item.path.is_relative_to(system):
+            item.add_marker("system")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,11 +48,15 @@ def test_data() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def sample_run(tmp_path_factory) -> pathlib.Path:
-    """A run of the sentiment classifier on the embedded sample, trained once for all tests."""
-    run_dir = tmp_path_factory.mktemp("runs") / "sample"
-    app = SentimentClassifier(
-        epochs=5, units=64, embedding_dim=64, learning_rate=3e-3, word_dropout=0.0
-    )
-    app.fit(run_dir=run_dir)
-    return run_dir
+def sample_run(tmp_path_factory, worker_id) -> pathlib.Path:
+    """A run of the sentiment classifier on the embedded sample, trained once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    with locked(shared / "sample.lock"):
+        if not (shared / "sample").exists():
+            app = SentimentClassifier(
+                epochs=5, units=64, embedding_dim=64, learning_rate=3e-3, word_dropout=0.0
+            )
+            app.fit(run_dir=shared / "sample")
+    return shutil.copytree(shared / "sample", tmp_path_factory.mktemp("runs") / "sample")

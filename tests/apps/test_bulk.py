@@ -9,7 +9,7 @@ import pytest
 
 from rnnapps import cli, load
 
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "0.1.0" / "sentiment.tar.xz"
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "0.1.0" / "sentiment.tar.xz"
 TEXTS = ["A fine film.", "dull, and\nlong", "", "A fine film.", "the cast was not superb"] * 70
 
 

@@ -164,6 +164,7 @@ def start(text, folder, units=8):
     )  # fmt: skip
 
 
+@pytest.mark.system
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text(TEXT[:6000])
@@ -566,6 +567,7 @@ def test_the_verbs_on_a_run(run_dir, capsys, tmp_path):
     assert json.loads(out)["nats_per_character_windowed"] > 0
 
 
+@pytest.mark.system
 def test_text_is_printed_as_it_is_written(run_dir):
     process = subprocess.Popen(
         [sys.executable, "-m", "rnnapps.cli", "predict", run_dir, "cat", "--length", "1000000"],

@@ -9,7 +9,7 @@ import pytest
 import rnnapps
 from rnnapps.errors import ConfigError
 
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "0.1.0"
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "0.1.0"
 # Each is an own form of a metric that the application has, by that one's name.
 SAME = {
     "sentiment": ("accuracy", lambda true, predicted: np.mean(np.equal(true, predicted))),

@@ -320,6 +320,7 @@ def test_the_averaged_weights_are_the_mean_of_the_last_epochs(tmp_path):
         np.testing.assert_allclose(variable, value, atol=1e-6)
 
 
+@pytest.mark.system
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"{a}\t{b}\n" for a, b in zip(*PAIRS, strict=True)))

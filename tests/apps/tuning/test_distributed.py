@@ -16,6 +16,8 @@ from rnnapps.tuning.options import TuneOptions
 from rnnapps.tuning.processes import check_address
 from rnnapps.tuning.report import read_search
 
+pytestmark = pytest.mark.system
+
 
 def children(parent):
     """The processes that a process has started, by the name of their part in the search."""

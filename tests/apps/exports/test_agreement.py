@@ -18,6 +18,8 @@ from rnnapps.data import make_dates, make_reviews
 from rnnapps.serving import Client, Server
 from rnnapps.serving.export.accelerating import rounded
 
+pytestmark = pytest.mark.system
+
 HOURS = np.arange(300)
 LINE = "the cat sat on the mat, 猫坐在垫子上。 été — and the dog lay on the log.\n"
 TINY = {"units": 16, "embedding_dim": 8, "epochs": 1}

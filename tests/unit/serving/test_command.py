@@ -13,6 +13,8 @@ from rnnapps import cli
 from rnnapps.errors import ServerError
 from rnnapps.serving import Client
 
+pytestmark = pytest.mark.system
+
 PROGRAM = [sys.executable, "-m", "rnnapps.cli", "serve"]
 ENVIRONMENT = {key: v for key, v in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
 

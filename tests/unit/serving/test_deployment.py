@@ -16,7 +16,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from rnnapps.apps import APPLICATIONS
 
-FOLDER = pathlib.Path(__file__).parents[2] / "saved_models"
+FOLDER = pathlib.Path(__file__).parents[3] / "saved_models"
 
 # session_bundle_config.proto, which the wheel lacks: each field's type and number.
 BATCHING = {

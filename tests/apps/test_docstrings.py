@@ -140,9 +140,9 @@ def test_each_setting_has_a_line(application):
 
 # Examples that need more than a process and a few seconds, and where the same is tested.
 NOT_RUN = {
-    "rnnapps.serving.Client": "a server: tests/serving/test_client.py",
-    "rnnapps.serving.Server": "exports: tests/serving/test_client.py",
-    "rnnapps.tuning.HyperApplication": "five trainings: tests/tuning/test_search.py",
+    "rnnapps.serving.Client": "a server: tests/unit/serving/test_client.py",
+    "rnnapps.serving.Server": "exports: tests/unit/serving/test_client.py",
+    "rnnapps.tuning.HyperApplication": "five trainings: tests/apps/tuning/test_search.py",
 }
 EXAMPLES = [
     name for name, one in DOCUMENTED.items()

@@ -15,7 +15,7 @@ import pytest
 import rnnapps
 from rnnapps import cli
 
-HOME = pathlib.Path(__file__).parent.parent
+HOME = pathlib.Path(__file__).parents[2]
 CODE = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REVIEWS = [(f"a fine film of {i} minutes", "1") for i in range(40)]
 REVIEWS += [(f"a dull film of {i} minutes", "0") for i in range(40)]
