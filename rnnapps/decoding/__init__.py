@@ -4,7 +4,6 @@ from rnnapps.decoding.beam_search import NEVER, Hypotheses, beam_search
 from rnnapps.decoding.options import MOST_TOKENS, checked, make_options
 from rnnapps.decoding.sampling import (
     BLOCK,
-    Sampler,
     SamplingOptions,
     SamplingState,
     no_stop,
@@ -23,7 +22,6 @@ __all__ = [
     "MOST_TOKENS",
     "NEVER",
     "Hypotheses",
-    "Sampler",
     "SamplingOptions",
     "SamplingState",
     "beam_search",
