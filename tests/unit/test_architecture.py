@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-HOME = pathlib.Path(__file__).resolve().parents[1]
+HOME = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (HOME / "docs" / "architecture.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 TREE = next(block for block in BLOCKS if block.startswith("rnnapps/"))
