@@ -46,7 +46,13 @@ def test_an_application():
     assert named == Application.__abstractmethods__
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text("utf-8")):
+PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_paths_lead_somewhere(page):
+    text = page.read_text("utf-8")
+    for link in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (page.parent / link).exists(), link
+    for path in re.findall(r"`((?:tests|rnnapps|docs|benchmarks)/[\w./]*)`", text):
+        assert (DOCS.parent / path).exists(), path
