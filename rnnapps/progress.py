@@ -1,12 +1,34 @@
 """Lines that move while something takes its time; nothing is printed where there is no terminal."""
 
 import contextlib
+import contextvars
+import datetime
+import io
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.status import Status
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+Item = TypeVar("Item")
+_LATE = 2.0  # seconds after which it is shown how far the work is
+_EVERY = 0.1  # seconds between two looks at it
+_shown: contextvars.ContextVar[tuple[Progress, TaskID] | None] = contextvars.ContextVar(
+    "shown", default=None
+)  # the work that is going on
 
 
 def _console() -> Console:
@@ -15,16 +37,93 @@ def _console() -> Console:
     return Console(stderr=True, force_jupyter=False, force_terminal=terminal)
 
 
-def working(what: str) -> Status:
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
     """A context in which a terminal shows that work is going on.
+
+    After two seconds it also shows how far the work is, where what is done in it is `tracked`.
 
     Args:
         what: What is being done, such as `"reading the data"`.
-
-    Returns:
-        The context manager.
     """
-    return _console().status(f"{what} ...")
+    outer, console = _shown.get(), _console()
+    progress = outer[0] if outer else Progress(
+        SpinnerColumn(), TextColumn("{task.description} ..."), _SoFar(),
+        console=console, disable=not console.is_terminal, transient=True,
+    )  # fmt: skip
+    with contextlib.nullcontext() if outer else progress:
+        task = progress.add_task(what, total=None, unit="")
+        token = _shown.set((progress, task))
+        try:
+            yield
+        finally:
+            _shown.reset(token)
+            progress.remove_task(task)
+
+
+class _SoFar(ProgressColumn):
+    """A count, a share and a time left, of work that takes a while."""
+
+    def render(self, task: Task) -> Text:
+        if not task.total or not task.completed or (task.elapsed or 0) < _LATE:
+            return Text("")
+        said = f"{task.completed:,.0f} of {task.total:,.0f} {task.fields['unit']}"
+        left = task.time_remaining
+        left = "" if left is None else f"  {datetime.timedelta(seconds=int(left))} left"
+        return Text(f"{said}  {task.percentage:.0f} %{left}")
+
+
+def so_far(done: int, total: int, unit: str) -> None:
+    """Says how far the work is that `working` shows; nothing where it shows none.
+
+    Args:
+        done: How many are done.
+        total: How many there are.
+        unit: What they are, such as `"rows"`.
+    """
+    if shown := _shown.get():
+        progress, task = shown
+        progress.update(task, completed=done, total=total, unit=unit)
+
+
+def tracked(items: Iterable[Item], unit: str, total: int | None = None) -> Iterator[Item]:
+    """The items, of which the line that `working` shows counts those that are done.
+
+    Args:
+        items: The items.
+        unit: What they are, such as `"rows"`.
+        total: How many there are; `None` for their length.
+
+    Yields:
+        Each of them.
+    """
+    shown = _shown.get()
+    if shown is None or shown[0].disable:
+        yield from items
+        return
+    total, looked = len(items) if total is None else total, 0.0
+    for done, item in enumerate(items, 1):
+        yield item
+        if (now := time.monotonic()) - looked > _EVERY:
+            looked = now
+            so_far(done, total, unit)
+
+
+class TrackedText(io.StringIO):
+    """A text as a file, of which the line that `working` shows counts what was read.
+
+    Args:
+        text: The text, whose line ends stay as they are.
+    """
+
+    def __init__(self, text: str):
+        super().__init__(text, newline="")
+        self.size = len(text)
+
+    def read(self, size: int | None = -1) -> str:
+        found = super().read(size)
+        so_far(self.tell(), self.size, "characters")
+        return found
 
 
 def bar(text: str) -> Progress:

@@ -14,6 +14,7 @@ from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
 from rnnapps.data.tables import Table, read_table
 from rnnapps.errors import DataError
+from rnnapps.progress import tracked
 
 _SHOWN = 10  # classes that are listed
 _NUMBERS = 20  # classes, at most, that are numbers with a fraction
@@ -102,7 +103,7 @@ def from_table(
         raise DataError(f"{where} holds no rows.")
     table.require("text_column", text_column)
     table.require("label_column", label_column)
-    labels = [label_of(value) for value in frame[label_column]]
+    labels = [label_of(value) for value in tracked(frame[label_column], "labels")]
     missing = [row for row, label in enumerate(labels, 1) if label is None]
     rows = f"{len(missing):,} of {len(labels):,} rows"
     if missing and (strict or len(missing) == len(labels)):
@@ -111,7 +112,7 @@ def from_table(
             "none)."
         )
     try:
-        texts = [text_of(value) for value in frame[text_column]]
+        texts = [text_of(value) for value in tracked(frame[text_column], "texts")]
     except TypeError as error:
         raise DataError(f"Expected texts in column {text_column!r} of {where}. {error}") from None
     kept = [(text, label) for text, label in zip(texts, labels, strict=True) if label is not None]
@@ -204,13 +205,17 @@ def _is_number(name: str) -> bool:
 
 def _from_folder(path: pathlib.Path, options: TableOptions) -> Examples:
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    texts, labels = [], []
-    for folder in classes:
-        if folder.name == "unsup":  # aclImdb's unlabelled reviews
-            continue
-        for file in sorted(folder.glob("*.txt")):
-            texts.append(decode(read_contents(file)[0], str(file), options.encoding)[0])
-            labels.append(folder.name)
+    files = [
+        file
+        for folder in classes
+        if folder.name != "unsup"  # aclImdb's unlabelled reviews
+        for file in sorted(folder.glob("*.txt"))
+    ]
+    texts = [
+        decode(read_contents(file)[0], str(file), options.encoding)[0]
+        for file in tracked(files, "files")
+    ]
+    labels = [file.parent.name for file in files]
     if not texts:
         raise DataError(f"{path} holds no folder per class with .txt files in it.")
     counts = collections.Counter(labels)

@@ -15,6 +15,7 @@ from rnnapps.data.examples import text_of
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.tmx import read_memory
 from rnnapps.errors import DataError
+from rnnapps.progress import tracked
 
 _TABLES = (".csv", ".psv", ".xlsx", ".json", ".jsonl", ".ndjson", ".parquet")
 _SIDES = ("source src input text original", "target tgt output translation reference")
@@ -112,7 +113,9 @@ def _from_one(
             frame = frame.iloc[1:].set_axis(first, axis=1)
             notes.append(f"the first line is a header ({', '.join(first)})")
     chosen = _chosen(frame, columns, languages, table.where)
-    sources, targets = ([text_of(value) for value in frame.iloc[:, place]] for place in chosen)
+    sources, targets = (
+        [text_of(value) for value in tracked(frame.iloc[:, place], "texts")] for place in chosen
+    )
     names = [frame.columns[place] for place in chosen]
     left = [str(name) for name in frame.columns if name not in names]
     said = ["; ".join([f"{path}: {len(sources):,} pairs", *notes])]
@@ -126,7 +129,7 @@ def _tabbed(path: pathlib.Path | str, options: TableOptions) -> Table:
     """Lines with tabs, in which quotation marks are a text's own."""
     rows = [line.split("\t") for line in _lines(path, options)]
     width = max(2, len(rows[0]))
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(tracked(rows, "lines"), 1):
         if len(row) != width:
             raise DataError(
                 f"{path}, line {number}: expected a text, a tab, and its translation (or name a "

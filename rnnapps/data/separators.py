@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from rnnapps.errors import DataError
+from rnnapps.progress import TrackedText
 
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
 _SOUGHT = ",;\t|"
@@ -77,7 +78,7 @@ def read_separated(text: str, separator: str, where: str, header: bool = True) -
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
-                io.StringIO(text, newline=""),
+                TrackedText(text),
                 sep=separator,
                 header=None,
                 names=range(len(names)),

@@ -8,6 +8,7 @@ import numpy as np
 from rnnapps.apps.chargen.data import to_bytes
 from rnnapps.apps.chargen.metrics import of_bits
 from rnnapps.metrics import bits_along, language_model
+from rnnapps.progress import tracked
 
 ORDER = 6  # of the n-gram model
 
@@ -42,7 +43,7 @@ class KneserNey:
         self._keys: list[np.ndarray] = []
         counts, index = [], np.zeros(len(ids), np.int64)  # of the n-gram that ends at each token
         seen_before = []
-        for k in range(min(self.order, len(ids))):
+        for k in tracked(range(min(self.order, len(ids))), "orders"):
             keys = self._extend(index[k - 1 : -1] if k else index, ids[k:])
             distinct, first, places, count = np.unique(
                 keys, return_index=True, return_inverse=True, return_counts=True

@@ -19,6 +19,7 @@ from rnnapps.data import (
     splits,
 )
 from rnnapps.errors import DataError
+from rnnapps.progress import tracked
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 
 NAMED = ("sample", "tiny_shakespeare")
@@ -200,7 +201,9 @@ def _read(config: CharGenConfig) -> tuple[str, str]:
         files = [path]
     else:
         raise DataError(f"No such file or folder: {path}.")
-    text = "".join(_ended(read_file(p, config, config.errors), files) for p in files)
+    text = "".join(
+        _ended(read_file(p, config, config.errors), files) for p in tracked(files, "files")
+    )
     if not text:
         raise DataError(f"{path} is empty.")
     files = f" in {len(files):,} files" if len(files) > 1 else ""

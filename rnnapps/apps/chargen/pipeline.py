@@ -30,6 +30,7 @@ from rnnapps.decoding import (
     uniform,
 )
 from rnnapps.errors import ConfigError
+from rnnapps.progress import tracked
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import (
     PADDING,
@@ -342,7 +343,8 @@ def token_nats(graph: Graph, ids: np.ndarray, context: int | None = None) -> np.
         return graph["nats"](tf.constant(ids[None])).numpy()[0]
     count = len(ids) // (context + 1)
     rows = tf.constant(ids[: count * (context + 1)].reshape(count, context + 1))
-    costs = [graph["nats"](rows[i : i + 64]).numpy() for i in range(0, count, 64)]
+    firsts = tracked(range(0, count, 64), "batches")
+    costs = [graph["nats"](rows[i : i + 64]).numpy() for i in firsts]
     return np.concatenate([cost[:, 1:].reshape(-1) for cost in costs] or [np.zeros(0)])
 
 

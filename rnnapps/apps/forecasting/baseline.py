@@ -7,7 +7,7 @@ import numpy as np
 from rnnapps.apps.forecasting.data import Parts
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.data import NOISE, Windows, WindowShape
-from rnnapps.progress import working
+from rnnapps.progress import tracked, working
 
 Forecast = Callable[[np.ndarray], np.ndarray]
 _STRENGTHS = 10.0 ** np.arange(-1, 6)  # of the ridge, tried on the validation part
@@ -131,7 +131,7 @@ def fit_ridge(train: Windows, validation: Windows) -> Forecast | None:
 
 def _pairs(windows: Windows):
     """Histories and what followed, `(rows, steps)` each, of the windows that are whole."""
-    for inputs, truth, weights in windows.one_pass():
+    for inputs, truth, weights in tracked(windows.one_pass(), "batches", len(windows)):
         history = fill_missing(inputs["history"][..., : windows.targets])[0].numpy()
         last = history[:, -1:]
         x = np.moveaxis(history - last, 1, 2).reshape(-1, windows.lookback)

@@ -16,7 +16,7 @@ from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import ForecastNetwork
 from rnnapps.data import Windows
 from rnnapps.probabilistic import ConformalCalibration, ForecastLoss, PointError
-from rnnapps.progress import working
+from rnnapps.progress import tracked, working
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
@@ -341,7 +341,7 @@ def forecasts(
     task, inputs = parts.task, ("history", "future", "series")
     windows = Windows(parts.values, spans, task, _BATCH, stride=stride, inputs=inputs)
     names = [one.name for one in parts.data.series]
-    for batch, truth, weights in windows.one_pass():
+    for batch, truth, weights in tracked(windows.one_pass(), "batches", len(windows)):
         series = batch["series"].numpy()
         answer = ask(graph, task, batch["history"], batch["future"], [names[i] for i in series])
         rows = weights.numpy() > 0  # the last batch is filled up

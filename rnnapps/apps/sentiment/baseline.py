@@ -5,6 +5,7 @@ import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from rnnapps.progress import tracked
 from rnnapps.text import naive_bayes_ratios
 
 _WORDS = {"analyzer": "word", "token_pattern": r"(?u)\b\w+\b|[^\w\s]"}
@@ -62,7 +63,7 @@ def one_against_rest(problems: list[tuple], strength: float) -> np.ndarray:
     if len(problems) == 2:  # the first is the second's mirror image
         problems = problems[1:]
     columns = []
-    for features, mine, test_features in problems:
+    for features, mine, test_features in tracked(problems, "classes"):
         solver = LogisticRegression(
             C=strength, solver="liblinear", dual=True, tol=1e-2, random_state=0
         )

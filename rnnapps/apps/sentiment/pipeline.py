@@ -13,6 +13,7 @@ from rnnapps.apps.sentiment.data import ordered_batches
 from rnnapps.apps.sentiment.model import attention_of
 from rnnapps.compatibility import formerly
 from rnnapps.data import Batches
+from rnnapps.progress import tracked
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import NGramClassifier, Shorten, Tokenizer, limited, shorten, to_dense, utf8
 
@@ -97,7 +98,8 @@ def probabilities_of(
     texts = [utf8(text) for text in texts]
     order = np.argsort([len(text) for text in texts], kind="stable")
     probabilities = np.empty((len(texts), classes), np.float32)
-    for chunk in np.split(order, range(128, len(order), 128)) if texts else ():
+    chunks = np.split(order, range(128, len(order), 128)) if texts else []
+    for chunk in tracked(chunks, "batches"):
         answer = model(tf.constant([texts[i] for i in chunk]))
         probabilities[chunk] = answer["probabilities"].numpy()
     return probabilities

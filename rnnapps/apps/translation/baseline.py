@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnnapps.data import Pairs
+from rnnapps.progress import tracked
 
 _LONGEST = 100  # words of a text to learn from: links go with the square
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -55,7 +56,7 @@ class IBMModel1:
         entries, entry = np.unique(source * len(target_ids) + target, return_inverse=True)
         entry_source = entries // max(1, len(target_ids))
         probability = np.ones(len(entries))  # of a translation, given the word
-        for _ in range(iterations):
+        for _ in tracked(range(iterations), "passes"):
             weights = probability[entry]
             weights /= np.bincount(slot, weights)[slot]  # each translated word is shared out
             counts = np.bincount(entry, weights, len(entries))

@@ -18,6 +18,7 @@ from rnnapps.decoding import (
     token_costs,
 )
 from rnnapps.errors import DataError
+from rnnapps.progress import tracked
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import (
     PADDING,
@@ -377,7 +378,8 @@ def in_batches(
         graph[key] = tf.function(function, input_signature=specs, autograph=False)
     order = np.argsort([len(text) for text in columns[0]], kind="stable")
     rows: list = [None] * len(order)
-    for chunk in np.split(order, range(32, len(order), 32)) if len(order) else ():
+    chunks = np.split(order, range(32, len(order), 32)) if len(order) else []
+    for chunk in tracked(chunks, "batches"):
         answer = graph[key](*(tf.constant([column[i] for i in chunk]) for column in columns))
         parts = zip(*(tensor.numpy() for tensor in answer), strict=True)
         for i, row in zip(chunk, parts, strict=True):

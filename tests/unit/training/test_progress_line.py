@@ -9,7 +9,8 @@ import sys
 import termios
 import time
 
-from rnnapps.progress import counting
+from rnnapps.data.separators import read_separated
+from rnnapps.progress import counting, tracked, working
 from rnnapps.training.progress_line import ProgressLine
 
 
@@ -71,3 +72,33 @@ def test_counting_shows_a_count_a_share_and_a_time_left(monkeypatch):
                 show(i * 1000, i / 10)
         shown = lines()
     assert any(re.match(r"answering 4,000 rows .* 40% 0:00:0\d", one) for one in shown)
+
+
+def test_work_shows_how_far_it_is_after_two_seconds(monkeypatch):
+    with a_terminal(monkeypatch) as lines:
+        with working("answering"), working("reading the data"):
+            list(map(time.sleep, tracked([0.3] * 9, "rows")))
+        shown = lines()
+    assert any("answering ..." in one for one in shown)  # what it belongs to
+    early = [one for one in shown if re.search(r"reading the data \.\.\.\s*$", one)]
+    late = [
+        one for one in shown if re.search(r"data \.\.\. [78] of 9 rows  \d+ %  0:00:0\d left", one)
+    ]
+    assert early and late and max(map(len, shown)) <= 80
+
+
+def test_a_table_s_text_is_counted_as_it_is_read(monkeypatch):
+    text = "a,b\n" + "1,some text\n" * 200_000
+    with a_terminal(monkeypatch) as lines:
+        with working("reading the data"):
+            time.sleep(2.1)
+            assert len(read_separated(text, ",", "the table")) == 200_000
+            time.sleep(0.2)
+        shown = lines()
+    assert any(re.search(r"of 2,400,004 characters  \d+ %", one) for one in shown)
+
+
+def test_nothing_is_shown_where_there_is_no_terminal(capfd):
+    with working("reading the data"):
+        list(map(time.sleep, tracked([0.3] * 8, "rows")))
+    assert capfd.readouterr() == ("", "")
