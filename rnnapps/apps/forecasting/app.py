@@ -11,8 +11,12 @@ import pandas as pd
 
 from rnnapps.apps.application import GIVEN, Application
 from rnnapps.apps.forecasting import backtest as backtesting
-from rnnapps.apps.forecasting import compatibility as compatibility  # registers former layers
-from rnnapps.apps.forecasting import data, pipeline, printing
+from rnnapps.apps.forecasting import (
+    compatibility,  # noqa: F401 - registers former layers
+    data,
+    pipeline,
+    printing,
+)
 from rnnapps.apps.forecasting.baseline import NOISE_ALONE
 from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
 from rnnapps.apps.forecasting.metrics import collapsed

@@ -70,7 +70,8 @@ def warn_of(collapsed: float) -> None:
         collapsed: The share of the steps at which they have none.
     """
     if collapsed:
-        say([
+        note = (
             f"The intervals have collapsed at {collapsed:.2%} of the steps: training saw too "
             "little like these inputs to say how sure the forecast is."
-        ])  # fmt: skip
+        )
+        say([note])
