@@ -18,7 +18,15 @@ import tensorflow as tf
 import rnnapps
 from rnnapps import CharGenConfig, CharGenerator, cli
 from rnnapps.apps.chargen.baseline import KneserNey, compressed_bits
-from rnnapps.apps.chargen.data import encode, load_splits, make_tokenizer, sample
+from rnnapps.apps.chargen.data import (
+    encode,
+    given_splits,
+    load_splits,
+    make_streams,
+    make_tokenizer,
+    sample,
+    stream_shape,
+)
 from rnnapps.apps.chargen.model import build_network
 from rnnapps.apps.chargen.pipeline import TextGenerator, signatures, token_nats
 from rnnapps.data import Streams
@@ -184,6 +192,18 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
     pd.testing.assert_frame_equal(pd.DataFrame(expected.history), pd.DataFrame(received.history))
     for a, b in zip(expected.model.get_weights(), received.model.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_windows_and_streams_follow_the_length_of_the_text():
+    usual, held = CharGenConfig(), np.ones(2000, np.int32)
+    assert stream_shape(10**6, usual) == (32, 128)
+    for tokens in (12_000, 30_000, 90_000, 200_000, 400_000):
+        streams, _ = make_streams(np.ones(tokens, np.int32), held, usual, 1)
+        assert 90 <= len(streams) <= 250
+    assert stream_shape(30_000, CharGenConfig(batch_size=16, window=64)) == (16, 64)
+    assert given_splits("a" * 35_000, None, usual).notes[0].startswith("35,000 characters are few")
+    assert not given_splits("a" * 35_001, None, usual).notes
+    assert stream_shape(30_000, usual, replicas=8) == (32, 32)  # what 8 devices can share
 
 
 # What it learns, and what it says of it.
@@ -492,7 +512,8 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
     ("content", "flags", "sentence"),
     [
         (b"", "", "text.txt is empty."),
-        (b"abc" * 40, "", "at least 141 characters: the training part must fill one --window"),
+        (b"abc" * 40, "--window 128", "at least 141 characters: the training part must fill one"),
+        (b"abc" * 9, "", "at least 34 characters: the training part must fill one --window"),
         (b"ab\0c" * 90, "", "is not a text: it holds the byte 0x00 (at offset 2)"),
         (b"abc " * 90 + b"\xff", "", "line 1: byte 0xff is not UTF-8"),
         (b"\xef\xbb\xbf" + b"a" * 90 + b"\xff", "", "line 1: byte 0xff is not UTF-8"),
@@ -513,7 +534,8 @@ def test_texts_that_cannot_be_learned(content, flags, sentence, capsys, tmp_path
     out, err = ask(capsys, *words, status=2)
     *said, mistake = err.splitlines()
     assert sentence in mistake
-    assert all(line.startswith("rnnapps: text.txt: ") for line in said) and out == ""
+    known = ("rnnapps: text.txt: ", f"rnnapps: {len(content):,} characters are few")
+    assert all(line.startswith(known) for line in said) and out == ""
     assert sorted(p.name for p in tmp_path.iterdir()) == ["text.gz", "text.txt"]
 
 

@@ -23,8 +23,9 @@ class CharGenConfig(TextOptions, TrainingConfig):
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training text, at most."""
-    batch_size: Annotated[int, Field(ge=1), TuneChoice((16, 32, 64))] = 32
-    """Streams of text that are read side by side, over all replicas."""
+    batch_size: Annotated[int, Field(ge=0), TuneChoice((0, 16, 32, 64))] = 0
+    """Streams of text that are read side by side, over all replicas; 0: 32, or fewer of a short
+    text."""
     learning_rate: Annotated[float, Field(gt=0), Tune(5e-4, 1e-2, sampling="log")] = 3e-3
     """Adam's step size at its highest."""
     weight_decay: Annotated[float, Field(ge=0), TuneChoice((0.0, 1e-3, 1e-2, 1e-1))] = 1e-2
@@ -43,8 +44,9 @@ class CharGenConfig(TextOptions, TrainingConfig):
     """A character or word seen less often in training is unknown, and never written."""
     validation_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Share of the text, behind the training part, that chooses the weights; 0: the last ones."""
-    window: Annotated[int, Field(ge=1), TuneChoice((64, 128, 256))] = 128
-    """Tokens through which errors are propagated back; the state is carried on beyond them."""
+    window: Annotated[int, Field(ge=0), TuneChoice((0, 64, 128, 256))] = 0
+    """Tokens through which errors are propagated back; the state is carried on beyond them. 0: 128,
+    or fewer of a short text."""
     embedding_dim: Annotated[int, Field(ge=0), TuneChoice((0, 64, 128, 256))] = 64
     """Width of a token's vector; 0 feeds one-hot vectors."""
     tied: bool = False
