@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system notebooks lint types format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
+.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -73,6 +73,10 @@ bench-tuning: .venv/.installed-dev
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rnnapps needs Python 3.11 or newer; try: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
+
+# The very versions that the checks on GitHub run with.
+pinned: .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 
 .venv/.installed: .venv/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[serving]'
