@@ -11,6 +11,7 @@ import absl.logging
 import tensorflow as tf
 
 from rnnapps.errors import RunError
+from rnnapps.serving.export.versions import versions_of
 from rnnapps.serving.server.servable import Servable
 from rnnapps.serving.server.status import Code, StatusError
 
@@ -60,7 +61,7 @@ class ModelManager:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise RunError(f"Expected a folder of models. Received: {folder}, which is none.")
-        if _versions(self.folder):
+        if versions_of(self.folder):
             raise RunError(
                 f"{folder} is one model's folder; give the folder of models that it is in: "
                 f"{self.folder.parent}."
@@ -158,7 +159,7 @@ class ModelManager:
         names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
         for name in sorted(names | set(self._serving)):
             try:
-                self._update(name, _versions(self.folder / name))
+                self._update(name, versions_of(self.folder / name))
             except OSError as error:
                 absl.logging.warning("%s cannot be read: %s", self.folder / name, error)
 
@@ -168,7 +169,7 @@ class ModelManager:
             if state.name == "LOADING" and number not in versions:
                 gone = "The version was removed before it was loaded"
                 self._states[name][number] = State("END", Code.NOT_FOUND, gone)
-        for number, path in sorted(versions.items(), reverse=True):
+        for number, path in reversed(versions.items()):
             if (current and current.number == number) or self._load(name, number, path):
                 return
         if current and not versions:  # else it serves on until one that is there is loaded
@@ -216,20 +217,6 @@ class ModelManager:
                 del self._leaving[name, number]
                 if self._states[name][number].name == "UNLOADING":
                     self._states[name][number] = State("END")
-
-
-def _versions(model: pathlib.Path) -> dict[int, pathlib.Path]:
-    """A model's versions by number; `007` is version 7."""
-    if not model.is_dir():
-        return {}
-    return {
-        int(path.name): path
-        for path in model.iterdir()
-        if path.name.isascii()
-        and path.name.isdecimal()
-        and int(path.name) < 2**63  # TF Serving's int64
-        and path.is_dir()
-    }
 
 
 def _stamp(folder: pathlib.Path) -> tuple:
