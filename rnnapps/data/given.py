@@ -76,7 +76,7 @@ def columns_given(
     first, second = (_column(one) for one in given)
     if len(first) != len(second):
         raise DataError(
-            f"Expected one of {keyword} for each text. Received: {len(first):,} texts, "
+            f"Expected as many {keyword} as texts. Received: {len(first):,} texts, "
             f"{len(second):,} {keyword}."
         )
     return first, second
