@@ -1,5 +1,6 @@
 """What all tests share. TensorFlow starts with two logical CPUs, for strategies to spread over."""
 
+import copy
 import gc
 import os
 import pathlib
@@ -15,8 +16,10 @@ import keras
 import pytest
 import tensorflow as tf
 
-from rnnapps import SentimentClassifier
+from rnnapps import SentimentClassifier, config
+from rnnapps.data import named
 from rnnapps.files import locked
+from rnnapps.layers import registry
 
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -32,8 +35,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module", autouse=True)
 def cleared():
-    """Graphs of one module's models are freed before the next, whose worker would grow and grow."""
+    """What one module registers is unknown to the next, and its graphs are freed.
+
+    A worker would grow and grow.
+    """
+    registries = (config.CELLS, registry._LAYERS, named._REGISTERED)
+    before = [copy.copy(one) for one in registries]
     yield
+    for one, old in zip(registries, before, strict=True):
+        one.clear()
+        one.extend(old) if isinstance(one, list) else one.update(old)
     keras.utils.clear_session()
     gc.collect()
 

@@ -247,7 +247,7 @@ def test_odd_texts_are_answered(counter, capsys):
     assert alone["translation"] == among["translation"] == "6"
     with pytest.raises(DataError, match="Expected a list of texts"):
         counter.predict("one text")
-    with pytest.raises(DataError, match="as many targets as texts. Received: 2 texts, 1 targets"):
+    with pytest.raises(DataError, match=r"as many targets as texts\. Received: 2 texts, 1 targets"):
         counter.score(["a", "b"], ["c"])
     assert capsys.readouterr().err == ""
     assert cli.main(["predict", str(counter.run_dir), "one", "two " * 5_000]) == 0
