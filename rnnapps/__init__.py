@@ -6,7 +6,7 @@ Importing this package imports no TensorFlow: each public name is loaded on firs
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {
     "CharGenConfig": "rnnapps.apps.chargen.config",
