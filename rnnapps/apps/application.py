@@ -3,7 +3,6 @@
 import abc
 import contextlib
 import functools
-import html
 import json
 import pathlib
 import tempfile
@@ -14,7 +13,6 @@ from typing import Any, ClassVar, Self
 import keras
 import pandas as pd
 import tensorflow as tf
-import tomli_w
 
 from rnnapps import figures
 from rnnapps.apps import application_class
@@ -24,11 +22,14 @@ from rnnapps.apps.run import (
     draft_of,
     installed_versions,
     keep_to_data,
+    keep_to_settings,
     put_in_place,
+    read_file,
     read_run,
     state_of,
+    write_settings,
 )
-from rnnapps.apps.telling import copied, told
+from rnnapps.apps.telling import Shown
 from rnnapps.config import TrainingConfig
 from rnnapps.data import together
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
@@ -44,7 +45,7 @@ STAYS = ("config.toml", "model.keras", "history.csv", "figures/learning_curves.p
 """What a run has from its training; the rest is replaced each time that it is measured."""
 
 
-class Application(abc.ABC):
+class Application(Shown, abc.ABC):
     """A network with its data, its training and its export behind a few verbs.
 
     Args:
@@ -77,18 +78,6 @@ class Application(abc.ABC):
         self.run_dir: pathlib.Path | None = None
         self.given: tuple[Any, Any] = (None, None)
         self._model: keras.Model | None = None
-
-    def __repr__(self) -> str:
-        """The settings that are not the default ones, the data, and the first metrics."""
-        return f"{type(self).__name__}({', '.join(told(self))})"
-
-    def _repr_html_(self) -> str:
-        """The same as a list, for a notebook."""
-        rows = "".join(f"<li>{html.escape(one)}</li>" for one in told(self))
-        return f"<b>{type(self).__name__}</b><ul>{rows}</ul>"
-
-    def __reduce__(self) -> tuple:
-        return copied(self)
 
     # What an application says of itself. Between calls it keeps its model and what is known of it.
 
@@ -209,7 +198,7 @@ class Application(abc.ABC):
                 check_free(run_dir, self.name)
                 stack.enter_context(enough_space(run_dir.parent))
                 state_dir = stack.enter_context(state_of(run_dir))
-                self._check_state(state_dir)
+                keep_to_settings(self.name, self.config, state_dir)
             try:
                 self._train(train, validation, state_dir, callbacks)
             except BaseException as error:
@@ -396,7 +385,7 @@ class Application(abc.ABC):
         model, run_dir = self.model, pathlib.Path(run_dir).resolve()
         check_free(run_dir, self.name)
         with draft_of(run_dir) as draft:
-            self._write_config(draft / "config.toml")
+            write_settings(draft / "config.toml", self.name, self.config)
             model.save(draft / "model.keras")
             pd.DataFrame(self.history).to_csv(draft / "history.csv", index=False)
             self._write_metrics(draft)
@@ -432,62 +421,20 @@ class Application(abc.ABC):
             raise RunError(f"{run_dir / 'config.toml'} is damaged: {error.in_shell}") from None
         app.metrics = read_json(run_dir / "metrics.json")
         app.info = info or RunInfo.of_metrics(app.metrics, run_dir)
-        app.history = _read(pd.read_csv, run_dir / "history.csv").to_dict("records")
+        app.history = read_file(pd.read_csv, run_dir / "history.csv").to_dict("records")
         read_model = functools.partial(keras.models.load_model, compile=False)
-        app.model = _read(read_model, run_dir / "model.keras")
+        app.model = read_file(read_model, run_dir / "model.keras")
         app.run_dir = run_dir
         return app
 
-    def _write_config(self, path: pathlib.Path) -> None:
-        write(path, tomli_w.dumps({"application": self.name, **self.config.to_dict()}))
-
     def _write_metrics(self, folder: pathlib.Path) -> None:
         write(folder / "metrics.json", json.dumps(self.metrics, indent=2) + "\n")
-
-    def _check_state(self, state_dir: pathlib.Path) -> None:
-        """Refuses to go on from another run's state; notes whose it is where there is none."""
-        if (state_dir / "config.toml").exists():
-            settings = read_run(state_dir)
-            if settings.pop("application") != self.name:
-                raise RunError(f"{state_dir} holds another application's interrupted run.")
-            settings = self.config_class.renew(settings)
-            changed = self.config_class(**settings).differences(self.config)
-            if changed:
-                raise RunError(
-                    f"The interrupted run in {state_dir} has other settings (there, here): "
-                    f"{', '.join(changed)}; use those, another --run-dir, or --overwrite."
-                )
-        else:
-            self._write_config(state_dir / "config.toml")
 
 
 def _numbers(found: dict[str, Any]) -> dict[str, Any]:
     """The numbers of nested metrics, without lists and texts, which may quote the test part."""
     kept = {key: _numbers(v) if isinstance(v, dict) else v for key, v in found.items()}
     return {key: v for key, v in kept.items() if isinstance(v, dict | float | int)}
-
-
-def _read(read: Callable[[pathlib.Path], Any], path: pathlib.Path) -> Any:
-    """Reads a file of a run, and says in one sentence why that cannot be done.
-
-    Raises:
-        RunError: If it cannot be read, or holds code that Keras would have to run to read it.
-    """
-    try:
-        with enough_space(path.parent):  # Keras unpacks weights into the temporary folder
-            return read(path)
-    except RnnappsError:
-        raise
-    except Exception as error:  # there are many kinds: of Keras, HDF5, zip, pandas
-        said = " ".join(str(error).split())[:200]
-        if "arbitrary code execution" in str(error):
-            raise RunError(
-                f"{path} is unsafe: it holds a Lambda layer, whose code would run as it is loaded, "
-                "which no application of rnnapps writes; it is not loaded."
-            ) from error
-        raise RunError(
-            f"{path} cannot be read, it is damaged or of another version: {said}"
-        ) from error
 
 
 def load(run_dir: pathlib.Path | str) -> Application:

@@ -5,14 +5,23 @@ import importlib.metadata
 import pathlib
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from rnnapps.config import read_toml
-from rnnapps.errors import ConfigError, RunError
-from rnnapps.files import alone, checksum, draft_folder, read_json, remove_tree, write
+from rnnapps.config import TrainingConfig, read_toml
+from rnnapps.errors import ConfigError, RnnappsError, RunError
+from rnnapps.files import (
+    alone,
+    checksum,
+    draft_folder,
+    enough_space,
+    read_json,
+    remove_tree,
+    write,
+)
 
 _PARTS = ("config.toml", "model.keras", "history.csv", "metrics.json")
 _PACKAGES = ("rnnapps", "keras", "tensorflow")
@@ -123,6 +132,42 @@ def state_of(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
         yield state_dir
         if not (state_dir / "config.toml").exists():
             remove_tree(state_dir)
+
+
+def write_settings(path: pathlib.Path, application: str, config: TrainingConfig) -> None:
+    """Writes what `read_run` reads.
+
+    Args:
+        path: The file.
+        application: The application's name.
+        config: Its configuration.
+    """
+    write(path, tomli_w.dumps({"application": application, **config.to_dict()}))
+
+
+def keep_to_settings(application: str, config: TrainingConfig, state_dir: pathlib.Path) -> None:
+    """Refuses to go on from another run's state; notes whose it is where there is none.
+
+    Args:
+        application: The application's name.
+        config: Its configuration.
+        state_dir: Where the run's state is kept.
+
+    Raises:
+        RunError: If the interrupted run in it has other settings.
+    """
+    if not (state_dir / "config.toml").exists():
+        write_settings(state_dir / "config.toml", application, config)
+        return
+    settings = read_run(state_dir)
+    if settings.pop("application") != application:
+        raise RunError(f"{state_dir} holds another application's interrupted run.")
+    changed = type(config)(**config.renew(settings)).differences(config)
+    if changed:
+        raise RunError(
+            f"The interrupted run in {state_dir} has other settings (there, here): "
+            f"{', '.join(changed)}; use those, another --run-dir, or --overwrite."
+        )
 
 
 def keep_to_data(fingerprint: str, state_dir: pathlib.Path) -> None:
@@ -291,3 +336,33 @@ def _finish(run_dir: pathlib.Path) -> bool:
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def read_file(read: Callable[[pathlib.Path], Any], path: pathlib.Path) -> Any:
+    """Reads a file of a run, and says in one sentence why that cannot be done.
+
+    Args:
+        read: What reads it.
+        path: The file.
+
+    Returns:
+        What `read` returns.
+
+    Raises:
+        RunError: If it cannot be read, or holds code that Keras would have to run to read it.
+    """
+    try:
+        with enough_space(path.parent):  # Keras unpacks weights into the temporary folder
+            return read(path)
+    except RnnappsError:
+        raise
+    except Exception as error:  # there are many kinds: of Keras, HDF5, zip, pandas
+        said = " ".join(str(error).split())[:200]
+        if "arbitrary code execution" in str(error):
+            raise RunError(
+                f"{path} is unsafe: it holds a Lambda layer, whose code would run as it is loaded, "
+                "which no application of rnnapps writes; it is not loaded."
+            ) from error
+        raise RunError(
+            f"{path} cannot be read, it is damaged or of another version: {said}"
+        ) from error

@@ -1,5 +1,6 @@
 """How an application is shown, copied and pickled."""
 
+import html
 import pathlib
 import tempfile
 from typing import TYPE_CHECKING
@@ -8,6 +9,22 @@ from rnnapps.files import packed, unpack
 
 if TYPE_CHECKING:
     from rnnapps.apps.application import Application
+
+
+class Shown:
+    """What makes an application one that can be shown, copied and pickled."""
+
+    def __repr__(self: "Application") -> str:
+        """The settings that are not the default ones, the data, and the first metrics."""
+        return f"{type(self).__name__}({', '.join(told(self))})"
+
+    def _repr_html_(self: "Application") -> str:
+        """The same as a list, for a notebook."""
+        rows = "".join(f"<li>{html.escape(one)}</li>" for one in told(self))
+        return f"<b>{type(self).__name__}</b><ul>{rows}</ul>"
+
+    def __reduce__(self: "Application") -> tuple:
+        return copied(self)
 
 
 def told(app: "Application") -> list[str]:
