@@ -1,9 +1,12 @@
 """The mistakes that a user can make, each said in one sentence."""
 
+import contextlib
+import contextvars
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _FLAG = r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])=?"
+_IN_SHELL = contextvars.ContextVar("_IN_SHELL", default=False)
 
 
 class RnnappsError(Exception):
@@ -14,12 +17,20 @@ class RnnappsError(Exception):
     """
 
     def __str__(self) -> str:
-        return re.sub(_FLAG, lambda found: found[1].replace("-", "_") + "=", self.in_shell)
+        sentence = super().__str__()
+        if _IN_SHELL.get():
+            return sentence
+        return re.sub(_FLAG, lambda found: found[1].replace("-", "_") + "=", sentence)
 
-    @property
-    def in_shell(self) -> str:
-        """The sentence with flags."""
-        return super().__str__()
+
+@contextlib.contextmanager
+def in_shell() -> Iterator[None]:
+    """What goes wrong inside is told to somebody who has flags, not arguments."""
+    token = _IN_SHELL.set(True)
+    try:
+        yield
+    finally:
+        _IN_SHELL.reset(token)
 
 
 class ConfigError(RnnappsError):

@@ -418,7 +418,7 @@ class Application(Shown, abc.ABC):
         try:
             app = cls(cls.config_class(**cls.config_class.renew(settings)))
         except ConfigError as error:
-            raise RunError(f"{run_dir / 'config.toml'} is damaged: {error.in_shell}") from None
+            raise RunError(f"{run_dir / 'config.toml'} is damaged: {error}") from None
         app.metrics = read_json(run_dir / "metrics.json")
         app.info = info or RunInfo.of_metrics(app.metrics, run_dir)
         app.history = read_file(pd.read_csv, run_dir / "history.csv").to_dict("records")

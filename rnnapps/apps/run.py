@@ -244,7 +244,7 @@ def read_run(run_dir: pathlib.Path | str) -> dict[str, Any]:
     try:
         settings = read_toml(path)
     except ConfigError as error:
-        raise RunError(error.in_shell) from None
+        raise RunError(str(error)) from None
     if not isinstance(settings.get("application"), str):
         raise RunError(f"{path} does not name its application.")
     return settings

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rnnapps.errors import ConfigError, RnnappsError
+from rnnapps.errors import ConfigError, RnnappsError, in_shell
 from rnnapps.files import full_disk
 
 _USAGE = """\
@@ -41,11 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0; 2 after a user's mistake; 130 after Ctrl-C.
     """
+    with in_shell():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
     try:
-        _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        _dispatch(arguments)
         sys.stdout.flush()
     except RnnappsError as error:
-        print(f"rnnapps: {error.in_shell}", file=sys.stderr)
+        print(f"rnnapps: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

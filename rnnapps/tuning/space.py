@@ -74,9 +74,7 @@ def make_space(
             try:
                 type(config)(**{**config.model_dump(), name: value})
             except ConfigError as error:
-                raise ConfigError(
-                    f"--range {name}={text} breaks a bound: {error.in_shell}"
-                ) from None
+                raise ConfigError(f"--range {name}={text} breaks a bound: {error}") from None
     return space
 
 

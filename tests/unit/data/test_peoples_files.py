@@ -13,7 +13,7 @@ from rnnapps import CharGenConfig, ForecastingConfig, SentimentConfig, Translati
 from rnnapps.apps.chargen.data import read_file
 from rnnapps.apps.forecasting.data import columns_of
 from rnnapps.data import read_examples, read_pairs, read_series, stamp_of, times
-from rnnapps.errors import ConfigError, RnnappsError
+from rnnapps.errors import ConfigError, RnnappsError, in_shell
 
 
 def zipped(content, name="inner.csv"):
@@ -71,7 +71,8 @@ def refused(read):
     def complaint(path, **settings):
         with pytest.raises(RnnappsError) as raised:
             read(path, **settings)
-        return "refused", raised.value.in_shell
+        with in_shell():
+            return "refused", str(raised.value)
 
     return complaint
 
