@@ -1,7 +1,6 @@
 """What all tests share. TensorFlow starts with two logical CPUs, for strategies to spread over."""
 
 import copy
-import gc
 import os
 import pathlib
 import shutil
@@ -12,7 +11,6 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import keras
 import pytest
 import tensorflow as tf
 
@@ -34,19 +32,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cleared():
-    """What one module registers is unknown to the next, and its graphs are freed.
-
-    A worker would grow and grow.
-    """
+def unregistered():
+    """What one module registers is unknown to the next."""
     registries = (config.CELLS, registry._LAYERS, named._REGISTERED)
     before = [copy.copy(one) for one in registries]
     yield
     for one, old in zip(registries, before, strict=True):
         one.clear()
         one.extend(old) if isinstance(one, list) else one.update(old)
-    keras.utils.clear_session()
-    gc.collect()
 
 
 @pytest.fixture(scope="session")
