@@ -97,11 +97,12 @@ def remove_tree(folder: pathlib.Path) -> None:
     What an earlier deletion left that was killed in the middle is deleted too.
 
     Args:
-        folder: The folder; there need be none.
+        folder: The folder; there need be none. A file of this name is left alone.
     """
     name = folder.name.lstrip(".")
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(folder.with_name(f".{name}.{uuid.uuid4().hex}.removed"))
+    if folder.is_dir():
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            folder.rename(folder.with_name(f".{name}.{uuid.uuid4().hex}.removed"))
     for left in folder.parent.glob(f".{glob.escape(name)}.*.removed"):
         shutil.rmtree(left, ignore_errors=True)  # another process may be at it, too
 
