@@ -65,7 +65,8 @@ def _translate(app: Application, ask: Callable) -> str:
 
 def _forecast(app: Application, ask: Callable) -> str:
     history, future, times = prediction_inputs(load_series(app.config), app.task, "the sample")
-    found = ask(history=tf.constant(history), future_covariates=tf.constant(future))
+    inputs = {"history": history, "future_covariates": future}
+    found = ask(**{name: tf.constant(values, tf.float32) for name, values in inputs.items()})
     values = " ".join(f"{value:.0f}" for value in found["forecast"].numpy()[0, :, 0])
     return f"the {app.task.columns.targets[0]} from {times[0][0]:%Y-%m-%d %H:%M} on: {values}"
 

@@ -13,7 +13,9 @@ SMALL = {
         "epochs": 1, "units": 4, "embedding_dim": 4, "max_tokens": 60, "beam_width": 1,
         "data": "pairs.tsv",
     },
-    "forecasting": {"epochs": 1, "units": 4, "lookback": 48, "validation": 0.1, "test": 0.02},
+    "forecasting": {
+        "epochs": 1, "units": 4, "lookback": 48, "validation_share": 0.1, "test_share": 0.02,
+    },
 }  # fmt: skip
 
 
