@@ -11,6 +11,7 @@ from typing import Any, Self
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+import rnnapps
 from rnnapps.config import TrainingConfig, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 from rnnapps.files import (
@@ -24,7 +25,7 @@ from rnnapps.files import (
 )
 
 _PARTS = ("config.toml", "model.keras", "history.csv", "metrics.json")
-_PACKAGES = ("rnnapps", "keras", "tensorflow")
+_PACKAGES = ("keras", "tensorflow")
 
 
 class RunInfo(BaseModel):
@@ -97,7 +98,7 @@ class RunInfo(BaseModel):
 def installed_versions() -> dict[str, str]:
     """The versions of Python and of the packages that a model depends on."""
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **versions}
+    return {"python": platform.python_version(), "rnnapps": rnnapps.__version__, **versions}
 
 
 def partial_dir(run_dir: pathlib.Path) -> pathlib.Path:
