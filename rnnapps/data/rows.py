@@ -17,7 +17,7 @@ from typing import IO, Any
 from rnnapps.config import TableOptions
 from rnnapps.data.encodings import decode
 from rnnapps.data.separators import check_header, find_separator
-from rnnapps.data.tables import read_table
+from rnnapps.data.tables import json_object, read_table
 from rnnapps.errors import ConfigError, DataError
 from rnnapps.files import draft_file
 
@@ -106,9 +106,11 @@ def _stream(
     if kind in (".jsonl", ".ndjson"):
         first = next((line for line in head.splitlines() if line.strip()), "{}")
         rows = (
-            _object(line, f"{where}, line {i}") for i, line in enumerate(text, 1) if line.strip()
+            json_object(line, f"{where}, line {i}")
+            for i, line in enumerate(text, 1)
+            if line.strip()
         )
-        return Rows(list(_object(first, f"{where}, line 1")), _chunks(rows, share), "jsonl")
+        return Rows(list(json_object(first, f"{where}, line 1")), _chunks(rows, share), "jsonl")
     separator = options.separator or find_separator(head, _SEPARATED[kind], (), where)
     reader = csv.reader(text, delimiter=separator)
     names = [name.strip().removeprefix("\ufeff") for name in next(reader, [])]
@@ -127,16 +129,6 @@ def _named(reader: Any, names: list[str], where: str) -> Iterator[Row]:
                 f"{len(names)}; put quotation marks around a text that holds the separator."
             )
         yield dict(zip(names, row + [""] * (len(names) - len(row)), strict=True))
-
-
-def _object(line: str, where: str) -> Row:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not JSON ({error.msg}).") from None
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: expected a JSON object. Received: {line[:40]!r}.")
-    return row
 
 
 def _parquet(path: pathlib.Path) -> Rows:

@@ -200,7 +200,7 @@ def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:
         if text.lstrip().startswith("["):
             raise DataError(f"{where}, line {error.lineno}: not JSON ({error.msg}).") from None
         lines = enumerate(text.split("\n"), 1)  # no other line end: JSON's strings may hold them
-        return [_object(line, f"{where}, line {i}") for i, line in lines if line.strip()]
+        return [json_object(line, f"{where}, line {i}") for i, line in lines if line.strip()]
     if isinstance(whole, dict):
         values = list(whole.values())
         if len(values) == 1 and isinstance(values[0], list):  # such as {"data": [...]}
@@ -219,7 +219,19 @@ def _are_columns(values: list) -> bool:
     return all(isinstance(one, list | dict) for one in values) and len(set(map(len, values))) == 1
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
+def json_object(line: str, where: str) -> dict[str, Any]:
+    """Reads a row that is a JSON object.
+
+    Args:
+        line: The object's text.
+        where: What errors call the line.
+
+    Returns:
+        The row's values by column.
+
+    Raises:
+        DataError: If it is not JSON, or not an object.
+    """
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
