@@ -12,6 +12,7 @@ import pytest
 
 import rnnapps
 from rnnapps import SentimentClassifier
+from rnnapps.apps.run import write_settings
 from rnnapps.data import make_reviews
 from rnnapps.errors import RunError
 
@@ -70,7 +71,8 @@ def test_other_settings_do_not_take_up_an_interrupted_run(settings, tmp_path):
     run_dir = tmp_path / "run"
     partial = tmp_path / ".run.partial"
     partial.mkdir()
-    SentimentClassifier(**settings)._write_config(partial / "config.toml")
+    config = SentimentClassifier(**settings).config
+    write_settings(partial / "config.toml", "sentiment", config)
     changed = SentimentClassifier(**{**settings, "units": 9})
     with pytest.raises(RunError, match=r"other settings \(there, here\): units \(8, 9\)"):
         changed.fit(run_dir=run_dir)

@@ -255,10 +255,11 @@ def _notes(text: str) -> tuple[str, ...]:
     """What a person should know of a text as short as one that was measured."""
     if len(text) > _FEW:
         return ()
-    return (
+    few = (
         f"{len(text):,} characters are few: of {_FEW:,}, an n-gram model learned more than the "
-        "network did (1.83 nats a character against 1.90)",
+        "network did (1.83 nats a character against 1.90)"
     )
+    return (few,)
 
 
 def _check(parts: Splits[str], config: CharGenConfig) -> None:
