@@ -73,8 +73,10 @@ def answerer_of_export(version: pathlib.Path) -> Answerer:
             "predict --server, or use its run."
         )
     (name,) = inputs
-    card = version / "model_card.json"
-    settings = json.loads(card.read_text("utf-8"))["configuration"] if card.exists() else {}
+    model_card = version / "model_card.json"
+    settings = {}
+    if model_card.exists():
+        settings = json.loads(model_card.read_text("utf-8"))["configuration"]
 
     def ask(texts: Sequence[str], first: int, model: Any = model) -> list[Row]:  # keeps it alive
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))

@@ -33,13 +33,13 @@ class Export:
         from rnnapps.tables import show_cost
 
         version = load(self.run_dir).export(self.model_dir, self.xla, self.precision)
-        card = json_format.loads((version / "model_card.json").read_text("utf-8"))
+        model_card = json_format.loads((version / "model_card.json").read_text("utf-8"))
         found = {"version": str(version)}
-        if "precision" in card:
-            found["precision"] = card["precision"]
+        if "precision" in model_card:
+            found["precision"] = model_card["precision"]
         print(json_format.dumps(found) if self.json else version)
-        if "precision" in card and not self.json:
-            show_cost(card["precision"])
+        if "precision" in model_card and not self.json:
+            show_cost(model_card["precision"])
 
 
 def run(arguments: list[str]) -> None:

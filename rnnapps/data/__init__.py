@@ -5,8 +5,8 @@ from rnnapps.data.columns import Columns
 from rnnapps.data.dates import make_dates
 from rnnapps.data.electricity import NOISE, make_load
 from rnnapps.data.examples import Examples, from_table, read_examples, text_of
-from rnnapps.data.feeding import as_it_is, feed
 from rnnapps.data.given import columns_given, texts_given, together
+from rnnapps.data.input_pipeline import as_it_is, feed
 from rnnapps.data.named import check_known, load_registered, load_tfds, register
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.feeding import as_it_is, feed
+from rnnapps.data.input_pipeline import as_it_is, feed
 from rnnapps.text import shorten
 
 

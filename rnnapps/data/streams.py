@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.feeding import as_it_is, feed
+from rnnapps.data.input_pipeline import as_it_is, feed
 
 _BEGINNING = 0  # the id that stands before a text
 

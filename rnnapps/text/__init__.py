@@ -1,8 +1,8 @@
 """Strings to ids and back, inside the graph."""
 
+from rnnapps.text.auto import TOKENIZERS, make_tokenizer
 from rnnapps.text.bytes import ByteTokenizer, as_utf8, whole_characters
 from rnnapps.text.character import CharacterTokenizer
-from rnnapps.text.choosing import TOKENIZERS, make_tokenizer
 from rnnapps.text.limits import limited
 from rnnapps.text.ngrams import NGramClassifier, naive_bayes_ratios
 from rnnapps.text.shorten import Shorten, shorten
