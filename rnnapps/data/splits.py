@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -27,6 +27,33 @@ class Splits(Generic[Part]):
     test: Part | None = None
     said: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def given_splits(
+    read: Callable[[Any], Part],
+    divide: Callable[[Part], Sequence[Part]],
+    train: Any = None,
+    validation: Any = None,
+    test: Any = None,
+) -> Splits[Part]:
+    """The parts of what a person gave.
+
+    Args:
+        read: From what a person holds to a part.
+        divide: A part in two, to learn from and to choose the best weights by, where no other part
+            is there for the latter.
+        train: What is to be learned from.
+        validation: What chooses the best weights; `None` for a part of `train`.
+        test: What is to be measured on: then there is nothing else.
+
+    Returns:
+        The parts, and what was read.
+    """
+    if test is not None:
+        return Splits(test=read(test))
+    whole = read(train)
+    learned, chosen = divide(whole) if validation is None else (whole, read(validation))
+    return Splits(learned, chosen, said=getattr(whole, "said", ()))
 
 
 def fingerprint(noun: str, *parts: tuple[Any, bytes]) -> str:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 import rnnapps
 from rnnapps import CharGenConfig, CharGenerator, cli
+from rnnapps.apps.chargen.answers import token_nats
 from rnnapps.apps.chargen.baseline import KneserNey, compressed_bits
 from rnnapps.apps.chargen.data import (
     encode,
@@ -28,7 +29,7 @@ from rnnapps.apps.chargen.data import (
     stream_shape,
 )
 from rnnapps.apps.chargen.model import build_network
-from rnnapps.apps.chargen.pipeline import TextGenerator, signatures, token_nats
+from rnnapps.apps.chargen.pipeline import TextGenerator, signatures
 from rnnapps.data import Streams
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, whole_characters
@@ -201,8 +202,8 @@ def test_windows_and_streams_follow_the_length_of_the_text():
         streams, _ = make_streams(np.ones(tokens, np.int32), held, usual, 1)
         assert 90 <= len(streams) <= 250
     assert stream_shape(30_000, CharGenConfig(batch_size=16, window=64)) == (16, 64)
-    assert given_splits("a" * 35_000, None, usual).notes[0].startswith("35,000 characters are few")
-    assert not given_splits("a" * 35_001, None, usual).notes
+    assert given_splits(usual, train="a" * 35_000).notes[0].startswith("35,000 characters are few")
+    assert not given_splits(usual, train="a" * 35_001).notes
     assert stream_shape(30_000, usual, replicas=8) == (32, 32)  # what 8 devices can share
 
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 import rnnapps
 from rnnapps import Forecaster, ForecastingConfig, cli
-from rnnapps.apps.forecasting import baseline, data, pipeline
+from rnnapps.apps.forecasting import answers, baseline, data, pipeline
 from rnnapps.apps.forecasting.metrics import Scores, series_apart
 from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import fill_missing
@@ -407,7 +407,7 @@ def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
         (span,) = parts.spans(part)
         assert span == (first, end - 6 + 1)
     found = app.evaluate()
-    windows = list(pipeline.forecasts(app.graph, parts, parts.spans("test")))
+    windows = list(answers.forecasts(app.graph, parts, parts.spans("test")))
     truth, point = (np.concatenate([w[i] for w in windows]) for i in (1, 3))
     assert len(truth) == 55
     assert found["mae"] == pytest.approx(np.abs(truth - point).mean(), rel=1e-5)
@@ -421,7 +421,7 @@ def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
 def test_a_backtest_takes_a_stride_and_trains_anew_where_asked(run):
     app = rnnapps.load(run[0])
     parts = app._load()
-    windows = list(pipeline.forecasts(app.graph, parts, parts.spans("test"), 24))
+    windows = list(answers.forecasts(app.graph, parts, parts.spans("test"), 24))
     truth, point = (np.concatenate([w[i] for w in windows]) for i in (1, 3))
     assert len(truth) == 3
     found = app.evaluate(backtest=True, stride=24)
@@ -449,7 +449,7 @@ def test_another_table_is_measured_with_what_was_trained(tmp_path):
     found = app.evaluate(short)
     assert {"ridge", "last value"} < set(found["baselines"])
     parts = app._load(test=short)
-    history, truth, *_ = next(pipeline.forecasts(app.graph, parts, parts.spans("test")))
+    history, truth, *_ = next(answers.forecasts(app.graph, parts, parts.spans("test")))
     assert history.shape[1] == lookback
     naive = np.abs(truth[..., 0] - history[:, -1:, 0]).mean()
     assert found["baselines"]["last value"]["mae"] == pytest.approx(naive, rel=1e-4)
@@ -475,7 +475,7 @@ def test_forecasts_start_after_the_end_and_need_what_is_known_ahead(run, tmp_pat
     assert found.columns.tolist()[2:] == ["forecast", "q0.025", "q0.1", "q0.25", "q0.5", "q0.75",
                                           "q0.9", "q0.975"]  # fmt: skip
     parts = app._load(test=table())
-    *_, point, quantiles = next(pipeline.forecasts(app.graph, parts, [(290, 291)]))
+    *_, point, quantiles = next(answers.forecasts(app.graph, parts, [(290, 291)]))
     np.testing.assert_allclose(found["forecast"], point[0].T.ravel(), rtol=1e-4)
     np.testing.assert_allclose(found["q0.9"], quantiles[0, ..., 5].T.ravel(), rtol=1e-4)
     changed = frame.assign(weather=frame["weather"] + 5 * (frame.index >= 290))
@@ -527,7 +527,7 @@ def test_a_high_level_hides_no_small_change():
         frame = table()[["time"]].assign(y=rising)
         app, parts = untrained(frame)
         forecasts.append(app.predict(frame)["forecast"].to_numpy(float) - level)
-        _, truth, *_ = next(pipeline.forecasts(app.graph, parts, parts.spans("test")))
+        _, truth, *_ = next(answers.forecasts(app.graph, parts, parts.spans("test")))
         truths.append(truth - level)
     np.testing.assert_allclose(forecasts[1], forecasts[0], atol=0.01)
     np.testing.assert_allclose(truths[1], truths[0], atol=1e-6)

@@ -12,27 +12,24 @@ import tensorflow as tf
 from rnnapps import figures
 from rnnapps.apps.application import Application
 from rnnapps.apps.chargen import data
-from rnnapps.apps.chargen.baseline import KneserNey, measure_baselines
-from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
-from rnnapps.apps.chargen.metrics import measures
-from rnnapps.apps.chargen.model import build_network
-from rnnapps.apps.chargen.pipeline import (
-    TextGenerator,
-    build_model,
+from rnnapps.apps.chargen.answers import (
     make_prompts,
     make_stops,
     score_lines,
     search_texts,
-    serving_spec,
     stream_texts,
     token_nats,
 )
+from rnnapps.apps.chargen.baseline import measure_baselines, measure_short_ngrams
+from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
+from rnnapps.apps.chargen.metrics import measures
+from rnnapps.apps.chargen.model import build_network
+from rnnapps.apps.chargen.pipeline import TextGenerator, build_model, serving_spec
 from rnnapps.apps.chargen.printing import answer
 from rnnapps.config import GENERATION
 from rnnapps.data import Splits
 from rnnapps.decoding import make_options
 from rnnapps.errors import ConfigError
-from rnnapps.metrics import language_model
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.text import Tokenizer
@@ -79,11 +76,9 @@ class CharGenerator(Application):
         return self.model.get_layer("network")
 
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[str]:
-        if test is not None:
-            return Splits(test=data.as_text(test, self.config))
-        if train is None:
+        if train is None and test is None:
             return data.load_splits(self.config)
-        return data.given_splits(train, validation, self.config)
+        return data.given_splits(self.config, train=train, validation=validation, test=test)
 
     def _fingerprint(self, splits: Splits[str]) -> str:
         return data.fingerprint(splits.train)
@@ -232,17 +227,13 @@ class CharGenerator(Application):
             nats = token_nats(self.graph, ids)
             windowed = token_nats(self.graph, ids, min(context, len(ids) - 1))
         found = {**measures(nats, windowed, ids, text), "baselines": {}}
-        if splits.train is not None:
-            with working("training the baselines"):
-                before = data.encode(self.tokenizer, splits.train)
-                if part == "validation":
-                    naive = KneserNey(3, size)
-                    naive.adapt(before[-(10**6) :])
-                    found["baselines"]["3-gram"] = language_model(naive.nats(ids), text)
-                    return found
-                measured, curves = measure_baselines((splits.train, before), (text, ids), size)
-                found["baselines"], found["curve"] = measured, {**found["curve"], **curves}
-        return found
+        if splits.train is None:
+            return found
+        measure = measure_short_ngrams if part == "validation" else measure_baselines
+        with working("training the baselines"):
+            before = (splits.train, data.encode(self.tokenizer, splits.train))
+            found["baselines"], curves = measure(before, (text, ids), size)
+        return {**found, "curve": {**found["curve"], **curves}}
 
     def _pairs(self, splits: Splits[str], part: str) -> tuple[str, np.ndarray]:
         """The text, and what each of its tokens costs, -log p `(tokens,)`."""

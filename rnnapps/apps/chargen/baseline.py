@@ -11,6 +11,7 @@ from rnnapps.metrics import bits_along, language_model
 from rnnapps.progress import tracked
 
 ORDER = 6  # of the n-gram model
+_SHORT, _RECENT = 3, 10**6  # of the quick one, and the tokens that it counts at most
 
 
 class KneserNey:
@@ -119,9 +120,28 @@ def compressed_bits(train: bytes, test: bytes) -> dict[str, float]:
     }
 
 
-def measure_baselines(
-    train: tuple[str, np.ndarray], test: tuple[str, np.ndarray], vocabulary_size: int
-) -> tuple[dict[str, dict], dict[str, list[float]]]:
+Text = tuple[str, np.ndarray]  # and its ids (tokens,)
+Measured = tuple[dict[str, dict], dict[str, list[float]]]
+
+
+def measure_short_ngrams(train: Text, test: Text, vocabulary_size: int) -> Measured:
+    """Measures what takes a moment: an n-gram model of little context, on the end of a text.
+
+    Args:
+        train: The training text, and its ids `(tokens,)`.
+        test: The text to measure on, and its ids.
+        vocabulary_size: Number of token ids.
+
+    Returns:
+        As `measure_baselines`, without curves.
+    """
+    text, ids = test
+    ngrams = KneserNey(_SHORT, vocabulary_size)
+    ngrams.adapt(train[1][-_RECENT:])
+    return {f"{_SHORT}-gram": language_model(ngrams.nats(ids), text)}, {}
+
+
+def measure_baselines(train: Text, test: Text, vocabulary_size: int) -> Measured:
     """Measures the n-gram model and the compressors on a text.
 
     Args:

@@ -1,5 +1,6 @@
 """Where a character generator's text comes from, and its tokens."""
 
+import dataclasses
 import itertools
 import pathlib
 import sysconfig
@@ -55,8 +56,8 @@ def load_splits(config: CharGenConfig) -> Splits[str]:
     if config.data == "tiny_shakespeare":
         names = ("train", "validation", "test")
         parts = load_tfds("tiny_shakespeare", names, config.data_dir)
-        train, validation, test = ("".join(row["text"].decode() for row in part) for part in parts)
-        text, test = train, validation + test
+        text, *rest = ("".join(row["text"].decode() for row in part) for part in parts)
+        test = "".join(rest)
     else:
         if (registered := load_registered(config.data)) is not None:
             text = as_text(registered, config)
@@ -64,35 +65,33 @@ def load_splits(config: CharGenConfig) -> Splits[str]:
             text = sample()
         else:
             text, *said = _read(config)
-        cut = len(text) - int(len(text) * _TEST)
-        text, test = text[:cut], text[cut:]
-    cut = len(text) - int(len(text) * config.validation_share)
-    parts = Splits(text[:cut], text[cut:], test, tuple(said), _notes(text + test))
+        text, test = _cut(text, _TEST)
+    train, validation = _cut(text, config.validation_share)
+    parts = Splits(train, validation, test, tuple(said), _notes(text + test))
     _check(parts, config)
     return parts
 
 
-def given_splits(train: Any, validation: Any, config: CharGenConfig) -> Splits[str]:
+def given_splits(config: CharGenConfig, **given: Any) -> Splits[str]:
     """Divides a person's own text.
 
     Args:
-        train: A text.
-        validation: A text; `None` for the end of `train`.
         config: The configuration.
+        **given: `train`, `validation` and `test`, each as `as_text` takes it or `None`.
 
     Returns:
-        The text to learn from, and that which chooses the best weights.
+        The parts: `test` alone where it is given.
 
     Raises:
         DataError: If something else than a text is given.
     """
-    train = as_text(train, config)
-    notes = _notes(train)
-    validation = None if validation is None else as_text(validation, config)
-    if validation is None:
-        cut = len(train) - int(len(train) * config.validation_share)
-        train, validation = train[:cut], train[cut:]
-    return Splits(train, validation, notes=notes)
+    parts = splits.given_splits(
+        lambda one: as_text(one, config), lambda text: _cut(text, config.validation_share), **given
+    )
+    if parts.train is None:
+        return parts
+    whole = parts.train + (parts.validation if given.get("validation") is None else "")
+    return dataclasses.replace(parts, notes=_notes(whole))
 
 
 def as_text(given: Any, config: CharGenConfig) -> str:
@@ -114,6 +113,12 @@ def as_text(given: Any, config: CharGenConfig) -> str:
         shown = "an empty one" if given == "" else f"a {type(given).__name__}"
         raise DataError(f"Expected one text as a string, or a Path. Received: {shown}.")
     return given
+
+
+def _cut(text: str, share: float) -> tuple[str, str]:
+    """A text without its last share, and that."""
+    cut = len(text) - int(len(text) * share)
+    return text[:cut], text[cut:]
 
 
 def first_line(text: str) -> str:

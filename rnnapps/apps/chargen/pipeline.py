@@ -1,18 +1,13 @@
 """From prompts to what follows them: functions of the graph, and what of them is exported."""
 
-import codecs
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from rnnapps.apps.chargen.data import to_bytes
 from rnnapps.apps.chargen.model import CharNetwork
 from rnnapps.config import GENERATION
-from rnnapps.data import texts_given
 from rnnapps.decoding import (
     BLOCK,
     SamplingOptions,
@@ -29,8 +24,6 @@ from rnnapps.decoding import (
     token_costs,
     uniform,
 )
-from rnnapps.errors import ConfigError
-from rnnapps.progress import tracked
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import (
     PADDING,
@@ -40,12 +33,10 @@ from rnnapps.text import (
     as_utf8,
     limited,
     to_dense,
-    warn_of_unknown,
     whole_characters,
 )
 
 _SCORED = 2048  # tokens whose logits are in memory at a time
-_SEARCHED = 2000  # tokens that beam search may look for
 _LEAST = -20.0  # the log-probability, near enough, of an end that only beam search knows
 
 
@@ -223,148 +214,3 @@ def serving_spec(generator: TextGenerator) -> ExportSpec:
     network = generator.network
     numeric = [network.call, network.step]
     return ExportSpec(signatures(generator), numeric, [generator.tokenizer])
-
-
-def make_prompts(tokenizer: Tokenizer, inputs: Sequence[str]) -> tf.Tensor:
-    """Prompts `(batch,)` as bytes; warns of tokens that the network does not know.
-
-    Args:
-        tokenizer: The tokenizer.
-        inputs: The prompts.
-
-    Returns:
-        The string tensor.
-
-    Raises:
-        DataError: If it is one text instead of a list.
-    """
-    prompts = [one if isinstance(one, bytes) else to_bytes(one) for one in texts_given(inputs)]
-    prompts = tf.constant(prompts, tf.string, [len(prompts)])
-    warn_of_unknown(tokenizer, prompts)
-    return prompts
-
-
-def make_stops(tokenizer: Tokenizer, stop: Sequence[str]) -> tf.Tensor:
-    """Ids `(stops, n)` of the texts behind which to stop, filled up on the left with -1.
-
-    Args:
-        tokenizer: The tokenizer.
-        stop: The texts.
-
-    Returns:
-        The int32 ids.
-
-    Raises:
-        ConfigError: If one of them is empty.
-    """
-    if isinstance(stop, str) or "" in stop:
-        raise ConfigError(f"Expected --stop to be texts, none empty. Received: {stop!r}.")
-    rows = tokenizer.encode([to_bytes(one) for one in stop]).to_list()
-    longest = max(map(len, rows), default=0)
-    padded = [[-1] * (longest - len(row)) + row for row in rows]
-    return tf.constant(padded, tf.int32, [len(rows), longest])
-
-
-Graph = dict[str, Callable]  # the functions of a `TextGenerator` by name, each compiled
-
-
-def stream_texts(
-    graph: Graph, prompts: tf.Tensor, options: SamplingOptions, stops: tf.Tensor
-) -> Iterator[list[str]]:
-    """Writes on from prompts a block at a time, in bounded memory.
-
-    Args:
-        graph: The compiled functions.
-        prompts: Strings `(batch,)`.
-        options: How to draw.
-        stops: What `make_stops` returns.
-
-    Yields:
-        What comes next behind each prompt; characters whose bytes are not all written wait.
-    """
-    decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in range(len(prompts))]
-    sampled = graph["prefill"](prompts, stops)
-    ended = not decoders
-    while not ended:
-        pieces, sampled = graph["block"](sampled, options, stops)
-        ended = bool(tf.reduce_all(sampled.done))
-        yield [
-            decoder.decode(piece, final=ended)
-            for decoder, piece in zip(decoders, pieces.numpy(), strict=True)
-        ]
-
-
-def search_texts(
-    graph: Graph, prompts: tf.Tensor, length: int, beam_width: int, stop: Sequence[str]
-) -> list[str]:
-    """The likeliest texts behind prompts, each up to the first of the stops.
-
-    Args:
-        graph: The compiled functions.
-        prompts: Strings `(batch,)`.
-        length: Tokens of a text.
-        beam_width: Beams of each prompt.
-        stop: Texts behind which to stop.
-
-    Returns:
-        The texts.
-
-    Raises:
-        ConfigError: If a number is out of its range.
-    """
-    if not 1 <= beam_width <= 100 or not np.isscalar(length) or not 1 <= length <= _SEARCHED:
-        raise ConfigError(
-            "Expected --beam-width to be from 1 to 100, and with it one --length from 1 to "
-            f"{_SEARCHED}. Received: {beam_width} and {length}."
-        )
-    found = graph["search"](prompts, length, beam_width)
-    texts = [text.decode("utf-8", "replace") for text in found.numpy()]
-    ends = [[text.find(one) + len(one) for one in stop if one in text] for text in texts]
-    return [text[: min(end, default=None)] for text, end in zip(texts, ends, strict=True)]
-
-
-def token_nats(graph: Graph, ids: np.ndarray, context: int | None = None) -> np.ndarray:
-    """What each token costs, given all before it; or `context` tokens at most.
-
-    With a context, the text is cut into windows that are read one by one, and the first token of
-    each is not asked for.
-
-    Args:
-        graph: The compiled functions.
-        ids: Ids `(tokens,)`.
-        context: Tokens before each.
-
-    Returns:
-        The costs in nats.
-    """
-    if not len(ids):
-        return np.zeros(0)
-    if context is None:
-        return graph["nats"](tf.constant(ids[None])).numpy()[0]
-    count = len(ids) // (context + 1)
-    rows = tf.constant(ids[: count * (context + 1)].reshape(count, context + 1))
-    firsts = tracked(range(0, count, 64), "batches")
-    costs = [graph["nats"](rows[i : i + 64]).numpy() for i in firsts]
-    return np.concatenate([cost[:, 1:].reshape(-1) for cost in costs] or [np.zeros(0)])
-
-
-def score_lines(tokenizer: Tokenizer, graph: Graph, text: str) -> list[tuple[str, float]]:
-    """Each line of a text with its bits per character, given all lines before it.
-
-    Args:
-        tokenizer: The tokenizer.
-        graph: The compiled functions.
-        text: The text.
-
-    Returns:
-        The lines with their ends, and the bits.
-    """
-    lines = text.splitlines(keepends=True)
-    if not lines:
-        return []
-    ids = tokenizer.encode([to_bytes(line) for line in lines])
-    nats = np.split(token_nats(graph, ids.flat_values.numpy()), ids.row_splits.numpy()[1:-1])
-    return [
-        (line, float(costs.sum() / math.log(2) / len(line)))
-        for line, costs in zip(lines, nats, strict=True)
-    ]

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from rnnapps.apps.application import GIVEN, Application
-from rnnapps.apps.forecasting import backtest as backtesting
 from rnnapps.apps.forecasting import (
+    answers,
     compatibility,  # noqa: F401 - registers former layers
     data,
     pipeline,
     printing,
 )
+from rnnapps.apps.forecasting import backtest as backtesting
 from rnnapps.apps.forecasting.baseline import NOISE_ALONE
 from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
 from rnnapps.apps.forecasting.metrics import collapsed
@@ -106,7 +107,7 @@ class Forecaster(Application):
         found, task = self._table(inputs), self.task
         history, future, stamps = data.prediction_inputs(found, task, where)
         names = [one.name for one in found.series]
-        point, quantiles = pipeline.ask(self.graph, task, history, future, names)
+        point, quantiles = answers.ask(self.graph, task, history, future, names)
         scaler = self.model.get_layer("scaler")
         spread = scaler.scale.numpy()[0, : task.targets] * (1 + np.abs(point) * scaler.log)
         printing.warn_of(collapsed(quantiles, spread, task.lower).mean())
@@ -160,7 +161,7 @@ class Forecaster(Application):
         if refit:
             batches = backtesting.refitted(self._trained_anew, splits, stride)
         else:
-            batches = pipeline.forecasts(self.graph, splits, splits.spans(part), stride)
+            batches = answers.forecasts(self.graph, splits, splits.spans(part), stride)
             if backtest and self.config.conformal:
                 batches = backtesting.adapted(batches, levels, stride, self.task.lower)
         with working(f"forecasting the {part} part"):
@@ -172,11 +173,11 @@ class Forecaster(Application):
 
     def _pairs(self, splits: data.Parts, part: str) -> tuple[np.ndarray, np.ndarray]:
         """What was observed, NaN where missing, and forecasts: `(windows, horizon, targets)`."""
-        batches = pipeline.forecasts(self.graph, splits, splits.spans(part))
+        batches = answers.forecasts(self.graph, splits, splits.spans(part))
         _, truth, _, point, _ = (np.concatenate(column) for column in zip(*batches, strict=True))
         return truth, point
 
-    def _trained_anew(self, parts: data.Parts) -> pipeline.Graph:
+    def _trained_anew(self, parts: data.Parts) -> answers.Graph:
         app = type(self)(self.config)
         app.model, _ = pipeline.train_pipeline(parts, self.config)
         return app.graph

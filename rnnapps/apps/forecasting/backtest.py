@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.progress import track
 
 from rnnapps import figures
+from rnnapps.apps.forecasting.answers import Graph, forecasts
 from rnnapps.apps.forecasting.baseline import prepare_baselines, training_measures
 from rnnapps.apps.forecasting.data import Parts
 from rnnapps.apps.forecasting.metrics import Scores, collapsed, series_apart
 from rnnapps.apps.forecasting.networks import fill_missing
-from rnnapps.apps.forecasting.pipeline import Graph, forecasts
 from rnnapps.data import times
 from rnnapps.probabilistic import AdaptiveConformal
 
 _SHOWN = 600  # steps of the backtest's figure
-Batch = tuple[np.ndarray, ...]  # as `pipeline.forecasts` yields them
+Batch = tuple[np.ndarray, ...]  # as `answers.forecasts` yields them
 
 
 class Measured(dict[str, Any]):
@@ -60,7 +60,7 @@ def measure(
     """Measures forecasts.
 
     Args:
-        batches: The forecasts, as `pipeline.forecasts` yields them.
+        batches: The forecasts, as `answers.forecasts` yields them.
         parts: The series.
         part: Of which part the forecasts are.
         levels: The quantiles' levels.
@@ -110,7 +110,7 @@ def adapted(
     """Forecasts whose intervals follow what was observed before each origin.
 
     Args:
-        batches: The forecasts, as `pipeline.forecasts` yields them.
+        batches: The forecasts, as `answers.forecasts` yields them.
         levels: The quantiles' levels.
         stride: Steps between origins.
         lower: For each target what no forecast goes below; see `Task`.
@@ -136,7 +136,7 @@ def refitted(train: Callable[[Parts], Graph], parts: Parts, stride: int) -> Iter
         stride: Steps between origins.
 
     Yields:
-        The forecasts from the test part's origins, as `pipeline.forecasts` yields them.
+        The forecasts from the test part's origins, as `answers.forecasts` yields them.
     """
     spans = parts.spans("test")
     origins = range(max(len(range(first, last, stride)) for first, last in spans))

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -16,14 +16,12 @@ from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import ForecastNetwork
 from rnnapps.data import Windows
 from rnnapps.probabilistic import ConformalCalibration, ForecastLoss, PointError
-from rnnapps.progress import tracked, working
+from rnnapps.progress import working
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 _STEPS = 150  # of an epoch, about; where windows are few, it takes each several times
-_BATCH = 64  # windows that are forecast at once
 _CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
-Graph = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -292,62 +290,6 @@ def calibrate_intervals(
     pairs = [(truth.numpy(), answer(inputs).numpy()) for inputs, truth, _ in windows.one_pass()]
     truth, answers = (np.concatenate(column) for column in zip(*pairs, strict=True))
     model.calibrate.adapt(truth[: windows.count], answers[: windows.count])
-
-
-def ask(
-    graph: Graph, task: Task, history: np.ndarray, future: np.ndarray, series: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Forecasts windows in the data's own units.
-
-    Args:
-        graph: A `ForecastPipeline`, or the function that it was compiled to.
-        task: What it forecasts from what.
-        history: `(windows, lookback, columns)`.
-        future: `(windows, horizon, future)`.
-        series: The name of each window's series.
-
-    Returns:
-        Point forecasts `(windows, horizon, targets)`, and quantiles `(windows, horizon, targets,
-        levels)`.
-    """
-    answers = []
-    for start in range(0, len(history), _BATCH):
-        rows = slice(start, start + _BATCH)
-        inputs = {"history": tf.convert_to_tensor(history[rows])}
-        if task.future:
-            inputs["future_covariates"] = tf.convert_to_tensor(future[rows])
-        if task.several:
-            inputs["series"] = tf.constant(series[rows])
-        answer = graph(inputs)
-        answers.append((answer["forecast"].numpy(), answer["quantiles"].numpy()))
-    return tuple(np.concatenate(column) for column in zip(*answers, strict=True))
-
-
-def forecasts(
-    graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]], stride: int = 1
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """Forecasts windows, a batch at a time, in the data's own units.
-
-    Args:
-        graph: A `ForecastPipeline`, or the function that it was compiled to.
-        parts: The series.
-        spans: For each series the first origin, and the one after the last.
-        stride: Steps between origins.
-
-    Yields:
-        Histories `(windows, lookback, targets)`, truth `(windows, horizon, targets)`, the number of
-        each window's series, point forecasts, and quantiles.
-    """
-    task, inputs = parts.task, ("history", "future", "series")
-    windows = Windows(parts.values, spans, task, _BATCH, stride=stride, inputs=inputs)
-    names = [one.name for one in parts.data.series]
-    for batch, truth, weights in tracked(windows.one_pass(), "batches", len(windows)):
-        series = batch["series"].numpy()
-        answer = ask(graph, task, batch["history"], batch["future"], [names[i] for i in series])
-        rows = weights.numpy() > 0  # the last batch is filled up
-        history = batch["history"][..., : task.targets]
-        columns = (history, truth, series, *answer)
-        yield tuple(np.asarray(column)[rows] for column in columns)
 
 
 def serving_spec(model: keras.Model, config: ForecastingConfig) -> ExportSpec:

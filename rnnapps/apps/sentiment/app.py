@@ -11,6 +11,7 @@ import tensorflow as tf
 from rnnapps import figures
 from rnnapps.apps.application import Application
 from rnnapps.apps.sentiment import data
+from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_of
 from rnnapps.apps.sentiment.baseline import baselines, most_frequent
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
@@ -19,9 +20,7 @@ from rnnapps.apps.sentiment.pipeline import (
     build_classifier,
     explainer,
     fit_beside,
-    probabilities_of,
     serving_spec,
-    weights_of,
 )
 from rnnapps.apps.sentiment.printing import print_predictions
 from rnnapps.data import Examples, Splits, texts_given
@@ -73,11 +72,9 @@ class SentimentClassifier(Application):
     def _load(
         self, train: Any = None, validation: Any = None, test: Any = None
     ) -> Splits[Examples]:
-        if test is not None:
-            return Splits(test=data.as_examples(test, self.config))
-        if train is None:
+        if train is None and test is None:
             return data.load_splits(self.config)
-        return data.given_splits(train, validation, self.config)
+        return data.given_splits(self.config, train=train, validation=validation, test=test)
 
     def _fingerprint(self, splits: Splits[Examples]) -> str:
         return data.fingerprint(splits.train, splits.validation)
@@ -136,19 +133,13 @@ class SentimentClassifier(Application):
         """
         inputs = self._set_aside().test.texts if inputs is None else inputs
         given = texts_given(inputs, self.config.text_column)
-        texts, classes = [utf8(text) for text in given], self.classes
+        texts = [utf8(text) for text in given]
         warn_of_unknown(self.model.get_layer("tokenizer"), texts)
         weights = self._weights(texts) if explain else None
-        answers = []
-        for i, row in enumerate(self._probabilities(texts)):
-            best = int(row.argmax())
-            answer = {
-                "label": classes[best],
-                "probability": float(row[best]),
-                "probabilities": dict(zip(classes, row.tolist(), strict=True)),
-            }
-            answers.append({**answer, "tokens": weights[i]} if explain else answer)
-        return answers
+        answers = labelled(self._probabilities(texts), self.classes)
+        if weights is None:
+            return answers
+        return [{**one, "tokens": row} for one, row in zip(answers, weights, strict=True)]
 
     def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
         """Prints an answer a line."""
@@ -178,16 +169,15 @@ class SentimentClassifier(Application):
         labels = data.indices(examples.labels, classes, part)
         with working(f"predicting the {part} part"):
             found = measures(examples, labels, self._probabilities(examples.texts), classes)
-        beside = {}
-        if splits.train is not None:
-            known = data.indices(splits.train.labels, classes, "training")
+        if splits.train is None:
+            return {**found, "baselines": {}}
+        known = data.indices(splits.train.labels, classes, "training")
+        if part == "validation":
+            beside = {"most frequent class": most_frequent(known, len(classes), len(labels))}
+        else:
             characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
             with working("training the baselines"):
-                beside = (
-                    {"most frequent class": most_frequent(known, len(classes), len(labels))}
-                    if part == "validation"
-                    else baselines(splits.train.texts, known, examples.texts, characters)
-                )
+                beside = baselines(splits.train.texts, known, examples.texts, characters)
         measured = {name: classification(labels, p, classes) for name, p in beside.items()}
         return {**found, "baselines": measured}
 

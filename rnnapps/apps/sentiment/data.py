@@ -65,25 +65,28 @@ def load_splits(config: SentimentConfig) -> Splits[Examples]:
     return Splits(train, validation, test, whole.said)
 
 
-def given_splits(train: Any, validation: Any, config: SentimentConfig) -> Splits[Examples]:
+def given_splits(config: SentimentConfig, **given: Any) -> Splits[Examples]:
     """Divides a person's own examples.
 
     Args:
-        train: What `as_examples` takes.
-        validation: The same; `None` for a part of `train`.
         config: The configuration.
+        **given: `train`, `validation` and `test`, each as `as_examples` takes it or `None`.
 
     Returns:
-        The examples to learn from, and those that choose the best weights.
+        The parts: `test` alone where it is given.
 
     Raises:
         DataError: If the examples cannot be read, or hold fewer than two classes.
     """
-    train = as_examples(train, config)
-    check(train, "the training part")
-    if validation is not None:
-        return Splits(train, as_examples(validation, config), said=train.said)
-    return Splits(*split(train, (0.9, 0.1), config.seed), said=train.said)
+
+    def divide(examples: Examples) -> list[Examples]:
+        check(examples, "the training part")
+        return split(examples, (0.9, 0.1), config.seed)
+
+    parts = splits.given_splits(lambda one: as_examples(one, config), divide, **given)
+    if parts.train is not None:
+        check(parts.train, "the training part")
+    return parts
 
 
 def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Examples]:

@@ -13,9 +13,8 @@ from rnnapps.apps.sentiment.data import ordered_batches
 from rnnapps.apps.sentiment.model import attention_of
 from rnnapps.compatibility import formerly
 from rnnapps.data import Batches
-from rnnapps.progress import tracked
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.text import NGramClassifier, Shorten, Tokenizer, limited, shorten, to_dense, utf8
+from rnnapps.text import NGramClassifier, Shorten, Tokenizer, limited, shorten, to_dense
 
 TEXT = tf.TensorSpec((None,), tf.string, name="text")
 
@@ -80,41 +79,6 @@ def _logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
     answer = tf.function(model, autograph=False, reduce_retracing=True)
     rows = np.concatenate([answer(ids).numpy() for ids, _, _ in dataset])[: len(order)]
     return rows[np.argsort(order)]
-
-
-def probabilities_of(
-    model: Callable[[tf.Tensor], dict], texts: Sequence[str | bytes], classes: int
-) -> np.ndarray:
-    """The probabilities of all classes, of texts batched by length.
-
-    Args:
-        model: What `build_classifier` built, as a graph.
-        texts: The texts.
-        classes: Number of classes.
-
-    Returns:
-        `(texts, classes)`.
-    """
-    texts = [utf8(text) for text in texts]
-    order = np.argsort([len(text) for text in texts], kind="stable")
-    probabilities = np.empty((len(texts), classes), np.float32)
-    chunks = np.split(order, range(128, len(order), 128)) if texts else []
-    for chunk in tracked(chunks, "batches"):
-        answer = model(tf.constant([texts[i] for i in chunk]))
-        probabilities[chunk] = answer["probabilities"].numpy()
-    return probabilities
-
-
-def weights_of(
-    explain: Callable[[tf.Tensor], dict], texts: Sequence[bytes]
-) -> list[list[tuple[str, float]]]:
-    """Each text's tokens with their weights, as an `explainer` says them."""
-    explain, found = tf.function(explain, input_signature=[TEXT], autograph=False), []
-    for text in texts:
-        answer = explain(tf.constant([text]))
-        pairs = zip(answer["tokens"][0].numpy(), answer["weights"][0].numpy(), strict=True)
-        found.append([(token.decode(), float(weight)) for token, weight in pairs if token])
-    return found
 
 
 def explainer(

@@ -1,31 +1,28 @@
 """The translator."""
 
 import functools
-import math
 import pathlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
-from rnnapps.apps.translation import data
+from rnnapps.apps.translation import answers, data
 from rnnapps.apps.translation.baseline import IBMModel1
 from rnnapps.apps.translation.config import PredictOptions, TranslationConfig, check_search
 from rnnapps.apps.translation.metrics import bleu_by_length, text_measures
 from rnnapps.apps.translation.model import EncoderDecoder
 from rnnapps.apps.translation.pipeline import (
     TextTranslator,
-    in_batches,
     serving_spec,
     special_tokens,
 )
 from rnnapps.apps.translation.printing import answer
 from rnnapps.data import PairBatches, Pairs, Splits, texts_given
-from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.text import warn_of_unknown
@@ -69,11 +66,9 @@ class Translator(Application):
     # Training.
 
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[Pairs]:
-        if test is not None:
-            return Splits(test=data.as_pairs(test))
-        if train is None:
+        if train is None and test is None:
             return data.load_splits(self.config)
-        return data.given_splits(train, validation, self.config)
+        return data.given_splits(self.config, train=train, validation=validation, test=test)
 
     def _fingerprint(self, splits: Splits[Pairs]) -> str:
         return data.fingerprint(splits.train, splits.validation)
@@ -144,29 +139,7 @@ class Translator(Application):
         inputs = self._set_aside().test.sources if inputs is None else inputs
         texts = texts_given(inputs, self.config.source_column)
         warn_of_unknown(self.model.source_tokenizer, texts)
-        return self._translate(texts, n_best, **search)
-
-    def _translate(
-        self, inputs: Sequence[str | bytes], n_best: int = 1, **search: Any
-    ) -> list[dict[str, Any]]:
-        model = self.model
-
-        def translate(texts):
-            found = model.search(texts, n_best, **search)
-            return model.texts(texts, found), found.scores, found.log_probabilities
-
-        answers = []
-        for rows in in_batches(self.graph, ("search", n_best, *search.items()), translate, inputs):
-            names = ("translation", "score", "log_probability")
-            best = [
-                dict(zip(names, (row[0].decode("utf-8", "replace"), *row[1:]), strict=True))
-                for row in zip(*(column.tolist() for column in rows), strict=True)
-                if row[1] > -1e8  # there are fewer translations than were asked for
-            ]
-            answers.append(
-                {"translation": best[0]["translation"], "score": best[0]["score"], "n_best": best}
-            )
-        return answers
+        return answers.translate(self.model, self.graph, texts, n_best, **search)
 
     def sample(self, inputs: Sequence[str], temperature: float = 1.0, seed: int = 0) -> list[str]:
         """Draws a translation of each text.
@@ -182,19 +155,7 @@ class Translator(Application):
         Raises:
             ConfigError: If the temperature is not a number over 0, or a seed is no int32.
         """
-        if not 0 < temperature < math.inf:
-            raise ConfigError(f"Expected --temperature to be over 0. Received: {temperature}.")
-        if not -(2**31) <= seed < 2**31 - len(inputs):
-            raise ConfigError(
-                f"Expected --seed to be from -2**31 to 2**31 - {len(inputs) + 1}. Received: {seed}."
-            )
-
-        def draw(texts, seeds):
-            return [self.model.draw(texts, tf.constant(temperature, tf.float32), seeds)]
-
-        seeds = range(seed, seed + len(inputs))
-        rows = in_batches(self.graph, ("draw", temperature), draw, inputs, seeds)
-        return [row[0].decode("utf-8", "replace") for row in rows]
+        return answers.draw(self.model, self.graph, inputs, temperature, seed)
 
     def score(self, inputs: Sequence[str], translations: Sequence[str]) -> list[float]:
         """Says how likely given translations are.
@@ -210,9 +171,7 @@ class Translator(Application):
             DataError: If there are more texts than translations, or fewer.
         """
         pairs = data.as_pairs((inputs, translations))
-        score = self.model.score
-        answers = in_batches(self.graph, "score", lambda *texts: [score(*texts)], *_columns(pairs))
-        return [float(row[0]) for row in answers]
+        return answers.score(self.model, self.graph, pairs)
 
     def align(self, inputs: Sequence[str]) -> list[dict[str, Any]]:
         """Translates texts and says which tokens attended to which.
@@ -228,16 +187,7 @@ class Translator(Application):
             RunError: If the network does not attend.
         """
         self._check_attends()
-        answers = []
-        align = self.model.align
-        rows = in_batches(self.graph, "align", lambda texts: [*align(texts).values()], inputs)
-        for sources, targets, weights in rows:
-            sources, targets = ([x.decode() for x in side if x] for side in (sources, targets))
-            weights = weights[: len(targets), : len(sources)].tolist()
-            answers.append(
-                {"source_tokens": sources, "target_tokens": targets, "alignment": weights}
-            )
-        return answers
+        return answers.align(self.model, self.graph, inputs)
 
     def _check_attends(self) -> None:
         if not self.model.network.attends:
@@ -247,7 +197,7 @@ class Translator(Application):
             )
 
     @functools.cached_property
-    def graph(self) -> dict[Hashable, tf.types.experimental.PolymorphicFunction]:
+    def graph(self) -> answers.Graph:
         """What was asked of the model, compiled on its first call."""
         return {}
 
@@ -272,7 +222,9 @@ class Translator(Application):
         if not len(pairs):
             raise DataError("Expected pairs to measure on. Received: none.")
         with working(f"translating the {part} part"):
-            found, translations = self._measures(pairs)
+            translations = self._translations(pairs)
+            perplexity = answers.perplexity(self.model, self.graph, pairs)
+        found = {**text_measures(pairs, translations, lowercase), "perplexity": perplexity}
         if part == "validation":
             copied = text_measures(pairs, pairs.sources, lowercase)
             return {**found, "baselines": {"the text as it is": copied}}
@@ -289,19 +241,14 @@ class Translator(Application):
             found["examples"] = self.align([pairs.sources[i] for i in middle])
         return found
 
-    def _measures(self, pairs: Pairs) -> tuple[dict[str, Any], list[str]]:
-        """The measures of the translations, and these."""
-        translations = [answer["translation"] for answer in self._translate(pairs.sources)]
-        found = text_measures(pairs, translations, self.config.lowercase)
-        measure = self.model.token_log_probabilities
-        rows = in_batches(self.graph, "measure", measure, *_columns(pairs))
-        log_p = np.concatenate([values[real] for values, real in rows])
-        return {**found, "perplexity": math.exp(-log_p.mean())}, translations
+    def _translations(self, pairs: Pairs) -> list[str]:
+        found = answers.translate(self.model, self.graph, pairs.sources)
+        return [one["translation"] for one in found]
 
     def _pairs(self, splits: Splits[Pairs], part: str) -> tuple[list[str], list[str]]:
         """The translations that people wrote, and the model's."""
         pairs = getattr(splits, part)
-        return list(pairs.targets), [one["translation"] for one in self._translate(pairs.sources)]
+        return list(pairs.targets), self._translations(pairs)
 
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws BLEU by length, and what a few translations attended to."""
@@ -319,7 +266,3 @@ class Translator(Application):
         `source_tokens`, `target_tokens` and `alignment`.
         """
         return serving_spec(self.model)
-
-
-def _columns(pairs: Pairs) -> tuple[list[str], list[str]]:
-    return pairs.sources, pairs.targets

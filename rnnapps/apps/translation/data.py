@@ -1,5 +1,6 @@
 """Where a translator's pairs come from."""
 
+import functools
 import json
 import pathlib
 import sys
@@ -66,24 +67,21 @@ def load_splits(config: TranslationConfig) -> Splits[Pairs]:
     return Splits(*split(pairs, (0.9, 0.05, 0.05), config.seed), pairs.said)
 
 
-def given_splits(train: Any, validation: Any, config: TranslationConfig) -> Splits[Pairs]:
+def given_splits(config: TranslationConfig, **given: Any) -> Splits[Pairs]:
     """Divides a person's own pairs.
 
     Args:
-        train: What `as_pairs` takes.
-        validation: The same; `None` for a part of `train`.
         config: The configuration.
+        **given: `train`, `validation` and `test`, each as `as_pairs` takes it or `None`.
 
     Returns:
-        The pairs to learn from, and those that choose the best weights.
+        The parts: `test` alone where it is given.
 
     Raises:
         DataError: If the pairs cannot be read, or are too few.
     """
-    train = as_pairs(train)
-    if validation is not None:
-        return Splits(train, as_pairs(validation), said=train.said)
-    return Splits(*split(train, (0.9, 0.1), config.seed), said=train.said)
+    divide = functools.partial(split, fractions=(0.9, 0.1), seed=config.seed)
+    return splits.given_splits(as_pairs, divide, **given)
 
 
 def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:

@@ -1,10 +1,9 @@
 """Texts in, texts out: the tokenizers before and behind the network, and the search between."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.translation.model import EncoderDecoder
@@ -17,8 +16,6 @@ from rnnapps.decoding import (
     suppressing,
     token_costs,
 )
-from rnnapps.errors import DataError
-from rnnapps.progress import tracked
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import (
     PADDING,
@@ -28,12 +25,10 @@ from rnnapps.text import (
     WordTokenizer,
     limited,
     to_dense,
-    utf8,
 )
 from rnnapps.text.subword import BOS, EOS
 
-_TEXT = tf.TensorSpec((None,), tf.string, name="text")
-_SEED = tf.TensorSpec((None,), tf.int32, name="seed")
+TEXT = tf.TensorSpec((None,), tf.string, name="text")
 _TRANSLATION = tf.TensorSpec((None,), tf.string, name="translation")
 _SCORED = 64  # tokens of a given translation that are read at a time
 
@@ -336,52 +331,11 @@ def serving_spec(model: TextTranslator) -> ExportSpec:
         return model.align(limited(text))
 
     signatures = {
-        "serving_default": Signature(translate, [_TEXT], [texts]),
-        "n_best": Signature(n_best, [_TEXT], [texts]),
-        "score": Signature(score, [_TEXT, _TRANSLATION], [texts, texts]),
+        "serving_default": Signature(translate, [TEXT], [texts]),
+        "n_best": Signature(n_best, [TEXT], [texts]),
+        "score": Signature(score, [TEXT, _TRANSLATION], [texts, texts]),
     }
     if model.network.attends:
-        signatures["align"] = Signature(align, [_TEXT], [texts])
+        signatures["align"] = Signature(align, [TEXT], [texts])
     numeric = [model.network.encode, model.network.decode]
     return ExportSpec(signatures, numeric, [model.source_tokenizer, model.target_tokenizer])
-
-
-def in_batches(
-    graph: dict[Hashable, Callable],
-    key: Hashable,
-    function: Callable,
-    *columns: Sequence[str] | range,
-) -> Iterator[tuple]:
-    """What a function of tensors answers for each row, of rows batched by length.
-
-    Args:
-        graph: Where compiled functions are kept, by their keys.
-        key: The function's key.
-        function: From tensors `(batch,)`, of which texts are strings, to several tensors.
-        *columns: The rows' texts and seeds, a column for each argument.
-
-    Returns:
-        The answers of each row, in the rows' order.
-
-    Raises:
-        DataError: If a column is one text.
-    """
-    if any(isinstance(column, str) for column in columns):
-        raise DataError("Expected a list of texts. Received: one text.")
-    numbers = [isinstance(column, range) for column in columns]
-    columns = [
-        column if number else [utf8(text) for text in column]
-        for column, number in zip(columns, numbers, strict=True)
-    ]
-    if key not in graph:
-        specs = [_SEED if number else _TEXT for number in numbers]
-        graph[key] = tf.function(function, input_signature=specs, autograph=False)
-    order = np.argsort([len(text) for text in columns[0]], kind="stable")
-    rows: list = [None] * len(order)
-    chunks = np.split(order, range(32, len(order), 32)) if len(order) else []
-    for chunk in tracked(chunks, "batches"):
-        answer = graph[key](*(tf.constant([column[i] for i in chunk]) for column in columns))
-        parts = zip(*(tensor.numpy() for tensor in answer), strict=True)
-        for i, row in zip(chunk, parts, strict=True):
-            rows[i] = row
-    return iter(rows)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import CharGenerator
-from rnnapps.apps.chargen.pipeline import token_nats
+from rnnapps.apps.chargen.answers import token_nats
 
 TEXT = "the cat sat on the mat, 猫坐在垫子上。 été — and the dog lay on the log.\n" * 40
 PROMPTS = ["the c", "", "猫坐在 strange: ж", "log.\n"]
