@@ -1,6 +1,7 @@
 """What the columns of a table of time series are for."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import pandas as pd
@@ -45,17 +46,17 @@ class Columns:
     order: str | None = None
     decimal: str | None = None
 
-    @property
+    @functools.cached_property
     def past_names(self) -> tuple[str, ...]:
         """The past covariates, a column of words in its parts."""
         return self._expanded(self.past)
 
-    @property
+    @functools.cached_property
     def future_names(self) -> tuple[str, ...]:
         """The future covariates, a column of words in its parts, and the calendar's features."""
         return self._expanded(self.future) + times.calendar_names(self.calendar)
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """All columns of `Series.values`, in their order."""
         return self.targets + self.past_names + self.future_names

@@ -1,10 +1,32 @@
 """Adam with clipping by the global norm, decoupled weight decay and a schedule."""
 
+from collections.abc import Callable, Sequence
+
 import keras
+import tensorflow as tf
 
 from rnnapps.config import TrainingConfig
 
 FLOOR = 0.01  # what the exponential schedule leaves of the learning rate at the end
+
+
+class Observed:
+    """A mixin for optimizers: shows the gradients of each step, in the graph, to `observe`."""
+
+    observe: Callable[[Sequence[tf.Tensor | None]], None] | None = None
+
+    def apply(self, grads, trainable_variables=None):
+        if self.observe is not None:
+            self.observe(grads)
+        return super().apply(grads, trainable_variables)
+
+
+class ObservedAdam(Observed, keras.optimizers.Adam):
+    """`keras.optimizers.Adam` that can be observed."""
+
+
+class ObservedAdamW(Observed, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW` that can be observed."""
 
 
 def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
@@ -30,7 +52,7 @@ def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optim
         rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
     options = {"learning_rate": rate, "global_clipnorm": config.clip_norm or None}
     if config.weight_decay:
-        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
+        optimizer = ObservedAdamW(weight_decay=config.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
-    return keras.optimizers.Adam(**options)
+    return ObservedAdam(**options)
