@@ -122,6 +122,11 @@ class Config(BaseModel):
     sections: ClassVar[dict[str, str]] = {}
     """The headings of `--help`: data, model or training, each by the first field under it."""
 
+    @property
+    def decided(self) -> dict[str, str]:
+        """The fields that nothing can vary, each by the one that decides it."""
+        return {}
+
     def __init__(self, /, **values: Any):
         for old in self.renamed.keys() & values.keys():
             said = f"{flag(old)} is now {flag(self.renamed[old])}."
@@ -170,6 +175,7 @@ class Config(BaseModel):
         """Says in which fields two configurations differ, as `name (this value, that value)`."""
         mine, theirs = self.model_dump(), other.model_dump()
         names = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+        names = [name for name in names if name not in other.decided]
         return [f"{name} ({mine.get(name)!r}, {theirs.get(name)!r})" for name in names]
 
 
@@ -271,6 +277,46 @@ class TableOptions(TextOptions):
                 f"Expected --thousands to differ from --decimal. Received: {self.thousands!r} for "
                 "both."
             )
+        return self
+
+
+class VectorOptions(Config):
+    """Word vectors that an application with a `tokenizer` and an `embedding_dim` starts from."""
+
+    sections: ClassVar[dict[str, str]] = {"vectors": "model"}
+
+    vectors: Path | None = None
+    """Word vectors to start from: a file as GloVe and fastText (text) or word2vec (binary) write
+    it, gzipped or not, whose width --embedding-dim then is."""
+    vectors_frozen: bool = False
+    """Leave the embedding as the vectors are."""
+
+    @property
+    def vector_files(self) -> dict[str, Path]:
+        """The files that are named, each by its setting."""
+        names = ("vectors", "target_vectors")  # a translator has two sides
+        return {name: path for name in names if (path := getattr(self, name, None))}
+
+    @property
+    def decided(self) -> dict[str, str]:
+        return {"embedding_dim": "vectors"} if self.vector_files else {}
+
+    @model_validator(mode="after")
+    def _are_of_words(self) -> Self:
+        if self.vectors_frozen and not self.vector_files:
+            raise ValueError("Expected --vectors with --vectors-frozen. Received: none.")
+        if self.vector_files and getattr(self, "init_from", None):
+            raise ValueError(
+                f"Expected {flag(next(iter(self.vector_files)))} or --init-from, whose run has its "
+                "vectors. Received: both."
+            )
+        tokenizer = getattr(self, "tokenizer", "word")
+        for name in self.vector_files:
+            if tokenizer not in ("word", "auto"):
+                raise ValueError(
+                    f"Expected --tokenizer=word with {flag(name)}, which are of words. Received: "
+                    f"{tokenizer!r}."
+                )
         return self
 
 

@@ -30,13 +30,14 @@ from rnnapps.apps.run import (
     write_settings,
 )
 from rnnapps.apps.telling import Shown
-from rnnapps.config import TrainingConfig
+from rnnapps.config import TrainingConfig, VectorOptions
 from rnnapps.data import together
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
-from rnnapps.files import enough_space, read_json, remove_tree, write
+from rnnapps.files import checksum, enough_space, read_json, remove_tree, write
 from rnnapps.progress import say, working
 from rnnapps.serving.export.accelerating import NARROW, rounded
 from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, ExportSpec, publish
+from rnnapps.text import at_width_of_vectors
 from rnnapps.training import Diverged, EpochSeconds
 
 Metric = Callable[[Any, Any], float]  # from what is true and what was predicted
@@ -220,6 +221,8 @@ class Application(Shown, abc.ABC):
     ) -> None:
         began, clock = time.monotonic(), EpochSeconds()
         self.model, self.history, self.metrics, self.run_dir = None, [], {}, None  # an earlier one
+        if isinstance(self.config, VectorOptions):
+            self.config = at_width_of_vectors(self.config)
         with working("reading the data"):
             splits = self._load(train, validation)
         say([*splits.said, *splits.notes])
@@ -231,6 +234,8 @@ class Application(Shown, abc.ABC):
             versions=installed_versions(),
         )
         keep_to_data(self.info.fingerprint, state_dir)
+        for name, path in getattr(self.config, "vector_files", {}).items():
+            keep_to_data(checksum(path), state_dir, name)
         self._fit(splits, state_dir, [*callbacks, clock])
         if found := self._evaluate(splits, "validation"):  # there may be no such part
             self.metrics["validation"] = found

@@ -171,21 +171,22 @@ def keep_to_settings(application: str, config: TrainingConfig, state_dir: pathli
         )
 
 
-def keep_to_data(fingerprint: str, state_dir: pathlib.Path) -> None:
+def keep_to_data(fingerprint: str, state_dir: pathlib.Path, what: str = "data") -> None:
     """Notes what a run learns from, and refuses to go on with anything else.
 
     Args:
         fingerprint: Of the data.
         state_dir: The folder of the run's state.
+        what: What the data is called.
 
     Raises:
         RunError: If an interrupted run has learned from other data.
     """
-    note = state_dir / "data"
+    note = state_dir / what
     if note.exists() and note.read_text() != fingerprint:
         raise RunError(
-            f"The interrupted run in {state_dir} learned from other data ({note.read_text()}); "
-            "use that, another --run-dir, or --overwrite."
+            f"The interrupted run in {state_dir} learned from other {what} "
+            f"({note.read_text()}); use that, another --run-dir, or --overwrite."
         )
     write(note, fingerprint)
 

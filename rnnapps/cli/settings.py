@@ -71,7 +71,8 @@ def read_settings(
     groups = {**sections(settings_class, defaults), **options}
     found = read(f"rnnapps {command} {name}", about, groups, arguments)
     settings = settings_class(**{key: found.pop(key) for key in settings_class.model_fields})
-    check_there(settings.data)
+    for path in (settings.data, *getattr(settings, "vector_files", {}).values()):
+        check_there(str(path))
     return settings, found
 
 

@@ -65,8 +65,11 @@ def make_space(
                 f"The setting {name!r} {what}; those to tune are {', '.join(tunable)}."
                 f"{nearest(name, list(tunable))}"
             )
+        if by := config.decided.get(name):
+            raise ConfigError(f"The setting {name!r} cannot be tuned with {flag(by)}.")
     if not names and not ranges:
-        names = [name for name, field in type(config).model_fields.items() if _own_range(field)]
+        fields = type(config).model_fields.items()
+        names = [name for name, field in fields if _own_range(field) and name not in config.decided]
     space = {name: tunable[name] for name in tunable if name in (*names, *ranges)}
     for name, text in ranges.items():
         space[name] = _read_range(name, text, type(config).model_fields[name].annotation)

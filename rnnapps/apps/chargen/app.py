@@ -32,7 +32,7 @@ from rnnapps.decoding import make_options
 from rnnapps.errors import ConfigError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
-from rnnapps.text import Tokenizer
+from rnnapps.text import Tokenizer, start_from_vectors
 from rnnapps.training import StreamedNetwork, compile_model, fit, make_strategy, precision
 
 
@@ -99,6 +99,8 @@ class CharGenerator(Application):
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size)
+            vectors = (config.vectors, config.vectors_frozen)
+            start_from_vectors(network.embedding, tokenizer, ids, *vectors)
             streamed = StreamedNetwork(network, streams.streams // replicas)
             compile_model(
                 streamed,

@@ -7,16 +7,26 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import Cell, GenerationOptions, TextOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import (
+    Cell,
+    GenerationOptions,
+    TextOptions,
+    TrainingConfig,
+    Tune,
+    TuneChoice,
+    VectorOptions,
+)
 
 
-class CharGenConfig(TextOptions, TrainingConfig):
+class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
     """The settings of a character generator."""
 
     renamed: ClassVar = {"unit": "tokenizer"}
     sections: ClassVar = {
         **TrainingConfig.sections,
+        **VectorOptions.sections,
         "encoding": "data",
+        "glob": "data",
         "window": "training",
         "embedding_dim": "model",
     }

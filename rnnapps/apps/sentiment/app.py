@@ -29,7 +29,13 @@ from rnnapps.metrics import classification
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import batches_of
-from rnnapps.text import CharacterTokenizer, make_tokenizer, utf8, warn_of_unknown
+from rnnapps.text import (
+    CharacterTokenizer,
+    make_tokenizer,
+    start_from_vectors,
+    utf8,
+    warn_of_unknown,
+)
 from rnnapps.training import compile_model, fit, make_strategy, precision
 
 
@@ -98,6 +104,8 @@ class SentimentClassifier(Application):
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size, len(classes))
+            embedding = network.get_layer("embedding")
+            start_from_vectors(embedding, tokenizer, ids, config.vectors, config.vectors_frozen)
             compile_model(
                 network,
                 config,

@@ -6,14 +6,15 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import Cell, TableOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, TableOptions, TrainingConfig, Tune, TuneChoice, VectorOptions
 
 
-class SentimentConfig(TableOptions, TrainingConfig):
+class SentimentConfig(VectorOptions, TableOptions, TrainingConfig):
     """The settings of a sentiment classifier."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
+        **VectorOptions.sections,
         "encoding": "tables",
         "text_column": "data",
         "embedding_dim": "model",

@@ -25,7 +25,7 @@ from rnnapps.data import PairBatches, Pairs, Splits, texts_given
 from rnnapps.errors import DataError, RunError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
-from rnnapps.text import warn_of_unknown
+from rnnapps.text import start_from_vectors, warn_of_unknown
 from rnnapps.training import (
     KeepWeights,
     SmoothedCrossentropy,
@@ -94,6 +94,10 @@ class Translator(Application):
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
             network = EncoderDecoder(config, special_tokens(tokenizers[0]).size, special.size)
+            embeddings = (network.source_embedding, network.target_embedding)
+            files = (config.vectors, config.target_vectors)
+            for side in zip(embeddings, tokenizers, ids, files, strict=True):
+                start_from_vectors(*side, config.vectors_frozen)
             compile_model(
                 network,
                 config,

@@ -8,18 +8,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import StepCell, TableOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import StepCell, TableOptions, TrainingConfig, Tune, TuneChoice, VectorOptions
 from rnnapps.errors import ConfigError, flag
 
 
-class TranslationConfig(TableOptions, TrainingConfig):
+class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
     """The settings of a translator."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
+        **VectorOptions.sections,
         "encoding": "tables",
         "target_data": "data",
-        "embedding_dim": "model",
+        "target_vectors": "model",
         "dropout": "training",
         "beam_width": "decoding",
     }
@@ -55,6 +56,8 @@ class TranslationConfig(TableOptions, TrainingConfig):
     """Size of a vocabulary, at most."""
     lowercase: bool = True
     """Read and write lower case only."""
+    target_vectors: Path | None = None
+    """Word vectors of the translations' language, where --vectors are of the texts'."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
     """Width of a token's vector."""
     cell: StepCell = "gru"
@@ -100,6 +103,11 @@ class TranslationConfig(TableOptions, TrainingConfig):
         if self.source == self.target:
             raise ValueError(
                 f"Expected --source and --target to differ. Received: {self.source!r} for both."
+            )
+        if self.vector_files and self.vocabulary == "joint":
+            raise ValueError(
+                f"Expected --vocabulary=separate with {flag(min(self.vector_files))}, which are of "
+                "one language. Received: 'joint'."
             )
         return self
 

@@ -1,0 +1,101 @@
+"""Embeddings that start from word vectors: as wide as these are, with a row for each word known."""
+
+import itertools
+import pathlib
+from typing import TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnapps.config import VectorOptions
+from rnnapps.errors import ConfigError, DataError, flag
+from rnnapps.progress import say, working
+from rnnapps.text.tokenizer import Tokenizer
+from rnnapps.text.vectors import read_vectors, vectors_width
+from rnnapps.text.word import WordTokenizer
+
+Options = TypeVar("Options", bound=VectorOptions)
+
+
+def at_width_of_vectors(config: Options) -> Options:
+    """A configuration whose embedding is as wide as the vectors that it starts from.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        The same; with the width of the files where its `embedding_dim` is the default one.
+
+    Raises:
+        DataError: If a file cannot be read.
+        ConfigError: If the widths contradict each other.
+    """
+    widths = {name: vectors_width(path) for name, path in config.vector_files.items()}
+    for (one, width), (other, its) in itertools.pairwise(widths.items()):
+        if width != its:
+            raise ConfigError(
+                f"Expected {flag(other)} to be of width {width}, as {flag(one)} is. Received: "
+                f"{config.vector_files[other]}, of {its}."
+            )
+    for name, width in widths.items():
+        received = config.embedding_dim
+        if width != received:
+            if received != type(config).model_fields["embedding_dim"].default:
+                raise ConfigError(
+                    f"Expected {flag(name)} to be of width {received}, as --embedding-dim says, or "
+                    f"--embedding-dim={width}. Received: {config.vector_files[name]}, of {width}."
+                )
+            say([f"embedding_dim is {width}, the width of {config.vector_files[name]}"])
+            config = config.model_copy(update={"embedding_dim": width})
+    return config
+
+
+def start_from_vectors(
+    embedding: keras.layers.Embedding,
+    tokenizer: Tokenizer,
+    ids: tf.RaggedTensor | np.ndarray,
+    path: pathlib.Path | None,
+    frozen: bool = False,
+) -> None:
+    """Gives an embedding a file's vectors to start from, and says of how much it has any.
+
+    Rows of tokens that the file lacks stay as they were drawn, at the scale of the file's.
+
+    Args:
+        embedding: The layer, built; of a model that is not yet compiled.
+        tokenizer: What its rows are of: rows behind the vocabulary are of no word.
+        ids: The training text's ids.
+        path: The file; `None` does nothing.
+        frozen: Whether the rows, found and drawn, stay as they are.
+
+    Raises:
+        DataError: If the tokens are no words, or the file cannot be read or has none of them.
+    """
+    if path is None:
+        return
+    if not isinstance(tokenizer, WordTokenizer):
+        raise DataError(
+            f"Expected words with vectors ({path}). Received: a text of a script without spaces, "
+            "of which --tokenizer=auto made characters; leave --vectors out, or say "
+            "--tokenizer=word."
+        )
+    with working("reading the vectors"):
+        rows, found = read_vectors(path, tokenizer.vocabulary, tokenizer.lower)
+    words = found[2:]  # behind padding and unknown
+    if not words.any():
+        raise DataError(f"{path} has none of the training text's {len(words):,} words.")
+    table = np.array(keras.ops.convert_to_numpy(embedding.embeddings))  # (ids, width)
+    table *= rows[found].std() / max(table.std(), np.finfo(np.float32).tiny)
+    table[: len(found)][found] = rows[found]
+    embedding.embeddings.assign(table)
+    embedding.trainable = not frozen
+    seen = np.append(found, np.zeros(len(table) - len(found), bool))[np.ravel(_flat(ids))]
+    say([
+        f"{path} has {words.sum():,} of {len(words):,} words ({words.mean():.1%}), which are "
+        f"{seen.mean():.1%} of the training text's tokens"
+    ])  # fmt: skip
+
+
+def _flat(ids: tf.RaggedTensor | np.ndarray) -> np.ndarray:
+    return ids.flat_values.numpy() if isinstance(ids, tf.RaggedTensor) else ids
