@@ -241,14 +241,6 @@ class TableOptions(TextOptions):
     separator: str | None = None
     """What stands between a table's columns: comma, semicolon, tab, pipe, space or any character;
     by default found."""
-    decimal: str | None = None
-    """The decimal mark, . or ,; by default a point, or a comma where nothing else can be meant."""
-    thousands: str | None = None
-    """What stands between the thousands of a number: , . ' or a space; by default nothing."""
-    time_format: str | None = None
-    """How times are written, in the letters of strftime (%d.%m.%Y %H:%M); by default found."""
-    day_first: bool = False
-    """Read 01/02/2014 as 1 February; by default the reading decides whose steps are regular."""
     strict: bool = False
     """Refuse a table of which rows would be left out."""
 
@@ -261,6 +253,19 @@ class TableOptions(TextOptions):
         if len(separator) != 1 or separator in '"\r\n':
             raise ValueError(f"one character, or {', '.join(_SEPARATORS)}")
         return separator
+
+
+class SeriesOptions(TableOptions):
+    """How the numbers and times of a user's tables are written, too."""
+
+    decimal: str | None = None
+    """The decimal mark, . or ,; by default a point, or a comma where nothing else can be meant."""
+    thousands: str | None = None
+    """What stands between the thousands of a number: , . ' or a space; by default nothing."""
+    time_format: str | None = None
+    """How times are written, in the letters of strftime (%d.%m.%Y %H:%M); by default found."""
+    day_first: bool = False
+    """Read 01/02/2014 as 1 February; by default the reading decides whose steps are regular."""
 
     @field_validator("decimal", "thousands")
     @classmethod

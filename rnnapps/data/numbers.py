@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from rnnapps.config import TableOptions
+from rnnapps.config import SeriesOptions
 from rnnapps.errors import DataError
 
 _MISSING = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>")
@@ -55,7 +55,7 @@ class Numbers:
 
 
 def find_marks(
-    columns: Sequence[pd.Series], options: TableOptions, separator: str | None, where: str
+    columns: Sequence[pd.Series], options: SeriesOptions, separator: str | None, where: str
 ) -> Marks:
     """Finds how a table's numbers are written.
 

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from rnnapps.config import TableOptions
+from rnnapps.config import SeriesOptions
 from rnnapps.data import times
 from rnnapps.data.columns import Columns, resolve
 from rnnapps.data.tables import Table, from_frame, read_table
@@ -56,7 +56,7 @@ def read_series(
     given: pathlib.Path | str | pd.DataFrame,
     columns: Columns,
     check_targets: bool = True,
-    options: TableOptions | None = None,
+    options: SeriesOptions | None = None,
 ) -> SeriesSet:
     """Reads the series of a table.
 
@@ -77,7 +77,7 @@ def read_series(
         DataError: If a column is missing, a time or a number cannot be read, values are infinite,
             two rows contradict each other, or the steps are not regular.
     """
-    options = options or TableOptions()
+    options = options or SeriesOptions()
     if isinstance(given, pd.DataFrame):
         table = from_frame(given)
     else:
@@ -115,7 +115,9 @@ def read_series(
     return SeriesSet(series, columns, notes + _missing(series, columns, where), said)
 
 
-def stamp_of(text: str, option: str, columns: Columns, options: TableOptions) -> pd.Timestamp | int:
+def stamp_of(
+    text: str, option: str, columns: Columns, options: SeriesOptions
+) -> pd.Timestamp | int:
     """Reads a single time as the table's times were read.
 
     Args:
@@ -134,7 +136,7 @@ def stamp_of(text: str, option: str, columns: Columns, options: TableOptions) ->
     if counted and text.lstrip("-").isdigit():
         return int(text)
     column = pd.Series([text])
-    for how in (options, TableOptions(day_first=options.day_first)):
+    for how in (options, SeriesOptions(day_first=options.day_first)):
         stamps = read_stamps(column, how, columns.order, lambda index: False, f"--{option}")
         if not stamps.bad.any() and counted == times.is_counted(stamps.index):
             return _as_kept(stamps, columns)
@@ -157,7 +159,7 @@ def _as_kept(stamps: Stamps, columns: Columns) -> pd.Timestamp:
 
 
 def _stamps(
-    table: Table, columns: Columns, options: TableOptions, groups: dict[str, np.ndarray]
+    table: Table, columns: Columns, options: SeriesOptions, groups: dict[str, np.ndarray]
 ) -> Stamps:
     """The times of all rows; their numbers within their series where the table has no times."""
     frame, where = table.frame, table.where

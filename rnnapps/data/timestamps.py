@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from rnnapps.config import TableOptions
+from rnnapps.config import SeriesOptions
 from rnnapps.errors import DataError
 
 PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -65,7 +65,7 @@ class Stamps:
 
 def read_stamps(
     column: pd.Series,
-    options: TableOptions | None,
+    options: SeriesOptions | None,
     order: str | None,
     is_regular: Callable[[pd.DatetimeIndex], bool],
     where: str,
@@ -86,7 +86,7 @@ def read_stamps(
         DataError: If there are two readings, and both or neither have regular steps; or only some
             times have a zone.
     """
-    options = options or TableOptions()
+    options = options or SeriesOptions()
     if pd.api.types.is_datetime64_any_dtype(column):
         return _zoned(pd.DatetimeIndex(column), None, where)
     text = column.map(str, na_action="ignore").astype(object).where(column.notna(), "")

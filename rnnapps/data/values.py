@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from rnnapps.config import TableOptions
+from rnnapps.config import SeriesOptions
 from rnnapps.data.columns import Columns
 from rnnapps.data.numbers import Marks, Numbers, find_marks, how_to_read, parse_numbers
 from rnnapps.data.tables import Table
@@ -14,7 +14,7 @@ _MAX_CATEGORIES = 50
 
 
 def read_values(
-    table: Table, columns: Columns, options: TableOptions, check_targets: bool, notes: list[str]
+    table: Table, columns: Columns, options: SeriesOptions, check_targets: bool, notes: list[str]
 ) -> tuple[np.ndarray, Columns, list[str]]:
     """Reads all values but the calendar's.
 

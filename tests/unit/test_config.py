@@ -3,7 +3,7 @@ import tomllib
 import pytest
 import tomli_w
 
-from rnnapps import CharGenConfig, ForecastingConfig, SentimentConfig
+from rnnapps import CharGenConfig, ForecastingConfig, SentimentConfig, TranslationConfig
 from rnnapps.errors import ConfigError
 
 
@@ -30,6 +30,13 @@ def test_a_wrong_setting_is_one_sentence_with_its_flag(settings, sentence):
 def test_an_unknown_cell_names_the_known_ones():
     with pytest.raises(ConfigError, match=r"cell= to be 'simple_rnn', 'lstm'.*Received: 'ltsm'"):
         SentimentConfig(cell="ltsm")
+
+
+def test_texts_take_no_settings_of_numbers_and_times():
+    marks = {"decimal": ",", "thousands": ".", "time_format": "%d.%m.%Y", "day_first": True}
+    assert ForecastingConfig(**marks).thousands == "."
+    for config_class in (CharGenConfig, SentimentConfig, TranslationConfig):
+        assert not marks.keys() & config_class.model_fields.keys()
 
 
 def test_a_word_stands_for_a_tuple_of_one():

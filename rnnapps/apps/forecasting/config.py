@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
-from rnnapps.config import Cell, TableOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Cell, SeriesOptions, TrainingConfig, Tune, TuneChoice
 
 
-class ForecastingConfig(TableOptions, TrainingConfig):
+class ForecastingConfig(SeriesOptions, TrainingConfig):
     """The settings of a forecaster."""
 
     sections: ClassVar = {
