@@ -109,6 +109,25 @@ def tracked(items: Iterable[Item], unit: str, total: int | None = None) -> Itera
             so_far(done, total, unit)
 
 
+class TrackedBytes(io.BytesIO):
+    """Bytes as a file, of which the line that `working` shows counts what was read.
+
+    Args:
+        content: The bytes.
+    """
+
+    def __init__(self, content: bytes):
+        super().__init__(content)
+        self.size, self.looked = len(content), 0.0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        if (now := time.monotonic()) - self.looked > _EVERY:
+            self.looked = now
+            so_far(self.tell(), self.size, "bytes")
+        return found
+
+
 class TrackedText(io.StringIO):
     """A text as a file, of which the line that `working` shows counts what was read.
 

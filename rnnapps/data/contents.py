@@ -1,5 +1,6 @@
 """What a user's file holds: its bytes, unpacked, and what kind of file they make."""
 
+import functools
 import gzip
 import io
 import pathlib
@@ -7,12 +8,14 @@ import zipfile
 import zlib
 
 from rnnapps.errors import DataError
+from rnnapps.progress import TrackedBytes
 
 _OTHERS = {
     ".doc": "a Word document", ".docx": "a Word document", ".odt": "a document",
     ".rtf": "a document", ".pages": "a document", ".pdf": "a PDF", ".epub": "an e-book",
 }  # fmt: skip
 _SHEETS = (".xls", ".ods", ".numbers", ".xlsb", ".dta", ".sav", ".rds", ".mat", ".feather", ".orc")
+_PIECE = 2**20  # bytes that are unpacked before it is said how far the work is
 
 
 def read_contents(path: pathlib.Path | str) -> tuple[bytes, str]:
@@ -42,7 +45,8 @@ def read_contents(path: pathlib.Path | str) -> tuple[bytes, str]:
 def _unpacked(content: bytes, name: str, path: pathlib.Path) -> tuple[bytes, str]:
     kind = pathlib.Path(name).suffix.lower()
     if kind == ".gz" or content.startswith(b"\x1f\x8b"):
-        return _unpacked(gzip.decompress(content), name.removesuffix(".gz"), path)
+        with gzip.GzipFile(fileobj=TrackedBytes(content)) as file:
+            return _unpacked(file.read(), name.removesuffix(".gz"), path)
     if content.startswith(b"PAR1"):
         return content, ".parquet"
     if content.startswith(b"%PDF"):
@@ -70,7 +74,7 @@ def _kind_of_archive(content: bytes, kind: str) -> str:
 
 
 def _only_member(content: bytes, path: pathlib.Path) -> tuple[bytes, str]:
-    archive = zipfile.ZipFile(io.BytesIO(content))
+    archive = zipfile.ZipFile(TrackedBytes(content))
     members = [
         one for one in archive.infolist()
         if not one.is_dir() and not one.filename.startswith(("__MACOSX/", "."))
@@ -83,4 +87,6 @@ def _only_member(content: bytes, path: pathlib.Path) -> tuple[bytes, str]:
         )
     if members[0].flag_bits & 1:
         raise DataError(f"{path} is encrypted; unpack it.")
-    return archive.read(members[0]), members[0].filename
+    with archive.open(members[0]) as file:
+        pieces = iter(functools.partial(file.read, _PIECE), b"")
+        return b"".join(pieces), members[0].filename

@@ -1,7 +1,6 @@
 """One reader of tables for all applications: strict about meaning, forgiving about form."""
 
 import dataclasses
-import io
 import json
 import pathlib
 import zipfile
@@ -15,6 +14,7 @@ from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
 from rnnapps.data.separators import NAMES, check_header, find_separator, read_separated
 from rnnapps.errors import DataError, nearest
+from rnnapps.progress import TrackedBytes
 
 _USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|", ".txt": "\t", ".dat": "\t", "": ","}
 _TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".jsonl", ".parquet")
@@ -149,7 +149,7 @@ def _separated(
 
 def _parquet(content: bytes, where: str) -> pd.DataFrame:
     try:
-        return pd.read_parquet(io.BytesIO(content))
+        return pd.read_parquet(TrackedBytes(content))
     except (ValueError, OSError) as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{where} is not a readable parquet file: {said}.") from None
@@ -159,7 +159,7 @@ def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
     """The only sheet with rows, or the only one that has the columns."""
     try:
         sheets = pd.read_excel(
-            io.BytesIO(content), sheet_name=None, header=None, dtype=object,
+            TrackedBytes(content), sheet_name=None, header=None, dtype=object,
             keep_default_na=False, na_values=[""], engine="openpyxl",
         )  # fmt: skip
     except ImportError:

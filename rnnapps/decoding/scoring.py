@@ -7,7 +7,7 @@ import tensorflow as tf
 
 def token_costs(
     read: Callable, state: list, inputs: tf.Tensor, targets: tf.Tensor, size: int | tf.Tensor
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, list]:
     """The cross-entropy of each token, given those before it.
 
     The sequences are read a part at a time, so that few logits are in memory.
@@ -21,7 +21,7 @@ def token_costs(
         size: Steps of a part.
 
     Returns:
-        The costs in nats, float32 `(batch, time)`.
+        The costs in nats, float32 `(batch, time)`; and the state after the last step.
     """
     time = tf.shape(inputs)[1]
 
@@ -33,5 +33,5 @@ def token_costs(
 
     parts = -(-time // size)
     costs = tf.TensorArray(tf.float32, parts, infer_shape=False, element_shape=[None, None])
-    _, _, costs = tf.while_loop(lambda t, *_: t < time, body, (0, state, costs))
-    return tf.transpose(costs.concat())
+    _, state, costs = tf.while_loop(lambda t, *_: t < time, body, (0, state, costs))
+    return tf.transpose(costs.concat()), state

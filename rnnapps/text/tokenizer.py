@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.progress import so_far
+
 PADDING, UNKNOWN = 0, 1
 _CHUNK = 2048  # texts tokenized at a time: bounds the memory of adapt() and encode()
 _LENGTHS = [2**i for i in range(4, 31)]
@@ -173,6 +175,7 @@ class Tokenizer(keras.layers.Layer):
         function = tf.function(function, input_signature=signature, autograph=False)
         compiled = function.get_concrete_function()
         for start in range(0, max(1, len(texts)), _CHUNK):  # of no texts one chunk, empty
+            so_far(start, len(texts), "texts")
             yield compiled(tf.constant(list(texts[start : start + _CHUNK]), tf.string))
 
     def _set_vocabulary(self, tokens: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from rnnapps.errors import ConfigError
 from rnnapps.progress import tracked
 from rnnapps.text import Tokenizer, warn_of_unknown
 
+_PART = 2**14  # tokens that are scored before it is said how far the work is
 _SEARCHED = 2000  # tokens that beam search may look for  # tokens that beam search may look for
 Graph = dict[str, Callable]  # the functions of a `TextGenerator` by name, each compiled
 
@@ -130,7 +131,15 @@ def token_nats(graph: Graph, ids: np.ndarray, context: int | None = None) -> np.
     if not len(ids):
         return np.zeros(0)
     if context is None:
-        return graph["nats"](tf.constant(ids[None])).numpy()[0]
+        parts = -(-len(ids) // _PART)
+        rows = np.zeros(parts * -(-len(ids) // parts), np.int32)
+        rows[: len(ids)] = ids  # the last part is filled up: one graph serves all
+        last, state, costs = tf.constant([0]), graph["initial_state"](1), []
+        for part in tracked(np.split(rows, parts), "parts"):
+            cost, state = graph["costs"](tf.constant(part[None]), last, state)
+            costs.append(cost[0])
+            last = tf.constant(part[-1:])
+        return np.concatenate(costs)[: len(ids)]
     count = len(ids) // (context + 1)
     rows = tf.constant(ids[: count * (context + 1)].reshape(count, context + 1))
     firsts = tracked(range(0, count, 64), "batches")

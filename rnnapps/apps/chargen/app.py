@@ -119,7 +119,10 @@ class CharGenerator(Application):
         """The generator's functions, each compiled on its first call."""
         generator = TextGenerator(self.tokenizer, self.network)
         options = {"autograph": False, "reduce_retracing": True}
-        functions = (generator.prefill, generator.block, generator.search, generator.nats)
+        functions = (
+            generator.prefill, generator.block, generator.search, generator.nats, generator.costs,
+            self.network.initial_state,
+        )  # fmt: skip
         return {one.__name__: tf.function(one, **options) for one in functions}
 
     def predict(self, inputs: Sequence[str] | None = None, **options: Any) -> list[str]:

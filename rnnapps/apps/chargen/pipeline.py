@@ -158,14 +158,17 @@ class TextGenerator:
     # Scores.
 
     def nats(self, ids: tf.Tensor) -> tf.Tensor:
-        """What each token costs, -log p, given those before it: `(batch, time)` of ids alike.
+        """What each token costs, -log p, given those before it: `(batch, time)` of ids alike."""
+        rows = tf.shape(ids)[0]
+        return self.costs(ids, tf.zeros([rows], tf.int32), self.network.initial_state(rows))[0]
+
+    def costs(self, ids: tf.Tensor, last: tf.Tensor, state: list) -> tuple[tf.Tensor, list]:
+        """`nats` behind a token `(batch,)` and the state before it; and the state at the end.
 
         Logits are in memory for `_SCORED` tokens at a time, over all rows.
         """
-        before = tf.pad(ids[:, :-1], [[0, 0], [1, 0]])
-        rows = tf.shape(ids)[0]
-        size = tf.maximum(_SCORED // tf.maximum(rows, 1), 1)
-        state = self.network.initial_state(rows)
+        before = tf.concat([last[:, None], ids[:, :-1]], 1)
+        size = tf.maximum(_SCORED // tf.maximum(tf.shape(ids)[0], 1), 1)
         network = functools.partial(self.network, training=False)
         return token_costs(network, state, before, ids, size)
 

@@ -195,7 +195,8 @@ class TextTranslator(keras.Model):
         def read(ids, state):
             return self.network.decode(ids, state, encoded)[:2]
 
-        return -token_costs(read, state, inputs, outputs, _SCORED), outputs != PADDING
+        costs, _ = token_costs(read, state, inputs, outputs, _SCORED)
+        return -costs, outputs != PADDING
 
     def align(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Translates texts and says which token attended to which.

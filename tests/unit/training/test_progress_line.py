@@ -2,15 +2,21 @@
 
 import contextlib
 import fcntl
+import gzip
 import os
 import re
 import struct
 import sys
 import termios
 import time
+import zipfile
 
+import numpy as np
+
+from rnnapps.data.contents import read_contents
 from rnnapps.data.separators import read_separated
 from rnnapps.progress import counting, tracked, working
+from rnnapps.text import WordTokenizer
 from rnnapps.training.progress_line import ProgressLine
 
 
@@ -96,6 +102,24 @@ def test_a_table_s_text_is_counted_as_it_is_read(monkeypatch):
             time.sleep(0.2)
         shown = lines()
     assert any(re.search(r"of 2,400,004 characters  \d+ %", one) for one in shown)
+
+
+def test_unpacking_and_tokenizing_are_counted(monkeypatch, tmp_path):
+    content = np.random.default_rng(0).bytes(3_000_000)
+    (tmp_path / "text.gz").write_bytes(gzip.compress(content))
+    with zipfile.ZipFile(tmp_path / "text.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("text.txt", content)
+    with a_terminal(monkeypatch) as lines:
+        with working("reading the text"):
+            time.sleep(2.1)
+            for name in ("text.gz", "text.zip"):
+                assert read_contents(tmp_path / name)[0] == content
+                time.sleep(0.2)
+            WordTokenizer(5).adapt(["one text"] * 5000)
+            time.sleep(0.2)
+        shown = lines()
+    for counted in (r"of 3,00\d,\d{3} bytes", "4,096 of 5,000 texts"):
+        assert any(re.search(rf"{counted}  \d+ %", one) for one in shown), counted
 
 
 def test_nothing_is_shown_where_there_is_no_terminal(capfd):
