@@ -33,12 +33,14 @@ class Tune:
         high: Largest value, included.
         step: Distance between neighbours; `None` for any value in between.
         sampling: `"linear"` or `"log"`.
+        by_name: Whether it is tuned only where a search names it.
     """
 
     low: float
     high: float
     step: float | None = None
     sampling: Literal["linear", "log"] = "linear"
+    by_name: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +185,8 @@ class TrainingConfig(Config):
     """The settings of data and training that every application has."""
 
     sections: ClassVar[dict[str, str]] = {"data": "data", "epochs": "training"}
+    inherited: ClassVar[tuple[str, ...]] = ()
+    """What makes a network what it is: a run that starts from another has it from there."""
 
     data: str = "sample"
     """A data set's name, or the path of your own file or folder."""
@@ -211,6 +215,34 @@ class TrainingConfig(Config):
     """Compile the training step with XLA, on batches of a few fixed lengths."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the splits, the weights, the order of examples and dropout."""
+    init_from: str | None = None
+    """A run of this application whose weights to start from, and whose network's settings hold."""
+    freeze: bool = False
+    """Train the layers above the recurrent ones alone, and leave the others as they start."""
+    unfreeze_gradually: bool = False
+    """Train the top layers alone in the first epoch, and those below from one epoch more each."""
+    layer_rate_decay: Annotated[float, Field(gt=0, le=1), Tune(0.3, 1.0, 0.1, by_name=True)] = 1.0
+    """Learning rate of a layer, as a share of that of the layer above it."""
+
+    @model_validator(mode="after")
+    def _starts_somewhere(self) -> Self:
+        if self.freeze and self.unfreeze_gradually:
+            raise ValueError(
+                "Expected --freeze or --unfreeze-gradually. Received: both, which contradict."
+            )
+        if (self.freeze or self.unfreeze_gradually) and not self.pretrained:
+            name = "freeze" if self.freeze else "unfreeze_gradually"
+            raise ValueError(f"Expected --init-from RUN with {flag(name)}. Received: none.")
+        return self
+
+    @property
+    def decided(self) -> dict[str, str]:
+        return {} if self.init_from is None else dict.fromkeys(self.inherited, "init_from")
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether a network starts from weights that have learned something."""
+        return self.init_from is not None
 
 
 class TextOptions(Config):
@@ -304,7 +336,8 @@ class VectorOptions(Config):
 
     @property
     def decided(self) -> dict[str, str]:
-        return {"embedding_dim": "vectors"} if self.vector_files else {}
+        here = {"embedding_dim": "vectors"} if self.vector_files else {}
+        return {**super().decided, **here}
 
     @model_validator(mode="after")
     def _are_of_words(self) -> Self:

@@ -23,6 +23,7 @@ from rnnapps.apps.run import (
     installed_versions,
     keep_to_data,
     keep_to_settings,
+    lineage,
     put_in_place,
     read_file,
     read_run,
@@ -32,13 +33,13 @@ from rnnapps.apps.run import (
 from rnnapps.apps.telling import Shown
 from rnnapps.config import TrainingConfig, VectorOptions
 from rnnapps.data import together
-from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError
+from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError, flag
 from rnnapps.files import checksum, enough_space, read_json, remove_tree, write
 from rnnapps.progress import say, working
 from rnnapps.serving.export.accelerating import NARROW, rounded
 from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, ExportSpec, publish
 from rnnapps.text import at_width_of_vectors
-from rnnapps.training import Diverged, EpochSeconds
+from rnnapps.training import Diverged, EpochSeconds, Rows, transfer
 
 Metric = Callable[[Any, Any], float]  # from what is true and what was predicted
 GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
@@ -121,6 +122,14 @@ class Application(Shown, abc.ABC):
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws what `_evaluate` returned."""
 
+    def _rows(self) -> dict[str, Rows]:
+        """What the rows of the network's weights stand for, see `training.transfer`."""
+        return {}
+
+    def _settled(self) -> dict[str, Any]:
+        """The settings that a run has which starts from this one."""
+        return {name: getattr(self.config, name) for name in self.config.inherited}
+
     @abc.abstractmethod
     def predict(self, inputs: Any = None) -> Any:
         """Answers for new inputs, or for those that were set aside."""
@@ -151,6 +160,11 @@ class Application(Shown, abc.ABC):
     def model(self, model: keras.Model | None) -> None:
         self._model = model
         self.__dict__.pop("graph", None)  # which was compiled from another model
+
+    @property
+    def network(self) -> keras.layers.Layer:
+        """The recurrent network in the model."""
+        return self.model.get_layer("network")
 
     @functools.cached_property
     def graph(self) -> tf.types.experimental.PolymorphicFunction:
@@ -191,6 +205,7 @@ class Application(Shown, abc.ABC):
         train = together(train, validation, labels=labels, sources=sources, targets=targets)
         if train is None and validation is not None:
             raise DataError("Expected train where validation is given. Received: None.")
+        self.config = agreed(self.config, self.name)
         with contextlib.ExitStack() as stack:
             if run_dir is None:
                 state_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -230,6 +245,7 @@ class Application(Shown, abc.ABC):
         self.info = RunInfo(
             source=self.config.data if train is None else GIVEN,
             fingerprint=self._fingerprint(splits),
+            lineage=lineage(self.config.init_from),
             notes=list(splits.notes),
             versions=installed_versions(),
         )
@@ -241,6 +257,23 @@ class Application(Shown, abc.ABC):
             self.metrics["validation"] = found
         self.info.seconds = round(time.monotonic() - began, 1)
         self.info.epoch_seconds = clock.seconds
+
+    def _start(self, network: keras.layers.Layer, rows: Mapping[str, Rows]) -> None:
+        """Gives a network the weights of the run that it is to start from, if any.
+
+        Args:
+            network: The network, which is not compiled yet.
+            rows: What the rows of its weights stand for.
+
+        Raises:
+            RunError: If nothing fits.
+        """
+        if self.config.init_from is None:
+            return
+        source = load(self.config.init_from)
+        said = transfer(network, source.network, rows, source._rows())
+        self.info.notes.append(f"started from {self.config.init_from}: {said}")
+        say(self.info.notes[-1:])
 
     def evaluate(
         self, test: Any = None, metrics: Mapping[str, Metric] | None = None, **options: Any
@@ -373,6 +406,7 @@ class Application(Shown, abc.ABC):
         return {
             "application": self.name,
             "data": self.info.source,
+            "lineage": self.info.lineage,
             "configuration": self.config.to_dict(),
             "metrics": _numbers(self.metrics),
         }
@@ -440,6 +474,37 @@ def _numbers(found: dict[str, Any]) -> dict[str, Any]:
     """The numbers of nested metrics, without lists and texts, which may quote the test part."""
     kept = {key: _numbers(v) if isinstance(v, dict) else v for key, v in found.items()}
     return {key: v for key, v in kept.items() if isinstance(v, dict | float | int)}
+
+
+def agreed(config: TrainingConfig, name: str) -> TrainingConfig:
+    """A configuration whose network is that of the run which it starts from.
+
+    Args:
+        config: The configuration; what it leaves open is as in the run that `init_from` names.
+        name: The application.
+
+    Returns:
+        The configuration, as it is where it starts from no run.
+
+    Raises:
+        RunError: If there is no such run, or it is another application's.
+        ConfigError: If the two contradict each other.
+    """
+    run = config.init_from
+    if run is None:
+        return config
+    other = read_run(run)["application"]
+    if other != name:
+        raise RunError(f"Expected --init-from to be a run of {name}. Received: {run}, of {other}.")
+    settled = load(run)._settled()
+    for field, value in settled.items():
+        mine = getattr(config, field)
+        if field in config.model_fields_set and mine != value:
+            raise ConfigError(
+                f"Expected {flag(field)} to be {value!r}, as in {run} (--init-from), or not to be "
+                f"set. Received: {mine!r}."
+            )
+    return type(config)(**{**config.model_dump(exclude_unset=True), **settled})
 
 
 def load(run_dir: pathlib.Path | str) -> Application:

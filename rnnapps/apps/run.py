@@ -95,6 +95,20 @@ class RunInfo(BaseModel):
                 )
 
 
+def lineage(run_dir: pathlib.Path | str | None) -> list[str]:
+    """What a run that starts from another one notes of its origin, the nearest run first.
+
+    Args:
+        run_dir: The other run; `None` where there is none.
+    """
+    if run_dir is None:
+        return []
+    run_dir = pathlib.Path(run_dir)
+    info = RunInfo.read(run_dir) or RunInfo.of_metrics(read_json(run_dir / "metrics.json"), run_dir)
+    said = f"{run_dir}: {info.source}, {info.fingerprint}; model.keras "
+    return [said + info.checksums.get("model.keras", "unknown")[:16], *info.lineage]
+
+
 def installed_versions() -> dict[str, str]:
     """The versions of Python and of the packages that a model depends on."""
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}

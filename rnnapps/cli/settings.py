@@ -67,10 +67,17 @@ def read_settings(
     """
     check_there(_value(arguments, "--data") or "")  # before the parser is made, which takes 0.2 s
     settings_class = config_class(name)
-    defaults = dict(settings_class(**_config_file(name, arguments)))
+    from_file = settings_class(**_config_file(name, arguments))
+    defaults = dict(from_file)
     groups = {**sections(settings_class, defaults), **options}
     found = read(f"rnnapps {command} {name}", about, groups, arguments)
-    settings = settings_class(**{key: found.pop(key) for key in settings_class.model_fields})
+    values = {key: found.pop(key) for key in settings_class.model_fields}
+    # What was not set may be taken from a run, even where the default was typed: it was set, too.
+    words = {word.partition("=")[0].replace("-", "_") for word in arguments}
+    named = {key for key in values if {f"__{key}", f"__no_{key}"} & words}
+    named |= {new for old, new in settings_class.renamed.items() if f"__{old}" in words}
+    named |= from_file.model_fields_set | {key for key in values if values[key] != defaults[key]}
+    settings = settings_class(**{key: values[key] for key in values if key in named})
     for path in (settings.data, *getattr(settings, "vector_files", {}).values()):
         check_there(str(path))
     return settings, found

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnapps.apps.run import check_free, forget_state, partial_dir, state_of
+from rnnapps.apps.run import check_free, forget_state, partial_dir, read_run, state_of
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.flags import Group
 from rnnapps.cli.settings import application_first, read_settings
@@ -50,6 +50,12 @@ def run(arguments: list[str]) -> None:
 
 
 def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:
+    if settings.init_from is not None:
+        read_run(settings.init_from)  # says that there is none before TensorFlow is loaded
+        import_tensorflow()
+        from rnnapps.apps.application import agreed
+
+        settings = agreed(settings, name)
     run_dir = options.run_dir or _new_run_dir(name, settings)
     check_free(run_dir, name)
     if options.overwrite:

@@ -1,6 +1,6 @@
 """Strings to ids and back, inside the graph."""
 
-from rnnapps.text.auto import TOKENIZERS, make_tokenizer
+from rnnapps.text.auto import TOKENIZERS, kind_of, make_tokenizer
 from rnnapps.text.bytes import ByteTokenizer, as_utf8, whole_characters
 from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.from_vectors import at_width_of_vectors, start_from_vectors
@@ -28,6 +28,7 @@ __all__ = [
     "as_utf8",
     "at_width_of_vectors",
     "few_lengths",
+    "kind_of",
     "limited",
     "make_tokenizer",
     "naive_bayes_ratios",

@@ -36,3 +36,8 @@ def make_tokenizer(kind: str, texts: Sequence[str], max_tokens: int) -> Tokenize
     tokenizer = TOKENIZERS[kind](max_tokens, name="tokenizer")
     tokenizer.adapt(texts)
     return tokenizer
+
+
+def kind_of(tokenizer: Tokenizer) -> str:
+    """The name under which `make_tokenizer` makes such a tokenizer."""
+    return next(kind for kind, one in TOKENIZERS.items() if type(tokenizer) is one)

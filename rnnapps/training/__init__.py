@@ -3,6 +3,7 @@
 from rnnapps.training.checkpoint import Checkpoint
 from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
+from rnnapps.training.layerwise import GradualUnfreezing, LayerwiseAdam
 from rnnapps.training.loop import (
     Diverged,
     EpochSeconds,
@@ -15,6 +16,7 @@ from rnnapps.training.losses import SmoothedCrossentropy
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.strategy import make_strategy
 from rnnapps.training.streamed import StreamedNetwork
+from rnnapps.training.transfer import Rows, transfer
 from rnnapps.training.weight_averaging import KeepWeights, average_if_better
 
 __all__ = [
@@ -22,7 +24,10 @@ __all__ = [
     "Diverged",
     "EpochSeconds",
     "GradientNorms",
+    "GradualUnfreezing",
     "KeepWeights",
+    "LayerwiseAdam",
+    "Rows",
     "SmoothedCrossentropy",
     "StreamedNetwork",
     "average_if_better",
@@ -33,4 +38,5 @@ __all__ = [
     "make_strategy",
     "precision",
     "static_lengths",
+    "transfer",
 ]

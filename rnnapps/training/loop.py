@@ -14,6 +14,7 @@ import tensorflow as tf
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import RnnappsError
 from rnnapps.training.checkpoint import Checkpoint
+from rnnapps.training.layerwise import GradualUnfreezing, freeze
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.progress_line import ProgressLine
 
@@ -80,11 +81,13 @@ def compile_model(
 
     Args:
         model: The model.
-        config: Its optimizer's settings and `jit` are read.
+        config: Its optimizer's settings, `freeze` and `jit` are read.
         steps: Number of training steps over which the schedule runs.
         loss: The loss.
         metrics: Metrics, weighted like the loss: filled-up rows count nothing.
     """
+    if config.freeze:
+        freeze(model)
     model.compile(
         make_optimizer(config, steps),
         loss=loss,
@@ -92,6 +95,8 @@ def compile_model(
         # Not Keras' "auto", which on a GPU compiles anew for each length of a batch.
         jit_compile=config.jit or config.strategy == "tpu",
     )
+    if config.unfreeze_gradually:
+        model.optimizer.build(model.trainable_variables)
 
 
 def fit(
@@ -121,6 +126,8 @@ def fit(
         Diverged: If the loss becomes NaN or infinite.
     """
     keepers: list[keras.callbacks.Callback] = []
+    if config.unfreeze_gradually:
+        callbacks = [*callbacks, GradualUnfreezing()]
     if validation is not None:
         keepers.append(
             keras.callbacks.EarlyStopping(

@@ -69,7 +69,9 @@ class HyperApplication(keras_tuner.HyperModel):
         values = declare(hp, self.space, self.config)
         if "tuner/epochs" in hp.values:
             values["epochs"] = hp.values["tuner/epochs"]
-        return Candidate(self.application(**{**self.config.model_dump(), **values}))
+        return Candidate(
+            self.application(**{**self.config.model_dump(exclude_unset=True), **values})
+        )
 
     def fit(
         self,
@@ -106,7 +108,8 @@ class HyperApplication(keras_tuner.HyperModel):
         app = model.app
         epochs = hp.values.get("tuner/epochs", epochs)
         if epochs is not None and epochs != app.config.epochs:
-            app = model.app = self.application(**{**app.config.model_dump(), "epochs": epochs})
+            settings = app.config.model_dump(exclude_unset=True)
+            app = model.app = self.application(**{**settings, "epochs": epochs})
         mine = next(one for one in callbacks if isinstance(one, TunerCallback))
         if mine.tuner.executions_per_trial > 1:
             raise FatalValueError(

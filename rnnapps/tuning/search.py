@@ -14,6 +14,7 @@ import keras_tuner
 from keras_tuner.src import config as keras_tuner_config
 
 from rnnapps.apps import application_class
+from rnnapps.apps.application import agreed
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, RunError, nearest
 from rnnapps.files import alone, enough_space, write
@@ -78,6 +79,7 @@ def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
         RunError: If the folder holds another search, or one that is running, or the configuration
             as it stands cannot be trained.
     """
+    config = agreed(config, name)
     names, ranges = parse_names(options.tune), parse_ranges(options.range)
     hypermodel = HyperApplication(config, names, ranges, application=application_class(name))
     objective = make_objective(name, options.objective)

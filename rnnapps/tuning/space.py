@@ -10,6 +10,7 @@ from rnnapps.config import Config, OneOf, TrainingConfig, Tune, TuneChoice
 from rnnapps.errors import ConfigError, flag, nearest
 
 Space = dict[str, Tune | TuneChoice]
+_TRAINING = ("schedule", "freeze", "unfreeze_gradually")  # what every application can vary
 
 
 def tunable_fields(config_class: type[Config]) -> Space:
@@ -28,7 +29,7 @@ def tunable_fields(config_class: type[Config]) -> Space:
     for name, field in config_class.model_fields.items():
         if own := _own_range(field):
             space[name] = own
-        elif name in TrainingConfig.model_fields and name != "schedule":
+        elif name in TrainingConfig.model_fields and name not in _TRAINING:
             continue  # where and how it runs, which no search should vary
         elif field.annotation is bool:
             space[name] = TuneChoice((False, True))
@@ -69,7 +70,7 @@ def make_space(
             raise ConfigError(f"The setting {name!r} cannot be tuned with {flag(by)}.")
     if not names and not ranges:
         fields = type(config).model_fields.items()
-        names = [name for name, field in fields if _own_range(field) and name not in config.decided]
+        names = [name for name, field in fields if _usual(field) and name not in config.decided]
     space = {name: tunable[name] for name in tunable if name in (*names, *ranges)}
     for name, text in ranges.items():
         space[name] = _read_range(name, text, type(config).model_fields[name].annotation)
@@ -83,6 +84,12 @@ def make_space(
 
 def _own_range(field: FieldInfo) -> Tune | TuneChoice | None:
     return next((one for one in field.metadata if isinstance(one, Tune | TuneChoice)), None)
+
+
+def _usual(field: FieldInfo) -> bool:
+    """Whether a field is tuned where none is named."""
+    own = _own_range(field)
+    return own is not None and not getattr(own, "by_name", False)
 
 
 def _read_range(name: str, text: str, kind: Any) -> Tune | TuneChoice:

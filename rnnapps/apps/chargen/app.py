@@ -23,7 +23,7 @@ from rnnapps.apps.chargen.answers import (
 from rnnapps.apps.chargen.baseline import measure_baselines, measure_short_ngrams
 from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
 from rnnapps.apps.chargen.metrics import measures
-from rnnapps.apps.chargen.model import build_network
+from rnnapps.apps.chargen.model import build_network, named_rows
 from rnnapps.apps.chargen.pipeline import TextGenerator, build_model, serving_spec
 from rnnapps.apps.chargen.printing import answer
 from rnnapps.config import GENERATION
@@ -33,7 +33,7 @@ from rnnapps.errors import ConfigError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.text import Tokenizer, start_from_vectors
-from rnnapps.training import StreamedNetwork, compile_model, fit, make_strategy, precision
+from rnnapps.training import Rows, StreamedNetwork, compile_model, fit, make_strategy, precision
 
 
 class CharGenerator(Application):
@@ -70,10 +70,8 @@ class CharGenerator(Application):
         """Texts to ids."""
         return self.model.get_layer("tokenizer")
 
-    @property
-    def network(self) -> keras.Layer:
-        """Ids to the next ids' logits."""
-        return self.model.get_layer("network")
+    def _rows(self) -> dict[str, Rows]:
+        return named_rows(self.network, self.tokenizer.vocabulary)
 
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[str]:
         if train is None and test is None:
@@ -101,6 +99,7 @@ class CharGenerator(Application):
             network = build_network(config, tokenizer.vocabulary_size)
             vectors = (config.vectors, config.vectors_frozen)
             start_from_vectors(network.embedding, tokenizer, ids, *vectors)
+            self._start(network, named_rows(network, tokenizer.vocabulary))
             streamed = StreamedNetwork(network, streams.streams // replicas)
             compile_model(
                 streamed,

@@ -30,6 +30,10 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
         "window": "training",
         "embedding_dim": "model",
     }
+    inherited: ClassVar = (
+        "tokenizer", "embedding_dim", "tied", "cell", "units", "layers", "residual",
+        "normalization",
+    )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training text, at most."""

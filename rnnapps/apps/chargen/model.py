@@ -1,5 +1,6 @@
 """The network of a character generator: the page to edit."""
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ from keras import layers
 
 from rnnapps.apps.chargen.config import CharGenConfig
 from rnnapps.layers import RecurrentStack
-from rnnapps.training import precision
+from rnnapps.training import Rows, precision
 
 
 def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
@@ -37,6 +38,22 @@ def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
     )
     network.build((None, None))
     return network
+
+
+def named_rows(network: "CharNetwork", tokens: Sequence[Hashable]) -> dict[str, Rows]:
+    """What the rows of a network's weights stand for.
+
+    Args:
+        network: The network.
+        tokens: Its vocabulary.
+    """
+    rows = {"*embedding/*": Rows(0, tokens)}
+    if not network.arguments["embedding_dim"]:  # one-hot vectors, which the lowest cell reads
+        lowest = network.recurrent.layers[0].name.removesuffix("_0")
+        rows[f"recurrent/{lowest}/*_cell/kernel"] = Rows(0, tokens)
+    if not network.arguments["tied"]:
+        rows["dense/*"] = Rows(-1, tokens)
+    return rows
 
 
 @keras.saving.register_keras_serializable("rnnapps")

@@ -21,10 +21,12 @@ from rnnapps.apps.forecasting import backtest as backtesting
 from rnnapps.apps.forecasting.baseline import NOISE_ALONE
 from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
 from rnnapps.apps.forecasting.metrics import collapsed
+from rnnapps.apps.forecasting.model import named_rows
 from rnnapps.data import SeriesSet, read_series
 from rnnapps.errors import DataError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
+from rnnapps.training import Rows
 
 
 class Forecaster(Application):
@@ -62,6 +64,13 @@ class Forecaster(Application):
         """What the model forecasts from what."""
         return self.model.get_layer("scaler").task
 
+    def _rows(self) -> dict[str, Rows]:
+        return named_rows(self.task)
+
+    def _settled(self) -> dict[str, Any]:
+        found = {"lookback": self.task.lookback, "segment": self.task.segment}
+        return {**super()._settled(), **found}  # also where they were left open
+
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> data.Parts:
         if validation is not None:
             raise DataError(
@@ -84,7 +93,7 @@ class Forecaster(Application):
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         self.model, self.history = pipeline.train_pipeline(
-            splits, self.config, callbacks, checkpoint_dir / "network"
+            splits, self.config, callbacks, checkpoint_dir / "network", self._start
         )
 
     def predict(self, inputs: pd.DataFrame | pathlib.Path | str | None = None) -> pd.DataFrame:

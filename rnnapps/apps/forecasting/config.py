@@ -21,6 +21,10 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
         "horizon": "model",
         "teacher_forcing": "training",
     }
+    inherited: ClassVar = (
+        "log", "horizon", "lookback", "model", "channels", "segment", "normalization", "cell",
+        "units", "layers", "linear", "distribution", "quantiles",
+    )  # fmt: skip
 
     renamed: ClassVar = {"validation": "validation_share", "test": "test_share"}
 

@@ -8,6 +8,7 @@ from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.encoder_decoder import EncoderDecoderRNN
 from rnnapps.apps.forecasting.networks import DirectRNN, ForecastNetwork, NetworkConfig
 from rnnapps.layers import recurrent
+from rnnapps.training import Rows
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -109,6 +110,15 @@ def build_network(config: ForecastingConfig, task: Task) -> keras.Model:
     }
     network = _NETWORKS[config.model](task, network_config(config), name="network")
     return keras.Model(inputs, network(inputs), name="training")
+
+
+def named_rows(task: Task) -> dict[str, Rows]:
+    """What the rows of the network's weights stand for.
+
+    Args:
+        task: What is forecast from what.
+    """
+    return {"channel": Rows(0, task.columns.targets)}
 
 
 def inputs_of(config: ForecastingConfig, task: Task) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -12,13 +12,13 @@ import tensorflow as tf
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Parts, Task
 from rnnapps.apps.forecasting.encoder_decoder import ScheduledSampling
-from rnnapps.apps.forecasting.model import build_network, inputs_of
+from rnnapps.apps.forecasting.model import build_network, inputs_of, named_rows
 from rnnapps.apps.forecasting.networks import ForecastNetwork
 from rnnapps.data import Windows
 from rnnapps.probabilistic import ConformalCalibration, ForecastLoss, PointError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.training import compile_model, fit, make_strategy, precision
+from rnnapps.training import Rows, compile_model, fit, make_strategy, precision
 
 _STEPS = 150  # of an epoch, about; where windows are few, it takes each several times
 _CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
@@ -186,6 +186,7 @@ def train_pipeline(
     config: ForecastingConfig,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_dir: pathlib.Path | None = None,
+    start: Callable[[ForecastNetwork, dict[str, Rows]], None] | None = None,
 ) -> tuple[ForecastPipeline, list[dict[str, float]]]:
     """Trains a network on parts, and calibrates its intervals.
 
@@ -194,6 +195,7 @@ def train_pipeline(
         config: The configuration.
         callbacks: Callbacks of the training.
         checkpoint_dir: Where the training's state is kept, if anywhere.
+        start: What gives the network its first weights, where they are not random.
 
     Returns:
         The forecaster, and the metrics of each epoch.
@@ -210,6 +212,8 @@ def train_pipeline(
     with make_strategy(config.strategy).scope(), precision(config.precision):
         model = build_network(config, task)
         network = model.get_layer("network")
+        if start:
+            start(network, named_rows(task))
         compile_model(
             model,
             config,

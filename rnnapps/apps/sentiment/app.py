@@ -15,7 +15,7 @@ from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_o
 from rnnapps.apps.sentiment.baseline import baselines, most_frequent
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
-from rnnapps.apps.sentiment.model import attention_of, build_network
+from rnnapps.apps.sentiment.model import attention_of, build_network, named_rows
 from rnnapps.apps.sentiment.pipeline import (
     build_classifier,
     explainer,
@@ -31,12 +31,13 @@ from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import batches_of
 from rnnapps.text import (
     CharacterTokenizer,
+    kind_of,
     make_tokenizer,
     start_from_vectors,
     utf8,
     warn_of_unknown,
 )
-from rnnapps.training import compile_model, fit, make_strategy, precision
+from rnnapps.training import Rows, compile_model, fit, make_strategy, precision
 
 
 class SentimentClassifier(Application):
@@ -75,6 +76,15 @@ class SentimentClassifier(Application):
         """The classes' names, in the order of the probabilities."""
         return list(self.model.get_layer("labels").classes)
 
+    def _rows(self) -> dict[str, Rows]:
+        layers = {layer.name: layer for layer in self.model.layers}
+        classes = layers["labels"].classes if "labels" in layers else []
+        return named_rows(layers["tokenizer"].vocabulary, classes)
+
+    def _settled(self) -> dict[str, Any]:
+        kind = kind_of(self.model.get_layer("tokenizer"))  # where it was found
+        return {**super()._settled(), "tokenizer": kind}
+
     def _load(
         self, train: Any = None, validation: Any = None, test: Any = None
     ) -> Splits[Examples]:
@@ -106,6 +116,7 @@ class SentimentClassifier(Application):
             network = build_network(config, tokenizer.vocabulary_size, len(classes))
             embedding = network.get_layer("embedding")
             start_from_vectors(embedding, tokenizer, ids, config.vectors, config.vectors_frozen)
+            self._start(network, named_rows(tokenizer.vocabulary, classes))
             compile_model(
                 network,
                 config,

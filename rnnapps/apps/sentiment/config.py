@@ -19,6 +19,10 @@ class SentimentConfig(VectorOptions, TableOptions, TrainingConfig):
         "text_column": "data",
         "embedding_dim": "model",
     }
+    inherited: ClassVar = (
+        "tokenizer", "embedding_dim", "cell", "units", "layers", "bidirectional", "residual",
+        "normalization",
+    )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=1)] = 8
     """Passes over the training data, at most."""

@@ -1,10 +1,13 @@
 """The sentiment classifier's network: the page to edit."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.layers import AttentionPooling, RecurrentStack, SequencePooling
+from rnnapps.training import Rows
 
 
 def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -> keras.Model:
@@ -49,6 +52,16 @@ def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -
     x = layers.Dropout(config.dropout)(x)  # (batch, features)
     logits = layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(ids, logits, name="network")
+
+
+def named_rows(tokens: Sequence[str], classes: Sequence[str]) -> dict[str, Rows]:
+    """What the rows of the network's weights stand for.
+
+    Args:
+        tokens: The vocabulary.
+        classes: The classes' names.
+    """
+    return {"embedding/*": Rows(0, tokens), "logits/*": Rows(-1, classes, mean=False)}
 
 
 def attention_of(network: keras.Model) -> keras.Model | None:

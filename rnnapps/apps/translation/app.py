@@ -14,9 +14,10 @@ from rnnapps.apps.translation import answers, data
 from rnnapps.apps.translation.baseline import IBMModel1
 from rnnapps.apps.translation.config import PredictOptions, TranslationConfig, check_search
 from rnnapps.apps.translation.metrics import bleu_by_length, text_measures
-from rnnapps.apps.translation.model import EncoderDecoder
+from rnnapps.apps.translation.model import EncoderDecoder, named_rows
 from rnnapps.apps.translation.pipeline import (
     TextTranslator,
+    all_tokens,
     serving_spec,
     special_tokens,
 )
@@ -28,6 +29,7 @@ from rnnapps.serving import ExportSpec
 from rnnapps.text import start_from_vectors, warn_of_unknown
 from rnnapps.training import (
     KeepWeights,
+    Rows,
     SmoothedCrossentropy,
     average_if_better,
     compile_model,
@@ -63,7 +65,16 @@ class Translator(Application):
     config: TranslationConfig
     objectives: ClassVar = {"bleu": "max", "chrf": "max", "exact_match": "max", "perplexity": "min"}
 
+    @property
+    def network(self) -> EncoderDecoder:
+        """The recurrent network in the model."""
+        return self.model.network
+
     # Training.
+
+    def _rows(self) -> dict[str, Rows]:
+        tokenizers = self.model.source_tokenizer, self.model.target_tokenizer
+        return named_rows(self.config, *map(all_tokens, tokenizers))
 
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[Pairs]:
         if train is None and test is None:
@@ -98,6 +109,7 @@ class Translator(Application):
             files = (config.vectors, config.target_vectors)
             for side in zip(embeddings, tokenizers, ids, files, strict=True):
                 start_from_vectors(*side, config.vectors_frozen)
+            self._start(network, named_rows(config, *map(all_tokens, tokenizers)))
             compile_model(
                 network,
                 config,

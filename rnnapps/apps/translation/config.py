@@ -24,6 +24,10 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
         "dropout": "training",
         "beam_width": "decoding",
     }
+    inherited: ClassVar = (
+        "tokenizer", "vocabulary", "lowercase", "embedding_dim", "cell", "units", "layers",
+        "decoder", "score", "input_feeding", "tied",
+    )  # fmt: skip
 
     data: str = "sample"
     """sample, multi30k, ted_hrlr_translate, or your own file: lines with a tab between the two, a

@@ -1,5 +1,6 @@
 """The translator's network: the page to edit."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -9,7 +10,7 @@ from keras import layers, ops
 from rnnapps.apps.translation.config import TranslationConfig
 from rnnapps.layers import AttentionDecoder, RecurrentStack, recurrent
 from rnnapps.text import PADDING
-from rnnapps.training import precision
+from rnnapps.training import Rows, precision
 
 
 class Encoded(NamedTuple):
@@ -19,6 +20,25 @@ class Encoded(NamedTuple):
     mask: tf.Tensor  # (batch, source_time)
     keys: tf.Tensor  # (batch, source_time, width): what queries are compared with
     context: tf.Tensor  # (batch, 2 * units)
+
+
+def named_rows(
+    config: TranslationConfig, sources: Sequence[str], targets: Sequence[str]
+) -> dict[str, Rows]:
+    """What the rows of the network's weights stand for.
+
+    Args:
+        config: The configuration.
+        sources: The tokens of texts.
+        targets: The tokens of translations.
+    """
+    second = "embedding#1/*" if config.vocabulary == "separate" else "embedding/*"
+    return {
+        second: Rows(0, targets),
+        "embedding/*": Rows(0, sources),
+        "output_bias": Rows(0, targets),
+        "output/*": Rows(-1, targets),
+    }
 
 
 @keras.saving.register_keras_serializable("rnnapps")

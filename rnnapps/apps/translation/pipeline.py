@@ -50,6 +50,12 @@ def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
     return SpecialTokens(size, size + 1, size + 2)
 
 
+def all_tokens(tokenizer: Tokenizer) -> list[str]:
+    """A vocabulary with the begin and the end of a text, whose ids may come after it."""
+    special = special_tokens(tokenizer)
+    return [*tokenizer.vocabulary, "<s>", "</s>"][: special.size]
+
+
 def _bare(tokens: tf.Tensor) -> tf.Tensor:
     """Words without the space before them; a token that is a space stays."""
     bare = tf.strings.strip(tokens)

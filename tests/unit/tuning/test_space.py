@@ -10,12 +10,21 @@ from rnnapps.tuning.space import declare, describe, make_space, parse_names, par
 CONFIG = SentimentConfig(units=48, cell="lstm")
 
 
+def test_what_a_run_settles_is_not_varied_and_how_it_thaws_where_it_is_named():
+    started = make_space(SentimentConfig(init_from="runs/a"))
+    assert "dropout" in started
+    assert not set(started) & set(SentimentConfig.inherited)
+    named = make_space(CONFIG, ["layer_rate_decay", "unfreeze_gradually"])
+    assert named["layer_rate_decay"].low == 0.3
+
+
 def test_without_names_the_fields_with_a_range_of_their_own_are_tuned():
     space = make_space(CONFIG)
     fields = SentimentConfig.model_fields
 
     def ranged(field):
-        return any(isinstance(found, Tune | TuneChoice) for found in field.metadata)
+        found = [one for one in field.metadata if isinstance(one, Tune | TuneChoice)]
+        return any(not getattr(one, "by_name", False) for one in found)
 
     assert space["units"] == Tune(32, 256, step=32)
     assert set(space) == {name for name in fields if ranged(fields[name])}
