@@ -4,17 +4,13 @@
 
 Rows: `hour` and `minutes` (tiny_shakespeare within 60 and within 5 minutes, of a prepared
 tensorflow_datasets folder), `writing` (one stream against a Python loop), `batch` (64 streams
-against one after another), `training` (steps against keras.layers.LSTM). Without any, all. The
-contenders of the last three take turns, so that their ratios mean something on a busy machine, too.
+against one after another), `training` (steps against keras.layers.LSTM); without any, all of these.
+Their contenders take turns, so that their ratios mean something on a busy machine, too. `lengths`
+measures on short texts, beside n-gram models, on validation alone.
 """
 
 import argparse
-import datetime
-import json
 import os
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,37 +21,52 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from common import measured, options_of, record, rnnapps, show, show_machine
 
 from rnnapps import CharGenConfig, CharGenerator
-from rnnapps.apps.chargen.data import encode, make_tokenizer, sample
+from rnnapps.apps.chargen.baseline import KneserNey
+from rnnapps.apps.chargen.data import encode, make_tokenizer, sample, stream_shape
 from rnnapps.apps.chargen.model import build_network
 from rnnapps.apps.chargen.pipeline import build_model
-from rnnapps.data import Streams
+from rnnapps.data import Streams, load_tfds
 from rnnapps.training import StreamedNetwork, compile_model
 
 HERE = Path(__file__).parent
 SMALL = {"units": 256, "layers": 2, "embedding_dim": 64, "dropout": 0.0}
+LENGTHS = [(n, epochs) for n in (35_000, 70_000, 140_000) for epochs in (10, 20)]
 MEASURES = ("nats_per_character", "bits_per_character", "nats_per_character_windowed")
-
-
-def rnnapps(*arguments: str) -> dict:
-    """Runs one command of the command line; its result."""
-    command = [sys.executable, "-m", "rnnapps.cli", *arguments, "--json"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def shakespeare(config: Path, data_dir: str | None) -> None:
     flags = ["--config", str(config), *(["--data-dir", data_dir] if data_dir else [])]
     with tempfile.TemporaryDirectory() as folder:
-        run_dir = str(Path(folder, "run"))
+        run_dir = Path(folder, "run")
         trained = rnnapps("train", "chargen", *flags, "--run-dir", run_dir)
         found = rnnapps("evaluate", run_dir)
     print(f"\nrnnapps train chargen {' '.join(flags)}: {trained['seconds']:.0f} s of training")
     if "validation" in trained:
         print(f"validation: {trained['validation']['nats_per_character']:.4f} nats per character")
-    print(f"{'last tenth':22}" + "".join(f"{name:>30}" for name in MEASURES))
-    for name, row in {"rnnapps": found, **found["baselines"]}.items():
-        print(f"{name:22}" + "".join(f"{row.get(m, float('nan')):30.4f}" for m in MEASURES))
+    show("last tenth", measured(found), MEASURES)
+    record(f"chargen-{config.stem}", measured(found), MEASURES)
+
+
+def lengths(data_dir: str | None) -> None:
+    """How long a text has to be for a network to learn more of it than an n-gram model."""
+    (train,) = load_tfds("tiny_shakespeare", ("train",), data_dir)
+    text = "".join(row["text"].decode() for row in train)
+    for length, epochs in LENGTHS:
+        cut = length - length // 20
+        parts = text[:cut], text[cut:length]
+        app = CharGenerator(epochs=epochs).fit(*parts)
+        row = {"epochs": epochs, "of them run": len(app.history)}
+        row["network"] = app.metrics["validation"]["nats_per_character"]
+        ids, size = [encode(app.tokenizer, part) for part in parts], app.tokenizer.vocabulary_size
+        for order in (4, 5, 6):
+            ngrams = KneserNey(order, size)
+            ngrams.adapt(ids[0])
+            row[f"{order}-gram"] = float(ngrams.nats(ids[1]).sum() / len(parts[1]))
+        print(f"{length:,} characters: {row}")
+        record("chargen-lengths", {f"{length:,} characters, {epochs} epochs": row})
 
 
 def turns(contenders: dict[str, Callable[[], int]], repeats: int = 5) -> dict[str, float]:
@@ -137,7 +148,8 @@ def training() -> None:
     config = CharGenConfig(**SMALL)
     text = sample()[:400_000]
     tokenizer = make_tokenizer(config, text)
-    ids, window, streams = encode(tokenizer, text), config.window, config.batch_size
+    ids = encode(tokenizer, text)
+    streams, window = stream_shape(len(ids), config)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     ours = StreamedNetwork(build_network(config, tokenizer.vocabulary_size), streams)
     theirs = keras_network(tokenizer.vocabulary_size, stateful=False)
@@ -163,6 +175,10 @@ def training() -> None:
 
 def report(title: str, seconds: dict[str, float], ours: str) -> None:
     print(f"\n{title}")
+    record(
+        "chargen-speed",
+        {f"{title}: {name}": {"microseconds": 1e6 * one} for name, one in seconds.items()},
+    )
     for name, one in seconds.items():
         ratio = "" if name == ours else f"{one / seconds[ours]:8.2f} x the time"
         print(f"{name:40}{1e6 * one:12.1f} us{ratio}")
@@ -172,16 +188,13 @@ def main() -> None:
     rows = {"writing": writing, "batch": batch, "training": training}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
-    parser.add_argument("row", nargs="*", help="hour, minutes, writing, batch or training")
-    options = parser.parse_args()
-    wanted = options.row or ["minutes", "hour", *rows]
-    unknown = set(wanted) - {"hour", "minutes", *rows}
-    if unknown:
-        parser.error(f"there is no row {', '.join(unknown)}")
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
-    for name in wanted:
+    options = options_of(parser, ["minutes", "hour", "lengths", *rows])
+    show_machine()
+    for name in options.row or ["minutes", "hour", *rows]:
         if name in rows:
             rows[name]()
+        elif name == "lengths":
+            lengths(options.data_dir)
         else:
             shakespeare(HERE / f"shakespeare_{name}.toml", options.data_dir)
 

@@ -7,16 +7,12 @@ DIR holds `ETTh1.csv` (or the prepared tensorflow_datasets), `airline-passengers
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from common import measured, options_of, record, rnnapps, show, show_machine, verdict
 
 # What was chosen on the validation part, and the bars on test MSE and MAE of standardised values.
 ETT = {
@@ -46,40 +42,23 @@ AIR = [
 ]  # fmt: skip
 
 
-def rnnapps(*arguments: str) -> dict:
-    """Runs one command of the command line; its result."""
-    command = [sys.executable, "-m", "rnnapps.cli", *arguments, "--json"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-
-
-def run(flags: list[str], *evaluate: str) -> tuple[dict, dict]:
-    """Trains and evaluates; what each of them found."""
+def run(table: str, measures: list[str], flags: list[str], *evaluate: str) -> tuple[dict, dict]:
+    """Trains and evaluates, and keeps a table of these measures; what each command found."""
     print(f"\nrnnapps train forecasting {' '.join(flags)}")
     with tempfile.TemporaryDirectory() as folder:
         trained = rnnapps("train", "forecasting", *flags, "--run-dir", f"{folder}/run")
         found = rnnapps("evaluate", f"{folder}/run", *evaluate)
     print(f"training {trained['seconds']:.0f} s, rnnapps evaluate {' '.join(evaluate)}")
+    show("test", measured(found), measures)
+    record(f"forecasting-{table}", measured(found), measures)
     return trained, found
-
-
-def show(found: dict, measures: list[str]) -> None:
-    print(f"{'test':16}" + "".join(f"{name:>14}" for name in measures))
-    for name, row in {"rnnapps": found, **found["baselines"]}.items():
-        cells = (f"{row[m]:14.4f}" if m in row else " " * 14 for m in measures)
-        print(f"{name:16}" + "".join(cells))
-
-
-def verdict(what: str, value: float, bar: float, low: float | None = None) -> None:
-    within = (low is None or low <= value) and value <= bar
-    bound = f"<= {bar:.4f}" if low is None else f"{low} to {bar}"
-    print(f"{what} {value:.4f} ({bound}): {'met' if within else 'MISSED'}")
 
 
 def etth1(horizon: int, data_dir: Path) -> None:
     flags, mse, mae = ETT[horizon]
     base = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), "--horizon", str(horizon)]
-    trained, found = run([*base, *flags])
-    show(found, ["scaled_mse", "scaled_mae", "mase", "coverage_80"])
+    measures = ["scaled_mse", "scaled_mae", "mase", "coverage_80"]
+    trained, found = run(f"etth1-{horizon}", measures, [*base, *flags])
     verdict(f"MSE at {horizon}", found["scaled_mse"], mse)
     verdict(f"MAE at {horizon}", found["scaled_mae"], mae)
     if horizon == 96:
@@ -88,24 +67,24 @@ def etth1(horizon: int, data_dir: Path) -> None:
 
 def coverage(data_dir: Path) -> None:
     base = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), "--target", "OT"]
-    _, found = run([*base, "--horizon", "24", "--units", "64", "--epochs", "4"],
-                   "--backtest", "--stride", "1")  # fmt: skip
-    show(found, ["mae", "coverage_95", "coverage_80", "coverage_50"])
+    flags = [*base, "--horizon", "24", "--units", "64", "--epochs", "4"]
+    measures = ["mae", "coverage_95", "coverage_80", "coverage_50"]
+    _, found = run("coverage", measures, flags, "--backtest", "--stride", "1")
     verdict("coverage of the 80 % interval", found["coverage_80"], 0.84, 0.76)
 
 
 def passengers(data_dir: Path) -> None:
     path = next(data_dir.rglob("airline-passengers.csv"))
-    _, found = run(["--data", str(path), *PASSENGERS], "--backtest", "--stride", "1")
-    show(found, ["mae", "mase", "smape"])
+    flags = ["--data", str(path), *PASSENGERS]
+    _, found = run("passengers", ["mae", "mase", "smape"], flags, "--backtest", "--stride", "1")
     naive = found["baselines"]["seasonal naive"]["mase"]
     verdict("MASE", found["mase"], min(0.8, naive))
 
 
 def air(data_dir: Path) -> None:
     path = next(data_dir.rglob("pollution.csv"))
-    _, found = run(["--data", str(path), *AIR])
-    show(found, ["mae", "rmse", "mase", "weighted_quantile_loss", "coverage_80"])
+    measures = ["mae", "rmse", "mase", "weighted_quantile_loss", "coverage_80"]
+    _, found = run("air", measures, ["--data", str(path), *AIR])
     best = min(row["mae"] for row in found["baselines"].values())
     verdict("MAE", found["mae"], 0.9 * best)
 
@@ -161,11 +140,8 @@ ROWS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("row", nargs="*", help=", ".join(ROWS))
-    arguments = parser.parse_args()
-    if unknown := set(arguments.row) - set(ROWS):
-        parser.error(f"there is no row {', '.join(unknown)}")
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+    arguments = options_of(parser, ROWS)
+    show_machine()
     for name in arguments.row or ROWS:
         ROWS[name](arguments.data_dir)
 

@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from common import record
 
 from rnnapps.layers import GRU, LSTM, PeepholeLSTM, PeepholeLSTMCell
 
@@ -221,6 +222,10 @@ def main():
         if each_bar:
             row += f"   each {verdict(max(values), each_bar)}"
         print(row)
+    record(
+        "layers-milliseconds",
+        {name: {"x".join(map(str, s)): table[s][name] for s in SHAPES} for name in names},
+    )
     ours, theirs = peak_megabytes("LSTM"), peak_megabytes("keras.LSTM")
     print(
         f"\nPeak memory of training at {SHAPES[0]}: LSTM {ours:.0f} MB, keras.LSTM {theirs:.0f} MB"

@@ -4,41 +4,31 @@ Any flag of `rnnapps train sentiment` may follow. `--data-dir DIR` alone takes t
 reviews through tensorflow_datasets; no flag at all takes the embedded sample.
 """
 
-import datetime
-import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from common import measured, record, rnnapps, show, show_machine
 
-def rnnapps(*arguments: str) -> dict:
-    """Runs one command of the command line; its result."""
-    command = [sys.executable, "-m", "rnnapps.cli", *arguments, "--json"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+MEASURES = ("accuracy", "macro_f1", "roc_auc", "log_loss", "calibration_error")
 
 
 def main(flags: list[str]) -> None:
     if any(flag.startswith("--data-dir") for flag in flags) and "--data" not in flags:
         flags = ["--data", "imdb_reviews", *flags]
     with tempfile.TemporaryDirectory() as folder:
-        run_dir = str(Path(folder, "run"))
-        began = time.monotonic()
-        trained = rnnapps("train", "sentiment", *flags, "--run-dir", run_dir)
-        seconds = time.monotonic() - began
-        found = rnnapps("evaluate", run_dir)
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+        trained = rnnapps("train", "sentiment", *flags, "--run-dir", Path(folder, "run"))
+        found = measured(rnnapps("evaluate", Path(folder, "run")))
+    show_machine()
     print(f"rnnapps train sentiment {' '.join(flags)}")
-    print(f"whole command {seconds:.0f} s, of it training {trained['seconds']:.0f} s")
+    print(
+        f"whole command {trained['command_seconds']:.0f} s, of it training "
+        f"{trained['seconds']:.0f} s"
+    )
     print(f"validation accuracy {trained['validation']['accuracy']:.4f}")
-    rows = {"rnnapps": found, **found["baselines"]}
-    measures = ("accuracy", "macro_f1", "roc_auc", "log_loss", "calibration_error")
-    print(f"{'test':28}" + "".join(f"{name:>19}" for name in measures))
-    for name, row in rows.items():
-        print(f"{name:28}" + "".join(f"{row.get(m, float('nan')):19.4f}" for m in measures))
+    show("test", found, MEASURES)
+    data = flags[flags.index("--data") + 1] if "--data" in flags else "sample"
+    record(f"sentiment-{Path(data).stem}", found, MEASURES)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ in a process of its own, and prints a row for each claim.
 
 import argparse
 import contextlib
-import datetime
 import os
-import platform
 import shutil
 import signal
 import statistics
@@ -24,6 +22,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
+from common import record, show_machine
 
 import rnnapps
 from rnnapps import SentimentClassifier
@@ -66,13 +65,18 @@ class Load:
             thread.join()
         self.elapsed = time.perf_counter() - self._began
 
-    def __str__(self):
+    def found(self) -> dict[str, float]:
         cuts = statistics.quantiles(self.seconds, n=100)
-        return (
-            f"{len(self.errors)} errors in {len(self.seconds)} requests, "
-            f"{len(self.seconds) / self.elapsed:.0f}/s, p50 {cuts[49] * 1e3:.0f} ms, "
-            f"p99 {cuts[98] * 1e3:.0f} ms"
-        )
+        return {
+            "errors": len(self.errors),
+            "requests": len(self.seconds),
+            "a second": len(self.seconds) / self.elapsed,
+            "p50, ms": cuts[49] * 1e3,
+            "p99, ms": cuts[98] * 1e3,
+        }
+
+    def __str__(self):
+        return ", ".join(f"{name} {value:.0f}" for name, value in self.found().items())
 
 
 @contextlib.contextmanager
@@ -119,6 +123,7 @@ def bear_load(url: str, options) -> None:
     with Load(url, options.clients) as load:
         time.sleep(options.seconds)
     print(f"{options.clients} clients for {options.seconds} s: {load}")
+    record("serving-load", {f"{options.clients} clients": load.found()})
     show(load.errors)
 
 
@@ -133,6 +138,7 @@ def bear_versions(url: str, version: Path, folder: Path, options) -> None:
     client = Client(url, "sentiment")
     wait_for(client, number)
     print(f"a version every {PUBLISHED_EVERY:g} s for {options.seconds} s: {load}")
+    record("serving-load", {f"and a version every {PUBLISHED_EVERY:g} s": load.found()})
     print(f"  {len(client.status())} versions were loaded, one at the end")
     show(load.errors)
 
@@ -188,7 +194,7 @@ def main() -> None:
         app = rnnapps.load(options.run_dir)
     else:
         app = SentimentClassifier(epochs=2).fit(make_reviews(2000))
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+    show_machine()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "saved_models")
         app.export(folder / "sentiment")

@@ -9,41 +9,31 @@ step function, on the test part of `de-en`, or of --run-dir's run). Without any,
 """
 
 import argparse
-import datetime
 import itertools
-import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from common import measured, options_of, record, rnnapps, show, show_machine
+
 ROWS = ("exhaustive", "sample", "de-en", "en-de", "speed")
+MEASURES = ("bleu", "chrf", "exact_match", "perplexity")
 MULTI30K = Path(__file__).with_name("multi30k.toml")
-
-
-def rnnapps(*arguments: str) -> dict:
-    """Runs one command of the command line; its result."""
-    command = [sys.executable, "-m", "rnnapps.cli", *arguments, "--json"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def measure(flags: list[str], run_dir: Path) -> None:
     """Trains with these flags, and prints what was reached on test."""
-    began = time.monotonic()
-    trained = rnnapps("train", "translation", "--run-dir", str(run_dir), *flags)
-    seconds = time.monotonic() - began
-    found = rnnapps("evaluate", str(run_dir))
+    trained = rnnapps("train", "translation", "--run-dir", run_dir, *flags)
+    found = rnnapps("evaluate", run_dir)
     print(f"rnnapps train translation {' '.join(flags)}")
-    print(f"whole command {seconds:.0f} s, of it training {trained['seconds']:.0f} s")
-    measures = ("bleu", "chrf", "exact_match", "perplexity")
-    print(f"{'':28}" + "".join(f"{name:>13}" for name in measures))
-    rows = {"validation": trained["validation"], "test": found, **found["baselines"]}
-    for name, row in rows.items():
-        print(f"{name:28}" + "".join(f"{row.get(m, float('nan')):13.4f}" for m in measures))
+    print(
+        f"whole command {trained['command_seconds']:.0f} s, of it training "
+        f"{trained['seconds']:.0f} s"
+    )
+    rows = {"validation": trained["validation"], **measured(found)}
+    show("", rows, MEASURES)
     print(*found["signatures"].values(), sep="\n")
+    record(f"translation-{run_dir.name}", rows, MEASURES)
 
 
 def speed(run_dir: str, sentences: int = 128, batch_size: int = 32, beam_width: int = 5) -> None:
@@ -180,14 +170,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets, for de-en and en-de")
     parser.add_argument("--run-dir", help="a run, for speed without de-en")
-    parser.add_argument("row", nargs="*", help=", ".join(ROWS))
-    options = parser.parse_args()
-    if unknown := set(options.row) - set(ROWS):
-        parser.error(f"there is no row {', '.join(unknown)}")
+    options = options_of(parser, ROWS)
     wanted = options.row or ROWS
     if "speed" in wanted and "de-en" not in wanted and not options.run_dir:
         parser.error("speed needs --run-dir, or the row de-en")
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+    show_machine()
     with tempfile.TemporaryDirectory() as folder:
         if "exhaustive" in wanted:
             exhaustive()

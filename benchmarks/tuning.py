@@ -9,10 +9,7 @@ reviews, which --data-dir holds; not without it). Without any, all.
 """
 
 import argparse
-import datetime
-import json
 import os
-import platform
 import random
 import signal
 import statistics
@@ -22,32 +19,29 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import options_of, record, rnnapps, show_machine, verdict
+
 SMALL = ("--units", "32", "--embedding-dim", "32", "--epochs", "3")
 SEARCH = ("--range", "units=16:64:16", "--range", "learning_rate=1e-3:1e-2:log")
-
-
-def rnnapps(*words: object) -> tuple[float, dict]:
-    """Runs one command of the command line: its seconds, and what it printed."""
-    command = [sys.executable, "-m", "rnnapps.cli", *map(str, words), "--json"]
-    began = time.monotonic()
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    return time.monotonic() - began, json.loads(done.stdout)
 
 
 def overhead(folder: Path, repeats: int = 3) -> None:
     times: dict[str, list[float]] = {"train": [], "tune": []}
     for i in range(repeats):
-        times["train"].append(rnnapps("train", "sentiment", "--run-dir", folder / f"run{i}")[0])
+        trained = rnnapps("train", "sentiment", "--run-dir", folder / f"run{i}")
+        times["train"].append(trained["command_seconds"])
         project = ("--project-dir", folder / f"search{i}", "--trials", 1)
-        times["tune"].append(rnnapps("tune", "sentiment", *project)[0])
+        times["tune"].append(rnnapps("tune", "sentiment", *project)["command_seconds"])
     train, tune = (statistics.median(times[name]) for name in ("train", "tune"))
     print(f"\none trial {tune:.1f} s, the same `rnnapps train` {train:.1f} s")
     verdict("seconds over", tune - train, 0.05 * train + 2)
+    record("tuning-overhead", {"seconds": {"one trial": tune, "the same rnnapps train": train}})
 
 
 def kills(folder: Path, moments: int = 10) -> None:
     words = ("tune", "sentiment", *SMALL, *SEARCH, "--trials", 4, "--project-dir")
-    whole, found = rnnapps(*words, folder / "whole")
+    found = rnnapps(*words, folder / "whole")
+    whole = found["command_seconds"]
     expected, wrong, again = outcome(found), 0, 0
     print(f"\nunkilled: {whole:.0f} s, best {found['trials'][0]['score']:.4f}")
     for i in range(moments):
@@ -60,7 +54,7 @@ def kills(folder: Path, moments: int = 10) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         kept = {path: path.stat().st_mtime_ns for path in project.glob("trial_*/result.json")}
-        _, found = rnnapps(*words, project)
+        found = rnnapps(*words, project)
         rerun = sum(path.stat().st_mtime_ns != time for path, time in kept.items())
         same = outcome(found) == expected
         wrong, again = wrong + (not same), again + rerun
@@ -84,14 +78,16 @@ def workers(folder: Path, repeats: int = 2) -> None:
     for i in range(repeats):
         for count in times:
             project = folder / f"workers{count}-{i}"
-            times[count].append(rnnapps(*words, project, "--workers", count)[0])
+            found = rnnapps(*words, project, "--workers", count)
+            times[count].append(found["command_seconds"])
     one, two = (statistics.median(times[count]) for count in (1, 2))
     print(f"\n12 trials: one process {one:.0f} s, two workers {two:.0f} s")
     verdict("ratio", two / one, 0.8)
+    record("tuning-workers", {"seconds": {"one process": one, "two workers": two}})
 
 
 def imdb(folder: Path, data_dir: str) -> None:
-    _, found = rnnapps(
+    found = rnnapps(
         "tune", "sentiment", "--data", "imdb_reviews", "--data-dir", data_dir, "--trials", 100,
         "--max-epochs", 3, "--time-budget", "30m", "--project-dir", folder / "imdb",
         "--tune", "dropout,word_dropout,learning_rate", "--range", "learning_rate=1e-3:4e-3:log",
@@ -107,23 +103,15 @@ def imdb(folder: Path, data_dir: str) -> None:
     print("met" if best > default["score"] else "MISSED")
 
 
-def verdict(what: str, value: float, bar: float) -> None:
-    print(f"{what}: {value:.2f} (<= {bar:.2f}): {'met' if value <= bar else 'MISSED'}")
-
-
 def main() -> None:
     rows = {"overhead": overhead, "kills": kills, "workers": workers}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets, for imdb")
-    parser.add_argument("row", nargs="*", help="overhead, kills, workers or imdb")
-    options = parser.parse_args()
+    options = options_of(parser, [*rows, "imdb"])
     wanted = options.row or [*rows, *(["imdb"] if options.data_dir else [])]
-    unknown = set(wanted) - {*rows, "imdb"}
-    if unknown:
-        parser.error(f"there is no row {', '.join(unknown)}")
     if "imdb" in wanted and not options.data_dir:
         parser.error("imdb needs --data-dir")
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores")
+    show_machine()
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
             if name == "imdb":
