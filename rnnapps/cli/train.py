@@ -37,6 +37,8 @@ class RunOptions:
     """A TOML file of settings; flags override it."""
     overwrite: bool = False
     """Replace a finished run in the same folder."""
+    threads: int | None = None
+    """CPU cores to train on; by default all that the process may use."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -66,7 +68,9 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
         )
     import_tensorflow()
     from rnnapps.apps import application_class
+    from rnnapps.training import use_cores
 
+    use_cores(settings, options.threads)
     try:
         app = application_class(name)(settings).fit(run_dir=run_dir)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from rnnapps.training.loop import (
 )
 from rnnapps.training.losses import SmoothedCrossentropy
 from rnnapps.training.optimizer import make_optimizer
-from rnnapps.training.strategy import make_strategy
+from rnnapps.training.strategy import make_strategy, share_cores, strategy_of, use_cores
 from rnnapps.training.streamed import StreamedNetwork
 from rnnapps.training.transfer import Rows, transfer
 from rnnapps.training.weight_averaging import KeepWeights, average_if_better
@@ -37,6 +37,9 @@ __all__ = [
     "make_optimizer",
     "make_strategy",
     "precision",
+    "share_cores",
     "static_lengths",
+    "strategy_of",
     "transfer",
+    "use_cores",
 ]

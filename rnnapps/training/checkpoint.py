@@ -18,7 +18,9 @@ class Checkpoint(keras.callbacks.Callback):
     `keras.callbacks.BackupAndRestore` keeps weights, optimizer and epoch. A run that ends with the
     same weights as an unbroken one also needs the state of its random numbers, of early stopping
     with its best weights, and of the learning-rate plateau. Random numbers need no state here: each
-    epoch draws them afresh from the seed and its own number (and so does `data.Batches`).
+    epoch draws them afresh from the seed and its own number (and so does `data.Batches`), for each
+    replica others. Nor do the states that streams carry on: an epoch begins with zeros. So a run
+    goes on with any number of replicas.
 
     It belongs at the end of the list of callbacks, so that it sees what the others have become.
 
@@ -64,9 +66,13 @@ class Checkpoint(keras.callbacks.Callback):
         generators = [
             v for v in self.model.non_trainable_variables if v.name == "seed_generator_state"
         ]
-        draws = np.random.default_rng((self.seed, epoch)).integers(2**31, size=len(generators))
-        for variable, draw in zip(generators, draws, strict=True):
-            variable.assign([draw, 0])
+        strategy = self.model.distribute_strategy
+        size = (strategy.num_replicas_in_sync, len(generators))
+        draws = np.random.default_rng((self.seed, epoch)).integers(2**31, size=size)
+        for variable, column in zip(generators, draws.T, strict=True):
+            copies = strategy.experimental_local_results(variable.value)  # one on each replica
+            for copy, draw in zip(copies, column, strict=True):
+                copy.assign([draw, 0])
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
@@ -86,7 +92,9 @@ class Checkpoint(keras.callbacks.Callback):
                 remove_tree(old)
 
     def _variables(self) -> list[keras.Variable]:
-        return [*self.model.variables, *self.model.optimizer.variables]
+        carried = [id(variable) for variable in getattr(self.model, "carried", ())]
+        kept = [variable for variable in self.model.variables if id(variable) not in carried]
+        return [*kept, *self.model.optimizer.variables]
 
     def _write(self, draft: pathlib.Path) -> None:
         # Not as Keras' HDF5, which takes the whole process with it where the disk is full.

@@ -11,7 +11,7 @@ class GradientNorms(keras.callbacks.Callback):
 
     The logs, and with them `history.csv`, gain `gradient_norm`, `gradient_norm_max` and
     `gradients_clipped`, the share of steps whose norm was over the optimizer's `global_clipnorm`.
-    Of several replicas it sees the first one's. The optimizer has to be `Observed`, as all of
+    With several replicas they are those of the sum. The optimizer has to be `Observed`, as all of
     `make_optimizer` are.
     """
 

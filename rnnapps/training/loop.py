@@ -15,6 +15,7 @@ from rnnapps.config import TrainingConfig
 from rnnapps.errors import RnnappsError
 from rnnapps.training.checkpoint import Checkpoint
 from rnnapps.training.layerwise import GradualUnfreezing, freeze
+from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.progress_line import ProgressLine
 
@@ -90,7 +91,7 @@ def compile_model(
         freeze(model)
     model.compile(
         make_optimizer(config, steps),
-        loss=loss,
+        loss=GlobalMean(loss),
         weighted_metrics=list(metrics),
         # Not Keras' "auto", which on a GPU compiles anew for each length of a batch.
         jit_compile=config.jit or config.strategy == "tpu",

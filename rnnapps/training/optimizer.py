@@ -12,14 +12,26 @@ FLOOR = 0.01  # what the exponential schedule leaves of the learning rate at the
 
 
 class Observed:
-    """A mixin for optimizers: shows the gradients of each step, in the graph, to `observe`."""
+    """A mixin for optimizers: adds the replicas' gradients up before they are clipped.
+
+    Keras clips each replica's share. The sums of each step are shown, in the graph, to `observe`.
+    """
 
     observe: Callable[[Sequence[tf.Tensor | None]], None] | None = None
 
     def apply(self, grads, trainable_variables=None):
-        if self.observe is not None:
+        context, first = tf.distribute.get_replica_context(), True
+        if context and context.num_replicas_in_sync > 1:
+            known = [gradient for gradient in grads if gradient is not None]
+            sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, known))
+            grads = [None if gradient is None else next(sums) for gradient in grads]
+            first = not tf.get_static_value(context.replica_id_in_sync_group)
+        if self.observe is not None and first:
             self.observe(grads)
         return super().apply(grads, trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return list(grads_and_vars)  # which are sums already
 
 
 class ObservedAdam(Observed, keras.optimizers.Adam):
@@ -36,8 +48,6 @@ class ObservedLayerwiseAdam(Observed, LayerwiseAdam):
 
 def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
     """Makes the optimizer that a configuration asks for.
-
-    With several replicas Keras clips each one's share of the gradients, before they are added.
 
     Args:
         config: Its `learning_rate`, `schedule`, `weight_decay`, `clip_norm`, `layer_rate_decay` and

@@ -1,13 +1,132 @@
-"""Where a model trains: `tf.distribute` by name."""
+"""Where a model trains: `tf.distribute` by name, and on a CPU a replica for each core."""
 
+import contextlib
 import functools
+import os
 
 import tensorflow as tf
 
+from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
+from rnnapps.progress import say
+
+_MOST = 8  # replicas
+_FEWEST = 8  # rows of a batch for each of them: with fewer, adding gradients takes longer
+_cores: list[str] = []  # the logical CPUs of `share_cores`
 
 
-@functools.cache  # a second MirroredStrategy would take the collective keys of the first
+def share_cores(threads: int | None = None) -> None:
+    """Lets `strategy="auto"` train with a replica for each core of a CPU.
+
+    The operations of a recurrent step are too small for several threads: replicas of one thread,
+    each with its rows of the batch, take two thirds of the time. Their numbers are those of one
+    device. It has to be called before TensorFlow has run an operation, which fixes its devices;
+    `rnnapps train` does so. Where there is a GPU, or only one core, it does nothing.
+
+    Args:
+        threads: How many cores to use; `None` for all that the process may use, at most 8.
+
+    Raises:
+        ConfigError: If `threads` is less than 1.
+        RuntimeError: If TensorFlow has already run an operation.
+
+    Example:
+    >>> import rnnapps.training
+    >>> rnnapps.training.share_cores(1)
+    """
+    count = min(_checked(threads), _MOST)
+    if count == 1 or _devices("GPU"):
+        return
+    (cpu,) = _devices("CPU")
+    logical = [tf.config.LogicalDeviceConfiguration()] * count
+    tf.config.set_logical_device_configuration(cpu, logical)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(count)
+    _cores[:] = [f"CPU:{i}" for i in range(count)]
+
+
+def use_cores(config: TrainingConfig, threads: int | None = None) -> None:
+    """Prepares a process that is to train this alone, before TensorFlow has run an operation.
+
+    Args:
+        config: Its `strategy`, `jit` and `batch_size` are read.
+        threads: How many cores to use; `None` for all that the process may use.
+
+    Raises:
+        ConfigError: If `threads` is less than 1.
+    """
+    cores = _checked(threads)
+    rows = config.batch_size or _MOST * _FEWEST  # 0: the application decides, later
+    shared = config.strategy == "auto" and not config.jit
+    with contextlib.suppress(RuntimeError):  # TensorFlow runs already, as it has been set up
+        if shared and replicas_for(rows, cores) > 1:
+            share_cores(cores)
+        elif threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
+def _checked(threads: int | None) -> int:
+    """How many cores to use."""
+    if threads is not None and threads < 1:
+        raise ConfigError(f"Expected --threads to be at least 1. Received: {threads}.")
+    return threads or usable_cores()
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, or threads of TensorFlow, where these are fewer."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
+
+
+def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribute.Strategy:
+    """Makes the distribution strategy of a training.
+
+    Args:
+        config: Its `strategy`, `jit` and `batch_size` are read.
+        rows: Rows of a batch, if they are not `config.batch_size`.
+
+    Returns:
+        The strategy, under whose `scope()` the model is built and compiled.
+
+    Raises:
+        ConfigError: If there is no such device.
+    """
+    if config.strategy != "auto" or config.jit or _devices("GPU"):
+        return make_strategy(config.strategy)
+    rows = rows or config.batch_size
+    if not _cores and replicas_for(rows, usable_cores()) > 1:
+        _say_how()
+    count = replicas_for(rows, len(_cores))
+    return _mirrored(tuple(_cores[:count])) if count > 1 else tf.distribute.get_strategy()
+
+
+def replicas_for(rows: int, cores: int) -> int:
+    """How many replicas share a batch: each gets as many rows, and at least 8 of them.
+
+    Args:
+        rows: Rows of the batch.
+        cores: How many there are at most.
+
+    Returns:
+        Their number; 1 where the rows are too few.
+    """
+    fitting = (n for n in range(2, min(cores, _MOST) + 1) if rows % n == 0 and rows // n >= _FEWEST)
+    return max(fitting, default=1)
+
+
+@functools.cache  # once
+def _say_how() -> None:
+    say([
+        f"training on one device; `rnnapps train`, or rnnapps.training.share_cores() before "
+        f"TensorFlow has run, trains with a replica for each of the {usable_cores()} cores"
+    ])  # fmt: skip
+
+
+@functools.cache
 def make_strategy(name: str) -> tf.distribute.Strategy:
     """Makes the distribution strategy of a `--strategy` name.
 
@@ -22,11 +141,9 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     Raises:
         ConfigError: If there is no such device.
     """
-    gpus = [gpu.name.removeprefix("/physical_device:") for gpu in _devices("GPU")]
+    gpus = tuple(gpu.name.removeprefix("/physical_device:") for gpu in _devices("GPU"))
     if name == "auto":
-        return (
-            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
-        )
+        return _mirrored(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
     if name == "cpu":
         return tf.distribute.OneDeviceStrategy("/cpu:0")
     if name == "gpu":
@@ -34,8 +151,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
             raise ConfigError("Expected a GPU for --strategy=gpu, but TensorFlow sees none.")
         return tf.distribute.OneDeviceStrategy("/gpu:0")
     if name == "mirrored":
-        cpus = [cpu.name for cpu in tf.config.list_logical_devices("CPU")]
-        return tf.distribute.MirroredStrategy(gpus or cpus)
+        return _mirrored(gpus or tuple(cpu.name for cpu in tf.config.list_logical_devices("CPU")))
     if name == "tpu":
         try:
             resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
@@ -45,6 +161,14 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     raise ConfigError(
         f"Expected --strategy to be auto, cpu, gpu, mirrored or tpu. Received: {name}."
     )
+
+
+@functools.cache  # a second one would take the collective keys of the first
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    on_cpu = any("CPU" in device for device in devices)
+    # In one memory the gradients are added at one place.
+    adding = tf.distribute.ReductionToOneDevice() if on_cpu else None
+    return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=adding)
 
 
 def _devices(kind: str) -> list:

@@ -34,7 +34,7 @@ from rnnapps.apps.chargen.pipeline import TextGenerator, signatures
 from rnnapps.data import Streams
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, whole_characters
-from rnnapps.training import StreamedNetwork, compile_model, make_strategy, precision
+from rnnapps.training import StreamedNetwork, compile_model, fit, make_strategy, precision
 
 TINY = {"units": 12, "embedding_dim": 8, "window": 16, "learning_rate": 2e-2, "dropout": 0.0}
 rng = np.random.default_rng(0)
@@ -127,9 +127,23 @@ def test_two_replicas_and_xla_take_the_steps_of_one(other):
     weights = []
     for changed in (False, True):
         jit = changed and other == "xla"
-        config = CharGenConfig(**{**TINY, "batch_size": 4, "clip_norm": 0, "jit": jit})
+        config = CharGenConfig(**{**TINY, "batch_size": 4, "clip_norm": 0.01, "jit": jit})
         network, streams = streamed(config, ids, 2 if changed and other == "replicas" else 1)
         network.fit(streams.epochs(), steps_per_epoch=5, verbose=0, shuffle=False)
+        weights.append([w.numpy() for w in network.trainable_variables])
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_a_run_goes_on_with_another_number_of_replicas(tmp_path):
+    ids = rng.integers(2, 9, 4 * 48)
+    config = CharGenConfig(**{**TINY, "batch_size": 4})
+    weights = []
+    for name, replicas in (("same", 1), ("other", 2)):
+        for count, epochs in ((1, 1), (replicas, 2)):
+            network, streams = streamed(config, ids, count)
+            history = fit(network, streams, None, config, epochs, tmp_path / name)
+        assert [row["epoch"] for row in history] == [1, 2]
         weights.append([w.numpy() for w in network.trainable_variables])
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-4)

@@ -33,7 +33,7 @@ from rnnapps.errors import ConfigError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.text import Tokenizer, start_from_vectors
-from rnnapps.training import Rows, StreamedNetwork, compile_model, fit, make_strategy, precision
+from rnnapps.training import Rows, StreamedNetwork, compile_model, fit, precision, strategy_of
 
 
 class CharGenerator(Application):
@@ -88,10 +88,11 @@ class CharGenerator(Application):
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         train, validation = splits.train, splits.validation
-        config, strategy = self.config, make_strategy(self.config.strategy)
+        config = self.config
         with working("reading the text"):
             tokenizer = data.make_tokenizer(config, train)
             ids, held = data.encode(tokenizer, train), data.encode(tokenizer, validation)
+        strategy = strategy_of(config, data.count_streams(ids, held, config))
         replicas = strategy.num_replicas_in_sync
         streams, seen = data.make_streams(ids, held, config, replicas)
         keras.utils.set_random_seed(config.seed)

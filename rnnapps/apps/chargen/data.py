@@ -143,9 +143,7 @@ def make_streams(
     Raises:
         DataError: If the training part is shorter than a window.
     """
-    streams, window = stream_shape(len(ids), config, replicas)
-    most = min(len(ids) // window, len(held) or len(ids))
-    streams = min(streams, most) // replicas * replicas
+    streams, window = count_streams(ids, held, config, replicas), stream_shape(len(ids), config)[1]
     if not streams:
         raise DataError(
             f"Expected the training part to hold at least {window * replicas} "
@@ -153,6 +151,15 @@ def make_streams(
         )
     seen = Streams(held, streams, window) if len(held) else None
     return Streams(ids, streams, window, config.seed), seen
+
+
+def count_streams(
+    ids: np.ndarray, held: np.ndarray, config: CharGenConfig, replicas: int = 1
+) -> int:
+    """How many streams there are; see `make_streams`."""
+    streams, window = stream_shape(len(ids), config, replicas)
+    most = min(len(ids) // window, len(held) or len(ids))
+    return min(streams, most) // replicas * replicas
 
 
 def stream_shape(tokens: int, config: CharGenConfig, replicas: int = 1) -> tuple[int, int]:

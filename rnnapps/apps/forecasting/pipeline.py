@@ -18,7 +18,7 @@ from rnnapps.data import Windows
 from rnnapps.probabilistic import ConformalCalibration, ForecastLoss, PointError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.training import Rows, compile_model, fit, make_strategy, precision
+from rnnapps.training import Rows, compile_model, fit, precision, strategy_of
 
 _STEPS = 150  # of an epoch, about; where windows are few, it takes each several times
 _CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
@@ -209,7 +209,7 @@ def train_pipeline(
     windows = scaled_windows(parts, "train", scaler, config, inputs, passes=passes)
     validation = scaled_windows(parts, "validation", scaler, config, inputs)
     keras.utils.set_random_seed(config.seed)
-    with make_strategy(config.strategy).scope(), precision(config.precision):
+    with strategy_of(config).scope(), precision(config.precision):
         model = build_network(config, task)
         network = model.get_layer("network")
         if start:

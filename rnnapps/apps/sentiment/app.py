@@ -37,7 +37,7 @@ from rnnapps.text import (
     utf8,
     warn_of_unknown,
 )
-from rnnapps.training import Rows, compile_model, fit, make_strategy, precision
+from rnnapps.training import Rows, compile_model, fit, precision, strategy_of
 
 
 class SentimentClassifier(Application):
@@ -102,7 +102,7 @@ class SentimentClassifier(Application):
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         train, validation = splits.train, splits.validation
-        config, strategy = self.config, make_strategy(self.config.strategy)
+        config, strategy = self.config, strategy_of(self.config)
         classes = data.class_names(train)
         labels = data.indices(train.labels, classes, "training")
         held_labels = data.indices(validation.labels, classes, "validation")

@@ -34,8 +34,8 @@ from rnnapps.training import (
     average_if_better,
     compile_model,
     fit,
-    make_strategy,
     static_lengths,
+    strategy_of,
 )
 
 
@@ -91,7 +91,7 @@ class Translator(Application):
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
         train, validation = splits.train, splits.validation
-        config, strategy = self.config, make_strategy(self.config.strategy)
+        config, strategy = self.config, strategy_of(self.config)
         with working("reading the texts"):
             tokenizers = data.make_tokenizers(train, config)
             ids, self.metrics["pairs"] = data.encode(train, tokenizers, config)
