@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning clean
+.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning bench-scale clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -65,6 +65,10 @@ bench-serving: .venv/.installed-dev
 # make bench-forecasting DATA_DIR=a folder of ETTh1.csv, airline-passengers.csv and pollution.csv
 bench-forecasting: .venv/.installed-dev
 	$(BIN)/python benchmarks/forecasting.py --data-dir $(DATA_DIR) $(ROWS)
+
+# make bench-scale [DATA_DIR=a tensorflow_datasets folder of the recipes] [ROWS='chargen equal']
+bench-scale: .venv/.installed-dev
+	$(BIN)/python benchmarks/scale.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ROWS)
 
 # make bench-tuning [DATA_DIR=a tensorflow_datasets folder that holds imdb_reviews] [ROWS=kills]
 bench-tuning: .venv/.installed-dev

@@ -38,8 +38,10 @@ def run(arguments: list[str]) -> None:
         if options.role:
             check_address(options)
         import_tensorflow()
+        from rnnapps.training import use_cores
         from rnnapps.tuning.search import run_search
 
+        use_cores(settings)
         run_search(name, settings, options)
     if options.role is None:
         from rnnapps.tuning.report import report

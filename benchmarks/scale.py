@@ -1,0 +1,106 @@
+"""What a replica for each core is worth, and that it trains to the numbers of one device.
+
+    python benchmarks/scale.py [--data-dir DIR] [--epochs 3] [ROW...]
+
+Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items a second from the second epoch
+on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads, taking
+turns), and `equal` (the validation loss of both after the same epochs, without dropout). Without
+any, all. The recipes are those beside this file where --data-dir has their data sets, prepared by
+tensorflow_datasets; otherwise the embedded samples.
+"""
+
+import argparse
+import csv
+import datetime
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RECIPES = {  # the bar, the recipe
+    "chargen": (1.4, "shakespeare_hour.toml"),
+    "translation": (1.3, "multi30k.toml"),
+    "sentiment": (1.3, "imdb.toml"),
+    "forecasting": (1.3, None),
+}
+PLAIN = ("--dropout", 0)
+SMALL = {
+    "chargen": ("--units", 64, "--batch-size", 32, *PLAIN),
+    "translation": ("--units", 32, "--embedding-dim", 32, *PLAIN, "--hidden-dropout", 0),
+    "sentiment": ("--units", 32, "--embedding-dim", 32, *PLAIN, "--word-dropout", 0),
+    "forecasting": ("--units", 32, *PLAIN),
+}
+
+
+def train(name: str, run_dir: Path, *words: object) -> list[dict[str, float]]:
+    """Trains in a process of its own: the metrics and seconds of each epoch."""
+    from rnnapps.files import read_json
+
+    command = [sys.executable, "-m", "rnnapps.cli", "train", name, "--run-dir", str(run_dir)]
+    command += ["--patience", "0", "--json", *map(str, words)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    env = {key: value for key, value in os.environ.items() if key not in threads}
+    subprocess.run(command, check=True, env=env, **quiet)
+    seconds = read_json(run_dir / "run.json")["epoch_seconds"]
+    with (run_dir / "history.csv").open() as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [{**row, "seconds": took} for row, took in zip(rows, seconds, strict=True)]
+
+
+def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
+    bar, recipe = RECIPES[name]
+    words: list[object] = ["--epochs", options.epochs]
+    if recipe and options.data_dir:
+        words += ["--config", HERE / recipe, "--data-dir", options.data_dir]
+    times: dict[str, list[float]] = {"cpu": [], "auto": []}
+    for turn in range(options.turns):
+        for strategy, found in times.items():
+            run_dir = folder / f"{name}-{strategy}-{turn}"
+            epochs = train(name, run_dir, *words, "--strategy", strategy)
+            found += [epoch["seconds"] for epoch in epochs[1:]]
+    one, replicas = (statistics.median(times[strategy]) for strategy in ("cpu", "auto"))
+    verdict = "met" if one / replicas >= bar else "MISSED"
+    print(
+        f"{name}: an epoch in {one:.1f} s on one device, {replicas:.1f} s with replicas: "
+        f"{one / replicas:.2f} times the items (>= {bar}): {verdict}"
+    )
+
+
+def equal(folder: Path, epochs: int = 3) -> None:
+    for name, words in SMALL.items():
+        losses = [
+            train(name, folder / f"equal-{name}-{strategy}", *words, "--epochs", epochs,
+                  "--strategy", strategy)[-1]["val_loss"]
+            for strategy in ("cpu", "auto")
+        ]  # fmt: skip
+        apart = abs(losses[0] - losses[1])
+        verdict = "met" if apart <= 1e-3 else "MISSED"
+        print(f"{name}: validation losses {apart:.1e} apart (<= 1e-3): {verdict}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
+    parser.add_argument("row", nargs="*", help=f"{', '.join(RECIPES)} or equal")
+    options = parser.parse_args()
+    if unknown := set(options.row) - {*RECIPES, "equal"}:
+        parser.error(f"there is no row {', '.join(unknown)}")
+    cores = len(os.sched_getaffinity(0))
+    print(f"{datetime.date.today()}, {platform.machine()}, {cores} cores")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.row or [*RECIPES, "equal"]:
+            if name == "equal":
+                equal(Path(folder))
+            else:
+                speed(name, Path(folder), options)
+
+
+if __name__ == "__main__":
+    main()
