@@ -19,7 +19,8 @@ def examine() -> dict[str, str | list[str]]:
         What is to be said of each subject.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return {
         "python": f"{platform.python_version()} on {platform.platform()}",
         **{package: _version(package) for package in _PACKAGES},
@@ -38,7 +39,7 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _gpu(gpu) -> str:
+def _gpu(gpu: tf.config.PhysicalDevice) -> str:
     details = tf.config.experimental.get_device_details(gpu)
     return f"{gpu.name} ({details.get('device_name', 'unknown')})"
 

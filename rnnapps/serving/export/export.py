@@ -127,7 +127,9 @@ def _write(draft: pathlib.Path, spec: ExportSpec, xla: bool, narrow: bool) -> No
         (draft / "assets" / name).write_text(text, encoding="utf-8")
 
 
-def _check(draft, signatures, expected: dict, tolerance: float) -> None:
+def _check(
+    draft: pathlib.Path, signatures: Mapping[str, Signature], expected: dict, tolerance: float
+) -> None:
     loaded = load(draft)
     for name, signature in signatures.items():
         for op in sorted(ops(loaded.signatures[name].graph.as_graph_def())):

@@ -56,7 +56,7 @@ def check_file_access(meta_graph: meta_graph_pb2.MetaGraphDef, path: pathlib.Pat
     start, restore = [], [meta_graph.saver_def.restore_op_name]
     for name in _START_COLLECTIONS:
         start += meta_graph.collection_def[name].node_list.value
-    parts = []
+    parts: list[tuple[str, list[str], Iterable[str], Collection[str]]] = []
     for name, signature in meta_graph.signature_def.items():
         outputs = [tensor for info in signature.outputs.values() for tensor in _tensors(info)]
         if name == _START:

@@ -143,8 +143,8 @@ def _check_alike(first: list[int], shape: list[int]) -> None:
     if math.prod(first) != math.prod(shape):
         raise invalid(f"Expecting tensor size: {math.prod(first)} but got: {math.prod(shape)}")
     if first != shape:
-        first, shape = (",".join(map(str, dims)) for dims in (first, shape))
-        raise invalid(f"Expecting shape [{first}] but got: [{shape}]")
+        expected, received = (",".join(map(str, dims)) for dims in (first, shape))
+        raise invalid(f"Expecting shape [{expected}] but got: [{received}]")
 
 
 def _read_value(value: Any, kind: str) -> tuple[list[int], list]:

@@ -150,7 +150,7 @@ class Server:
         self.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -165,8 +165,8 @@ def _listen(kind: str, host: str, port: int) -> socket.socket:
         try:
             return socket.create_server((host, port), family=family)
         except OSError as error:  # a host that has no address has no number of an error, either
-            known = (error.errno or 0) > 0
-            reason = os.strerror(error.errno) if known else "there is no such address"
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else "there is no such address"
     raise RunError(f"Cannot listen at {_address(host, port)} (--{kind}-port): {reason}.")
 
 
