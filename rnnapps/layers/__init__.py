@@ -3,6 +3,7 @@
 from rnnapps.layers.attention import AttentionPooling
 from rnnapps.layers.attention_decoder import AttentionDecoder
 from rnnapps.layers.attention_lstm import AttentionLSTM, AttentionLSTMCell
+from rnnapps.layers.crf import CRF, CRFLoss
 from rnnapps.layers.gru import GRU
 from rnnapps.layers.layer_norm_lstm import LayerNormLSTM, LayerNormLSTMCell
 from rnnapps.layers.lstm import LSTM
@@ -10,20 +11,24 @@ from rnnapps.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
 from rnnapps.layers.pooling import SequencePooling
 from rnnapps.layers.registry import recurrent, register
 from rnnapps.layers.stack import RecurrentStack
+from rnnapps.layers.tag_transitions import allowed_transitions
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "AttentionDecoder",
     "AttentionLSTM",
     "AttentionLSTMCell",
     "AttentionPooling",
+    "CRFLoss",
     "LayerNormLSTM",
     "LayerNormLSTMCell",
     "PeepholeLSTM",
     "PeepholeLSTMCell",
     "RecurrentStack",
     "SequencePooling",
+    "allowed_transitions",
     "recurrent",
     "register",
 ]

@@ -33,7 +33,7 @@ def worth_compiling(x) -> bool:
     return x.shape.is_fully_defined() and x.shape[1] == 1
 
 
-def _loop(body: Callable, steps, state: tuple, reverse: bool = False, unroll: int = 1) -> tuple:
+def loop(body: Callable, steps, state: tuple, reverse: bool = False, unroll: int = 1) -> tuple:
     """`state = body(t, *state)` for each step `t`, from the last to the first with `reverse`."""
 
     def turn(count: int) -> Callable:
@@ -59,7 +59,7 @@ def _loop(body: Callable, steps, state: tuple, reverse: bool = False, unroll: in
     return state[1:]
 
 
-def _arrays(steps, count: int, like) -> tuple[tf.TensorArray, ...]:
+def arrays_like(steps, count: int, like) -> tuple[tf.TensorArray, ...]:
     """As many arrays of `steps` tensors like the given one."""
     make = tf.TensorArray
     return tuple(make(like.dtype, steps, element_shape=like.shape) for _ in range(count))
@@ -144,9 +144,9 @@ def lstm(x, recurrent_kernel, h, c, peephole=None, mask=None, dropout_mask=None)
                 h_t, c_t = tf.where(mask[t], h_t, h), tf.where(mask[t], c_t, c)
             return h_t, c_t, hs.write(t, h_t), cs.write(t, c_t), _write(gates, t, (i, f, g, o))
 
-        hs, cs, *gates = _arrays(steps, 6, h_0)
+        hs, cs, *gates = arrays_like(steps, 6, h_0)
         state = (h_0, c_0, hs, cs, tuple(gates))
-        h_n, c_n, hs, cs, gates = _loop(forward, steps, state, unroll=unroll)
+        h_n, c_n, hs, cs, gates = loop(forward, steps, state, unroll=unroll)
         # Stacked, not as arrays: a SavedModel can hold a gradient that refers to tensors only.
         hs, cs, (i, f, g, o) = hs.stack(), cs.stack(), (gate.stack() for gate in gates)
 
@@ -187,8 +187,8 @@ def lstm(x, recurrent_kernel, h, c, peephole=None, mask=None, dropout_mask=None)
                     d_h_before = tf.where(mask[t], d_h_before, d_h)
                 return d_h_before, d_c, d_zs.write(t, d_z)
 
-            state = (d_h_n, d_c_n, *_arrays(steps, 1, x[0]))
-            d_h, d_c, d_zs = _loop(backward, steps, state, reverse=True, unroll=unroll)
+            state = (d_h_n, d_c_n, *arrays_like(steps, 1, x[0]))
+            d_h, d_c, d_zs = loop(backward, steps, state, reverse=True, unroll=unroll)
             d_x = d_zs.stack()
             d_kernel = _product(drop(_before(h_0, hs)), d_x)
             if diagonal:
@@ -257,8 +257,8 @@ def gru(
                 h_t = tf.where(mask[t], h_t, h)
             return h_t, hs.write(t, h_t), _write(saved, t, (z, r, a, seen))
 
-        hs, *saved = _arrays(steps, 5, h_0)
-        h_n, hs, saved = _loop(forward, steps, (h_0, hs, tuple(saved)), unroll=unroll)
+        hs, *saved = arrays_like(steps, 5, h_0)
+        h_n, hs, saved = loop(forward, steps, (h_0, hs, tuple(saved)), unroll=unroll)
         # Stacked, not as arrays: a SavedModel can hold a gradient that refers to tensors only.
         hs, (z, r, a, seen) = hs.stack(), (array.stack() for array in saved)
 
@@ -298,8 +298,8 @@ def gru(
                     d_before = d_h * h_from_h[t] + drop(through)
                     return d_before, d_products.write(t, d_product), d_as.write(t, d_h)
 
-            arrays = (*_arrays(steps, 1, x[0]), *_arrays(steps, 1, h_0))
-            d_h, d_products, d_totals = _loop(
+            arrays = (*arrays_like(steps, 1, x[0]), *arrays_like(steps, 1, h_0))
+            d_h, d_products, d_totals = loop(
                 backward, steps, (d_h_n, *arrays), reverse=True, unroll=unroll
             )
             d_product = d_products.stack()
@@ -370,9 +370,9 @@ def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None,
             values = (i, f, g, o, c_t, n, tanh_n, n_scale, a_scale, a)
             return h_t, c_t, hs.write(t, h_t), _write(saved, t, values)
 
-        hs, *saved = _arrays(steps, 8, h_0)
-        saved += [*_arrays(steps, 2, h_0[:, :1]), *_arrays(steps, 1, x[0])]
-        h_n, c_n, hs, saved = _loop(forward, steps, (h_0, c_0, hs, tuple(saved)), unroll=unroll)
+        hs, *saved = arrays_like(steps, 8, h_0)
+        saved += [*arrays_like(steps, 2, h_0[:, :1]), *arrays_like(steps, 1, x[0])]
+        h_n, c_n, hs, saved = loop(forward, steps, (h_0, c_0, hs, tuple(saved)), unroll=unroll)
         # Stacked, not as arrays: a SavedModel can hold a gradient that refers to tensors only.
         hs, (i, f, g, o, cs, n, tanh_n, n_scale, a_scale, a) = (
             hs.stack(),
@@ -409,8 +409,8 @@ def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None,
                 arrays = (d_shifts, d_zs, d_products)
                 return d_h_before, d_c * c_from_c[t], *_write(arrays, t, (d_shift, d_z, d_product))
 
-            state = (d_h_n, d_c_n, *_arrays(steps, 1, h_0), *_arrays(steps, 2, x[0]))
-            d_h, d_c, *arrays = _loop(backward, steps, state, reverse=True, unroll=unroll)
+            state = (d_h_n, d_c_n, *arrays_like(steps, 1, h_0), *arrays_like(steps, 2, x[0]))
+            d_h, d_c, *arrays = loop(backward, steps, state, reverse=True, unroll=unroll)
             d_shift, d_x, d_product = (array.stack() for array in arrays)
             d_kernel = _product(drop(_before(h_0, hs)), d_product)
             totals = (tf.reduce_sum(d, axis=[0, 1]) for d in (d_x * a, d_shift * n, d_shift))

@@ -7,7 +7,8 @@ A lesson and an oracle. Each page holds one idea; read them in this order:
 3. `shapes`: one-to-one, one-to-many, many-to-one, many-to-many.
 4. `dense`, `embedding`, `dropout`, `initializers`, `losses`: what goes round a cell.
 5. `optimizers`, `schedules`, `clipping`, `training`: how a network learns.
-6. `network`, `language_model`, `forecaster`: two networks that do something.
+6. `crf`: tags of a sequence, chosen together.
+7. `network`, `language_model`, `forecaster`: two networks that do something.
 
 Weights have the names, shapes and gate orders of Keras, so arrays pass between the two as they are.
 """
@@ -15,6 +16,7 @@ Weights have the names, shapes and gate orders of Keras, so arrays pass between 
 from rnnapps.reference.activations import sigmoid, softmax
 from rnnapps.reference.attention_lstm import AttentionLSTM, AttentionPooling
 from rnnapps.reference.clipping import clip_by_global_norm, clip_by_value, global_norm
+from rnnapps.reference.crf import CRF
 from rnnapps.reference.dense import Dense
 from rnnapps.reference.dropout import Dropout
 from rnnapps.reference.embedding import Embedding
@@ -38,6 +40,7 @@ from rnnapps.reference.simple_rnn import SimpleRNN
 from rnnapps.reference.training import EarlyStopping, fit
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "SGD",

@@ -32,10 +32,15 @@ Row = tuple[str, bytes, bytes]  # where it stands, its token, and its numbers as
 
 
 class Vectors(NamedTuple):
-    """What a file knows of some tokens."""
+    """What a file knows of some tokens.
 
-    rows: np.ndarray  # (tokens, width), float32; what was not found is zero
-    found: np.ndarray  # (tokens,), booleans
+    Args:
+        rows: float32 `(tokens, width)`; zero where a token was not found.
+        found: Booleans `(tokens,)`.
+    """
+
+    rows: np.ndarray
+    found: np.ndarray
 
 
 class _File(NamedTuple):

@@ -1,0 +1,177 @@
+"""How fast and how exact the CRF is: beside plain loops that TensorFlow derives, and CRFsuite.
+
+Prints medians of milliseconds; the contenders take turns, so that what else the machine does hits
+all alike. CRFsuite takes part where python-crfsuite is installed.
+
+    python benchmarks/crf.py [--repeats 30]
+"""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+import statistics
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+from rnnapps.layers import CRF
+
+BATCH, STEPS, TAGS = 32, 50, 20
+SENTENCES, WORDS = 64, 25
+RNG = np.random.default_rng(0)
+
+
+def made(tags, dtype="float32"):
+    crf = CRF(dtype=dtype)
+    crf.build((None, None, tags))
+    rng = np.random.default_rng(1)
+    crf.set_weights([rng.normal(size=w.shape) for w in crf.weights])
+    return crf
+
+
+def plain_log_likelihood(crf, scores, tags, unrolled=False):
+    """The same without a hand-written gradient, and without masks."""
+    scores, tags = tf.transpose(scores, (1, 0, 2)), tf.transpose(tags)
+    A, start, end = (tf.convert_to_tensor(v) for v in (crf.transitions, crf.start, crf.end))
+
+    def body(t, alpha):
+        return t + 1, tf.reduce_logsumexp(alpha[:, :, None] + A, axis=1) + scores[t]
+
+    alpha, steps = start + scores[0], scores.shape[0]
+    if unrolled:
+        for t in range(1, steps):
+            _, alpha = body(t, alpha)
+    else:
+        limit = {"maximum_iterations": steps - 1}
+        _, alpha = tf.while_loop(lambda t, _: t < steps, body, (tf.constant(1), alpha), **limit)
+    score = tf.reduce_sum(tf.gather(scores, tags, batch_dims=2), 0)
+    score += tf.reduce_sum(tf.gather_nd(A, tf.stack([tags[:-1], tags[1:]], -1)), 0)
+    score += tf.gather(start, tags[0]) + tf.gather(end, tags[-1])
+    return score - tf.reduce_logsumexp(alpha + end, axis=-1)
+
+
+def training_step(log_likelihood, crf):
+    rng = np.random.default_rng(2)  # the same numbers for all contenders
+    scores = tf.constant(rng.normal(size=(BATCH, STEPS, TAGS)), tf.float32)
+    tags = tf.constant(rng.integers(0, TAGS, (BATCH, STEPS)), tf.int32)
+    weights = [v.value for v in crf.weights]
+
+    @tf.function(autograph=False)
+    def step(scores):
+        with tf.GradientTape() as tape:
+            tape.watch(scores)
+            loss = -tf.reduce_mean(log_likelihood(scores, tags))
+        return loss, tape.gradient(loss, [scores, *weights])
+
+    return lambda: step(scores)
+
+
+def viterbi(xla):
+    crf = made(TAGS)
+    scores = tf.constant(RNG.normal(size=(SENTENCES, WORDS, TAGS)), tf.float32)
+    function = tf.function(lambda x: crf.decode(x)[0], autograph=False, jit_compile=xla)
+    return lambda: function(scores)
+
+
+def crfsuite_viterbi(folder):
+    """Tags sentences whose features' scores were summed beforehand, which is not timed."""
+    import pycrfsuite
+
+    names, words = [f"t{i}" for i in range(TAGS)], [f"w{i}" for i in range(500)]
+    trainer = pycrfsuite.Trainer(verbose=False)
+    for _ in range(100):
+        drawn = RNG.choice(words, WORDS)
+        trainer.append([[word] for word in drawn], list(RNG.choice(names, WORDS)))
+    trainer.set_params({"max_iterations": 5, "feature.possible_transitions": True})
+    path = str(pathlib.Path(folder, "crf.model"))
+    trainer.train(path)
+    tagger = pycrfsuite.Tagger()
+    tagger.open(path)
+    sentences = [
+        pycrfsuite.ItemSequence([[word] for word in RNG.choice(words, WORDS)])
+        for _ in range(SENTENCES)
+    ]
+
+    def run():
+        seconds = 0.0
+        for sentence in sentences:
+            tagger.set(sentence)
+            start = time.perf_counter()
+            tagger.tag()
+            seconds += time.perf_counter() - start
+        return seconds
+
+    return run
+
+
+def medians(functions, repeats):
+    """Milliseconds of each; a function that returns a number has measured itself."""
+    times = {name: [] for name in functions}
+    for repeat in range(repeats + 3):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            found = function()
+            seconds = found if isinstance(found, float) else time.perf_counter() - start
+            if repeat >= 3:  # the first calls trace and warm the caches
+                times[name].append(1e3 * seconds)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=30)
+    repeats = parser.parse_args().repeats
+
+    crf = made(TAGS)
+    functions = {
+        "hand-written": training_step(crf.log_likelihood, crf),
+        "tf.while_loop": training_step(lambda *x: plain_log_likelihood(crf, *x), crf),
+        "unrolled": training_step(lambda *x: plain_log_likelihood(crf, *x, unrolled=True), crf),
+    }
+    compiling = {}
+    for name, function in functions.items():
+        start = time.perf_counter()
+        (loss, gradients), seconds = function(), time.perf_counter() - start
+        compiling[name] = seconds, float(loss), [tf.convert_to_tensor(g) for g in gradients]
+    for name in ("tf.while_loop", "unrolled"):  # the same numbers, or the times say nothing
+        for one, other in zip(compiling["hand-written"][2], compiling[name][2], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    found = medians(functions, repeats)
+    print(f"loss and gradient at ({BATCH}, {STEPS} steps, {TAGS} tags)")
+    for name, milliseconds in found.items():
+        print(f"  {name:16} {milliseconds:8.2f} ms, the first call {compiling[name][0]:.1f} s")
+    ratio = found["hand-written"] / found["tf.while_loop"]
+    print(f"  hand-written : tf.while_loop {ratio:.2f} (bar 0.7)")
+
+    functions = {"Viterbi": viterbi(xla=False), "Viterbi by XLA": viterbi(xla=True)}
+    if importlib.util.find_spec("pycrfsuite"):
+        with tempfile.TemporaryDirectory() as folder:
+            functions["CRFsuite"] = crfsuite_viterbi(folder)
+            found = medians(functions, repeats)
+    else:
+        found = medians(functions, repeats)
+    print(f"the best of all paths, {SENTENCES} sentences of {WORDS} words, {TAGS} tags")
+    for name, milliseconds in found.items():
+        print(f"  {name:16} {milliseconds:8.2f} ms")
+    if "CRFsuite" in found:
+        print(
+            f"  sentences a second : CRFsuite's {found['CRFsuite'] / found['Viterbi']:.2f} (bar 1)"
+        )
+
+    scores = 3 * RNG.normal(size=(8, 500, TAGS))
+    tags = RNG.integers(0, TAGS, (8, 500))
+    wide, narrow = (
+        tf.function(made(TAGS, dtype).log_likelihood, autograph=False)(scores, tags).numpy()
+        for dtype in ("float64", "float32")
+    )
+    error = np.abs(narrow / wide - 1).max()
+    print(f"500 steps, float32 : float64, relative error {error:.1e} (bar 1e-5)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The recursions of a linear chain: over all paths of tags, over the best one, and back by hand.
+
+Everything here is time-major, `(time, batch, tags)`. A path has the score of its tags, of the
+transitions from each to the next, of its first tag and of its last. Masks are true up to where a
+row ends; a row may have no steps at all, and what a loop does behind a row's end is not looked at.
+
+The sum over all paths is taken in probabilities, not in logarithms: a step is then one matrix
+product. They are of float64, in which a tag may be e^-600 times as likely as another one and still
+count, and are scaled at each step to add up to 1. The way back is the forward-backward algorithm:
+what the scores and the transitions count for are products over all steps at once, after its loop.
+"""
+
+import tensorflow as tf
+
+from rnnapps.layers.scan import arrays_like, loop
+
+_LEAST = -600.0  # by which a score can be below the best one of its kind
+_TINY = 1e-300  # what is divided by, at least
+_UNROLL = 4  # steps in one turn of a loop, which is what takes the time
+
+
+def log_partition(scores, transitions, start, end, mask):
+    """The logarithm of the sum over all paths of the exponential of their scores.
+
+    Args:
+        scores: `(time, batch, tags)`; time is at least 1.
+        transitions: Scores from each tag to the next one, `(tags, tags)`.
+        start: Scores of the first tag, `(tags,)`.
+        end: Scores of the last tag, `(tags,)`.
+        mask: Booleans `(time, batch)`.
+
+    Returns:
+        `(batch,)`; 0 of a row without steps.
+    """
+
+    @tf.custom_gradient
+    def run(scores, transitions, start, end):
+        log_z, found = _forward(scores, transitions, start, end, mask)
+
+        def gradient(d_log_z):
+            each, pairs, last = _backward(*found, mask, tf.cast(d_log_z, tf.float64))
+            sums = (tf.reduce_sum(one, axis=0) for one in (each[0], last))
+            return tuple(tf.cast(one, scores.dtype) for one in (each, pairs, *sums))
+
+        return tf.cast(log_z, scores.dtype), gradient
+
+    return run(scores, transitions, start, end)
+
+
+def marginals(scores, transitions, start, end, mask):
+    """The probability of each tag at each step, whatever the other tags.
+
+    Args:
+        scores: As `log_partition` has it, and so the others.
+        transitions: `(tags, tags)`.
+        start: `(tags,)`.
+        end: `(tags,)`.
+        mask: Booleans `(time, batch)`.
+
+    Returns:
+        `(time, batch, tags)`; zeros behind a row's end.
+    """
+    log_z, found = _forward(scores, transitions, start, end, mask)
+    return tf.cast(_backward(*found, mask, tf.ones_like(log_z))[0], scores.dtype)
+
+
+def best_path(scores, transitions, start, end, mask):
+    """The path of the highest score (Viterbi).
+
+    Args:
+        scores: As `log_partition` has it, and so the others.
+        transitions: `(tags, tags)`.
+        start: `(tags,)`.
+        end: `(tags,)`.
+        mask: Booleans `(time, batch)`.
+
+    Returns:
+        int32 tags `(time, batch)`, of no meaning behind a row's end; and the score `(batch,)`, 0 of
+        a row without steps.
+    """
+    steps = scores.shape[0] or tf.shape(scores)[0]
+    scores = tf.transpose(scores, (0, 2, 1))  # (time, tags, batch): the largest over rows at once
+    each = transitions[:, :, tf.newaxis]  # (from, to, 1)
+
+    def forward(t, delta, deltas):
+        into = tf.reduce_max(delta[:, tf.newaxis] + each, axis=0)  # (to, batch)
+        delta = into + tf.gather(scores, t + 1)
+        return delta, deltas.write(t + 1, delta)
+
+    first = start[:, tf.newaxis] + scores[0]
+    (deltas,) = arrays_like(steps, 1, first)
+    _, deltas = loop(forward, steps - 1, (first, deltas.write(0, first)), unroll=_UNROLL)
+    deltas = tf.transpose(deltas.stack(), (0, 2, 1))  # (time, batch, tags)
+    ends, last = _ends(mask), _at_end(deltas, mask) + end  # (time, batch), (batch, tags)
+    final = tf.argmax(last, axis=-1, output_type=tf.int32)
+    onto = tf.transpose(transitions)  # (to, from)
+
+    def backward(t, tag, tags):
+        from_each = tf.gather(deltas, t) + tf.gather(onto, tag)  # (batch, from)
+        before = tf.argmax(from_each, axis=-1, output_type=tf.int32)
+        tag = tf.where(tf.gather(ends, t), final, before)
+        return tag, tags.write(t, tag)
+
+    (tags,) = arrays_like(steps, 1, final)
+    state = (final, tags.write(steps - 1, final))
+    _, tags = loop(backward, steps - 1, state, reverse=True, unroll=_UNROLL)
+    return tags.stack(), tf.where(mask[0], tf.reduce_max(last, axis=-1), 0.0)
+
+
+def path_score(scores, tags, transitions, start, end, mask):
+    """The score of given paths.
+
+    Args:
+        scores: As `log_partition` has it, and so the others.
+        tags: int32 `(time, batch)`.
+        transitions: `(tags, tags)`.
+        start: `(tags,)`.
+        end: `(tags,)`.
+        mask: Booleans `(time, batch)`.
+
+    Returns:
+        `(batch,)`; 0 of a row without steps.
+    """
+    of_steps = tf.gather(scores, tags, batch_dims=2)  # (time, batch)
+    of_ends = tf.where(_ends(mask), tf.gather(end, tags), 0.0)
+    into = tf.gather_nd(transitions, tf.stack([tags[:-1], tags[1:]], axis=-1))
+    into = tf.concat([tf.gather(start, tags[:1]), into], axis=0)
+    return tf.reduce_sum(tf.where(mask, of_steps + of_ends + into, 0.0), axis=0)
+
+
+def _ends(mask):
+    """Where each row has its last step, `(time, batch)`."""
+    return mask & ~tf.concat([mask[1:], tf.zeros_like(mask[:1])], axis=0)
+
+
+def _at_end(values, mask):
+    """What of `(time, batch, tags)` is of each row's last step, `(batch, tags)`."""
+    last = tf.maximum(tf.reduce_sum(tf.cast(mask, tf.int32), axis=0) - 1, 0)
+    return tf.gather(tf.transpose(values, (1, 0, 2)), last, batch_dims=1)
+
+
+def _exp(scores, axis):
+    """The exponential of scores by the largest along axes, and that one."""
+    scores = tf.cast(scores, tf.float64)
+    largest = tf.reduce_max(scores, axis=axis, keepdims=True)
+    return tf.exp(tf.maximum(scores - largest, _LEAST)), largest
+
+
+def _forward(scores, transitions, start, end, mask):
+    """Log Z `(batch,)`, and what the way back needs.
+
+    With x, A, b, e the exponentials of the four kinds of scores, and p adding up to 1:
+
+        u[t] = p[t-1] A,  u[0] = b
+        p[t] = u[t] x[t] / c[t]
+        Z    = product over t of c[t] times sum over j of p[T, j] e[j]
+    """
+    steps = scores.shape[0] or tf.shape(scores)[0]
+    x, x_by = _exp(scores, -1)  # (time, batch, tags), (time, batch, 1)
+    A, A_by = _exp(transitions, (0, 1))
+    b, b_by = _exp(start, 0)
+    e, e_by = _exp(end, 0)
+
+    def scaled(p):
+        return p / tf.maximum(tf.reduce_sum(p, axis=-1, keepdims=True), _TINY)
+
+    def body(t, p, ps):
+        p = scaled((p @ A) * tf.gather(x, t + 1))
+        return p, ps.write(t + 1, p)
+
+    first = scaled(b * x[0])
+    (ps,) = arrays_like(steps, 1, first)
+    _, ps = loop(body, steps - 1, (first, ps.write(0, first)), unroll=_UNROLL)
+    ps = ps.stack()
+    before = tf.tensordot(ps[:-1], A, 1)  # (time - 1, batch, tags)
+    u = tf.concat([tf.zeros_like(first[tf.newaxis]) + b, before], axis=0)
+    by = tf.concat([b_by + x_by[:1], A_by + x_by[1:]], axis=0)[..., 0]
+    c = tf.maximum(tf.reduce_sum(u * x, axis=-1), _TINY)  # (time, batch)
+    last = _at_end(ps, mask) * e
+    end_c = tf.maximum(tf.reduce_sum(last, axis=-1), _TINY)
+    log_z = tf.reduce_sum(tf.where(mask, tf.math.log(c) + by, 0.0), axis=0)
+    log_z = tf.where(mask[0], log_z + tf.math.log(end_c) + e_by, 0.0)
+    return log_z, (ps, u, A, last / end_c[:, tf.newaxis])
+
+
+def _backward(ps, u, A, last, mask, d_log_z):
+    """The gradients of the scores, of the transitions, and of the last tags' scores.
+
+    With d[t, j] the probability of tag j at step t, by which each of them counts:
+
+        r[t]   = d[t] / u[t]
+        d[t-1] = p[t-1] (A r[t]), and of a row's last step p e / sum of it
+        pairs  = A times the sum over t of the outer product of p[t-1] and r[t]
+    """
+    steps = ps.shape[0] or tf.shape(ps)[0]
+    last = last * tf.where(mask[0], d_log_z, 0.0)[:, tf.newaxis]
+    ends = tf.where(_ends(mask)[..., tf.newaxis], last, 0.0)  # (time, batch, tags)
+    by_u = 1 / tf.maximum(u, _TINY)
+    A_t = tf.transpose(A)
+
+    def body(t, d, ds):
+        d = ((d * tf.gather(by_u, t + 1)) @ A_t) * tf.gather(ps, t) + tf.gather(ends, t)
+        return d, ds.write(t, d)
+
+    first = ends[-1]
+    (ds,) = arrays_like(steps, 1, first)
+    state = (first, ds.write(steps - 1, first))
+    _, ds = loop(body, steps - 1, state, reverse=True, unroll=_UNROLL)
+    ds = ds.stack()
+    pairs = A * tf.tensordot(ps[:-1], (ds * by_u)[1:], [[0, 1], [0, 1]])
+    return ds, pairs, last

@@ -1,0 +1,57 @@
+"""Which tag may follow which, read off their names: BIO, BIOES (also BILOU) and BMES."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+_NAME = re.compile(r"(?P<letter>[OBIMELSUW])(?:[-_](?P<kind>.+))?")
+_LETTERS = {"M": "I", "L": "E", "U": "S", "W": "S"}  # other schemes' names of the same
+
+
+def allowed_transitions(tags: Sequence[str]) -> np.ndarray:
+    """Reads off tags' names which may follow which, for `CRF(allowed=...)`.
+
+    A span begins with B, goes on with I (or M), and ends with E (or L); S (or U, W) is one of a
+    single token; O is outside. Where no tag is an E or an S, the names are BIO's, in which a span
+    ends where the next one begins, or O stands.
+
+    Args:
+        tags: The names, such as `O`, `B-PER`, `I-PER`; those of words have no kind: `B`, `M`, `E`,
+            `S`.
+
+    Returns:
+        Booleans `(tags + 1, tags + 1)`: from each tag (row) to the next (column). The last row is
+        of what may begin a sequence, and the last column of what may end it.
+
+    Raises:
+        ValueError: If a name is of no scheme, or nothing may begin and end.
+
+    Example:
+    >>> allowed_transitions(["O", "B-PER", "I-PER"]).astype(int)
+    array([[1, 1, 0, 1],
+           [1, 1, 1, 1],
+           [1, 1, 1, 1],
+           [1, 1, 0, 1]])
+    """
+    found = [_NAME.fullmatch(tag) for tag in tags]
+    for tag, one in zip(tags, found, strict=True):
+        if one is None or (one["letter"] == "O" and one["kind"]):
+            raise ValueError(
+                f"Expected tags of BIO, BIOES or BMES, such as O, B-PER or I-PER. Received: {tag!r}"
+            )
+    outside = ("O", None)
+    names = [(_LETTERS.get(one["letter"], one["letter"]), one["kind"]) for one in found if one]
+    closes = any(letter in "ES" for letter, _ in names)
+    allowed = [
+        [_may_follow(before, after, closes) for after in (*names, outside)]
+        for before in (*names, outside)
+    ]
+    return np.array(allowed)
+
+
+def _may_follow(before: tuple, after: tuple, closes: bool) -> bool:
+    """Whether one tag may follow another; `closes` where a span has to say that it ends."""
+    if after[0] in "IE":
+        return before[0] in "BI" and before[1] == after[1]
+    return before[0] in "OES" or not closes
