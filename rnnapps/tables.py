@@ -60,6 +60,8 @@ MEASURES = {
     "scaled_mse": Measure("min", "mse in squared standard deviations of the training part"),
     "mase": Measure("min", "mae over the seasonal naive forecast's in training; over 1 is worse"),
     "smape": Measure("min", "symmetric absolute error, in percent"),
+    "rmsse": Measure("min", "root of the mean squared error over that of repeating the last value"),
+    "owa": Measure("min", "mean of smape and mase, each over Naive2's (M4); under 1 is better"),
     "weighted_quantile_loss": Measure("min", "error of the quantiles, over the mean size"),
 }
 

@@ -10,7 +10,7 @@ from rnnapps.data.input_pipeline import as_it_is, feed
 from rnnapps.data.named import check_known, load_registered, load_tfds, register
 from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
-from rnnapps.data.series import Series, SeriesSet, read_series, stamp_of
+from rnnapps.data.series import Series, SeriesSet, features_of, read_series, stamp_of
 from rnnapps.data.splits import Splits, fingerprint, stratified_split
 from rnnapps.data.streams import Streams
 from rnnapps.data.tables import Table, read_table
@@ -36,6 +36,7 @@ __all__ = [
     "check_known",
     "clean_pairs",
     "columns_given",
+    "features_of",
     "feed",
     "fingerprint",
     "from_table",

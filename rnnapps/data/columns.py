@@ -32,6 +32,8 @@ class Columns:
         zone: The times' zone, found; `None` where they have none.
         order: In which order the parts of a date were read, where that was open.
         decimal: The decimal mark, where it was found to be a comma.
+        holidays: Countries, or parts of them, whose public holidays are features made from the
+            time.
     """
 
     time: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ class Columns:
     zone: str | None = None
     order: str | None = None
     decimal: str | None = None
+    holidays: tuple[str, ...] = ()
 
     @functools.cached_property
     def past_names(self) -> tuple[str, ...]:
@@ -54,7 +57,13 @@ class Columns:
     @functools.cached_property
     def future_names(self) -> tuple[str, ...]:
         """The future covariates, a column of words in its parts, and the calendar's features."""
-        return self._expanded(self.future) + times.calendar_names(self.calendar)
+        made = times.calendar_names(self.calendar) + tuple(f"holiday {p}" for p in self.holidays)
+        return self._expanded(self.future) + made
+
+    @property
+    def from_time(self) -> bool:
+        """Whether some future covariates are made from the time."""
+        return bool(self.calendar or self.holidays)
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pandas as pd
 from rnnapps.config import SeriesOptions
 from rnnapps.data import times
 from rnnapps.data.columns import Columns, resolve
+from rnnapps.data.holidays import holiday_flags
 from rnnapps.data.tables import Table, from_frame, read_table
 from rnnapps.data.timestamps import Stamps, read_parts, read_stamps
 from rnnapps.data.values import read_values
@@ -278,13 +279,29 @@ def _said(series: list[Series], columns: Columns) -> list[str]:
 
 
 def _with_calendar(one: Series, columns: Columns) -> Series:
-    if not columns.calendar:
+    if not columns.from_time:
         return one
     if times.is_counted(one.times):
-        raise DataError("Expected a column of times (--time-column) with --calendar.")
-    local = times.in_zone(one.times, columns.zone, columns.freq)
-    features = times.calendar(local, columns.calendar)
+        option = "--calendar" if columns.calendar else "--holidays"
+        raise DataError(f"Expected a column of times (--time-column) with {option}.")
+    features = features_of(one.times, columns)
     return dataclasses.replace(one, values=np.concatenate([one.values, features], axis=1))
+
+
+def features_of(stamps: pd.Index, columns: Columns) -> np.ndarray:
+    """The features that are made from the time.
+
+    Args:
+        stamps: The times, as `Series.times` has them.
+        columns: What the columns are for.
+
+    Returns:
+        float32 `(time, features)`: those of the calendar, then the holidays.
+    """
+    local = times.in_zone(stamps, columns.zone, columns.freq)
+    parts = [times.calendar(local, columns.calendar)] if columns.calendar else []
+    parts += [holiday_flags(local, columns.holidays)] if columns.holidays else []
+    return np.concatenate(parts, axis=1)
 
 
 def _missing(series: list[Series], columns: Columns, where: str) -> list[str]:

@@ -20,12 +20,14 @@ class WindowShape:
         horizon: Steps from its origin on.
         targets: Number of targets, the first columns.
         future: Number of future covariates, the last columns.
+        least: Steps before an origin that have to be there; `None` for the look-back.
     """
 
     lookback: int
     horizon: int
     targets: int
     future: int = 0
+    least: int | None = None
 
 
 class Windows:
@@ -34,7 +36,8 @@ class Windows:
     A window is a number, from which its series and its origin (the first step of the forecast)
     follow; only the windows of a batch are ever laid out, so that the memory is that of the series.
     What an epoch looks like depends on the seed and the epoch's number alone. Every window is in
-    it; the last batch is filled up with windows of weight 0.
+    it, but for `most`; the last batch is filled up with windows of weight 0. What lies before a
+    series' first step is NaN.
 
     Args:
         values: For each series `(time, columns)`, in the precision that batches are to have:
@@ -48,6 +51,7 @@ class Windows:
             `future (batch, horizon, future)`, `teacher (batch, horizon, targets)`,
             `scale (batch, targets)`, `series (batch,)`, its number.
         passes: Times that each window comes in an epoch.
+        most: Batches of an epoch, at most; the next one goes on where it ends.
         seed: Seed of the order.
 
     Raises:
@@ -64,31 +68,35 @@ class Windows:
         scales: np.ndarray | None = None,
         inputs: Sequence[str] = ("history",),
         passes: int = 1,
+        most: int | None = None,
         seed: int = 0,
     ):
         self.lookback, self.horizon = lookback, horizon = shape.lookback, shape.horizon
         self.targets, self.future = shape.targets, shape.future
+        least = shape.least or lookback
+        self.padded = least < lookback
         lengths = np.array([len(one) for one in values])
         first, last = np.array(spans, dtype=np.int64).reshape(-1, 2).T
-        if (first < lookback).any() or (last + horizon - 1 > lengths).any():
+        if (first < least).any() or (last + horizon - 1 > lengths).any():
             raise ValueError(
-                f"Expected origins with {lookback} steps before and {horizon} from them on. "
+                f"Expected origins with {least} steps before and {horizon} from them on. "
                 f"Received: spans={list(spans)} of series of {lengths.tolist()} steps"
             )
         self.values = tf.constant(values[0] if len(values) == 1 else np.concatenate(values))
         self.counts = np.maximum(0, -(-(last - first) // stride))
         self.count = int(self.counts.sum())
         self._ends = tf.constant(np.cumsum(self.counts))  # (series,): windows up to each one's end
-        starts = np.cumsum(lengths) - lengths + first
+        begins = np.cumsum(lengths) - lengths
+        self._begins, starts = tf.constant(begins), begins + first
         self._starts = tf.constant(starts - (np.cumsum(self.counts) - self.counts) * stride)
         self.stride = stride
         self.scales = None if scales is None else tf.constant(scales, tf.float32)
         self.batch_size, self.inputs = batch_size, tuple(inputs)
-        self.passes, self.seed = passes, seed
+        self.passes, self.most, self.seed = passes, most, seed
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
-        return self.passes * self._batches
+        return min(self.passes * self._batches, self.most or self.passes * self._batches)
 
     @property
     def _batches(self) -> int:
@@ -128,7 +136,11 @@ class Windows:
         series = self.series_of(numbers)
         origins = tf.gather(self._starts, series) + numbers * self.stride
         steps = tf.range(-self.lookback, self.horizon, dtype=tf.int64)
-        window = tf.gather(self.values, origins[:, None] + steps)  # (batch, time, columns)
+        places = origins[:, None] + steps
+        window = tf.gather(self.values, tf.maximum(places, 0))  # (batch, time, columns)
+        if self.padded:  # what lies before a series is another one
+            before = places < tf.gather(self._begins, series)[:, None]
+            window = tf.where(before[..., None], tf.constant(np.nan, window.dtype), window)
         history, ahead = tf.split(window, [self.lookback, self.horizon], axis=1)
         truth = ahead[..., : self.targets]  # (batch, horizon, targets)
         inputs = {"history": history}

@@ -116,7 +116,7 @@ class Forecaster(Application):
         found, task = self._table(inputs), self.task
         history, future, stamps = data.prediction_inputs(found, task, where)
         names = [one.name for one in found.series]
-        point, quantiles = answers.ask(self.graph, task, history, future, names)
+        point, quantiles, _ = answers.ask(self.graph, task, history, future, names)
         scaler = self.model.get_layer("scaler")
         spread = scaler.scale.numpy()[0, : task.targets] * (1 + np.abs(point) * scaler.log)
         printing.warn_of(collapsed(quantiles, spread, task.lower).mean())
@@ -156,8 +156,10 @@ class Forecaster(Application):
             refit: Whether to train anew at each origin, on everything before it.
 
         Returns:
-            The measures of `Scores.summary`; `baselines` with the same for each of them; and where
-            there are several series, `by_series` with `mae`, `mase`, `best_baseline_mae` of each.
+            The measures of `Scores.summary`; `baselines` with the same for each of them, and for
+            the network alone where it is combined; `skill` (see there); where Naive2 is defined,
+            everyone's `owa`; and where there are several series, `by_series` with `mae`, `mase`,
+            `best_baseline_mae` of each.
 
         Raises:
             DataError: If `stride` or `refit` is out of place.
@@ -176,6 +178,7 @@ class Forecaster(Application):
         with working(f"forecasting the {part} part"):
             found = backtesting.measure(batches, splits, part, levels, stride, baselines=True)
         printing.warn_of(found.collapsed)
+        say(found.notes)
         if self.config.data == "sample" and splits.task.columns.targets == ("load",):
             found["baselines"]["noise alone"] = NOISE_ALONE
         return found
@@ -183,7 +186,8 @@ class Forecaster(Application):
     def _pairs(self, splits: data.Parts, part: str) -> tuple[np.ndarray, np.ndarray]:
         """What was observed, NaN where missing, and forecasts: `(windows, horizon, targets)`."""
         batches = answers.forecasts(self.graph, splits, splits.spans(part))
-        _, truth, _, point, _ = (np.concatenate(column) for column in zip(*batches, strict=True))
+        pairs = [(batch.truth, batch.answer.point) for batch in batches]
+        truth, point = (np.concatenate(column) for column in zip(*pairs, strict=True))
         return truth, point
 
     def _trained_anew(self, parts: data.Parts) -> answers.Graph:
@@ -194,6 +198,12 @@ class Forecaster(Application):
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws fan chart, error by horizon, backtest, autocorrelation."""
         backtesting.draw(found, self.config.quantiles, self.config.target_units, folder)
+
+    def model_card(self) -> dict[str, Any]:
+        """What an export's `model_card.json` says; of combined forecasts the weights, too."""
+        combine = self.model.combine
+        weights = {"combination": combine.describe()} if combine else {}
+        return {**super().model_card(), **weights}
 
     def serving_spec(self) -> ExportSpec:
         """What an export answers.

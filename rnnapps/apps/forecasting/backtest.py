@@ -11,16 +11,25 @@ from rich.console import Console
 from rich.progress import track
 
 from rnnapps import figures
-from rnnapps.apps.forecasting.answers import Graph, forecasts
+from rnnapps.apps.forecasting.answers import Batch, Graph, forecasts
 from rnnapps.apps.forecasting.baseline import prepare_baselines, training_measures
 from rnnapps.apps.forecasting.data import Parts
-from rnnapps.apps.forecasting.metrics import Scores, collapsed, series_apart
+from rnnapps.apps.forecasting.metrics import (
+    Scores,
+    collapsed,
+    repeats_last,
+    said_of_skill,
+    series_apart,
+    skill,
+)
+from rnnapps.apps.forecasting.naive2 import Naive2, overall_weighted_average
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.data import times
 from rnnapps.probabilistic import AdaptiveConformal
 
 _SHOWN = 600  # steps of the backtest's figure
-Batch = tuple[np.ndarray, ...]  # as `answers.forecasts` yields them
+NAIVE2, ALONE = "Naive2", "network alone"
+Drawn = tuple[np.ndarray, ...]  # a window of one target; see `Measured`
 
 
 class Measured(dict[str, Any]):
@@ -33,19 +42,21 @@ class Measured(dict[str, Any]):
             the times are those of history and horizon.
         title: The first series and target, of which the windows are.
         stride: Steps between the windows.
+        notes: What is odd about the forecasts, a sentence each.
         collapsed: Share of the intervals that have next to no width.
     """
 
     def __init__(
         self,
         measures: dict[str, Any],
-        windows: Sequence[Batch] = (),
+        windows: Sequence[Drawn] = (),
         title: str = "",
         stride: int = 1,
+        notes: Sequence[str] = (),
         collapsed: float = 0.0,
     ):
         super().__init__(measures)
-        self.collapsed = collapsed
+        self.notes, self.collapsed = tuple(notes), collapsed
         self.windows, self.title, self.stride = list(windows), title, stride
 
 
@@ -71,37 +82,108 @@ def measure(
         The measures.
     """
     task = parts.task
-    center, spread, naive = training_measures(parts)
-    scores = Scores(levels, spread, naive)
+    horizon, targets = task.horizon, task.columns.targets
+    center, *scales = training_measures(parts)
+    spread = scales[0]
+    scores = Scores(levels, *scales)
     others = prepare_baselines(parts, center, spread) if baselines else {}
-    beside = {name: Scores(levels, spread, naive) for name in others}
-    windows: list[Batch] = []
-    shown = min(task.lookback, 2 * task.horizon)  # steps of a history that is drawn
-    (origin, _), *_ = parts.spans(part)
+    beside = {name: Scores(levels, *scales) for name in others}
+    alone = Scores(levels, *scales)
+    competition = _Competition(parts, part) if baselines else None
+    windows: list[Drawn] = []
+    shown = min(task.lookback, 2 * horizon)  # steps of a history that is drawn
     columns = task.columns
     stamps = times.in_zone(parts.data.series[0].times, columns.zone, columns.freq)
     odd = total = 0
-    for history, truth, series, point, quantiles in batches:
+    combined = False
+    moves = np.zeros(2)  # from the last value, of forecasts and of what came true
+    for history, truth, series, origin, (point, quantiles, network) in batches:
         scores.update(truth, series, point, quantiles)
         odd += collapsed(quantiles, spread[series][:, None], task.lower).sum()
         total += point.size
         first = series == 0
         drawn = (history[:, -shown:], truth, point, quantiles)
-        for row in zip(*(column[first, :, 0] for column in drawn), strict=True):
-            windows.append((stamps[origin - shown : origin + task.horizon], *row))
-            origin += stride
-        filled = fill_missing(history)[0].numpy() if others else history
+        for start, *row in zip(
+            origin[first], *(column[first, :, 0] for column in drawn), strict=True
+        ):
+            row[0] = row[0][-start:]  # a series may begin within its look-back
+            windows.append((stamps[max(0, start - shown) : start + horizon], *row))
         shift, scale = center[series][:, None], spread[series][:, None]
-        for name, forecast in others.items():
-            beside[name].update(truth, series, forecast((filled - shift) / scale) * scale + shift)
-    found = scores.summary(columns.targets)
-    if baselines:
-        found["baselines"] = {name: one.summary(columns.targets) for name, one in beside.items()}
+        filled = fill_missing((history - shift) / scale, task.padded)[0].numpy()
+        away = [np.abs((one - shift) / scale - filled[:, -1:]) for one in (point, truth)]
+        known = np.isfinite(truth)
+        moves += [np.where(known, one, 0).sum() for one in away]
+        simple = {name: forecast(filled) * scale + shift for name, forecast in others.items()}
+        for name, values in simple.items():
+            beside[name].update(truth, series, values)
+        if network is not None:
+            combined = True
+            alone.update(truth, series, network)
+        if competition:
+            own = {} if network is None else {ALONE: network}
+            competition.update(truth, series, origin, history, {"": point, **simple, **own})
+    found = scores.summary(targets)
+    notes = [repeats_last(*moves)] if total else []
+    if competition:
+        found["baselines"] = {name: one.summary(targets) for name, one in beside.items()}
+        if total:
+            found["skill"] = skill(scores, beside, block=-(-2 * horizon // stride))
+            notes.append(said_of_skill(found["skill"]))
+        if combined:
+            found["baselines"][ALONE] = alone.summary(targets)
+        competition.add_to(found)
     names = [one.name for one in parts.data.series]
     if len(names) > 1:
         found["by_series"] = series_apart(names, scores, list(beside.values()))
-    title = " ".join(filter(None, (task.series[0], columns.targets[0])))
-    return Measured(found, windows, title, stride, odd / max(1, total))
+    title = " ".join(filter(None, (task.series[0], targets[0])))
+    notes = [note for note in notes if note]
+    return Measured(found, windows, title, stride, notes, odd / max(1, total))
+
+
+class _Competition:
+    """Naive2, and the overall weighted average by it; nothing where Naive2 is not defined.
+
+    Its MASE is scaled, as the competition scales it, by all that precedes the part.
+
+    Args:
+        parts: The series.
+        part: The part that is measured.
+    """
+
+    def __init__(self, parts: Parts, part: str):
+        self.padded = parts.task.padded
+        self.horizon, self.targets = parts.task.horizon, parts.task.columns.targets
+        known = [
+            one[:first, : len(self.targets)]
+            for one, (first, _) in zip(parts.values, parts.spans(part), strict=True)
+        ]
+        try:
+            self.naive2 = Naive2(known, parts.task.season)
+        except ValueError:
+            self.naive2 = None
+        self.scores: dict[str, Scores] = {}
+
+    def update(self, truth, series, origin, history, forecasts: dict[str, np.ndarray]) -> None:
+        """Adds windows, and what each forecaster says of them."""
+        if not self.naive2:
+            return
+        last = fill_missing(history, self.padded)[0].numpy()[:, -1]
+        naive2 = self.naive2.forecast(last, series, origin, self.horizon)
+        for name, forecast in {**forecasts, NAIVE2: naive2}.items():
+            ones = np.ones_like(self.naive2.errors)
+            scores = self.scores.setdefault(name, Scores((), ones, self.naive2.errors))
+            scores.update(truth, series, forecast)
+
+    def add_to(self, found: dict[str, Any]) -> None:
+        """Adds Naive2 to the baselines, and everyone's `owa`."""
+        if not self.scores:
+            return
+        measured = {name: one.summary(self.targets) for name, one in self.scores.items()}
+        kept = ("mae", "rmse", "mse", "mase", "smape", "by_horizon")
+        found["baselines"][NAIVE2] = {name: measured[NAIVE2][name] for name in kept}
+        for name, one in measured.items():
+            row = found["baselines"][name] if name else found
+            row["owa"] = overall_weighted_average(one, measured[NAIVE2])
 
 
 def adapted(
@@ -121,10 +203,11 @@ def adapted(
     followers: dict[int, AdaptiveConformal] = collections.defaultdict(
         lambda: AdaptiveConformal(levels, stride, lower)
     )
-    for history, truth, series, point, quantiles in batches:
-        rows = zip(series.tolist(), truth, point, quantiles, strict=True)
+    for batch in batches:
+        point, quantiles, _ = batch.answer
+        rows = zip(batch.series.tolist(), batch.truth, point, quantiles, strict=True)
         made = np.stack([followers[number].next(*row) for number, *row in rows])
-        yield history, truth, series, point, made
+        yield batch._replace(answer=batch.answer._replace(quantiles=made))
 
 
 def refitted(train: Callable[[Parts], Graph], parts: Parts, stride: int) -> Iterator[Batch]:

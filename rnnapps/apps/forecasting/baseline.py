@@ -18,7 +18,7 @@ NOISE_ALONE = {"mae": NOISE * np.sqrt(2 / np.pi), "rmse": NOISE, "mse": NOISE**2
 
 
 def training_measures(parts: Parts) -> tuple[np.ndarray, ...]:
-    """Mean, deviation and the seasonal naive error of training.
+    """Mean, deviation, the seasonal naive error and the size of a step, of training.
 
     Args:
         parts: The series.
@@ -32,8 +32,10 @@ def training_measures(parts: Parts) -> tuple[np.ndarray, ...]:
         off = np.abs(part[season:] - part[:-season])
         naive = np.nanmean(off, axis=0) if np.isfinite(off).any(0).all() else np.ones(targets)
         spread = np.nanstd(part, 0)  # 0 of a constant series, as is the naive forecast's error
-        spread, naive = (np.where(size > 0, size, 1) for size in (spread, naive))
-        rows.append((np.nanmean(part, 0), spread, naive))
+        change = np.diff(part, axis=0)
+        step = np.sqrt(np.nanmean(change**2, 0)) if np.isfinite(change).any(0).all() else spread
+        sizes = (np.where(size > 0, size, 1) for size in (spread, naive, step))
+        rows.append((np.nanmean(part, 0), *sizes))
     return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 
@@ -53,7 +55,7 @@ def prepare_baselines(parts: Parts, center: np.ndarray, spread: np.ndarray) -> d
         ((one[:, : task.targets] - c) / s).astype(np.float32)
         for one, c, s in zip(parts.values, center, spread, strict=True)
     ]
-    alone = WindowShape(task.lookback, task.horizon, task.targets)
+    alone = WindowShape(task.lookback, task.horizon, task.targets, least=task.least)
     train, validation = (
         Windows(standard, parts.spans(part), alone, batch_size=256)
         for part in ("train", "validation")
@@ -87,13 +89,19 @@ def baselines(train: Windows, validation: Windows, season: int) -> dict[str, For
         found["drift"] = lambda history: (
             history[:, -1:] + ahead[:, None] * (history[:, -1:] - history[:, :1]) / (lookback - 1)
         )
-    linear = fit_ridge(train, validation)
-    if linear is not None:
+    ridge = ridge_map(train, validation)
+    if ridge is not None:
+
+        def linear(history: np.ndarray) -> np.ndarray:
+            last = history[:, -1:]
+            rows = np.moveaxis(history - last, 1, 2) @ ridge  # (windows, targets, horizon)
+            return np.moveaxis(rows, 2, 1) + last
+
         found["ridge"] = linear
     return found
 
 
-def fit_ridge(train: Windows, validation: Windows) -> Forecast | None:
+def ridge_map(train: Windows, validation: Windows) -> np.ndarray | None:
     """Fits one linear map from look-back to horizon for all targets, on what the last value leaves.
 
     Args:
@@ -101,7 +109,7 @@ def fit_ridge(train: Windows, validation: Windows) -> Forecast | None:
         validation: Windows that choose how much the map is shrunk.
 
     Returns:
-        The map as a function of histories; `None` where no window is whole.
+        The map `(lookback, horizon)`; `None` where no window is whole.
 
     Reference:
         - [Zeng et al., 2023](https://arxiv.org/abs/2205.13504): the NLinear variant.
@@ -119,20 +127,14 @@ def fit_ridge(train: Windows, validation: Windows) -> Forecast | None:
     errors = np.zeros(len(maps))
     for x, y in _pairs(validation):
         errors += [np.abs(y - x @ one).sum() for one in maps]
-    best = maps[int(errors.argmin())]
-
-    def linear(history: np.ndarray) -> np.ndarray:
-        last = history[:, -1:]
-        rows = np.moveaxis(history - last, 1, 2) @ best  # (windows, targets, horizon)
-        return np.moveaxis(rows, 2, 1) + last
-
-    return linear
+    return maps[int(errors.argmin())]
 
 
 def _pairs(windows: Windows):
     """Histories and what followed, `(rows, steps)` each, of the windows that are whole."""
     for inputs, truth, weights in tracked(windows.one_pass(), "batches", len(windows)):
-        history = fill_missing(inputs["history"][..., : windows.targets])[0].numpy()
+        history = inputs["history"][..., : windows.targets]
+        history = fill_missing(history, windows.padded)[0].numpy()
         last = history[:, -1:]
         x = np.moveaxis(history - last, 1, 2).reshape(-1, windows.lookback)
         y = np.moveaxis(truth.numpy() - last, 1, 2).reshape(-1, windows.horizon)

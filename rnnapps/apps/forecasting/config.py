@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from rnnapps.config import Cell, SeriesOptions, TrainingConfig, Tune, TuneChoice
 
+SHARE = 0.2  # of the time, by default, that is the validation part, or the test part
+
 
 class ForecastingConfig(SeriesOptions, TrainingConfig):
     """The settings of a forecaster."""
@@ -29,7 +31,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     renamed: ClassVar = {"validation": "validation_share", "test": "test_share"}
 
     epochs: Annotated[int, Field(ge=1)] = 10
-    """Passes over the training windows, at most; where these are few, an epoch is several."""
+    """Passes over the training windows, at most; where these are few, an epoch is several, and
+    where they are many, a part of one."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "exponential"
     """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
 
@@ -48,18 +51,27 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     numbered; by default inferred."""
     calendar: tuple[Literal["hour", "weekday", "monthday", "yearday", "month"], ...] = ()
     """Features made from the time, known ahead: each is a point on a circle."""
+    holidays: tuple[str, ...] = ()
+    """Countries (DE) or parts of them (DE-BY) whose public holidays are known ahead; events of your
+    own are future covariates."""
     target_units: tuple[str, ...] = ()
     """Units of the targets, which an export passes on."""
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the time that chooses weights and calibrates intervals; it precedes the test."""
-    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of the time, at its end, that measures."""
+    validation_share: Annotated[float | None, Field(gt=0, lt=1)] = None
+    """Share of the time that chooses weights and calibrates intervals; it precedes the test. By
+    default 0.2, and over many series two horizons."""
+    test_share: Annotated[float | None, Field(gt=0, lt=1)] = None
+    """Share of the time, at its end, that measures; by default 0.2, and over many series a
+    horizon."""
     validation_start: str | None = None
     """The time at which the validation part starts, instead of a share."""
     test_start: str | None = None
     """The time at which the test part starts, instead of a share."""
     log: bool = False
     """Learn log(1 + x) of the targets, for series whose swings grow with their level."""
+    population: bool = True
+    """Learn ten and more series as one population: as logarithms where all values are positive,
+    scaled by how far each moves over a horizon, with a long look-back to which short ones are
+    filled up."""
 
     lower_bound: float | None = None
     """What no forecast goes below; by default 0 for counts (with log or negative_binomial too)."""
@@ -92,6 +104,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Chance at first that encoder_decoder is told the truth of a step; it falls to 0."""
 
+    combine: bool = True
+    """Combine the network with a ridge and repetitions, by weights that validation chooses."""
     loss: Literal["mae", "mse", "huber"] = "mae"
     """What the point forecast minimises, on scaled values."""
     distribution: Literal["quantiles", "gaussian", "student_t", "negative_binomial"] | None = None
@@ -128,10 +142,11 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
                 f"Expected each column in one place. Received: {twice[0]!r} in --time-column, "
                 "--target, --past-covariates, --future-covariates or --series-column twice."
             )
-        if self.validation_share + self.test_share >= 1:
+        parts = [SHARE if one is None else one for one in (self.validation_share, self.test_share)]
+        if sum(parts) >= 1:
             raise ValueError(
                 "Expected --validation-share and --test-share to leave something to train on. "
-                f"Received: {self.validation_share} and {self.test_share}."
+                f"Received: {parts[0]} and {parts[1]}."
             )
         return self
 

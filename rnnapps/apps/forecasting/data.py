@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 
 from rnnapps.apps.forecasting.config import ForecastingConfig
+from rnnapps.apps.forecasting.defaults import choose, shares
 from rnnapps.apps.forecasting.limits import coarse_steps, lower_bounds
 from rnnapps.data import (
     Columns,
     Series,
     SeriesSet,
     check_known,
+    features_of,
     load_registered,
     make_load,
     read_series,
-    season_of,
     stamp_of,
     times,
 )
 from rnnapps.errors import ConfigError, DataError
 
 NAMED = ("sample", "ett_h1")
-_LONGEST = {"segment": 720}  # steps of a default look-back; the others read one step at a time
 _SAMPLE = Columns(("time",), ("load",), future=("temperature", "holiday"))
 
 
@@ -43,6 +43,11 @@ class Task:
         gaps: Columns of covariates, counted from 0, in which values were.
         lower: For each target what no forecast goes below, or `None`; empty for none of them.
         notes: What a client should know of the data.
+        cycles: Steps after which the series repeat, such as a day's and a week's.
+        least: Steps that a history must have, the first of which stands for those that are lacking;
+            `None` for the look-back.
+        log: Whether the targets are learned as `log(1 + x)`.
+        population: Whether series are scaled by how far they move over a horizon.
     """
 
     columns: Columns
@@ -55,6 +60,15 @@ class Task:
     gaps: tuple[int, ...] = ()
     lower: tuple[float | None, ...] = ()
     notes: tuple[str, ...] = ()
+    cycles: tuple[int, ...] = ()
+    least: int | None = None
+    log: bool = False
+    population: bool = False
+
+    @property
+    def padded(self) -> bool:
+        """Whether a history may be shorter than the look-back."""
+        return self.least is not None and self.least < self.lookback
 
     @property
     def targets(self) -> int:
@@ -128,12 +142,12 @@ class Parts:
 
         What is forecast lies within the part; the look-back may reach into the part before.
         """
-        spans, horizon = [], self.task.horizon
+        spans, horizon, least = [], self.task.horizon, self.task.least or self.task.lookback
         for train, validation, test in self.ends:
             first, end = {
-                "train": (self.task.lookback, train),
-                "validation": (max(train, self.task.lookback), validation),
-                "test": (max(validation, self.task.lookback), test),
+                "train": (least, train),
+                "validation": (max(train, least), validation),
+                "test": (max(validation, least), test),
             }[part]
             spans.append((first, max(first, end - horizon + 1)))
         return spans
@@ -164,7 +178,8 @@ def load_series(config: ForecastingConfig, given: pd.DataFrame | None = None) ->
         return read_series(config.data, columns_of(config), options=config)
     columns = columns_of(config)
     if not (columns.targets or columns.past or columns.future):
-        columns = dataclasses.replace(_SAMPLE, calendar=columns.calendar)
+        made = {"calendar": columns.calendar, "holidays": columns.holidays}
+        columns = dataclasses.replace(_SAMPLE, **made)
     return read_series(make_load(), columns)
 
 
@@ -178,6 +193,7 @@ def columns_of(config: ForecastingConfig) -> Columns:
         series=config.series_column,
         freq=config.freq,
         calendar=config.calendar,
+        holidays=config.holidays,
     )
 
 
@@ -198,7 +214,7 @@ def divide(data: SeriesSet, config: ForecastingConfig, task: Task | None = None)
     targets = len(data.columns.targets)
     lengths = [_length(one.values[:, :targets]) for one in data.series]
     ends = [
-        _ends(one.times[:length], config, data.columns)
+        _ends(one.times[:length], config, data)
         for one, length in zip(data.series, lengths, strict=True)
     ]
     names = tuple(one.name for one in data.series)
@@ -219,16 +235,16 @@ def _make_task(
     notes: list[str],
 ) -> Task:
     """What the configuration asks for of these series, with what it leaves open."""
-    shortest = min(train for train, _, _ in ends)
-    season = config.season or season_of(data.columns.freq)
-    longest = _LONGEST.get(config.model, 7 * season)
-    room = max(shortest // 4, min(3 * season, shortest // 2))  # three seasons, where they fit
-    lookback = config.lookback or max(1, min(30 * season, longest, room))
-    segment = config.segment or _segment(season, lookback, config.horizon)
-    if config.lookback is None and config.model == "segment" and lookback > segment:
-        lookback -= lookback % segment
     training = [one.values[:end] for one, (end, _, _) in zip(data.series, ends, strict=True)]
     columns, targets = data.columns, len(data.columns.targets)
+    chosen = choose(config, columns.freq, training, targets)
+    if chosen.population:
+        notes.append(
+            f"{len(training)} series are learned as one population, "
+            + ("as logarithms, " if chosen.log else "")
+            + f"with a look-back of {chosen.lookback} steps, to which shorter ones are filled up; "
+            "--no-population learns them otherwise."
+        )
     lacking = np.any([np.isnan(one).any(0) for one in training], axis=0)
     unseen = ~np.any([(np.nan_to_num(one) != 0).any(0) for one in training], axis=0)
     words = {f"{name}={word}" for name, words in columns.categories.items() for word in words}
@@ -241,14 +257,18 @@ def _make_task(
     return Task(
         columns=data.columns,
         series=tuple(one.name for one in data.series),
-        lookback=lookback,
+        lookback=chosen.lookback,
         horizon=config.horizon,
-        season=season,
-        segment=segment,
-        missing=bool(lacking[:targets].any()),
+        season=chosen.season,
+        segment=chosen.segment,
+        missing=bool(lacking[:targets].any()) or chosen.least < chosen.lookback,
         gaps=_one_each(np.flatnonzero(lacking[targets:]) + targets, columns),
-        lower=lower_bounds(data, config, notes),
+        lower=lower_bounds(data, config, chosen.log, notes),
         notes=coarse_steps(training, columns.targets),
+        cycles=chosen.cycles,
+        least=chosen.least,
+        log=chosen.log,
+        population=chosen.population,
     )
 
 
@@ -265,16 +285,9 @@ def _length(targets: np.ndarray) -> int:
     return int(known[-1]) + 1 if len(known) else 0
 
 
-def _segment(season: int, lookback: int, horizon: int) -> int:
-    """Two seasons, one where look-back or horizon are short, or a quarter of the look-back."""
-    if season == 1 or season > lookback:
-        return max(1, lookback // 4)
-    return 2 * season if lookback >= 8 * season and horizon >= 2 * season else season
-
-
-def _ends(stamps: pd.Index, config: ForecastingConfig, columns: Columns) -> tuple[int, int, int]:
+def _ends(stamps: pd.Index, config: ForecastingConfig, data: SeriesSet) -> tuple[int, int, int]:
     """Steps up to the ends of training, validation and test."""
-    count = len(stamps)
+    count, columns = len(stamps), data.columns
     if count < 3:
         raise DataError(f"Expected a series of at least 3 steps. Received: {count}.")
 
@@ -284,10 +297,11 @@ def _ends(stamps: pd.Index, config: ForecastingConfig, columns: Columns) -> tupl
             return round(count * share)
         return int(stamps.searchsorted(stamp_of(text, option, columns, config)))
 
-    test = start("test_start", 1 - config.test_share)
-    share = 1 - config.validation_share - config.test_share
+    validation_share, test_share = shares(config, len(data.series), count)
+    test = start("test_start", 1 - test_share)
+    share = 1 - validation_share - test_share
     if config.test_start and not config.validation_start:
-        share = test / count * (1 - config.validation_share)
+        share = test / count * (1 - validation_share)
     validation = start("validation_start", share)
     if not 0 < validation < test < count:
         raise ConfigError(
@@ -300,12 +314,14 @@ def _ends(stamps: pd.Index, config: ForecastingConfig, columns: Columns) -> tupl
 
 def _check(parts: Parts, config: ForecastingConfig) -> None:
     """Refuses series that are too short or hold nothing to learn from; notes constant ones."""
-    task, need, still = parts.task, parts.task.lookback + parts.task.horizon, []
+    task, still = parts.task, []
+    least = task.least or task.lookback
+    need = least + task.horizon
     for one, (train, validation, test) in zip(parts.data.series, parts.ends, strict=True):
         whose = f" of series {one.name}" if one.name else ""
         if train < need:
             raise DataError(
-                f"Expected at least {need} steps to train on, a look-back of {task.lookback} and a "
+                f"Expected at least {need} steps to train on, a look-back of {least} and a "
                 f"horizon of {task.horizon}. Received: {train} (of {len(one)} in all){whose}, "
                 f"{need - train} too few; shorten --lookback or --horizon."
             )
@@ -323,7 +339,7 @@ def _check(parts: Parts, config: ForecastingConfig) -> None:
                 raise DataError(f"Column {column!r}{whose} has no value in the training part.")
             if known.min() == known.max():
                 still.append(f"{column!r}{whose} ({known[0]:g})")
-            if config.log and np.nanmin(one.values[:, i]) <= -1:
+            if task.log and np.nanmin(one.values[:, i]) <= -1:
                 raise DataError(
                     f"Expected values over -1 in column {column!r}{whose} with --log. Received: "
                     f"{np.nanmin(one.values[:, i]):g}."
@@ -372,13 +388,15 @@ def prediction_inputs(
     for one in found.series:
         here = f"{where}, series {one.name}" if one.name else where
         end = _length(one.values[:, : task.targets])
-        if end < task.lookback:
+        if end < (least := task.least or task.lookback):
             raise DataError(
-                f"Expected at least {task.lookback} steps, the look-back, up to the last value "
-                f"of a target in {here}. Received: {end}, {task.lookback - end} too few."
+                f"Expected at least {least} steps, the look-back, up to the last value "
+                f"of a target in {here}. Received: {end}, {least - end} too few."
             )
         stamps = times.following(one.times[:end], found.columns.freq, task.horizon)
-        histories.append(one.values[end - task.lookback : end])
+        known = one.values[max(0, end - task.lookback) : end]
+        lacking = np.full((task.lookback - len(known), known.shape[1]), np.nan)
+        histories.append(np.concatenate([lacking, known]))
         futures.append(_covariates(one, end, stamps, task, here))
         ahead.append(stamps)
     return np.stack(histories), np.stack(futures), ahead
@@ -387,8 +405,7 @@ def prediction_inputs(
 def _covariates(one: Series, end: int, stamps: pd.Index, task: Task, where: str):
     """The future covariates of the horizon `(horizon, future)`."""
     columns = task.columns
-    local = times.in_zone(stamps, columns.zone, columns.freq)
-    features = times.calendar(local, columns.calendar) if columns.calendar else None
+    features = features_of(stamps, columns) if columns.from_time else None
     given = task.future - (0 if features is None else features.shape[1])
     rows = np.full((task.horizon, given), np.nan)
     first = len(columns.names) - task.future

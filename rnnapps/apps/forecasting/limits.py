@@ -8,13 +8,14 @@ from rnnapps.errors import DataError
 
 
 def lower_bounds(
-    data: SeriesSet, config: ForecastingConfig, notes: list[str]
+    data: SeriesSet, config: ForecastingConfig, log: bool, notes: list[str]
 ) -> tuple[float | None, ...]:
     """For each target what no forecast goes below.
 
     Args:
         data: The series.
-        config: Its `lower_bound`, `log` and likelihood are read.
+        config: Its `lower_bound` and likelihood are read.
+        log: Whether logarithms are learned.
         notes: Gets a sentence where counts are bounded, and where a bound would fit.
 
     Returns:
@@ -36,7 +37,7 @@ def lower_bounds(
                     f"{name!r}. Received: {least:g}."
                 )
             bounds.append(config.lower_bound if np.isfinite(config.lower_bound) else None)
-        elif config.log or config.likelihood == "negative_binomial":
+        elif log or config.likelihood == "negative_binomial":
             bounds.append(0.0 if least >= 0 else -1.0)
         elif least >= 0 and not (known % 1).any():
             bounds.append(0.0)

@@ -1,9 +1,12 @@
 """How good forecasts are, gathered batch by batch: the sums, not the forecasts, are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+_MANY = 20  # series, of which each is drawn as a whole
+_STILL = 0.05  # of what a series moves, less than which is no forecast of its moves
 
 
 class Scores:
@@ -15,13 +18,23 @@ class Scores:
         levels: The quantiles' levels.
         spread: For each series the targets' standard deviation in training, `(series, targets)`.
         naive: For each series what the seasonal naive forecast is off there on average.
+        steps: For each series the root of the mean squared change from step to step there; the
+            scale of RMSSE, which is left out without it.
     """
 
-    def __init__(self, levels: Sequence[float], spread: np.ndarray, naive: np.ndarray):
+    def __init__(
+        self,
+        levels: Sequence[float],
+        spread: np.ndarray,
+        naive: np.ndarray,
+        steps: np.ndarray | None = None,
+    ):
         self.levels = tuple(levels)
-        self.spread, self.naive = spread, naive
+        self.spread, self.naive, self.steps = spread, naive, steps
         self._sums: dict[str, np.ndarray] = {}
-        self._by_series = np.zeros((3, len(naive)))  # values known, their errors, scaled errors
+        # Of each series: values known, their errors, scaled errors, and squares of such.
+        self._by_series = np.zeros((4, len(naive)))
+        self._by_window: list[tuple[np.ndarray, ...]] = []
 
     def update(
         self,
@@ -50,8 +63,11 @@ class Scores:
         self._add("scaled_mse", scaled**2, known)
         relative = np.abs(error) / self.naive[series][:, None]
         self._add("mase", relative, known)
-        each = np.where(known, (known, np.abs(error), relative), 0).sum((2, 3))  # (3, windows)
-        np.add.at(self._by_series, (slice(None), series), each)
+        steps = np.ones_like(self.naive) if self.steps is None else self.steps
+        squares = (error / steps[series][:, None]) ** 2
+        each = np.where(known, (known, np.abs(error), relative, squares), 0).sum((2, 3))
+        np.add.at(self._by_series, (slice(None), series), each)  # (4, windows) each
+        self._by_window.append((series, each[2], each[0]))
         self._add("smape", 200 * np.abs(error) / np.where(size > 0, size, 1), known)
         self._add("size", np.abs(truth), known)
         if quantiles is None:
@@ -78,11 +94,14 @@ class Scores:
 
         Returns:
             `mae`, `rmse`, `mse`; `scaled_mae` and `scaled_mse`, of values divided by their standard
-            deviation in training; `mase`, `smape` (percent), `weighted_quantile_loss`, and
-            `coverage_80`, `width_80` and the like for each interval; `by_horizon` with a list of
-            each, and `by_target` with such a dictionary for each target where there are several.
+            deviation in training; `mase`, `smape` (percent), `rmsse` (the mean over series),
+            `weighted_quantile_loss`, and `coverage_80`, `width_80` and the like for each interval;
+            `by_horizon` with a list of each, and `by_target` with such a dictionary for each target
+            where there are several.
         """
         found: dict[str, Any] = self._means(lambda sums: sums.sum())
+        if self.steps is not None:
+            found["rmsse"] = np.nanmean(self.by_series()["rmsse"])
         by_horizon = self._means(lambda sums: sums.sum(1))
         found["by_horizon"] = {name: values.tolist() for name, values in by_horizon.items()}
         if len(targets) > 1:
@@ -94,10 +113,14 @@ class Scores:
         return {k: v if isinstance(v, dict) else float(v) for k, v in found.items()}
 
     def by_series(self) -> dict[str, np.ndarray]:
-        """`mae` and `mase` of each series, `(series,)`; NaN of one that had no window."""
-        count, error, relative = self._by_series
+        """`mae`, `mase`, `rmsse` of each series, `(series,)`; NaN of one that had no window."""
+        count, error, relative, squares = self._by_series
         count = np.where(count > 0, count, np.nan)
-        return {"mae": error / count, "mase": relative / count}
+        return {"mae": error / count, "mase": relative / count, "rmsse": np.sqrt(squares / count)}
+
+    def by_window(self) -> tuple[np.ndarray, ...]:
+        """Of each window its series, the sum of its scaled errors, and of how many values."""
+        return tuple(np.concatenate(column) for column in zip(*self._by_window, strict=True))
 
     def _means(self, reduce) -> dict[str, Any]:
         sums = {name: reduce(value) for name, value in self._sums.items()}
@@ -124,7 +147,7 @@ def series_apart(
         For each series that had windows `mae`, `mase`, and `best_baseline_mae`, of the baseline
         that is the best one there.
     """
-    found = scores.by_series()
+    found = {name: scores.by_series()[name] for name in ("mae", "mase")}
     if baselines:
         found["best_baseline_mae"] = np.min([one.by_series()["mae"] for one in baselines], axis=0)
     worst = np.argsort(-found["mase"], kind="stable")  # NaN comes last
@@ -133,6 +156,66 @@ def series_apart(
         for i in worst
         if np.isfinite(found["mase"][i])
     }
+
+
+def skill(
+    scores: Scores, baselines: Mapping[str, Scores], block: int, draws: int = 1000
+) -> dict[str, Any]:
+    """How much smaller the scaled error is than the best baseline's, and how sure that is.
+
+    Windows that overlap, or follow each other, share their luck: what is drawn again and again is
+    a stretch of windows, or a whole series where there are many.
+
+    Args:
+        scores: The model's.
+        baselines: Those of each baseline, of the same windows.
+        block: Windows of a stretch.
+        draws: Bootstrap samples.
+
+    Returns:
+        `against`, the best baseline by MASE; `skill`, the share of its error that is saved; and
+        `low` and `high`, between which that lies in 95 % of the samples.
+    """
+    totals = {name: one.by_window()[1].sum() for name, one in baselines.items()}
+    best = min(totals, key=lambda name: totals[name])
+    series, ours, _ = scores.by_window()
+    theirs = baselines[best].by_window()[1]
+    saved = 1 - ours.sum() / max(theirs.sum(), 1e-12)
+    place = np.arange(len(series)) - np.searchsorted(series, series)  # within its series
+    stretch = series * len(series) + place // block
+    units = series if len(np.unique(series)) >= _MANY else stretch
+    _, units = np.unique(units, return_inverse=True)
+    pairs = np.stack([np.bincount(units, values) for values in (ours, theirs)])  # (2, units)
+    count = pairs.shape[1]
+    counts = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws)
+    sums = counts @ pairs.T  # (draws, 2)
+    low, high = np.quantile(1 - sums[:, 0] / np.maximum(sums[:, 1], 1e-12), (0.025, 0.975))
+    return {"against": best, "skill": float(saved), "low": float(low), "high": float(high)}
+
+
+def said_of_skill(found: Mapping[str, Any]) -> str:
+    """What `skill` found, in a sentence."""
+    less = "less" if found["skill"] >= 0 else "more"
+    return (
+        f"{abs(found['skill']):.1%} {less} error (MASE) than the best baseline, "
+        f"{found['against']}; the saving's 95 % interval is {found['low']:.1%} to "
+        f"{found['high']:.1%}."
+    )
+
+
+def repeats_last(moved: float, true: float) -> str | None:
+    """A sentence where the forecast is, near enough, the last value repeated.
+
+    Args:
+        moved: How far forecasts are from the last value, on average.
+        true: How far what came true is from it.
+    """
+    if moved >= _STILL * true:
+        return None
+    return (
+        f"The forecast is the last value repeated: it moves by {moved / true:.1%} of what the "
+        "series moves. Nothing more was learned; try a longer --lookback, covariates, or more data."
+    )
 
 
 def collapsed(

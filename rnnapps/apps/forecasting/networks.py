@@ -150,7 +150,7 @@ class ForecastNetwork(keras.layers.Layer):
         """What the network is shown of its inputs."""
         task = self.task
         inputs = {name: tf.cast(values, "float32") for name, values in inputs.items()}
-        history, seen = fill_missing(inputs["history"])
+        history, seen = fill_missing(inputs["history"], back=task.padded)
         truth = history[..., : task.targets]
         shift, spread = self._level(truth)  # (batch, 1, targets)
         level_free = (truth - shift) / spread
@@ -319,11 +319,12 @@ def _flags(seen, columns):
     return 1 - tf.cast(tf.gather(seen, columns, axis=-1), "float32")
 
 
-def fill_missing(values):
+def fill_missing(values, back: bool = False):
     """Puts the last known value, or else zero, where a value is missing.
 
     Args:
         values: `(batch, time, columns)`, NaN where missing.
+        back: Whether the first known value stands before itself, instead of zero.
 
     Returns:
         The values without NaN, and which were known, both of that shape.
@@ -339,6 +340,9 @@ def fill_missing(values):
         while reach < time:
             before = tf.pad(latest[:, :-reach], [[0, 0], [reach, 0], [0, 0]])
             latest, reach = tf.maximum(latest, before), 2 * reach
+        if back:  # the first step with a value; the place of zero, 0, where there is none
+            first = tf.reduce_min(tf.where(latest > 0, latest, time + 1), axis=1, keepdims=True)
+            latest = tf.where(latest > 0, latest, tf.where(first > time, 0, first))
         padded = tf.pad(known, [[0, 0], [1, 0], [0, 0]])
         padded = tf.transpose(padded, (0, 2, 1))
         found = tf.gather(padded, tf.transpose(latest, (0, 2, 1)), batch_dims=2)

@@ -9,118 +9,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.apps.forecasting.baseline import ridge_map
+from rnnapps.apps.forecasting.combination import Combination
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Parts, Task
 from rnnapps.apps.forecasting.encoder_decoder import ScheduledSampling
 from rnnapps.apps.forecasting.model import build_network, inputs_of, named_rows
 from rnnapps.apps.forecasting.networks import ForecastNetwork
+from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.data import Windows
 from rnnapps.probabilistic import ConformalCalibration, ForecastLoss, PointError
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.training import Rows, compile_model, fit, precision, strategy_of
 
 _STEPS = 150  # of an epoch, about; where windows are few, it takes each several times
-_CALIBRATION = 2000  # windows, at most, on which intervals are calibrated
-
-
-@keras.saving.register_keras_serializable("rnnapps")
-class Scaler(keras.layers.Layer):
-    """Values in their own units to scaled ones and back, for each series by its own measure.
-
-    Targets and covariates lose their mean and are divided by their standard deviation, both of the
-    training part; a covariate of zeros and ones is left as it is, since a rare one would become a
-    number far from all others; with `log` the targets become `log(1 + x)` before. Counts (`counts`)
-    are divided by one more than their mean and keep their zero. A series that was not trained on is
-    measured by all that were, together. Values are float64 until their level and scale are off, so
-    that a small change on a high level is seen.
-
-    Args:
-        task: What is forecast from what, or its `to_dict()`.
-        log: Whether the targets are learned as `log(1 + x)`.
-        counts: Whether the targets are counts.
-        **kwargs: Arguments of `keras.layers.Layer`.
-
-    Call arguments:
-        values: `history (batch, time, columns)`, `future (batch, time, future)`, or an `answer`
-            `(batch, horizon, targets, 1 + levels)` to take back to its units.
-        rows: Each window's series `(batch,)`, counted from 1, 0 for one that was not trained on;
-            `None` where there is only one.
-        part: `"history"`, `"future"` or `"answer"`; or `"scale"` for the targets' scale
-            `(batch, targets)`.
-
-    Output:
-        Of the shape of `values`: float64 for an answer, else float32.
-    """
-
-    def __init__(self, task: Task | dict, log: bool = False, counts: bool = False, **kwargs):
-        super().__init__(trainable=False, dtype="float64", **kwargs)
-        self.task = task if isinstance(task, Task) else Task.from_dict(task)
-        self.log, self.counts = log, counts
-        shape = (1 + len(self.task.series), len(self.task.columns.names))
-        self.center = self.add_weight(shape, "zeros", name="center")
-        self.scale = self.add_weight(shape, "ones", name="scale")
-
-    def call(self, values, rows=None, part="history"):
-        targets, future = self.task.targets, self.task.future
-        if rows is None:
-            rows = tf.ones(tf.shape(values)[:1], tf.int32)
-        center = tf.gather(self.center, rows)[:, None]  # (batch, 1, columns)
-        scale = tf.gather(self.scale, rows)[:, None]
-        if part == "scale":
-            return tf.cast(scale[:, 0, :targets], "float32")
-        if part == "future":
-            return tf.cast((values - center[..., -future:]) / scale[..., -future:], "float32")
-        if part == "history":
-            if self.log:
-                ours, others = values[..., :targets], values[..., targets:]
-                values = tf.concat([tf.math.log1p(tf.maximum(ours, -0.999)), others], axis=-1)
-            return tf.cast((values - center) / scale, "float32")
-        restored = values * scale[..., :targets, None] + center[..., :targets, None]
-        restored = tf.math.expm1(restored) if self.log else restored
-        if not any(one is not None for one in self.task.lower):
-            return restored
-        lower = [-np.inf if one is None else one for one in self.task.lower]
-        return tf.maximum(restored, tf.constant(lower, restored.dtype)[:, None])
-
-    def compute_output_spec(self, values, rows=None, part="history"):
-        shape = (values.shape[0], self.task.targets) if part == "scale" else values.shape
-        return keras.KerasTensor(shape, "float64" if part == "answer" else "float32")
-
-    def adapt(self, parts: Sequence[np.ndarray]) -> None:
-        """Measures the training part of each series, `(time, columns)`."""
-        measured = [self._measure(part) for part in (np.concatenate(parts), *parts)]
-        center, scale = (np.stack(column) for column in zip(*measured, strict=True))
-        self.center.assign(center)
-        # Where a covariate never moves in one series, it is measured as in all of them; what moves
-        # in none has taught the network nothing, and is 0 whatever it is later.
-        scale = np.where(scale > 0, scale, scale[:1])
-        still = np.where(np.arange(scale.shape[1]) < self.task.targets, 1.0, np.inf)
-        self.scale.assign(np.where(scale > 0, scale, still))
-
-    def _measure(self, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        columns, targets = self.task.columns, self.task.targets
-        part = part.astype(float)
-        if self.log:
-            part[:, :targets] = np.log1p(part[:, :targets])
-        known = np.isfinite(part)
-        count = np.maximum(1, known.sum(0))
-        center = np.where(known, part, 0).sum(0) / count
-        scale = np.sqrt(np.where(known, (part - center) ** 2, 0).sum(0) / count)
-        if self.counts:
-            scale[:targets], center[:targets] = 1 + center[:targets], 0
-        plain = ~known.any(0) | (~known | (part == 0) | (part == 1)).all(0)
-        plain |= [name not in (*columns.past, *columns.future) for name in columns.names]
-        plain[:targets] = False
-        return np.where(plain, 0, center), np.where(plain, scale > 0, scale)
-
-    def scaled(self, series: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Scales whole series `(time, columns)`, given in the order of the task's."""
-        return [self(one[None], tf.constant([i]))[0].numpy() for i, one in enumerate(series, 1)]
-
-    def get_config(self):
-        return {"name": self.name, "task": self.task.to_dict(), "log": self.log,
-                "counts": self.counts}  # fmt: skip
+_LONGEST = 600  # steps of an epoch, at most; where windows are many, it takes some of them
+_CALIBRATION = 2000  # windows, at most, that weigh and calibrate
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -130,7 +35,8 @@ class ForecastPipeline(keras.Model):
     Args:
         scaler: The adapted `Scaler`.
         network: The trained network.
-        calibrate: The intervals' calibration; fitted later, by `calibrate_intervals`.
+        calibrate: The intervals' calibration; fitted later, by `fit_beside`.
+        combine: What the network's forecast is combined with; `None` for the network alone.
         **kwargs: Arguments of `keras.Model`.
 
     Call arguments:
@@ -139,8 +45,9 @@ class ForecastPipeline(keras.Model):
             `series (batch,)`, names, where there are several.
 
     Output:
-        A dictionary of `forecast (batch, horizon, targets)` and `quantiles (batch, horizon,
-        targets, levels)`, float64.
+        A dictionary of `forecast (batch, horizon, targets)`, `quantiles (batch, horizon,
+        targets, levels)` and, where forecasts are combined, the network's own, `network (batch,
+        horizon, targets)`; float64.
     """
 
     def __init__(
@@ -148,10 +55,12 @@ class ForecastPipeline(keras.Model):
         scaler: Scaler,
         network: ForecastNetwork,
         calibrate: ConformalCalibration,
+        combine: Combination | None = None,
         **kwargs,
     ):
         super().__init__(dtype="float64", **kwargs)  # or Keras would round what it is given
         self.scaler, self.network, self.calibrate = scaler, network, calibrate
+        self.combine = combine
         task, self.lookup = scaler.task, None
         if task.several:
             self.lookup = keras.layers.StringLookup(vocabulary=list(task.series), name="lookup")
@@ -163,17 +72,25 @@ class ForecastPipeline(keras.Model):
 
     def call(self, inputs):
         rows = self.lookup(inputs["series"]) if self.lookup else None
-        scaled = {"history": self.scaler(inputs["history"], rows)}
+        measures = self.scaler.measure(inputs["history"], rows)
+        scaled = {"history": self.scaler(inputs["history"], measures)}
         if self.scaler.task.future:
-            scaled["future"] = self.scaler(inputs["future_covariates"], rows, part="future")
+            scaled["future"] = self.scaler(inputs["future_covariates"], measures, part="future")
         if self.scaler.counts:
-            scaled["scale"] = self.scaler(inputs["history"], rows, part="scale")
+            scaled["scale"] = tf.cast(measures[1][:, 0, : self.scaler.task.targets], "float32")
         answer = self.network.answer(scaled)  # (batch, horizon, targets, 1 + levels)
-        answer = self.scaler(self.calibrate(answer), rows, part="answer")
-        return {"forecast": answer[..., 0], "quantiles": answer[..., 1:]}
+        found = {}
+        if self.combine:
+            alone = self.scaler(answer[..., :1], measures, part="answer")
+            found["network"] = alone[..., 0]
+            answer = self.combine(scaled["history"], answer)
+        answer = self.scaler(self.calibrate(answer), measures, part="answer")
+        return {"forecast": answer[..., 0], "quantiles": answer[..., 1:], **found}
 
     def get_config(self):
         parts = {"scaler": self.scaler, "network": self.network, "calibrate": self.calibrate}
+        if self.combine:
+            parts["combine"] = self.combine
         return {k: keras.saving.serialize_keras_object(one) for k, one in parts.items()}
 
     @classmethod
@@ -188,7 +105,7 @@ def train_pipeline(
     checkpoint_dir: pathlib.Path | None = None,
     start: Callable[[ForecastNetwork, dict[str, Rows]], None] | None = None,
 ) -> tuple[ForecastPipeline, list[dict[str, float]]]:
-    """Trains a network on parts, and calibrates its intervals.
+    """Trains a network on parts, weighs it beside what needs no training, and calibrates.
 
     Args:
         parts: The series.
@@ -201,13 +118,15 @@ def train_pipeline(
         The forecaster, and the metrics of each epoch.
     """
     task, counts = parts.task, config.likelihood == "negative_binomial"
-    scaler = Scaler(task, config.log, counts, name="scaler")
+    scaler = Scaler(task, task.log or config.log, counts, name="scaler")
     scaler.adapt(parts.training)
     inputs = inputs_of(config, task)
     count = sum(last - first for first, last in parts.spans("train"))
     passes = max(1, _STEPS * config.batch_size // count)
     windows = scaled_windows(parts, "train", scaler, config, inputs, passes=passes)
-    validation = scaled_windows(parts, "validation", scaler, config, inputs)
+    held = sum(last - first for first, last in parts.spans("validation"))
+    stride = -(-held // (_LONGEST * config.batch_size))
+    validation = scaled_windows(parts, "validation", scaler, config, inputs, stride)
     keras.utils.set_random_seed(config.seed)
     with strategy_of(config).scope(), precision(config.precision):
         model = build_network(config, task)
@@ -227,12 +146,18 @@ def train_pipeline(
     history = fit(
         model, windows, validation.one_pass(), config, config.epochs, checkpoint_dir, callbacks
     )
-    calibrate = ConformalCalibration(config.quantiles, name="calibrate")
-    pipeline = ForecastPipeline(scaler, network, calibrate, name="forecaster")
-    if config.conformal and len(config.quantiles) > 1:
-        with working("calibrating the intervals"):
-            calibrate_intervals(pipeline, parts, config, inputs)
+    pipeline = assemble(scaler, network, config)
+    fit_beside(pipeline, parts, config, inputs)
     return pipeline, history
+
+
+def assemble(
+    scaler: Scaler, network: ForecastNetwork, config: ForecastingConfig
+) -> ForecastPipeline:
+    """The forecaster of a scaler and a network, with what `fit_beside` is to fit."""
+    calibrate = ConformalCalibration(config.quantiles, name="calibrate")
+    combine = Combination(scaler.task, name="combine") if config.combine else None
+    return ForecastPipeline(scaler, network, calibrate, combine, name="forecaster")
 
 
 def scaled_windows(
@@ -267,14 +192,15 @@ def scaled_windows(
         scales=scaler.scale.numpy()[1:, : parts.task.targets],
         inputs=tuple(inputs),
         passes=passes,
+        most=_LONGEST,
         seed=config.seed,
     )
 
 
-def calibrate_intervals(
+def fit_beside(
     model: ForecastPipeline, parts: Parts, config: ForecastingConfig, inputs: Sequence[str]
 ) -> None:
-    """Calibrates a forecaster's intervals on the validation part.
+    """Fits what stands beside a trained network, on the validation part: weights and intervals.
 
     Args:
         model: The forecaster.
@@ -282,7 +208,16 @@ def calibrate_intervals(
         config: The configuration.
         inputs: What the network's batches hold.
     """
+    calibrates = config.conformal and len(config.quantiles) > 1
+    if not (model.combine or calibrates):
+        return
     windows = scaled_windows(parts, "validation", model.scaler, config, inputs)
+    if model.combine:
+        with working("fitting the ridge"):
+            train = scaled_windows(parts, "train", model.scaler, config, ("history",))
+            ridge = ridge_map(train, windows)
+        if ridge is not None:
+            model.combine.ridge.assign(ridge)
     stride = -(-windows.count // _CALIBRATION)
     if stride > 1:
         windows = scaled_windows(parts, "validation", model.scaler, config, inputs, stride)
@@ -291,9 +226,21 @@ def calibrate_intervals(
     def answer(inputs):
         return model.network.answer({k: v for k, v in inputs.items() if k != "teacher"})
 
-    pairs = [(truth.numpy(), answer(inputs).numpy()) for inputs, truth, _ in windows.one_pass()]
-    truth, answers = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    model.calibrate.adapt(truth[: windows.count], answers[: windows.count])
+    with working("calibrating"):
+        rows = [
+            (given["history"].numpy(), truth.numpy(), answer(given).numpy())
+            for given, truth, _ in windows.one_pass()
+        ]
+        history, truth, answers = (
+            np.concatenate(column)[: windows.count] for column in zip(*rows, strict=True)
+        )
+        if model.combine:
+            model.combine.adapt(history, answers[..., 0], truth, config.loss)
+            answers = model.combine(history, answers).numpy()
+        if calibrates:
+            model.calibrate.adapt(truth, answers)
+    if model.combine:
+        say([model.combine.said()])
 
 
 def serving_spec(model: keras.Model, config: ForecastingConfig) -> ExportSpec:
@@ -321,7 +268,7 @@ def serving_spec(model: keras.Model, config: ForecastingConfig) -> ExportSpec:
 
     def answer(*tensors):  # numbers come and go as float32
         found = model(dict(zip(example, tensors, strict=True)))
-        return {name: tf.cast(values, tf.float32) for name, values in found.items()}
+        return {name: tf.cast(found[name], tf.float32) for name in ("forecast", "quantiles")}
 
     signature = Signature(answer, specs, list(example.values()))
     tables = [layer for layer in model.layers if layer.name == "lookup"]

@@ -1,0 +1,199 @@
+"""The network, a ridge and mere repetitions, added up with weights that held-out data choose."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnapps.apps.forecasting.data import Task
+from rnnapps.apps.forecasting.networks import fill_missing
+
+_STEPS = (0.25, 0.1, 0.05, 0.01)  # in which weights are moved, from coarse to fine
+_VALUES = 200_000  # at most, by which weights are chosen
+_BLOCKS = 4  # of the horizon, at most, that have weights of their own
+NETWORK = "network"
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class Combination(keras.layers.Layer):
+    """Adds up forecasts with weights that are at least 0 and sum to 1.
+
+    The members are the network, a ridge (one linear map for all targets, of what the last value
+    leaves of the look-back), the last value, and for each cycle of the series its last turn. Each
+    step of the horizon has its weights. Quantiles are shifted as the point is, and stay in order.
+
+    Args:
+        task: What is forecast from what, or its `to_dict()`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        history: Scaled values `(batch, lookback, columns)`, NaN where missing.
+        answer: The network's point and quantiles `(batch, horizon, targets, 1 + levels)`.
+
+    Output:
+        Point and quantiles of the combination, of the shape of `answer`.
+
+    Reference:
+        - [Bates and Granger, 1969](https://doi.org/10.1057/jors.1969.103)
+    """
+
+    def __init__(self, task: Task | dict, **kwargs):
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.task = task = task if isinstance(task, Task) else Task.from_dict(task)
+        self.cycles = tuple(cycle for cycle in task.cycles if 1 < cycle <= task.lookback)
+        self.members = (NETWORK, "ridge", "last value", *map(_name_of, self.cycles))
+        self.ridge = self.add_weight((task.lookback, task.horizon), "zeros", name="ridge")
+        self.weights_of = self.add_weight((task.horizon, len(self.members)), "zeros", name="shares")
+        self.weights_of.assign(np.eye(len(self.members))[[0] * task.horizon])  # the network alone
+
+    def others(self, history):
+        """The other members' points `(batch, horizon, targets, members - 1)`."""
+        task = self.task
+        known = fill_missing(tf.cast(history[..., : task.targets], "float32"), task.padded)[0]
+        last = known[:, -1:]  # (batch, 1, targets)
+        ridge = tf.einsum("blt,lh->bht", known - last, self.ridge) + last
+        found = [ridge, tf.repeat(last, task.horizon, axis=1)]
+        ahead = np.arange(task.horizon)
+        for cycle in self.cycles:
+            found.append(tf.gather(known, task.lookback - cycle + ahead % cycle, axis=1))
+        return tf.stack(found, axis=-1)
+
+    def call(self, history, answer):
+        away = self.others(history) - answer[..., :1]  # from the network's point
+        shift = tf.reduce_sum(self.weights_of[:, None, 1:] * away, axis=-1)
+        return answer + shift[..., None]
+
+    def adapt(self, history: np.ndarray, point: np.ndarray, truth: np.ndarray, loss: str) -> None:
+        """Chooses the weights by held-out windows; `ridge` has been assigned before.
+
+        All steps share their weights, unless those of blocks of the horizon, chosen by every other
+        stretch of the windows, are better in the rest.
+
+        Args:
+            history: Scaled values `(windows, lookback, columns)`.
+            point: The network's points `(windows, horizon, targets)`.
+            truth: What came true, of that shape; NaN where missing.
+            loss: What is minimised: `"mae"`, `"mse"` or `"huber"`.
+        """
+        others = [self.others(history[i : i + 256]).numpy() for i in range(0, len(history), 256)]
+        members = np.concatenate([point[..., None], np.concatenate(others)], axis=-1)
+        self.weights_of.assign(weigh(truth, members, loss))
+
+    def describe(self) -> dict[str, Any]:
+        """Each member's weight; where they differ along the horizon, at its first and last step."""
+        weights = np.round(self.weights_of.numpy().astype(float), 2)
+        first, last = weights[0], weights[-1]
+        if (weights == first).all():
+            return dict(zip(self.members, first.tolist(), strict=True))
+        return {
+            name: {"first step": a, "last step": b}
+            for name, a, b in zip(self.members, first.tolist(), last.tolist(), strict=True)
+        }
+
+    def said(self) -> str:
+        """The weights in a sentence."""
+        weights = self.weights_of.numpy()
+        shares = []
+        for name, column in zip(self.members, weights.T, strict=True):
+            a, b = f"{column[0]:.2f}", f"{column[-1]:.2f}"
+            if column.any():
+                shares.append(f"{name} {a}" if a == b else f"{name} {a} to {b} along the horizon")
+        return f"Combined by what the validation part says: {', '.join(shares)}."
+
+    def get_config(self):
+        return {"name": self.name, "task": self.task.to_dict()}
+
+
+def _name_of(cycle: int) -> str:
+    return f"value {cycle} steps before"
+
+
+def weigh(truth: np.ndarray, members: np.ndarray, loss: str) -> np.ndarray:
+    """Weights for each step of a horizon; see `Combination.adapt`.
+
+    Args:
+        truth: `(windows, horizon, targets)`, NaN where missing.
+        members: Forecasts `(windows, horizon, targets, members)`.
+        loss: `"mae"`, `"mse"` or `"huber"`.
+
+    Returns:
+        The weights `(horizon, members)`.
+    """
+    horizon = truth.shape[1]
+
+    def error(rows: slice | np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """What each member is off, `(values, members)`."""
+        off = truth[rows][:, steps, :, None] - members[rows][:, steps]
+        off = off.reshape(-1, off.shape[-1])
+        off = off[np.isfinite(off).all(1)]
+        return off[:: max(1, len(off) // _VALUES)]
+
+    every = np.arange(horizon)
+    shared = np.tile(choose_weights(error(slice(None), every), loss), (horizon, 1))
+    blocks = [block for block in np.array_split(every, _BLOCKS) if len(block)]
+    stretch = np.arange(len(truth)) * 8 // max(1, len(truth)) % 2  # of windows, that overlap
+    halves = np.flatnonzero(stretch == 0), np.flatnonzero(stretch == 1)
+    if len(blocks) < 2 or min(map(len, halves)) < 2 * horizon:
+        return shared
+    together = apart = 0.0
+    for chosen_by, measured_by in (halves, halves[::-1]):
+        one = choose_weights(error(chosen_by, every), loss)
+        for block in blocks:
+            off = error(measured_by, block)
+            together += cost(off @ one, loss) * len(off)
+            apart += cost(off @ choose_weights(error(chosen_by, block), loss), loss) * len(off)
+    if apart >= together:
+        return shared
+    chosen = [choose_weights(error(slice(None), block), loss) for block in blocks]
+    return np.concatenate(
+        [np.tile(one, (len(block), 1)) for one, block in zip(chosen, blocks, strict=True)]
+    )
+
+
+def cost(off: np.ndarray, loss: str) -> float:
+    """The mean loss of errors."""
+    size = np.abs(off)
+    if loss == "mse":
+        return float(np.mean(size**2))
+    if loss == "huber":
+        return float(np.mean(np.where(size < 1, size**2 / 2, size - 0.5)))
+    return float(np.mean(size))
+
+
+def choose_weights(off: np.ndarray, loss: str) -> np.ndarray:
+    """The weights, at least 0 and of the sum 1, with which members' errors cancel out best.
+
+    The loss is convex in the weights: from the best member on, weight is moved from one member to
+    another while that helps, in ever smaller steps.
+
+    Args:
+        off: What each member is off, `(values, members)`.
+        loss: `"mae"`, `"mse"` or `"huber"`.
+
+    Returns:
+        The weights `(members,)`, multiples of 0.01.
+    """
+    count = off.shape[1]
+    corners = [cost(column, loss) for column in off.T] if len(off) else [0.0]
+    weights = np.eye(count)[int(np.argmin(corners))]
+    best, now = min(corners), off @ weights
+    for step in _STEPS if len(off) else ():
+        better = True
+        while better:
+            better = False
+            for giver, taker in _pairs(weights):
+                part = min(step, weights[giver])
+                moved = now + part * (off[:, taker] - off[:, giver])
+                if (found := cost(moved, loss)) < best * (1 - 1e-6):
+                    best, now, better = found, moved, True
+                    weights[giver], weights[taker] = weights[giver] - part, weights[taker] + part
+                    break
+    return np.round(weights, 2)
+
+
+def _pairs(weights: np.ndarray) -> Sequence[tuple[int, int]]:
+    """Who can give weight, and who takes it."""
+    count = len(weights)
+    return [(i, j) for i in range(count) for j in range(count) if i != j and weights[i] > 1e-9]

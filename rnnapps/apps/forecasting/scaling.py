@@ -1,0 +1,161 @@
+"""Values in their own units to scaled ones and back."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnapps.apps.forecasting.data import Task
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class Scaler(keras.layers.Layer):
+    """Values in their own units to scaled ones and back, for each series by its own measure.
+
+    Targets and covariates lose their mean and are divided by their standard deviation, both of the
+    training part; a covariate of zeros and ones is left as it is, since a rare one would become a
+    number far from all others. The targets of a population of series are divided by how far they
+    move over a horizon, on average. With `log` the targets become `log(1 + x)` before. Counts
+    (`counts`) are divided by one more than their mean and keep their zero. A series that was not
+    trained on is measured by its look-back; its covariates by all series that were. Values are
+    float64 until their level and scale are off, so that a small change on a high level is seen.
+
+    Args:
+        task: What is forecast from what, or its `to_dict()`.
+        log: Whether the targets are learned as `log(1 + x)`.
+        counts: Whether the targets are counts.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        values: `history (batch, time, columns)`, `future (batch, time, future)`, or an `answer`
+            `(batch, horizon, targets, 1 + levels)` to take back to its units.
+        measures: What `measure` made of the history.
+        part: `"history"`, `"future"` or `"answer"`.
+
+    Output:
+        Of the shape of `values`: float64 for an answer, else float32.
+    """
+
+    def __init__(self, task: Task | dict, log: bool = False, counts: bool = False, **kwargs):
+        super().__init__(trainable=False, dtype="float64", **kwargs)
+        self.task = task if isinstance(task, Task) else Task.from_dict(task)
+        self.log, self.counts = log, counts
+        self.lag = self.task.horizon  # over which the moves of a population's series are measured
+        shape = (1 + len(self.task.series), len(self.task.columns.names))
+        self.center = self.add_weight(shape, "zeros", name="center")
+        self.scale = self.add_weight(shape, "ones", name="scale")
+
+    def measure(self, history, rows=None):
+        """What each window's columns lose and are divided by, `(batch, 1, columns)` each."""
+        if rows is None:
+            rows = tf.ones(tf.shape(history)[:1], tf.int32)
+        center = tf.gather(self.center, rows)[:, None]
+        scale = tf.gather(self.scale, rows)[:, None]
+        if not self.task.several:
+            return center, scale
+        targets = self.task.targets
+        unseen = (rows == 0)[:, None, None]
+        own = self._measure_window(self._logarithm(history)[..., :targets])
+        pairs = zip(own, (center, scale), strict=True)
+        return tuple(
+            tf.concat([tf.where(unseen, mine, all_[..., :targets]), all_[..., targets:]], axis=-1)
+            for mine, all_ in pairs
+        )
+
+    def _measure_window(self, targets):
+        """Mean and deviation of a window's known targets, `(batch, 1, targets)` each."""
+        known = tf.math.is_finite(targets)
+        count = tf.reduce_sum(tf.cast(known, "float64"), axis=1, keepdims=True)
+
+        def mean(values):
+            total = tf.reduce_sum(tf.where(known, values, 0), axis=1, keepdims=True)
+            return tf.math.divide_no_nan(total, count)
+
+        center = mean(targets)
+        if self.counts:
+            return tf.zeros_like(center), 1 + center
+        spread = tf.sqrt(mean((targets - center) ** 2))
+        if self.task.population and self.lag < self.task.lookback:
+            moves = tf.abs(targets[:, self.lag :] - targets[:, : -self.lag])
+            known = tf.math.is_finite(moves)
+            count = tf.reduce_sum(tf.cast(known, "float64"), axis=1, keepdims=True)
+            moved = mean(moves)
+            spread = tf.where(moved > 0, moved, spread)
+        return center, tf.where(spread > 0, spread, 1)
+
+    def _logarithm(self, values):
+        """The history with the targets as they are learned, float64."""
+        values = tf.cast(values, "float64")
+        if not self.log:
+            return values
+        ours, others = values[..., : self.task.targets], values[..., self.task.targets :]
+        return tf.concat([tf.math.log1p(tf.maximum(ours, -0.999)), others], axis=-1)
+
+    def call(self, values, measures, part="history"):
+        targets, future = self.task.targets, self.task.future
+        center, scale = measures
+        if part == "future":
+            return tf.cast((values - center[..., -future:]) / scale[..., -future:], "float32")
+        if part == "history":
+            return tf.cast((self._logarithm(values) - center) / scale, "float32")
+        values = tf.cast(values, "float64")
+        restored = values * scale[..., :targets, None] + center[..., :targets, None]
+        restored = tf.math.expm1(restored) if self.log else restored
+        if not any(one is not None for one in self.task.lower):
+            return restored
+        lower = [-np.inf if one is None else one for one in self.task.lower]
+        return tf.maximum(restored, tf.constant(lower, restored.dtype)[:, None])
+
+    def compute_output_spec(self, values, measures, part="history"):
+        return keras.KerasTensor(values.shape, "float64" if part == "answer" else "float32")
+
+    def adapt(self, parts: Sequence[np.ndarray]) -> None:
+        """Measures the training part of each series, `(time, columns)`."""
+        measured = [self._measure(part) for part in (np.concatenate(parts), *parts)]
+        center, scale = (np.stack(column) for column in zip(*measured, strict=True))
+        self.center.assign(center)
+        # Where a covariate never moves in one series, it is measured as in all of them; what moves
+        # in none has taught the network nothing, and is 0 whatever it is later.
+        scale = np.where(scale > 0, scale, scale[:1])
+        still = np.where(np.arange(scale.shape[1]) < self.task.targets, 1.0, np.inf)
+        self.scale.assign(np.where(scale > 0, scale, still))
+
+    def _measure(self, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        columns, targets = self.task.columns, self.task.targets
+        part = self._learned(part)
+        known = np.isfinite(part)
+        count = np.maximum(1, known.sum(0))
+        center = np.where(known, part, 0).sum(0) / count
+        scale = np.sqrt(np.where(known, (part - center) ** 2, 0).sum(0) / count)
+        if self.counts:
+            scale[:targets], center[:targets] = 1 + center[:targets], 0
+        elif self.task.population:
+            moves = np.abs(part[self.lag :, :targets] - part[: -self.lag, :targets])
+            moved = np.isfinite(moves).sum(0)
+            mean = np.nansum(moves, 0) / np.maximum(1, moved)
+            scale[:targets] = np.where(mean > 0, mean, scale[:targets])
+        plain = ~known.any(0) | (~known | (part == 0) | (part == 1)).all(0)
+        plain |= [name not in (*columns.past, *columns.future) for name in columns.names]
+        plain[:targets] = False
+        return np.where(plain, 0, center), np.where(plain, scale > 0, scale)
+
+    def scaled(self, series: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Scales whole series `(time, columns)`, given in the order of the task's."""
+        measures = zip(self.center.numpy()[1:], self.scale.numpy()[1:], strict=True)
+        found = []
+        for one, (center, scale) in zip(series, measures, strict=True):
+            found.append(((self._learned(one) - center) / scale).astype(np.float32))
+        return found
+
+    def _learned(self, part: np.ndarray) -> np.ndarray:
+        """What `_logarithm` makes of a part, in NumPy: there may be thousands of series."""
+        part = part.astype(float)
+        if self.log:
+            ours = part[:, : self.task.targets]
+            part[:, : self.task.targets] = np.log1p(np.maximum(ours, -0.999))
+        return part
+
+    def get_config(self):
+        return {"name": self.name, "task": self.task.to_dict(), "log": self.log,
+                "counts": self.counts}  # fmt: skip

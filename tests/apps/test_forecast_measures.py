@@ -1,0 +1,111 @@
+"""The M4 competition's measures, against its own numbers; skill; forecasts that say nothing."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from rnnapps.apps.forecasting.metrics import Scores, repeats_last, said_of_skill, skill
+from rnnapps.apps.forecasting.naive2 import (
+    Naive2,
+    is_seasonal,
+    overall_weighted_average,
+    seasonal_indices,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def m4(path) -> list[np.ndarray]:
+    """The series of one of the competition's files, each `(time, 1)`."""
+    with gzip.open(path, "rt") as file:
+        rows = [line.split(",")[1:] for line in list(file)[1:]]
+    rows = [[cell.strip().strip('"') for cell in row] for row in rows]
+    return [np.array([float(c) for c in row if c not in ("", "NA")])[:, None] for row in rows]
+
+
+def test_naive2_has_the_competition_s_measures_on_its_weekly_series(test_data):
+    known, ahead = (m4(test_data / "m4" / f"Weekly-{part}.csv.gz") for part in ("train", "test"))
+    naive2 = Naive2(known, 1)
+    scores = Scores((), np.ones((359, 1)), naive2.errors)
+    last, series = np.stack([one[-1] for one in known]), np.arange(359)
+    origin = np.array([len(one) for one in known])
+    scores.update(np.stack(ahead), series, naive2.forecast(last, series, origin, 13))
+    found = scores.summary(["value"])
+    assert found["smape"] == pytest.approx(9.161, abs=5e-4)
+    assert found["mase"] == pytest.approx(2.777, abs=5e-4)
+    assert overall_weighted_average(found, found) == 1
+
+
+def test_a_season_is_found_where_it_is_significant():
+    steps = np.arange(96)
+    assert is_seasonal(10 + np.sin(2 * np.pi * steps / 12) + RNG.normal(0, 0.3, 96), 12)
+    assert not is_seasonal(10 + RNG.normal(size=96), 12)
+    assert not is_seasonal(10 + np.sin(2 * np.pi * steps[:35] / 12), 12)  # under three seasons
+    values = 10 + np.sin(2 * np.pi * steps / 12) + RNG.normal(0, 2, 96)
+    mean = values.mean()
+    acf = [
+        sum((values[t] - mean) * (values[t - lag] - mean) for t in range(lag, 96))
+        / sum((v - mean) ** 2 for v in values)
+        for lag in range(1, 13)
+    ]
+    limit = 1.645 * np.sqrt((1 + 2 * sum(r**2 for r in acf[:11])) / 96)
+    assert is_seasonal(values, 12) == (abs(acf[11]) > limit)
+
+
+@pytest.mark.parametrize("season", [4, 7])
+def test_seasonal_indices_and_their_phase(season):
+    indices = RNG.uniform(0.5, 2, season)
+    indices /= indices.mean()
+    steps = np.arange(8 * season)
+    values = 5 * indices[steps % season] * (1 + 1e-9 * steps)  # it has to move
+    np.testing.assert_allclose(seasonal_indices(values, season), indices, rtol=1e-6)
+    naive2 = Naive2([values[:, None], np.arange(1.0, 60.0)[:, None]], season)
+    origin = np.array([5 * season + 2, 30])
+    last = np.array([[3 * indices[(origin[0] - 1) % season]], [7.0]])
+    found = naive2.forecast(last, np.array([0, 1]), origin, season + 1)
+    expected = 3 * indices[(origin[0] + np.arange(season + 1)) % season]
+    np.testing.assert_allclose(found[0, :, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(found[1, :, 0], 7 * np.ones(season + 1))
+
+
+@pytest.mark.parametrize("values", [[1, 2, np.nan, 4], [1, 2, 0, 4], [3, 3, 3, 3], [1]])
+def test_naive2_is_not_defined_of_every_series(values):
+    with pytest.raises(ValueError, match=r"Expected (positive|series that move)"):
+        Naive2([np.array(values, float)[:, None]], 1)
+
+
+def scored(errors, series, steps=None):
+    """Scores of forecasts of zero that are off by these errors, `(windows, horizon)`."""
+    ones = np.ones((series.max() + 1, 1))
+    scores = Scores((), ones, ones, steps)
+    scores.update(np.zeros((*errors.shape, 1)), series, errors[..., None])
+    return scores
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_skill_is_the_share_of_the_error_that_is_saved(count):
+    series = np.repeat(np.arange(count), 400 // count)
+    errors = RNG.normal(size=(400, 3))
+    baselines = {"worse": scored(9 * errors, series), "best": scored(2 * errors, series)}
+    found = skill(scored(errors, series), baselines, block=5)
+    assert found["against"] == "best"
+    assert found["skill"] == found["low"] == found["high"] == pytest.approx(0.5)
+    other = scored(RNG.normal(size=(400, 3)), series)
+    found = skill(scored(errors, series), {"as good": other}, block=5)
+    assert found["low"] < 0 < found["high"]
+    assert "the best baseline, as good" in said_of_skill(found)
+
+
+def test_the_scaled_error_of_squares_is_the_mean_over_series():
+    series = np.array([0, 0, 1])
+    errors = RNG.normal(size=(3, 4))
+    found = scored(errors, series, np.array([[2.0], [3.0]])).summary(["a"])
+    each = [np.sqrt((errors[:2] ** 2).mean()) / 2, np.sqrt((errors[2] ** 2).mean()) / 3]
+    assert found["rmsse"] == pytest.approx(np.mean(each))
+
+
+def test_a_forecast_that_repeats_the_last_value_is_told():
+    assert "the last value repeated" in repeats_last(0.01, 1.0)
+    assert repeats_last(0.2, 1.0) is None
+    assert repeats_last(0.0, 0.0) is None

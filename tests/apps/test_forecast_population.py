@@ -1,0 +1,136 @@
+"""Many series as one population: what is chosen, how they are scaled, what short ones lack."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from rnnapps import Forecaster
+from rnnapps.apps.forecasting import data, pipeline
+from rnnapps.apps.forecasting.defaults import MANY, choose
+from rnnapps.apps.forecasting.model import build_network, inputs_of
+from rnnapps.apps.forecasting.networks import fill_missing
+from rnnapps.apps.forecasting.scaling import Scaler
+from rnnapps.data import Windows, WindowShape
+from rnnapps.errors import DataError
+
+RNG = np.random.default_rng(0)
+TINY = {"units": 4, "horizon": 6, "series_column": "s", "batch_size": 32}
+
+
+def series(name, steps, level):
+    hours = np.arange(steps)
+    noise = np.random.default_rng(steps).normal(size=steps)
+    values = level * np.exp(0.3 * np.sin(2 * np.pi * hours / 24) + 0.05 * noise)
+    times = pd.date_range("2024-01-01", periods=steps, freq="h")
+    return pd.DataFrame({"time": times, "y": values, "s": name})
+
+
+TABLE = pd.concat([series(f"s{i}", (60, 90, 150)[i % 3], 10.0 ** (i % 5)) for i in range(12)])
+
+
+@pytest.fixture(scope="module")
+def forecaster():
+    """A forecaster of twelve series whose network has its first weights, and its parts."""
+    app = Forecaster(**TINY)
+    parts = data.divide(data.load_series(app.config, TABLE), app.config)
+    scaler = Scaler(parts.task, parts.task.log, name="scaler")
+    scaler.adapt(parts.training)
+    network = build_network(app.config, parts.task).get_layer("network")
+    app.model = pipeline.assemble(scaler, network, app.config)
+    pipeline.fit_beside(app.model, parts, app.config, tuple(inputs_of(app.config, parts.task)))
+    return app, parts
+
+
+def test_many_series_are_chosen_for_together(forecaster):
+    app, parts = forecaster
+    task = parts.task
+    assert (task.lookback, task.least, task.segment, task.season) == (36, 6, 6, 24)
+    assert task.cycles == (24, 168)
+    assert task.log
+    assert parts.ends[:2] == [(42, 54, 60), (72, 84, 90)]  # a horizon tests, two validate
+    assert "12 series are learned as one population, as logarithms" in parts.notes[-1]
+    few = data.divide(data.load_series(app.config, TABLE[TABLE["s"] < "s2"]), app.config)
+    assert not (few.task.population or few.task.log or few.task.padded)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count", "shift", "population", "log"),
+    [
+        ({}, MANY, 0, True, True),
+        ({}, MANY - 1, 0, False, False),
+        ({}, MANY, 5, True, False),  # not all positive
+        ({"population": False}, MANY, 0, False, False),
+        ({"log": True}, 2, 0, False, True),
+        ({"model": "deepar", "distribution": "negative_binomial"}, MANY, 0, False, False),
+    ],
+)
+def test_what_is_chosen_by_the_kind_of_data(settings, count, shift, population, log):
+    training = [np.arange(1.0, 200)[:, None] - shift] * count
+    chosen = choose(Forecaster(horizon=8, **settings).config, "D", training, 1)
+    assert (chosen.population, chosen.log) == (population, log)
+    assert chosen.season == 7
+    if population:
+        assert (chosen.lookback, chosen.least, chosen.segment) == (98, 8, 7)
+
+
+def test_a_population_is_scaled_by_its_moves_over_a_horizon(forecaster):
+    app, parts = forecaster
+    scaler = app.model.scaler
+    for row, part in enumerate(parts.training, 1):
+        logs = np.log1p(part[:, 0])
+        expected = np.abs(logs[6:] - logs[:-6]).mean()
+        assert scaler.scale.numpy()[row, 0] == pytest.approx(expected)
+        assert scaler.center.numpy()[row, 0] == pytest.approx(logs.mean())
+    for one, scaled in zip(parts.values, scaler.scaled(parts.values), strict=True):
+        row = 1 + next(i for i, other in enumerate(parts.values) if other is one)
+        history = tf.constant(one[None])
+        found = scaler(history, scaler.measure(history, tf.constant([row])))
+        np.testing.assert_allclose(scaled, found[0], rtol=1e-5)
+
+
+def test_a_series_that_was_never_seen_is_scaled_by_its_look_back(forecaster):
+    app, _ = forecaster
+    new = series("new", 40, 3e5)
+    larger = app.predict(new)["forecast"].to_numpy()
+    smaller = app.predict(new.assign(y=new["y"] / 1000))["forecast"].to_numpy()
+    np.testing.assert_allclose(larger / smaller, 1000, rtol=0.02)  # log(1 + x) is no logarithm
+    assert 1e5 < larger.mean() < 1e6
+
+
+def test_a_history_may_begin_within_the_look_back(forecaster):
+    app, parts = forecaster
+    short = app.predict(series("s0", 8, 1.0))
+    assert np.isfinite(short["forecast"]).all()
+    first = series("s0", 8, 1.0)["y"].iloc[0]
+    before = series("s0", 60, 1.0).iloc[:28].assign(y=first)
+    rest = series("s0", 8, 1.0).assign(time=pd.date_range("2024-01-02 04:00", periods=8, freq="h"))
+    app.model.combine.weights_of.assign(np.eye(5)[:4, :4][[1] * 6])  # the ridge sees no gaps
+    filled, own = (app.predict(one) for one in (pd.concat([before, rest]), rest))
+    np.testing.assert_allclose(filled["forecast"], own["forecast"], rtol=1e-5)
+    with pytest.raises(DataError, match=r"at least 6 steps, the look-back, .* 4, 2 too few"):
+        app.predict(series("s0", 4, 1.0))
+    found = app._evaluate(parts, "test")
+    assert set(found["by_series"]) == set(TABLE["s"])
+    assert found["baselines"]["Naive2"]["owa"] == pytest.approx(1)
+
+
+def test_windows_hold_nothing_of_the_series_before_theirs():
+    values = [np.full((9, 1), 1.0, np.float32), np.arange(10, 19, dtype=np.float32)[:, None]]
+    shape = WindowShape(5, 2, targets=1, least=2)
+    windows = Windows(values, [(2, 8), (2, 8)], shape, batch_size=4, most=2)
+    (history,) = [x["history"].numpy() for x, _, _ in windows.one_pass().skip(1).take(1)]
+    nan = np.nan
+    expected = [[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [nan, nan, nan, 10, 11], [nan, nan, 10, 11, 12]]
+    np.testing.assert_array_equal(history[..., 0], expected)
+    assert len(windows) == 2  # of the three batches that hold all
+    with pytest.raises(ValueError, match="Expected origins with 2 steps before"):
+        Windows(values, [(1, 8), (2, 8)], shape)
+
+
+def test_what_lacks_before_a_series_is_its_first_value():
+    values = RNG.normal(size=(3, 20, 2)).astype(np.float32)
+    values[RNG.random(values.shape) < 0.6] = np.nan
+    values[0, :9], values[1, :, 0] = np.nan, np.nan
+    for row, filled in zip(values, fill_missing(tf.constant(values), back=True)[0], strict=True):
+        np.testing.assert_array_equal(filled, pd.DataFrame(row).ffill().bfill().fillna(0))
