@@ -34,6 +34,8 @@ class Columns:
         decimal: The decimal mark, where it was found to be a comma.
         holidays: Countries, or parts of them, whose public holidays are features made from the
             time.
+        static: Columns that say the same in all rows of a series; the network sees them as past
+            covariates.
     """
 
     time: tuple[str, ...] = ()
@@ -48,6 +50,12 @@ class Columns:
     order: str | None = None
     decimal: str | None = None
     holidays: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def static_names(self) -> tuple[str, ...]:
+        """The columns of whole series, a column of words in its parts."""
+        return self._expanded(self.static)
 
     @functools.cached_property
     def past_names(self) -> tuple[str, ...]:
@@ -68,7 +76,7 @@ class Columns:
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """All columns of `Series.values`, in their order."""
-        return self.targets + self.past_names + self.future_names
+        return self.targets + self.static_names + self.past_names + self.future_names
 
     def _expanded(self, columns: Sequence[str]) -> tuple[str, ...]:
         expanded: list[str] = []
@@ -94,6 +102,7 @@ def resolve(table: Table, columns: Columns) -> tuple[Columns, list[str]]:
     present = [str(name) for name in table.frame.columns]
     roles = {"time_column": columns.time, "target": columns.targets,
              "past_covariates": columns.past, "future_covariates": columns.future,
+             "static_columns": columns.static,
              "series_column": (columns.series,) if columns.series else ()}  # fmt: skip
     for option, names in roles.items():
         for name in names:

@@ -100,6 +100,7 @@ def read_series(
         grid = times.grid(index, rows[kept], freq, here)
         filled = np.full((len(grid), values.shape[1]), np.nan)
         filled[grid.get_indexer(index)] = values[rows[kept]]
+        _fill_static(filled, frame.iloc[rows], columns, here)
         if len(grid) > len(index):
             first = grid[~grid.isin(index)][0]
             notes.append(
@@ -255,7 +256,8 @@ def _said(series: list[Series], columns: Columns) -> list[str]:
     """What the columns are for, and which series there are."""
     freq = f", step {columns.freq}" if columns.time else ""
     roles = {"times from": columns.time, "targets": columns.targets,
-             "past covariates": columns.past, "future covariates": columns.future,
+             "static": columns.static, "past covariates": columns.past,
+             "future covariates": columns.future,
              "series named by": (columns.series,) if columns.series else ()}  # fmt: skip
     zone = f", in {columns.zone}" if columns.zone else ""
     lines = [
@@ -286,6 +288,22 @@ def _with_calendar(one: Series, columns: Columns) -> Series:
         raise DataError(f"Expected a column of times (--time-column) with {option}.")
     features = features_of(one.times, columns)
     return dataclasses.replace(one, values=np.concatenate([one.values, features], axis=1))
+
+
+def _fill_static(values: np.ndarray, rows: pd.DataFrame, columns: Columns, where: str) -> None:
+    """Puts what a series' rows say of the whole series into all its steps."""
+    for name in columns.static:
+        said = rows[name].dropna().unique()
+        if len(said) > 1:
+            raise DataError(
+                f"Expected column {name!r} of {where} to say the same in all rows, as "
+                f"{flag('static_columns')} do. Received: {said[0]!r} and {said[1]!r}."
+            )
+    first = len(columns.targets)
+    known = values[:, first : first + len(columns.static_names)]
+    rows_known = np.isfinite(known).all(1)
+    if known.shape[1] and rows_known.any():
+        known[:] = known[np.argmax(rows_known)]
 
 
 def features_of(stamps: pd.Index, columns: Columns) -> np.ndarray:

@@ -33,7 +33,7 @@ def read_values(
         DataError: If a number cannot be read, a column holds nothing, or too many words.
     """
     frame, where, how = table.frame, table.where, []
-    names = (*columns.targets, *columns.past, *columns.future)
+    names = (*columns.targets, *columns.static, *columns.past, *columns.future)
     known = columns.decimal if table.separator in (";", "\t") else None
     if known and not (options.decimal or options.thousands):
         marks = Marks(known)

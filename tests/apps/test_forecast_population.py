@@ -1,5 +1,6 @@
 """Many series as one population: what is chosen, how they are scaled, what short ones lack."""
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,11 +9,12 @@ import tensorflow as tf
 from rnnapps import Forecaster
 from rnnapps.apps.forecasting import data, pipeline
 from rnnapps.apps.forecasting.defaults import MANY, choose
+from rnnapps.apps.forecasting.ensemble import Ensemble
 from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.data import Windows, WindowShape
-from rnnapps.errors import DataError
+from rnnapps.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
 TINY = {"units": 4, "horizon": 6, "series_column": "s", "batch_size": 32}
@@ -134,3 +136,42 @@ def test_what_lacks_before_a_series_is_its_first_value():
     values[0, :9], values[1, :, 0] = np.nan, np.nan
     for row, filled in zip(values, fill_missing(tf.constant(values), back=True)[0], strict=True):
         np.testing.assert_array_equal(filled, pd.DataFrame(row).ffill().bfill().fillna(0))
+
+
+def test_what_is_said_of_whole_series_is_seen_at_every_step():
+    kinds = {f"s{i}": ("north", "south")[i % 2] for i in range(12)}
+    frame = TABLE.assign(region=TABLE["s"].map(kinds), size=TABLE["s"].str[1:].astype(float))
+    frame = frame[frame["time"] != frame["time"].iloc[20]]  # a step that is lacking
+    frame.loc[frame["time"] == frame["time"].iloc[3], "size"] = np.nan
+    app = Forecaster(**TINY, target="y", static_columns=("region", "size"))
+    parts = data.divide(data.load_series(app.config, frame), app.config)
+    assert parts.task.columns.names == ("y", "region=north", "region=south", "size")
+    for i, one in enumerate(parts.values):
+        np.testing.assert_array_equal(one[:, 1:], np.tile([1 - i % 2, i % 2, i], (len(one), 1)))
+    scaler = Scaler(parts.task, parts.task.log)
+    scaler.adapt(parts.training)
+    scaled = np.array([one[0, 3] for one in scaler.scaled(parts.values)])
+    assert (np.diff(scaled) > 0.1).all()  # by one measure for all series, or they were all 0
+    frame.loc[(frame["s"] == "s3") & (frame["time"] > "2024-01-02"), "region"] = "north"
+    with pytest.raises(DataError, match=r"'region' of the table, series s3 to say the same in all"):
+        data.load_series(app.config, frame)
+    with pytest.raises(ConfigError, match="series_column= with static_columns="):
+        Forecaster(static_columns=("region",))
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_networks(forecaster, tmp_path):
+    app, parts = forecaster
+    networks = [build_network(app.config, parts.task).get_layer("network") for _ in range(3)]
+    windows = pipeline.scaled_windows(parts, "test", app.model.scaler, app.config, ["history"])
+    inputs, _, _ = next(iter(windows.one_pass()))
+    expected = np.mean([one.answer(inputs) for one in networks], axis=0)
+    several = Ensemble(networks, name="network")
+    np.testing.assert_allclose(several.answer(inputs), expected, atol=1e-5)
+    model = pipeline.assemble(app.model.scaler, several, app.config)
+    history = {"history": parts.values[0][None, -36:], "series": tf.constant(["s0"])}
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    for name, answer in model(history).items():
+        np.testing.assert_allclose(again(history)[name], answer, rtol=1e-5)
+    spec = pipeline.serving_spec(again, app.config)
+    assert len(spec.compiled_methods) == 3

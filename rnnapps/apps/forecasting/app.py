@@ -201,7 +201,7 @@ class Forecaster(Application):
 
     def model_card(self) -> dict[str, Any]:
         """What an export's `model_card.json` says; of combined forecasts the weights, too."""
-        combine = self.model.combine
+        combine = getattr(self.model, "combine", None)  # version 0.1.0's models have none
         weights = {"combination": combine.describe()} if combine else {}
         return {**super().model_card(), **weights}
 

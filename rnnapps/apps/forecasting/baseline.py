@@ -13,6 +13,7 @@ Forecast = Callable[[np.ndarray], np.ndarray]
 _STRENGTHS = 10.0 ** np.arange(-1, 6)  # of the ridge, tried on the validation part
 
 
+MOST_PAIRS = 300_000  # of look-backs and horizons, about, that a ridge is fitted on
 # What no forecaster of the sample can be better than.
 NOISE_ALONE = {"mae": NOISE * np.sqrt(2 / np.pi), "rmse": NOISE, "mse": NOISE**2}
 
@@ -56,9 +57,10 @@ def prepare_baselines(parts: Parts, center: np.ndarray, spread: np.ndarray) -> d
         for one, c, s in zip(parts.values, center, spread, strict=True)
     ]
     alone = WindowShape(task.lookback, task.horizon, task.targets, least=task.least)
+    count = sum(last - first for first, last in parts.spans("train"))
     train, validation = (
-        Windows(standard, parts.spans(part), alone, batch_size=256)
-        for part in ("train", "validation")
+        Windows(standard, parts.spans(part), alone, batch_size=256, stride=stride)
+        for part, stride in (("train", -(-count * task.targets // MOST_PAIRS)), ("validation", 1))
     )
     with working("fitting the baselines"):
         return baselines(train, validation, task.season)

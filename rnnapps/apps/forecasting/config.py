@@ -46,6 +46,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     """Columns known ahead, over the horizon too."""
     series_column: str | None = None
     """Column that names the series, where the table holds many."""
+    static_columns: tuple[str, ...] = ()
+    """Columns of words or numbers that say the same in all rows of a series."""
     freq: str | None = None
     """The time between rows as pandas writes it (h, D, MS, 15min), or a number where rows are
     numbered; by default inferred."""
@@ -104,6 +106,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Chance at first that encoder_decoder is told the truth of a step; it falls to 0."""
 
+    ensemble: Annotated[int, Field(ge=1)] = 1
+    """Networks that learn with one seed after the other; their answers are averaged."""
     combine: bool = True
     """Combine the network with a ridge and repetitions, by weights that validation chooses."""
     loss: Literal["mae", "mse", "huber"] = "mae"
@@ -135,12 +139,19 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
                 "--model=deepar, which samples. Received: 'quantiles'."
             )
         named = [*self.time_column, *self.target, *self.past_covariates, *self.future_covariates]
+        named += self.static_columns
+        if self.static_columns and not self.series_column:
+            raise ValueError(
+                "Expected --series-column with --static-columns, which tell series apart. "
+                "Received: none."
+            )
         named += [self.series_column] if self.series_column else []
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             raise ValueError(
                 f"Expected each column in one place. Received: {twice[0]!r} in --time-column, "
-                "--target, --past-covariates, --future-covariates or --series-column twice."
+                "--target, --past-covariates, --future-covariates, --static-columns or "
+                "--series-column twice."
             )
         parts = [SHARE if one is None else one for one in (self.validation_share, self.test_share)]
         if sum(parts) >= 1:

@@ -194,6 +194,7 @@ def columns_of(config: ForecastingConfig) -> Columns:
         freq=config.freq,
         calendar=config.calendar,
         holidays=config.holidays,
+        static=config.static_columns,
     )
 
 

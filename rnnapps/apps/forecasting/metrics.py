@@ -179,7 +179,8 @@ def skill(
     totals = {name: one.by_window()[1].sum() for name, one in baselines.items()}
     best = min(totals, key=lambda name: totals[name])
     series, ours, _ = scores.by_window()
-    theirs = baselines[best].by_window()[1]
+    order = np.argsort(series, kind="stable")  # a backtest that trains anew goes by origins
+    series, ours, theirs = series[order], ours[order], baselines[best].by_window()[1][order]
     saved = 1 - ours.sum() / max(theirs.sum(), 1e-12)
     place = np.arange(len(series)) - np.searchsorted(series, series)  # within its series
     stretch = series * len(series) + place // block

@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.apps.forecasting.baseline import ridge_map
+from rnnapps.apps.forecasting.baseline import MOST_PAIRS, ridge_map
 from rnnapps.apps.forecasting.combination import Combination
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Parts, Task
 from rnnapps.apps.forecasting.encoder_decoder import ScheduledSampling
+from rnnapps.apps.forecasting.ensemble import Ensemble
 from rnnapps.apps.forecasting.model import build_network, inputs_of, named_rows
 from rnnapps.apps.forecasting.networks import ForecastNetwork
 from rnnapps.apps.forecasting.scaling import Scaler
@@ -34,7 +35,7 @@ class ForecastPipeline(keras.Model):
 
     Args:
         scaler: The adapted `Scaler`.
-        network: The trained network.
+        network: The trained network, or several.
         calibrate: The intervals' calibration; fitted later, by `fit_beside`.
         combine: What the network's forecast is combined with; `None` for the network alone.
         **kwargs: Arguments of `keras.Model`.
@@ -53,7 +54,7 @@ class ForecastPipeline(keras.Model):
     def __init__(
         self,
         scaler: Scaler,
-        network: ForecastNetwork,
+        network: ForecastNetwork | Ensemble,
         calibrate: ConformalCalibration,
         combine: Combination | None = None,
         **kwargs,
@@ -77,7 +78,7 @@ class ForecastPipeline(keras.Model):
         if self.scaler.task.future:
             scaled["future"] = self.scaler(inputs["future_covariates"], measures, part="future")
         if self.scaler.counts:
-            scaled["scale"] = tf.cast(measures[1][:, 0, : self.scaler.task.targets], "float32")
+            scaled["scale"] = self.scaler(inputs["history"], measures, part="scale")
         answer = self.network.answer(scaled)  # (batch, horizon, targets, 1 + levels)
         found = {}
         if self.combine:
@@ -105,7 +106,7 @@ def train_pipeline(
     checkpoint_dir: pathlib.Path | None = None,
     start: Callable[[ForecastNetwork, dict[str, Rows]], None] | None = None,
 ) -> tuple[ForecastPipeline, list[dict[str, float]]]:
-    """Trains a network on parts, weighs it beside what needs no training, and calibrates.
+    """Trains networks on parts, weighs them beside what needs no training, and calibrates.
 
     Args:
         parts: The series.
@@ -115,11 +116,52 @@ def train_pipeline(
         start: What gives the network its first weights, where they are not random.
 
     Returns:
-        The forecaster, and the metrics of each epoch.
+        The forecaster, and the metrics of each epoch; of several networks those of the first.
     """
-    task, counts = parts.task, config.likelihood == "negative_binomial"
-    scaler = Scaler(task, task.log or config.log, counts, name="scaler")
+    scaler = Scaler(parts.task, parts.task.log or config.log, counts_in(config), name="scaler")
     scaler.adapt(parts.training)
+    networks, histories = [], []
+    for number in range(config.ensemble):
+        own = config.model_copy(update={"seed": config.seed + number})
+        folder = checkpoint_dir
+        if folder and number:
+            folder = folder.with_name(f"{folder.name}-{number + 1}")
+        network, history = train_network(parts, own, scaler, callbacks, folder, start)
+        networks.append(network)
+        histories.append(history)
+    network = networks[0] if config.ensemble == 1 else Ensemble(networks, name="network")
+    pipeline = assemble(scaler, network, config)
+    fit_beside(pipeline, parts, config, tuple(inputs_of(config, parts.task)))
+    return pipeline, histories[0]
+
+
+def counts_in(config: ForecastingConfig) -> bool:
+    """Whether the targets are learned as counts."""
+    return config.likelihood == "negative_binomial"
+
+
+def train_network(
+    parts: Parts,
+    config: ForecastingConfig,
+    scaler: Scaler,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint_dir: pathlib.Path | None = None,
+    start: Callable[[ForecastNetwork, dict[str, Rows]], None] | None = None,
+) -> tuple[ForecastNetwork, list[dict[str, float]]]:
+    """Trains one network.
+
+    Args:
+        parts: The series.
+        config: The configuration.
+        scaler: The adapted scaler.
+        callbacks: Callbacks of the training.
+        checkpoint_dir: Where the training's state is kept, if anywhere.
+        start: What gives the network its first weights, where they are not random.
+
+    Returns:
+        The network, and the metrics of each epoch.
+    """
+    task = parts.task
     inputs = inputs_of(config, task)
     count = sum(last - first for first, last in parts.spans("train"))
     passes = max(1, _STEPS * config.batch_size // count)
@@ -146,13 +188,11 @@ def train_pipeline(
     history = fit(
         model, windows, validation.one_pass(), config, config.epochs, checkpoint_dir, callbacks
     )
-    pipeline = assemble(scaler, network, config)
-    fit_beside(pipeline, parts, config, inputs)
-    return pipeline, history
+    return network, history
 
 
 def assemble(
-    scaler: Scaler, network: ForecastNetwork, config: ForecastingConfig
+    scaler: Scaler, network: ForecastNetwork | Ensemble, config: ForecastingConfig
 ) -> ForecastPipeline:
     """The forecaster of a scaler and a network, with what `fit_beside` is to fit."""
     calibrate = ConformalCalibration(config.quantiles, name="calibrate")
@@ -214,7 +254,9 @@ def fit_beside(
     windows = scaled_windows(parts, "validation", model.scaler, config, inputs)
     if model.combine:
         with working("fitting the ridge"):
-            train = scaled_windows(parts, "train", model.scaler, config, ("history",))
+            count = sum(last - first for first, last in parts.spans("train"))
+            stride = -(-count * parts.task.targets // MOST_PAIRS)
+            train = scaled_windows(parts, "train", model.scaler, config, ("history",), stride)
             ridge = ridge_map(train, windows)
         if ridge is not None:
             model.combine.ridge.assign(ridge)

@@ -31,7 +31,8 @@ class Scaler(keras.layers.Layer):
         values: `history (batch, time, columns)`, `future (batch, time, future)`, or an `answer`
             `(batch, horizon, targets, 1 + levels)` to take back to its units.
         measures: What `measure` made of the history.
-        part: `"history"`, `"future"` or `"answer"`.
+        part: `"history"`, `"future"` or `"answer"`; or `"scale"` for the targets' scale
+            `(batch, targets)`.
 
     Output:
         Of the shape of `values`: float64 for an answer, else float32.
@@ -48,10 +49,7 @@ class Scaler(keras.layers.Layer):
 
     def measure(self, history, rows=None):
         """What each window's columns lose and are divided by, `(batch, 1, columns)` each."""
-        if rows is None:
-            rows = tf.ones(tf.shape(history)[:1], tf.int32)
-        center = tf.gather(self.center, rows)[:, None]
-        scale = tf.gather(self.scale, rows)[:, None]
+        center, scale = self._known(history, rows)
         if not self.task.several:
             return center, scale
         targets = self.task.targets
@@ -62,6 +60,12 @@ class Scaler(keras.layers.Layer):
             tf.concat([tf.where(unseen, mine, all_[..., :targets]), all_[..., targets:]], axis=-1)
             for mine, all_ in pairs
         )
+
+    def _known(self, values, rows=None):
+        """The measures of the series in these rows, or of the only one."""
+        if rows is None:
+            rows = tf.ones(tf.shape(values)[:1], tf.int32)
+        return tf.gather(self.center, rows)[:, None], tf.gather(self.scale, rows)[:, None]
 
     def _measure_window(self, targets):
         """Mean and deviation of a window's known targets, `(batch, 1, targets)` each."""
@@ -92,9 +96,13 @@ class Scaler(keras.layers.Layer):
         ours, others = values[..., : self.task.targets], values[..., self.task.targets :]
         return tf.concat([tf.math.log1p(tf.maximum(ours, -0.999)), others], axis=-1)
 
-    def call(self, values, measures, part="history"):
+    def call(self, values, measures=None, part="history"):
         targets, future = self.task.targets, self.task.future
+        if not isinstance(measures, tuple):  # the rows, in the models of version 0.1.0
+            measures = self._known(values, measures)
         center, scale = measures
+        if part == "scale":
+            return tf.cast(scale[:, 0, :targets], "float32")
         if part == "future":
             return tf.cast((values - center[..., -future:]) / scale[..., -future:], "float32")
         if part == "history":
@@ -107,13 +115,17 @@ class Scaler(keras.layers.Layer):
         lower = [-np.inf if one is None else one for one in self.task.lower]
         return tf.maximum(restored, tf.constant(lower, restored.dtype)[:, None])
 
-    def compute_output_spec(self, values, measures, part="history"):
-        return keras.KerasTensor(values.shape, "float64" if part == "answer" else "float32")
+    def compute_output_spec(self, values, measures=None, part="history"):
+        shape = (values.shape[0], self.task.targets) if part == "scale" else values.shape
+        return keras.KerasTensor(shape, "float64" if part == "answer" else "float32")
 
     def adapt(self, parts: Sequence[np.ndarray]) -> None:
         """Measures the training part of each series, `(time, columns)`."""
         measured = [self._measure(part) for part in (np.concatenate(parts), *parts)]
         center, scale = (np.stack(column) for column in zip(*measured, strict=True))
+        targets = self.task.targets
+        static = slice(targets, targets + len(self.task.columns.static_names))
+        center[:, static], scale[:, static] = center[0, static], scale[0, static]
         self.center.assign(center)
         # Where a covariate never moves in one series, it is measured as in all of them; what moves
         # in none has taught the network nothing, and is 0 whatever it is later.
@@ -136,7 +148,9 @@ class Scaler(keras.layers.Layer):
             mean = np.nansum(moves, 0) / np.maximum(1, moved)
             scale[:targets] = np.where(mean > 0, mean, scale[:targets])
         plain = ~known.any(0) | (~known | (part == 0) | (part == 1)).all(0)
-        plain |= [name not in (*columns.past, *columns.future) for name in columns.names]
+        plain |= [
+            name not in (*columns.static, *columns.past, *columns.future) for name in columns.names
+        ]
         plain[:targets] = False
         return np.where(plain, 0, center), np.where(plain, scale > 0, scale)
 

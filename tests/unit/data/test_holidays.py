@@ -43,5 +43,5 @@ def test_a_country_that_does_not_exist(place, sentence):
 
 def test_holidays_need_times():
     frame = pd.DataFrame({"step": np.arange(30), "y": np.arange(30.0)})
-    with pytest.raises(DataError, match=r"column of times \(--time-column\) with holidays="):
+    with pytest.raises(DataError, match=r"column of times \(time_column=\) with holidays="):
         read_series(frame, Columns(time=("step",), targets=("y",), holidays=("DE",)))
