@@ -214,15 +214,15 @@ def stopped(history: Sequence[dict[str, float]], epochs: int, patience: int) -> 
 
     Args:
         history: A dictionary for each epoch.
-        epochs: The most that there could be.
+        epochs: The most that there could be; 0 where the application went by the amount of data.
         patience: Epochs without a better validation loss before training stops.
     """
     losses = [row["val_loss"] for row in history if "val_loss" in row]
-    said = f"{len(history)} of {epochs} epochs"
+    said = f"{len(history)} of {epochs} epochs" if epochs else f"{len(history)} epochs"
     if len(losses) < len(history) or not losses:
         return f"{said}; the last one's weights are kept"
     best = min(range(len(losses)), key=losses.__getitem__)
-    if len(history) < epochs:
+    if len(history) < epochs or (not epochs and 0 < patience < len(history) - best):
         said += f", as {patience} in a row had no lower validation loss"
     return f"{said}; the weights of epoch {best + 1} are kept, whose loss is the lowest"
 

@@ -24,7 +24,7 @@ class TuneOptions:
     """Trials, at most: by default 10, or all of Hyperband's; the first is the configuration as it
     stands, or the nearest to it in the ranges."""
     max_epochs: int | None = None
-    """Epochs of a trial, at most; by default --epochs."""
+    """Epochs of a trial, at most; by default --epochs, or 10 where that is 0."""
     time_budget: str | None = None
     """Time for the whole search: 90s, 30m, 1h30m."""
     tune: str | None = None

@@ -108,7 +108,7 @@ def _search(
     keras_tuner_config.DEBUG = False  # which prints a traceback for whatever fails
     config = hypermodel.config
     budget = Budget(parse_duration(options.time_budget), project / "seconds")
-    epochs = options.max_epochs or config.epochs
+    epochs = most_epochs(config, options)
     oracle = make_oracle(options.tuner, objective, options.trials, epochs, config.seed, budget)
     with contextlib.redirect_stdout(sys.stderr):  # KerasTuner prints that it goes on
         tuner = Search(oracle, hypermodel, directory=project.parent, project_name=project.name)
@@ -117,6 +117,11 @@ def _search(
     tuner.search(callbacks=callbacks, epochs=epochs, objective=objective.name)
     if oracle.refused:  # by a worker
         raise RunError((project / f"trial_{oracle.refused}" / "failure.txt").read_text().strip())
+
+
+def most_epochs(config: TrainingConfig, options: TuneOptions) -> int:
+    """A trial's epochs at most: as set, or 10 where the application goes by the amount of data."""
+    return options.max_epochs or config.epochs or 10
 
 
 def make_objective(name: str, wanted: str | None) -> keras_tuner.Objective:
@@ -156,7 +161,7 @@ def _manifest(
         "tuner": options.tuner,
         "objective": objective.name,
         "direction": objective.direction,
-        "max_epochs": options.max_epochs or config.epochs,
+        "max_epochs": most_epochs(config, options),
         **{f"range of {field}": text for field, text in describe(hypermodel.space).items()},
         **{field: value for field, value in fixed.items() if field != "epochs"},
     }

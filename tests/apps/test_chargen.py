@@ -26,6 +26,7 @@ from rnnapps.apps.chargen.data import (
     load_splits,
     make_streams,
     make_tokenizer,
+    passes,
     sample,
     stream_shape,
 )
@@ -217,8 +218,10 @@ def test_windows_and_streams_follow_the_length_of_the_text():
         streams, _ = make_streams(np.ones(tokens, np.int32), held, usual, 1)
         assert 90 <= len(streams) <= 250
     assert stream_shape(30_000, CharGenConfig(batch_size=16, window=64)) == (16, 64)
-    assert given_splits(usual, train="a" * 35_000).notes[0].startswith("35,000 characters are few")
-    assert not given_splits(usual, train="a" * 35_001).notes
+    assert given_splits(usual, train="a" * 69_999).notes[0].startswith("69,999 characters are few")
+    assert not given_splits(usual, train="a" * 70_000).notes
+    assert [passes(tokens, usual) for tokens in (30_000, 499_999, 500_000)] == [20, 20, 10]
+    assert passes(30_000, CharGenConfig(epochs=3)) == 3
     assert stream_shape(30_000, usual, replicas=8) == (32, 32)  # what 8 devices can share
 
 

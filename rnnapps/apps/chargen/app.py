@@ -95,6 +95,7 @@ class CharGenerator(Application):
         strategy = strategy_of(config, data.count_streams(ids, held, config))
         replicas = strategy.num_replicas_in_sync
         streams, seen = data.make_streams(ids, held, config, replicas)
+        epochs = data.passes(len(ids), config)
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size)
@@ -105,13 +106,11 @@ class CharGenerator(Application):
             compile_model(
                 streamed,
                 config,
-                steps=config.epochs * len(streams),
+                steps=epochs * len(streams),
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
         checkpoint_dir, seen = checkpoint_dir / "network", seen and seen.one_pass()
-        self.history = fit(
-            streamed, streams, seen, config, config.epochs, checkpoint_dir, callbacks
-        )
+        self.history = fit(streamed, streams, seen, config, epochs, checkpoint_dir, callbacks)
         self.model = build_model(tokenizer, network)
 
     @functools.cached_property

@@ -35,8 +35,8 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
         "normalization",
     )  # fmt: skip
 
-    epochs: Annotated[int, Field(ge=1)] = 10
-    """Passes over the training text, at most."""
+    epochs: Annotated[int, Field(ge=0)] = 0
+    """Passes over the training text, at most; 0: 20, or 10 over a long text."""
     batch_size: Annotated[int, Field(ge=0), TuneChoice((0, 16, 32, 64))] = 0
     """Streams of text that are read side by side, over all replicas; 0: 32, or fewer of a short
     text."""
