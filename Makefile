@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-translation bench-serving bench-forecasting bench-tuning bench-scale clean
+.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -54,6 +54,9 @@ bench-chargen: .venv/.installed-dev
 
 bench-layers: .venv/.installed-dev
 	$(BIN)/python benchmarks/layers.py
+
+bench-crf: .venv/.installed-dev
+	$(BIN)/python benchmarks/crf.py
 
 # make bench-translation DATA_DIR=a tensorflow_datasets folder for multi30k [ROWS='de-en speed']
 bench-translation: .venv/.installed-dev

@@ -1,7 +1,7 @@
 """How fast and how exact the CRF is: beside plain loops that TensorFlow derives, and CRFsuite.
 
-Prints medians of milliseconds; the contenders take turns, so that what else the machine does hits
-all alike. CRFsuite takes part where python-crfsuite is installed.
+Prints milliseconds, the median and the least; the contenders take turns, so that what else the
+machine does hits all alike. CRFsuite takes part where python-crfsuite is installed.
 
     python benchmarks/crf.py [--repeats 30]
 """
@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from common import record, show, show_machine, verdict
 
 from rnnapps.layers import CRF
 
@@ -109,7 +110,7 @@ def crfsuite_viterbi(folder):
     return run
 
 
-def medians(functions, repeats):
+def times_of(functions, repeats):
     """Milliseconds of each; a function that returns a number has measured itself."""
     times = {name: [] for name in functions}
     for repeat in range(repeats + 3):
@@ -119,58 +120,61 @@ def medians(functions, repeats):
             seconds = found if isinstance(found, float) else time.perf_counter() - start
             if repeat >= 3:  # the first calls trace and warm the caches
                 times[name].append(1e3 * seconds)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: {"ms": statistics.median(x), "least": min(x)} for name, x in times.items()}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=30)
-    repeats = parser.parse_args().repeats
-
+def measure_training(repeats):
     crf = made(TAGS)
     functions = {
         "hand-written": training_step(crf.log_likelihood, crf),
         "tf.while_loop": training_step(lambda *x: plain_log_likelihood(crf, *x), crf),
         "unrolled": training_step(lambda *x: plain_log_likelihood(crf, *x, unrolled=True), crf),
     }
-    compiling = {}
+    first, gradients = {}, {}
     for name, function in functions.items():
         start = time.perf_counter()
-        (loss, gradients), seconds = function(), time.perf_counter() - start
-        compiling[name] = seconds, float(loss), [tf.convert_to_tensor(g) for g in gradients]
-    for name in ("tf.while_loop", "unrolled"):  # the same numbers, or the times say nothing
-        for one, other in zip(compiling["hand-written"][2], compiling[name][2], strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-    found = medians(functions, repeats)
-    print(f"loss and gradient at ({BATCH}, {STEPS} steps, {TAGS} tags)")
-    for name, milliseconds in found.items():
-        print(f"  {name:16} {milliseconds:8.2f} ms, the first call {compiling[name][0]:.1f} s")
-    ratio = found["hand-written"] / found["tf.while_loop"]
-    print(f"  hand-written : tf.while_loop {ratio:.2f} (bar 0.7)")
+        gradients[name] = [tf.convert_to_tensor(one) for one in function()[1]]
+        first[name] = time.perf_counter() - start
+        for one, other in zip(gradients["hand-written"], gradients[name], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)  # or times say nothing
+    rows = times_of(functions, repeats)
+    rows = {name: {**row, "first call, s": first[name]} for name, row in rows.items()}
+    show(f"{BATCH} x {STEPS} x {TAGS}", rows, ["ms", "least", "first call, s"])
+    record("crf-training", rows)
+    ratio = rows["hand-written"]["ms"] / rows["tf.while_loop"]["ms"]
+    verdict("loss and gradient, hand-written : tf.while_loop", ratio, 0.7)
 
+
+def measure_viterbi(repeats):
     functions = {"Viterbi": viterbi(xla=False), "Viterbi by XLA": viterbi(xla=True)}
-    if importlib.util.find_spec("pycrfsuite"):
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        if importlib.util.find_spec("pycrfsuite"):
             functions["CRFsuite"] = crfsuite_viterbi(folder)
-            found = medians(functions, repeats)
-    else:
-        found = medians(functions, repeats)
-    print(f"the best of all paths, {SENTENCES} sentences of {WORDS} words, {TAGS} tags")
-    for name, milliseconds in found.items():
-        print(f"  {name:16} {milliseconds:8.2f} ms")
-    if "CRFsuite" in found:
-        print(
-            f"  sentences a second : CRFsuite's {found['CRFsuite'] / found['Viterbi']:.2f} (bar 1)"
-        )
+        rows = times_of(functions, repeats)
+    show(f"{SENTENCES} x {WORDS} x {TAGS}", rows, ["ms", "least"])
+    record("crf-viterbi", rows)
+    if theirs := rows.get("CRFsuite"):
+        verdict("Viterbi : CRFsuite, time", rows["Viterbi"]["ms"] / theirs["ms"], 1)
 
+
+def measure_precision():
     scores = 3 * RNG.normal(size=(8, 500, TAGS))
     tags = RNG.integers(0, TAGS, (8, 500))
     wide, narrow = (
         tf.function(made(TAGS, dtype).log_likelihood, autograph=False)(scores, tags).numpy()
         for dtype in ("float64", "float32")
     )
-    error = np.abs(narrow / wide - 1).max()
-    print(f"500 steps, float32 : float64, relative error {error:.1e} (bar 1e-5)")
+    verdict("500 steps, float32 : float64", np.abs(narrow / wide - 1).max(), 1e-5)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=100)
+    repeats = parser.parse_args().repeats
+    show_machine()
+    measure_training(repeats)
+    measure_viterbi(repeats)
+    measure_precision()
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def _forward(scores, transitions, start, end, mask):
     e, e_by = _exp(end, 0)
 
     def scaled(p):
-        return p / tf.maximum(tf.reduce_sum(p, axis=-1, keepdims=True), _TINY)
+        return p / tf.reduce_sum(p, axis=-1, keepdims=True)  # of which none is under e^-600
 
     def body(t, p, ps):
         p = scaled((p @ A) * tf.gather(x, t + 1))
@@ -175,9 +175,9 @@ def _forward(scores, transitions, start, end, mask):
     before = tf.tensordot(ps[:-1], A, 1)  # (time - 1, batch, tags)
     u = tf.concat([tf.zeros_like(first[tf.newaxis]) + b, before], axis=0)
     by = tf.concat([b_by + x_by[:1], A_by + x_by[1:]], axis=0)[..., 0]
-    c = tf.maximum(tf.reduce_sum(u * x, axis=-1), _TINY)  # (time, batch)
+    c = tf.reduce_sum(u * x, axis=-1)  # (time, batch)
     last = _at_end(ps, mask) * e
-    end_c = tf.maximum(tf.reduce_sum(last, axis=-1), _TINY)
+    end_c = tf.reduce_sum(last, axis=-1)
     log_z = tf.reduce_sum(tf.where(mask, tf.math.log(c) + by, 0.0), axis=0)
     log_z = tf.where(mask[0], log_z + tf.math.log(end_c) + e_by, 0.0)
     return log_z, (ps, u, A, last / end_c[:, tf.newaxis])

@@ -132,9 +132,8 @@ class CRF(keras.layers.Layer):
             The log-probability of each row's tags together, `(batch,)`; 0 of an empty row.
         """
         tags = tf.cast(tags, tf.int32)
-        scores, mask, order = self._steps(scores, mask, tags >= 0)
-        tags = tf.transpose(tf.gather(tf.maximum(tags, 0), order, batch_dims=1))  # (time, batch)
-        tags = tf.where(mask, tags, 0)
+        scores, mask, place = self._steps(scores, mask, tags >= 0)
+        tags = tf.where(mask, _moved(tags, place), 0)  # (time, batch)
         weights = self._weights()
         score = chain.path_score(scores, tags, *weights, mask)
         return score - chain.log_partition(scores, *weights, mask)
@@ -150,11 +149,11 @@ class CRF(keras.layers.Layer):
             int32 tags `(batch, time)`, 0 where a step is masked; and their log-probabilities
             `(batch,)`.
         """
-        scores, mask, order = self._steps(scores, mask)
+        scores, mask, place = self._steps(scores, mask)
         weights = self._weights()
         tags, score = chain.best_path(scores, *weights, mask)
         tags = tf.where(mask, tags, 0)
-        return _put_back(tags, order), score - chain.log_partition(scores, *weights, mask)
+        return _put_back(tags, place), score - chain.log_partition(scores, *weights, mask)
 
     def marginals(self, scores, mask=None) -> tf.Tensor:
         """The probability of each tag at each step, whatever the other steps' (forward-backward).
@@ -166,8 +165,8 @@ class CRF(keras.layers.Layer):
         Returns:
             `(batch, time, tags)`; zeros where a step is masked.
         """
-        scores, mask, order = self._steps(scores, mask)
-        return _put_back(chain.marginals(scores, *self._weights(), mask), order)
+        scores, mask, place = self._steps(scores, mask)
+        return _put_back(chain.marginals(scores, *self._weights(), mask), place)
 
     def _weights(self) -> tuple:
         """The transitions', first tags' and last tags' scores, with those that are impossible."""
@@ -179,15 +178,17 @@ class CRF(keras.layers.Layer):
         return tuple(tf.where(allowed, one, _IMPOSSIBLE) for allowed, one in pairs)
 
     def _steps(self, scores, mask, also=None) -> tuple:
-        """Scores and mask time-major, a row's steps moved together, and where each came from."""
+        """Scores and mask time-major, a row's steps moved together, and where they are now."""
         scores = tf.cast(scores, self.compute_dtype)
         seen = tf.reduce_max(scores, axis=-1) > 0.1 * _MASKED  # (batch, time)
         for one in (mask, also):
             seen = seen if one is None else seen & tf.cast(one, tf.bool)
-        order = tf.argsort(tf.cast(~seen, tf.int32), axis=1, stable=True)  # (batch, time)
-        seen = tf.transpose(tf.gather(seen, order, batch_dims=1))  # (time, batch)
-        scores = tf.transpose(tf.gather(scores, order, batch_dims=1), (1, 0, 2))
-        return tf.where(seen[..., tf.newaxis], scores, 0.0), seen, order
+        batch, time = (seen.shape[i] or tf.shape(seen)[i] for i in (0, 1))
+        count = tf.cumsum(tf.cast(seen, tf.int32), axis=1)
+        step = tf.where(seen, count - 1, count[:, -1:] + tf.range(time) - count)  # the others last
+        place = step * batch + tf.range(batch)[:, tf.newaxis]  # (batch, time)
+        mask = tf.range(time)[:, tf.newaxis] < count[:, -1]  # (time, batch)
+        return tf.where(mask[..., tf.newaxis], _moved(scores, place), 0.0), mask, place
 
     def get_config(self):
         return {
@@ -198,10 +199,17 @@ class CRF(keras.layers.Layer):
         }
 
 
-def _put_back(steps, order):
-    """What is time-major and moved together, `(batch, time, ...)` at the places it came from."""
-    axes = (1, 0, *range(2, len(steps.shape)))
-    return tf.gather(tf.transpose(steps, axes), tf.argsort(order, axis=1), batch_dims=1)
+def _moved(values, place):
+    """What is batch-major, time-major at its new places."""
+    order = tf.math.invert_permutation(tf.reshape(place, (-1,)))
+    batch, time, *rest = values.shape
+    flat = tf.gather(tf.reshape(values, (-1, *rest)), order)
+    return tf.reshape(flat, (time or tf.shape(values)[1], batch or tf.shape(values)[0], *rest))
+
+
+def _put_back(values, place):
+    """What is time-major, batch-major at the places it came from."""
+    return tf.gather(tf.reshape(values, (-1, *values.shape[2:])), place)
 
 
 @keras.saving.register_keras_serializable("rnnapps")

@@ -121,6 +121,8 @@ def test_what_contradicts_them_is_named(vectors):
     with pytest.raises(ConfigError, match="Expected vectors= with vectors_frozen="):
         SentimentClassifier(**FROZEN)
     path, _ = vectors(["fine"])
+    with pytest.raises(ConfigError, match=r"Expected vectors= or init_from=.*Received: both"):
+        SentimentClassifier(vectors=path, init_from="runs/sentiment")
     with pytest.raises(ConfigError, match="vectors= to be of width 64, as embedding_dim= says"):
         SentimentClassifier(vectors=path, embedding_dim=64).fit(REVIEWS)
     chinese = ([f"这个酒店很好{n}" for n in range(80)], REVIEWS[1])
