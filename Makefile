@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale clean
+.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-startup clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -72,6 +72,9 @@ bench-forecasting: .venv/.installed-dev
 # make bench-scale [DATA_DIR=a tensorflow_datasets folder of the recipes] [ROWS='chargen equal']
 bench-scale: .venv/.installed-dev
 	$(BIN)/python benchmarks/scale.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ROWS)
+
+bench-startup: .venv/.installed-dev
+	$(BIN)/python benchmarks/startup.py
 
 # make bench-tuning [DATA_DIR=a tensorflow_datasets folder that holds imdb_reviews] [ROWS=kills]
 bench-tuning: .venv/.installed-dev

@@ -121,6 +121,8 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     renamed: ClassVar[dict[str, str]] = {}
     """The fields' names by those that earlier versions had, which are taken with a note."""
+    gone: ClassVar[tuple[str, ...]] = ()
+    """Fields that a saved run may have and that meant nothing."""
     sections: ClassVar[dict[str, str]] = {}
     """The headings of `--help`: data, model or training, each by the first field under it."""
 
@@ -142,6 +144,12 @@ class Config(BaseModel):
     def renew(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Values under the fields' present names, such as those of an earlier version's run."""
         return {cls.renamed.get(name, name): value for name, value in values.items()}
+
+    @classmethod
+    def of_run(cls, values: dict[str, Any]) -> Self:
+        """The configuration of a saved run, also of an earlier version's."""
+        kept = cls.renew(values)
+        return cls(**{name: value for name, value in kept.items() if name not in cls.gone})
 
     @model_validator(mode="before")
     @classmethod
@@ -268,6 +276,7 @@ _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space"
 class TableOptions(TextOptions):
     """How a user's tables are written; saved with a run, so that all commands read alike."""
 
+    gone: ClassVar[tuple[str, ...]] = ("decimal", "thousands", "time_format", "day_first")
     sections: ClassVar[dict[str, str]] = {"separator": "tables"}
 
     separator: str | None = None
@@ -289,6 +298,8 @@ class TableOptions(TextOptions):
 
 class SeriesOptions(TableOptions):
     """How the numbers and times of a user's tables are written, too."""
+
+    gone: ClassVar[tuple[str, ...]] = ()
 
     decimal: str | None = None
     """The decimal mark, . or ,; by default a point, or a comma where nothing else can be meant."""

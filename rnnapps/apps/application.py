@@ -455,7 +455,7 @@ class Application(Shown, abc.ABC):
         if info:
             info.check(run_dir)
         try:
-            app = cls(cls.config_class(**cls.config_class.renew(settings)))
+            app = cls(cls.config_class.of_run(settings))
         except ConfigError as error:
             raise RunError(f"{run_dir / 'config.toml'} is damaged: {error}") from None
         app.metrics = read_json(run_dir / "metrics.json")

@@ -177,7 +177,7 @@ def keep_to_settings(application: str, config: TrainingConfig, state_dir: pathli
     settings = read_run(state_dir)
     if settings.pop("application") != application:
         raise RunError(f"{state_dir} holds another application's interrupted run.")
-    changed = type(config)(**config.renew(settings)).differences(config)
+    changed = config.of_run(settings).differences(config)
     if changed:
         raise RunError(
             f"The interrupted run in {state_dir} has other settings (there, here): "

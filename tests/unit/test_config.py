@@ -37,6 +37,10 @@ def test_texts_take_no_settings_of_numbers_and_times():
     assert ForecastingConfig(**marks).thousands == "."
     for config_class in (CharGenConfig, SentimentConfig, TranslationConfig):
         assert not marks.keys() & config_class.model_fields.keys()
+    # A run that was saved with them loads; whoever sets one is told.
+    assert SentimentConfig.of_run({"units": 7, "day_first": False}) == SentimentConfig(units=7)
+    with pytest.raises(ConfigError, match="Unknown setting day_first="):
+        SentimentConfig(day_first=True)
 
 
 def test_a_word_stands_for_a_tuple_of_one():
