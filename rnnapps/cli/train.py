@@ -37,6 +37,8 @@ class RunOptions:
     """A TOML file of settings; flags override it."""
     overwrite: bool = False
     """Replace a finished run in the same folder."""
+    save_every: int | None = None
+    """Training steps after which the state is kept within an epoch, too, to go on from."""
     threads: int | None = None
     """CPU cores to train on; by default all that the process may use."""
     json: bool = False
@@ -68,16 +70,17 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
         )
     import_tensorflow()
     from rnnapps.apps import application_class
-    from rnnapps.training import use_cores
+    from rnnapps.training import SaveEvery, use_cores
 
     use_cores(settings, options.threads)
     try:
-        app = application_class(name)(settings).fit(run_dir=run_dir)
+        saving = [] if options.save_every is None else [SaveEvery(options.save_every)]
+        app = application_class(name)(settings).fit(run_dir=run_dir, callbacks=saving)
     except KeyboardInterrupt:
         if partial_dir(run_dir).exists():
             print(
                 f"\nrnnapps: the same command with --run-dir {run_dir} goes on from the last "
-                "whole epoch.",
+                "whole epoch, or what --save-every kept.",
                 file=sys.stderr,
             )
         raise

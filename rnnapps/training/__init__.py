@@ -1,6 +1,6 @@
 """What training shares: optimizer and schedules, devices, and runs that survive a kill."""
 
-from rnnapps.training.checkpoint import Checkpoint
+from rnnapps.training.checkpoint import Checkpoint, SaveEvery
 from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
 from rnnapps.training.layerwise import GradualUnfreezing, LayerwiseAdam
@@ -28,6 +28,7 @@ __all__ = [
     "KeepWeights",
     "LayerwiseAdam",
     "Rows",
+    "SaveEvery",
     "SmoothedCrossentropy",
     "StreamedNetwork",
     "average_if_better",

@@ -7,9 +7,31 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from rnnapps.errors import ConfigError
 from rnnapps.files import remove_tree
 
 _ATTRIBUTES = ("best", "wait", "best_epoch", "cooldown_counter")
+
+
+class SaveEvery(keras.callbacks.Callback):
+    """Asks `fit` to keep the state of training within epochs too: epochs of hours can be killed.
+
+    Args:
+        steps: After so many training steps.
+
+    Raises:
+        ConfigError: If `steps` is less than 1.
+
+    Example:
+    >>> app = rnnapps.SentimentClassifier(epochs=2)
+    >>> callbacks = [rnnapps.training.SaveEvery(1000)]  # for `app.fit(callbacks=callbacks)`
+    """
+
+    def __init__(self, steps: int):
+        super().__init__()
+        if steps < 1:
+            raise ConfigError(f"Expected --save-every to be at least 1. Received: {steps}.")
+        self.steps = steps
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -29,6 +51,7 @@ class Checkpoint(keras.callbacks.Callback):
             that a kill at any moment leaves a whole one behind.
         others: The callbacks whose state is kept too: `EarlyStopping`, `ReduceLROnPlateau`.
         seed: Seed of dropout and of whatever else the model draws while it trains.
+        every: Steps after which the state is kept within an epoch, too; 0 for never.
     """
 
     def __init__(
@@ -36,8 +59,10 @@ class Checkpoint(keras.callbacks.Callback):
         directory: pathlib.Path,
         others: Sequence[keras.callbacks.Callback] = (),
         seed: int = 0,
+        every: int = 0,
     ):
         super().__init__()
+        self.every, self.step = every, 0  # of the epoch that was begun: where it goes on
         self.directory, self.others, self.seed = pathlib.Path(directory), list(others), seed
         self.history: list[dict[str, float]] = []
         self.stopped = False
@@ -46,7 +71,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._latest:
             state = json.loads((self._latest / "state.json").read_text())
             self.history, self.stopped = state["history"], state["stopped"]
-            self._states = state["others"]
+            self._states, self.step = state["others"], state.get("step", 0)
 
     def on_train_begin(self, logs=None):
         if self._latest is None:
@@ -63,9 +88,7 @@ class Checkpoint(keras.callbacks.Callback):
                     other.best_weights = list(arrays.values())
 
     def on_epoch_begin(self, epoch, logs=None):
-        generators = [
-            v for v in self.model.non_trainable_variables if v.name == "seed_generator_state"
-        ]
+        generators = self._generators()
         strategy = self.model.distribute_strategy
         size = (strategy.num_replicas_in_sync, len(generators))
         draws = np.random.default_rng((self.seed, epoch)).integers(2**31, size=size)
@@ -73,16 +96,41 @@ class Checkpoint(keras.callbacks.Callback):
             copies = strategy.experimental_local_results(variable.value)  # one on each replica
             for copy, draw in zip(copies, column, strict=True):
                 copy.assign([draw, 0])
+        if self.step:
+            self._go_on_within(strategy, generators)
+
+    def _go_on_within(self, strategy, generators) -> None:
+        """Takes up what an epoch that was begun has drawn, measured and carried on."""
+        with np.load(self._latest / "begun.npz") as arrays:
+            begun = iter(arrays.values())
+            for variable, count in zip(generators, next(begun), strict=True):
+                for copy in strategy.experimental_local_results(variable.value):
+                    copy.assign([int(copy[0]), count])
+            for variable in self.model.metrics_variables:
+                variable.assign(next(begun))
+            for variable in getattr(self.model, "carried", ()):
+                copies = strategy.experimental_local_results(variable.value)
+                for copy, rows in zip(copies, np.split(next(begun), len(copies)), strict=True):
+                    copy.assign(rows)
+
+    def on_train_batch_end(self, batch, logs=None):
+        done, last = self.step + batch + 1, batch + 1 == self.params["steps"]
+        if self.every and done % self.every == 0 and not last:
+            self._keep(f"epoch-{len(self.history):05d}-{done:09d}", done)
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}})
         self.stopped = self.model.stop_training
-        target = self.directory / f"epoch-{epoch + 1:05d}"
+        self._keep(f"epoch-{epoch + 1:05d}")
+
+    def _keep(self, name: str, step: int = 0) -> None:
+        """Writes the state, whole or not at all, and deletes the one before."""
+        target = self.directory / name
         draft = self.directory / "draft"
         remove_tree(draft)
         draft.mkdir(parents=True)
         try:
-            self._write(draft)
+            self._write(draft, step)
             draft.rename(target)
         except OSError:  # a full disk keeps the state of the epoch before
             remove_tree(draft)
@@ -91,12 +139,25 @@ class Checkpoint(keras.callbacks.Callback):
             if old != target:
                 remove_tree(old)
 
+    def _generators(self) -> list[keras.Variable]:
+        return [v for v in self.model.non_trainable_variables if v.name == "seed_generator_state"]
+
+    def _begun(self) -> list[np.ndarray]:
+        """What `_go_on_within` takes up."""
+        locally = self.model.distribute_strategy.experimental_local_results
+        drawn = np.array([v.numpy()[1] for v in self._generators()], np.int64)
+        carried = [
+            np.concatenate([copy.numpy() for copy in locally(variable.value)])
+            for variable in getattr(self.model, "carried", ())
+        ]
+        return [drawn, *(v.numpy() for v in self.model.metrics_variables), *carried]
+
     def _variables(self) -> list[keras.Variable]:
         carried = [id(variable) for variable in getattr(self.model, "carried", ())]
         kept = [variable for variable in self.model.variables if id(variable) not in carried]
         return [*kept, *self.model.optimizer.variables]
 
-    def _write(self, draft: pathlib.Path) -> None:
+    def _write(self, draft: pathlib.Path, step: int) -> None:
         # Not as Keras' HDF5, which takes the whole process with it where the disk is full.
         np.savez(draft / "variables.npz", *(v.numpy() for v in self._variables()))
         states = []
@@ -104,5 +165,7 @@ class Checkpoint(keras.callbacks.Callback):
             states.append({k: v for k, v in vars(other).items() if k in _ATTRIBUTES})
             if getattr(other, "best_weights", None) is not None:
                 np.savez(draft / f"best-{i}.npz", *other.best_weights)
-        state = {"history": self.history, "stopped": self.stopped, "others": states}
+        state = {"history": self.history, "stopped": self.stopped, "others": states, "step": step}
+        if step:
+            np.savez(draft / "begun.npz", *self._begun())
         (draft / "state.json").write_text(json.dumps(state))

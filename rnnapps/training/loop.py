@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import RnnappsError
-from rnnapps.training.checkpoint import Checkpoint
+from rnnapps.training.checkpoint import Checkpoint, SaveEvery
 from rnnapps.training.layerwise import GradualUnfreezing, freeze
 from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import make_optimizer
@@ -118,7 +118,7 @@ def fit(
         config: Its `patience`, `schedule` and `seed` are read.
         epochs: Passes over `train`, at most.
         checkpoint_dir: Where to keep the state of each epoch; training goes on from what is there.
-        callbacks: More callbacks.
+        callbacks: More callbacks; with `SaveEvery` the state is kept within epochs, too.
 
     Returns:
         One dictionary of metrics for each epoch.
@@ -140,21 +140,24 @@ def fit(
     with contextlib.ExitStack() as stack:
         if checkpoint_dir is None:
             checkpoint_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        checkpoint = Checkpoint(checkpoint_dir, keepers, config.seed)
-        done = epochs if checkpoint.stopped else len(checkpoint.history)
-        line = ProgressLine(len(train), epochs, min(done, epochs))
-        stack.callback(line.bar.stop)
-        model.fit(
-            train.epochs(first=done),
-            steps_per_epoch=len(train),
-            initial_epoch=min(done, epochs),
-            epochs=epochs,
-            validation_data=validation,
-            callbacks=[*callbacks, StopOnNaN(), *keepers, checkpoint, line],
-            shuffle=False,  # the data comes in the order that Batches gives it
-            verbose=0,
-        )
-    return checkpoint.history
+        every = next((one.steps for one in callbacks if isinstance(one, SaveEvery)), 0)
+        while True:  # at most twice: an epoch that was begun, and those that follow
+            checkpoint = Checkpoint(checkpoint_dir, keepers, config.seed, every)
+            done = epochs if checkpoint.stopped else min(len(checkpoint.history), epochs)
+            line = ProgressLine(len(train), epochs, done, checkpoint.step)
+            stack.callback(line.bar.stop)
+            model.fit(
+                train.epochs(first=done).skip(checkpoint.step),
+                steps_per_epoch=len(train) - checkpoint.step,
+                initial_epoch=done,
+                epochs=done + 1 if checkpoint.step else epochs,
+                validation_data=validation,
+                callbacks=[*callbacks, StopOnNaN(), *keepers, checkpoint, line],
+                shuffle=False,  # the data comes in the order that Batches gives it
+                verbose=0,
+            )
+            if not checkpoint.step:
+                return checkpoint.history
 
 
 class EpochSeconds(keras.callbacks.Callback):

@@ -19,13 +19,17 @@ class ProgressLine(keras.callbacks.Callback):
         steps: Steps of an epoch.
         epochs: Epochs, at most.
         done: Epochs that an earlier process has done.
+        begun: Steps of the next epoch that it has done.
     """
 
-    def __init__(self, steps: int, epochs: int, done: int = 0):
+    def __init__(self, steps: int, epochs: int, done: int = 0, begun: int = 0):
         super().__init__()
+        self.begun = begun
         self.steps, self.epochs, self.epoch = steps, epochs, done
         self.bar = bar("{task.fields[said]}")
-        self.task = self.bar.add_task("", total=steps * epochs, completed=steps * done, said=_FIRST)
+        self.task = self.bar.add_task(
+            "", total=steps * epochs, completed=steps * done + begun, said=_FIRST
+        )
         self.shown = self.began = 0.0
 
     def on_train_begin(self, logs=None):
@@ -39,6 +43,7 @@ class ProgressLine(keras.callbacks.Callback):
         if now - self.shown < _EVERY or self.bar.disable:
             return
         self.shown = now
+        batch += self.begun
         loss = f"loss {float((logs or {}).get('loss', 0.0)):.4g}"
         said = f"epoch {self.epoch + 1}/{self.epochs}  step {batch + 1:,}/{self.steps:,}  {loss}"
         self.bar.update(self.task, completed=self.epoch * self.steps + batch + 1, said=said)

@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rnnapps import SentimentConfig
 from rnnapps.errors import ConfigError
-from rnnapps.training import Checkpoint, GradientNorms, make_strategy, share_cores
+from rnnapps.training import (
+    Checkpoint,
+    GradientNorms,
+    SaveEvery,
+    compile_model,
+    fit,
+    make_strategy,
+    share_cores,
+)
 from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import Observed
 from rnnapps.training.strategy import replicas_for
@@ -75,6 +84,75 @@ def test_each_replica_draws_its_own_dropout_and_the_first_as_one_device(tmp_path
     alone, first, second = masks
     np.testing.assert_array_equal(alone, first)
     assert np.any(first != second)
+
+
+class Carrying(keras.Model):
+    """Draws, measures and carries on: all that an epoch has begun."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.dense, self.drop = keras.layers.Dense(1), keras.layers.Dropout(0.3)
+        kept = {"synchronization": "on_read", "aggregation": "only_first_replica"}
+        self.carried = [keras.Variable("zeros", (rows, 1), trainable=False, **kept)]
+        self.dense.build((None, 3))
+        self.built = True
+
+    def call(self, x, training=None):
+        y = self.dense(self.drop(x, training=training)) + 0.5 * self.carried[0]
+        self.carried[0].assign(tf.stop_gradient(y))
+        return y
+
+
+class Rounds:
+    """Four batches an epoch, others in each."""
+
+    def __len__(self):
+        return 4
+
+    def epochs(self, first=0):
+        return tf.data.Dataset.range(first, 99).flat_map(
+            lambda e: DATA.skip(e % 2).concatenate(DATA.take(e % 2))
+        )
+
+
+class Killed(keras.callbacks.Callback):
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for variable in self.model.carried:  # as streams do
+            variable.assign(tf.zeros(variable.shape))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["cpu", "mirrored"])
+def test_training_goes_on_within_an_epoch_as_if_nothing_had_been(name, tmp_path):
+    config = SentimentConfig(epochs=3, learning_rate=0.05, schedule="constant")
+    found = []
+    for folder, kills in (("whole", []), ("killed", [7, 4])):  # in epoch 2, and in 3
+        for step in [*kills, 99]:
+            keras.utils.set_random_seed(0)
+            with make_strategy(name).scope():
+                model = Carrying(8 if name == "cpu" else 4)
+                compile_model(model, config, 12, keras.losses.MeanSquaredError())
+            extra = [Killed(step), SaveEvery(2)]
+            try:
+                history = fit(model, Rounds(), DATA, config, 3, tmp_path / folder, extra)
+            except KeyboardInterrupt:
+                assert [p.name for p in (tmp_path / folder).glob("epoch-*-*")]
+        weights = [v.numpy() for v in model.trainable_variables]
+        found.append((weights, [sorted(row.items()) for row in history]))
+    (whole, rows), (killed, others) = found
+    for one, other in zip(whole, killed, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for row, other in zip(rows, others, strict=True):
+        assert [k for k, _ in row] == [k for k, _ in other]
+        np.testing.assert_allclose([v for _, v in row], [v for _, v in other], rtol=1e-5)
 
 
 def test_every_replica_gets_as_many_rows():
