@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rnnapps import Forecaster
 from rnnapps.apps.forecasting import data, pipeline
-from rnnapps.apps.forecasting.defaults import MANY, choose
+from rnnapps.apps.forecasting.defaults import MANY, choose, shares
 from rnnapps.apps.forecasting.ensemble import Ensemble
 from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import fill_missing
@@ -74,6 +74,16 @@ def test_what_is_chosen_by_the_kind_of_data(settings, count, shift, population, 
     assert chosen.season == 7
     if population:
         assert (chosen.lookback, chosen.least, chosen.segment) == (98, 8, 7)
+
+
+def test_of_short_series_most_is_learned_from():
+    config = Forecaster(horizon=6).config
+    for steps, expected in ((60, (12, 6)), (40, (6, 6)), (12, (2.4, 2.4))):
+        found = np.array(shares(config, MANY, steps)) * steps
+        np.testing.assert_allclose(found, expected)
+    config = Forecaster(horizon=6, test_share=0.5).config
+    np.testing.assert_allclose(shares(config, MANY, 60), (0.2, 0.5))
+    assert shares(config, MANY - 1, 60) == (0.2, 0.5)
 
 
 def test_a_population_is_scaled_by_its_moves_over_a_horizon(forecaster):

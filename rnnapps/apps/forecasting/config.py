@@ -60,7 +60,7 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     """Units of the targets, which an export passes on."""
     validation_share: Annotated[float | None, Field(gt=0, lt=1)] = None
     """Share of the time that chooses weights and calibrates intervals; it precedes the test. By
-    default 0.2, and over many series two horizons."""
+    default 0.2, and over many series a horizon or two."""
     test_share: Annotated[float | None, Field(gt=0, lt=1)] = None
     """Share of the time, at its end, that measures; by default 0.2, and over many series a
     horizon."""

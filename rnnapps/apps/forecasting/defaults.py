@@ -92,8 +92,8 @@ def is_population(config: ForecastingConfig, series: int) -> bool:
 def shares(config: ForecastingConfig, series: int, count: int) -> tuple[float, float]:
     """The shares of the validation and the test part.
 
-    Each is a fifth; of many series the last horizon tests, and the two horizons before it validate,
-    where that is less: there are enough windows in them, and what was last is most worth learning.
+    Each is a fifth; of many series the last horizon tests, and the one or two before it validate:
+    there are enough windows in them, and what was last is most worth learning.
 
     Args:
         config: The configuration.
@@ -101,9 +101,9 @@ def shares(config: ForecastingConfig, series: int, count: int) -> tuple[float, f
         count: Steps of the one that is divided.
     """
     validation = test = SHARE
-    if is_population(config, series):
-        validation = min(SHARE, 2 * config.horizon / count)
-        test = min(SHARE, config.horizon / count)
+    if is_population(config, series) and count > 2 * config.horizon:
+        test = config.horizon / count
+        validation = 2 * test if count >= 8 * config.horizon else test
     validation = validation if config.validation_share is None else config.validation_share
     return validation, test if config.test_share is None else config.test_share
 
