@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-startup clean
+.PHONY: quickstart test test-unit test-system mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-startup clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -15,6 +15,10 @@ test: lint
 
 test-unit: .venv/.installed-dev
 	$(PYTEST) -m "not system" tests/unit
+
+# Whether the tests find faults that are put into the code one by one: tests/mutations/README.md.
+mutations: .venv/.installed-dev
+	$(BIN)/python tests/mutations/run.py
 
 # Processes that are started and killed, copied applications, the READMEs' commands, the C++ loader.
 test-system: .venv/.installed-dev

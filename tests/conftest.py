@@ -1,6 +1,9 @@
 """What all tests share. TensorFlow starts with two logical CPUs, for strategies to spread over."""
 
+import contextlib
 import copy
+import ctypes
+import gc
 import os
 import pathlib
 import shutil
@@ -13,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry
 
 from rnnapps import SentimentClassifier, config
 from rnnapps.data import named
@@ -21,6 +25,7 @@ from rnnapps.layers import registry
 
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+gc.freeze()  # what has been imported stays, and need not be looked through each time
 
 
 def pytest_collection_modifyitems(items):
@@ -29,6 +34,23 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(system):
             item.add_marker("system")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed():
+    """Frees a module's graphs behind it, which a worker would hold to its end.
+
+    TensorFlow registers each `tf.custom_gradient` that is traced under a name of its own, and with
+    it the graph, for ever. No graph of one module is derived in another.
+    """
+    yield
+    traced = [name for name in gradient_registry._registry if name.startswith("CustomGradient-")]
+    if traced:
+        for name in traced:
+            del gradient_registry._registry[name]
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):  # where the C library is not GNU's
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 import tensorflow as tf
+from eager import eagerly
 from sklearn.linear_model import Ridge
 
 import rnnapps
@@ -88,6 +89,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
+@eagerly()
 def test_every_model_learns_answers_and_is_saved_whole(variant, tmp_path):
     app = Forecaster(**{**TINY, **COLUMNS, **variant, "conformal": False})
     parts = parts_of(app, table())
@@ -313,6 +315,15 @@ def test_each_series_is_scaled_by_its_training_part_alone():
     forecasts = app.predict(frame).groupby("series", sort=False)["forecast"].mean()
     assert forecasts.index.tolist() == ["x", "y"]
     assert forecasts["y"] > 20 * forecasts["x"]
+
+
+def test_what_is_known_ahead_is_scaled_as_in_the_history():
+    parts = parts_of(Forecaster(**TINY, **COLUMNS), table())
+    scaler = Scaler(parts.task)
+    scaler.adapt(parts.training)
+    values, future = parts.values[0][None, 180:], parts.task.future
+    received = scaler(values[..., -future:], part="future")
+    np.testing.assert_allclose(received, scaler(values)[..., -future:], rtol=1e-6)
 
 
 def test_calibrated_intervals_cover_what_they_say():

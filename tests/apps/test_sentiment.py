@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from eager import eagerly
 from sklearn import metrics as sklearn_metrics
 
 import rnnapps
@@ -20,7 +21,7 @@ from rnnapps.training import compile_model, make_strategy, precision, static_len
 
 TINY = {
     "units": 6, "embedding_dim": 5, "epochs": 1, "dropout": 0.0, "word_dropout": 0.0,
-    "batch_size": 8,
+    "batch_size": 64,
 }  # fmt: skip
 TEXTS, LABELS = make_reviews(200)
 # Every cell, pooling, normalisation and direction at least once.
@@ -93,6 +94,7 @@ def test_two_replicas_take_the_step_of_one():
         np.testing.assert_allclose(one, two, atol=1e-5)
 
 
+@eagerly()
 def test_bfloat16_trains_and_stays_float32_outside():
     app = SentimentClassifier(**TINY, precision="mixed_bfloat16").fit((TEXTS, LABELS))
     network = app.model.get_layer("network")
@@ -128,6 +130,7 @@ def test_odd_texts_are_answered(sample_run):
 
 
 @pytest.mark.parametrize("variant", [{"pooling": "attention"}, {"cell": "attention_lstm"}])
+@eagerly()
 def test_explanations_weigh_each_word_of_the_text(variant):
     app = SentimentClassifier(**TINY, **variant, ngrams=0, max_length=6).fit((TEXTS, LABELS))
     pairs = app.predict(["The plot was dull"], explain=True)[0]["tokens"]
@@ -144,6 +147,7 @@ def test_a_network_without_attention_says_how_to_get_one(sample_run):
         rnnapps.load(sample_run).predict(["hello"], explain=True)
 
 
+@eagerly()
 def test_integer_and_many_classes_from_lists_frames_and_datasets(tmp_path):
     stars = [10 if label == "positive" else 2 for label in LABELS]
     stars[::5] = [1] * len(stars[::5])
@@ -176,6 +180,7 @@ def test_data_that_cannot_be_learned_from(given, sentence):
         SentimentClassifier(**TINY).fit(given)
 
 
+@eagerly()
 def test_a_run_is_only_measured_beside_the_data_it_learned_from(tmp_path):
     app = SentimentClassifier(**TINY).fit((TEXTS, LABELS), run_dir=tmp_path / "own")
     with pytest.raises(DataError, match="learned from what fit"):
@@ -194,6 +199,7 @@ def test_a_run_is_only_measured_beside_the_data_it_learned_from(tmp_path):
         rnnapps.load(tmp_path / "run").evaluate()
 
 
+@eagerly()
 def test_a_model_that_learned_anew_leaves_its_run_as_it_was(tmp_path):
     app = SentimentClassifier(**TINY)
     app.fit((TEXTS, LABELS), run_dir=tmp_path / "run")
@@ -298,6 +304,7 @@ def test_imdb_reads_through_tfds(test_data, tmp_path):
     }
 
 
+@eagerly()
 def test_chinese_reviews_are_cut_into_characters(test_data):
     config = SentimentConfig(
         data=str(test_data / "chnsenticorp" / "waimai_10k.csv"), text_column="review"

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import sacrebleu
 import tensorflow as tf
+from eager import eagerly
 
 import rnnapps
 from rnnapps import TranslationConfig, Translator, cli
@@ -50,6 +51,7 @@ def numbers(count, seed=0, longest=6):
 
 
 PAIRS = numbers(300)
+FEW = numbers(60)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +81,11 @@ def compiled(config, strategy="auto"):
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
+@eagerly()
 def test_every_variant_writes_what_it_scores_and_keeps_it(variant, tmp_path):
-    app = Translator(**TINY, **variant).fit(PAIRS)
+    app = Translator(**TINY, **variant).fit(FEW)
     texts = ["one two", "", "seven", "nine nine nine zero one"]
-    answers = app.predict([*texts, "one " * 40], n_best=3, length_penalty=0.0)
+    answers = app.predict([*texts, "one " * 8], n_best=3, length_penalty=0.0)
     again = app.predict(texts, n_best=3, length_penalty=0.0)  # with less to fill up
     assert answers[1]["translation"] == ""
     for one, other in zip(answers, again, strict=False):
@@ -134,7 +137,7 @@ def test_a_training_step_under_xla_equals_one_without(variant):
 
 def test_two_replicas_and_bfloat16_train():
     for settings in ({"strategy": "mirrored"}, {"precision": "mixed_bfloat16"}):
-        app = Translator(**TINY, **settings).fit(PAIRS)
+        app = Translator(**TINY, **settings).fit(FEW)
         assert np.isfinite(app.history[0]["loss"])
         assert {weight.dtype for weight in app.model.network.weights} >= {"float32"}
         assert app.predict(["one"])[0]["score"] <= 0
@@ -209,6 +212,7 @@ def test_an_unknown_word_becomes_the_one_it_attends_to(counter):
     assert model.texts(texts, alone).numpy()[0, 0] == b"one xylophon 3"
 
 
+@eagerly()
 def test_words_are_put_together_as_they_were():
     texts = ["a man, in a hat.", "don't (ever) go!"] * 20
     app = Translator(**TINY, tokenizer="word").fit((texts, texts), (texts, texts))
@@ -290,9 +294,18 @@ def test_measures_are_sacrebleus(counter):
     for name in ("bleu_by_length", "attention_1"):
         path = counter.run_dir / "figures" / f"{name}.png"
         assert path.read_bytes()[:4] == b"\x89PNG"
-    cased = text_measures(Pairs(["a"], ["Two Words"]), ["two words"], lowercase=False)
-    assert cased["exact_match"] == 0.0
-    assert bleu_by_length(Pairs(["a b"], ["x"]), ["x"])[0]["up_to"] == 5
+
+
+def test_case_counts_where_it_is_to():
+    pairs = Pairs(["a"], ["Two Words"])
+    assert text_measures(pairs, ["two words"], lowercase=False)["exact_match"] == 0.0
+    assert text_measures(pairs, ["two words"])["exact_match"] == 1.0
+
+
+def test_texts_are_grouped_by_their_words():
+    sources = ["a b", "a b c d e", "a b c d e f", "a " * 101]
+    groups = bleu_by_length(Pairs(sources, ["x"] * 4), ["x"] * 4)
+    assert [(one["up_to"], one["count"]) for one in groups] == [(5, 2), (10, 1), (101, 1)]
 
 
 def test_the_lexicon_learns_which_words_belong_together():
@@ -304,6 +317,7 @@ def test_the_lexicon_learns_which_words_belong_together():
     assert model(["das rotes Buch", "ein Hund", ""]) == ["the red book", "a hund", ""]
 
 
+@eagerly()
 def test_the_averaged_weights_are_the_mean_of_the_last_epochs(tmp_path):
     class Watch(keras.callbacks.Callback):
         seen = []  # noqa: RUF012  (one for the test)
@@ -312,7 +326,7 @@ def test_the_averaged_weights_are_the_mean_of_the_last_epochs(tmp_path):
             self.seen.append([v.numpy() for v in self.model.trainable_variables])
 
     settings = {**TINY, "epochs": 4, "average": 2, "learning_rate": 1e-2, "schedule": "constant"}
-    app = Translator(**settings).fit(PAIRS, callbacks=[Watch()])
+    app = Translator(**settings).fit(FEW, callbacks=[Watch()])
     best = int(np.argmin([row["val_loss"] for row in app.history]))
     mean = [(a + b) / 2 for a, b in zip(*Watch.seen[-2:], strict=True)]
     expected = mean if app.metrics["averaged"] else Watch.seen[best]
@@ -349,10 +363,11 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@eagerly()
 def test_pairs_from_lists_frames_and_datasets():
-    sources, targets = PAIRS
-    dataset = tf.data.Dataset.from_tensor_slices(PAIRS).batch(7)
-    given = (PAIRS, pd.DataFrame({"de": sources, "en": targets}), dataset)
+    sources, targets = FEW
+    dataset = tf.data.Dataset.from_tensor_slices(FEW).batch(7)
+    given = (FEW, pd.DataFrame({"de": sources, "en": targets}), dataset)
     apps = [Translator(**TINY).fit(pairs) for pairs in given]
     answers = [app.predict(["one two"])[0]["score"] for app in apps]
     np.testing.assert_allclose(answers, answers[0], rtol=1e-5)
@@ -413,9 +428,10 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert not [p for p in tmp_path.rglob("*") if p.name not in ("runs", "one.de", "two.en")]
 
 
+@eagerly()
 def test_a_vocabulary_larger_than_the_data_allows_is_as_large_as_it_allows(capsys):
     for tokenizer in ("unigram", "bpe", "word"):
-        app = Translator(**{**TINY, "max_tokens": 30_000}, tokenizer=tokenizer).fit(PAIRS)
+        app = Translator(**{**TINY, "max_tokens": 30_000}, tokenizer=tokenizer).fit(FEW)
         assert 20 < special_tokens(app.model.target_tokenizer).size < 400
         assert ("subwords instead of" in capsys.readouterr().err) == (tokenizer != "word")
 
@@ -431,8 +447,9 @@ def test_without_arguments_it_translates_what_was_set_aside(counter):
     assert app.predict() == app.predict(numbers(3, seed=5)[0])
 
 
+@eagerly()
 def test_a_network_without_attention_says_how_to_get_one():
-    app = Translator(**TINY, decoder="first_state").fit(PAIRS)
+    app = Translator(**TINY, decoder="first_state").fit(FEW)
     with pytest.raises(RunError, match="decoder=attention"):
         app.align(["one"])
 

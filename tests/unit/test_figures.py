@@ -46,3 +46,13 @@ def test_forecasts_are_drawn_over_dates_in_their_units(drawn, tmp_path):
 def test_letters_that_no_font_has_are_no_warning(tmp_path):
     figures.attention_map(["你", "好"], ["h"], [[0.5, 0.5]], tmp_path / "attention.png")
     assert (tmp_path / "attention.png").stat().st_size > 1000
+
+
+def test_a_confusion_matrix_has_the_shares_of_each_true_class(drawn, tmp_path):
+    figures.confusion_matrix([[8, 2], [30, 10]], ["bad", "good"], tmp_path / "confusion.png")
+    (axes,) = drawn[0].axes
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.8, 0.2], [0.75, 0.25]])
+    assert [(text.get_text(), *text.get_position()) for text in axes.texts] == [
+        ("8", 0, 0), ("2", 1, 0), ("30", 0, 1), ("10", 1, 1),
+    ]  # fmt: skip
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rnnapps.errors import DiskError, RunError
-from rnnapps.files import draft_folder, locked, read_json, remove_tree, write
+from rnnapps.files import draft_file, draft_folder, locked, read_json, remove_tree, write
 
 
 def test_processes_may_write_one_file_at_once(tmp_path):
@@ -21,6 +21,19 @@ def test_processes_may_write_one_file_at_once(tmp_path):
     processes = [subprocess.Popen([sys.executable, "-c", code, path, str(i)]) for i in range(4)]
     assert [process.wait(120) for process in processes] == [0] * 4
     assert path.read_text() in [str(i) * 1000 for i in range(4)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_what_it_was_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file"
+    write(path, "old")
+    with pytest.raises(InterruptedError), draft_file(path) as draft:
+        draft.write_text("half of the")
+        assert path.read_text() == "old"
+        raise InterruptedError
+    assert path.read_text() == "old"
+    write(path, "new")
+    assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 

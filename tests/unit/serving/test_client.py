@@ -124,11 +124,14 @@ def test_a_busy_server_is_asked_again_and_nonsense_is_an_error():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        client = Client(f"http://127.0.0.1:{server.server_port}", "toy")
-        assert client.status() == {}
+        client = Client(f"http://127.0.0.1:{server.server_port}", "toy", retries=2)
+        assert client.status() == {}  # at the last try
         for said in ("answered 200: <html>", "answered 500: x{1000}$"):
             with pytest.raises(ServerError, match=said):
                 client.status()
+        answers += [(503, b"busy")] * 3
+        with pytest.raises(ServerError, match="busy"):
+            client.status()
         server.shutdown()
     assert answers == []
 

@@ -61,8 +61,11 @@ def test_several_outputs_are_named_and_bytes_are_base64(predict):
         200,
         {"outputs": {name: [value] for name, value in row.items()}},
     )
-    unpadded = {"b64": encoded["b64"].rstrip("=")}
-    assert predict({"instances": [{"text": unpadded}]})[0] == 200
+    for text in ("a", "ab", "abc"):  # which base64 fills up with two signs, with one and with none
+        padded = base64.b64encode(text.encode()).decode()
+        for written in (padded, padded.rstrip("=")):
+            _, body = predict({"instances": [{"text": {"b64": written}}]})
+            assert body["predictions"][0]["text"] == text
     assert error(predict({"instances": [{"b64": "$"}]}))[1].endswith("Unable to base64 decode")
 
 
