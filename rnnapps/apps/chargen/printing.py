@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnapps.apps.chargen.config import PredictOptions
 from rnnapps.apps.chargen.data import read_file, to_bytes
+from rnnapps.progress import working
 from rnnapps.standard_input import texts_of
 
 
@@ -23,7 +24,9 @@ def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
     if file is None:
         print_texts(app, list(prompts) or texts_of(()), settings, as_json)
     else:
-        print_scores(app.score(read_file(file, app.config, "replace")), as_json)
+        with working("scoring the text"):
+            lines = app.score(read_file(file, app.config, "replace"))
+        print_scores(lines, as_json)
 
 
 def print_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_json: bool) -> None:

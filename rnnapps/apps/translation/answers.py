@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rnnapps.apps.translation.pipeline import TEXT, TextTranslator
 from rnnapps.data import Pairs
-from rnnapps.errors import ConfigError, DataError
+from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.progress import tracked
 from rnnapps.text import utf8
 
@@ -78,6 +78,10 @@ def perplexity(model: TextTranslator, graph: Graph, pairs: Pairs) -> float:
 
 def align(model: TextTranslator, graph: Graph, inputs: Sequence[str]) -> list[dict[str, Any]]:
     """For each text `source_tokens`, `target_tokens`, and the `alignment` between them."""
+    if not model.network.attends:
+        raise RunError(
+            "This network does not attend, so it cannot align; train one with --decoder=attention."
+        )
 
     def aligned(texts):
         return [*model.align(texts).values()]

@@ -23,7 +23,7 @@ from rnnapps.apps.translation.pipeline import (
 )
 from rnnapps.apps.translation.printing import answer
 from rnnapps.data import PairBatches, Pairs, Splits, texts_given
-from rnnapps.errors import DataError, RunError
+from rnnapps.errors import DataError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.text import start_from_vectors, warn_of_unknown
@@ -202,15 +202,7 @@ class Translator(Application):
         Raises:
             RunError: If the network does not attend.
         """
-        self._check_attends()
         return answers.align(self.model, self.graph, inputs)
-
-    def _check_attends(self) -> None:
-        if not self.model.network.attends:
-            raise RunError(
-                "This network does not attend, so it cannot align; train one with "
-                "--decoder=attention."
-            )
 
     @functools.cached_property
     def graph(self) -> answers.Graph:
