@@ -244,6 +244,23 @@ def show_cost(cost: dict[str, Any]) -> None:
     Console().print(table)
 
 
+def show_update(found: dict[str, Any], run_dir: str) -> None:
+    """Prints what an update changed.
+
+    Args:
+        found: What `Application.update` returned.
+        run_dir: Where the updated run is.
+    """
+    title = found["objective"] if found["updated"] else f"{found['objective']}: not updated"
+    table = Table("part", "before", "after", title=title, title_justify="left")
+    for part in ("validation", "test"):
+        for name, pair in found[part].items():
+            values = ("unknown" if value is None else _number(value) for value in pair.values())
+            table.add_row(f"{name} {part}", *values)
+    Console().print(table)
+    print(f"run: {run_dir}" if found["updated"] else "The run stays as it is.")
+
+
 def show_findings(findings: dict[str, str | list[str]], as_json: bool) -> None:
     """Prints what the doctor found.
 

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import dataclasses
 import functools
 import json
 import pathlib
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
@@ -31,8 +33,10 @@ from rnnapps.apps.run import (
     write_settings,
 )
 from rnnapps.apps.telling import Shown
+from rnnapps.apps.updating import GIVEN, TOLERANCE, update
 from rnnapps.config import TrainingConfig, VectorOptions
-from rnnapps.data import together
+from rnnapps.data import Splits, together
+from rnnapps.data.learned import FILE, Learned, hashes, joined, to_training, without
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError, flag
 from rnnapps.files import checksum, enough_space, read_json, remove_tree, write
 from rnnapps.progress import say, working
@@ -42,8 +46,7 @@ from rnnapps.text import at_width_of_vectors
 from rnnapps.training import Diverged, EpochSeconds, Rows, transfer
 
 Metric = Callable[[Any, Any], float]  # from what is true and what was predicted
-GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
-STAYS = ("config.toml", "model.keras", "history.csv", "figures/learning_curves.png")
+STAYS = ("config.toml", "model.keras", "history.csv", FILE, "figures/learning_curves.png")
 """What a run has from its training; the rest is replaced each time that it is measured."""
 
 
@@ -79,6 +82,7 @@ class Application(Shown, abc.ABC):
         self.info = RunInfo(source=self.config.data)
         self.run_dir: pathlib.Path | None = None
         self.given: tuple[Any, Any] = (None, None)
+        self.learned = Learned()
         self._model: keras.Model | None = None
 
     # What an application says of itself. Between calls it keeps its model and what is known of it.
@@ -129,6 +133,64 @@ class Application(Shown, abc.ABC):
     def _settled(self) -> dict[str, Any]:
         """The settings that a run has which starts from this one."""
         return {name: getattr(self.config, name) for name in self.config.inherited}
+
+    # How parts are kept from those that an earlier run has learned from: row by row.
+
+    def _in_rows(self, splits: Any) -> Splits:
+        """The parts as `data.learned.Rows`; as they are, where they are such."""
+        return splits
+
+    def _of_rows(self, splits: Splits) -> Any:
+        """The parts from `_in_rows`."""
+        return splits
+
+    def _keys(self, splits: Any) -> Sequence[str | bytes]:
+        """What tells the rows of the training part from others."""
+        part = self._in_rows(splits).train
+        return getattr(part, "keys", ())
+
+    def _kept_apart(self, splits: Any, seen: np.ndarray) -> Any:
+        """The parts, where rows of these hashes are only learned from."""
+        if not len(seen):
+            return splits
+        whose = self.config.init_from or "the run"
+        return self._of_rows(to_training(self._in_rows(splits), seen, whose))
+
+    def _added(self, new: Any, splits: Any) -> Any:
+        """New data in its parts, none of whose rows stands in another part of what there is.
+
+        Args:
+            new: The path of a file as `data` names it, or examples as `fit` takes them.
+            splits: What there is.
+        """
+        if isinstance(new, pathlib.Path):
+            loaded = type(self)(self.config.model_copy(update={"data": str(new)}))._load()
+        else:
+            loaded = self._load(new)
+        found = without(self._in_rows(loaded), self._in_rows(splits))
+        seen = np.union1d(hashes(self._keys(splits)), self.learned.before)
+        return self._of_rows(to_training(found, seen, "the run"))
+
+    def _joined(self, splits: Any, added: Any) -> Any:
+        """What there is, and what was added to it, as one."""
+        return self._of_rows(joined(self._in_rows(splits), self._in_rows(added)))
+
+    def _measured_apart(self, splits: Any, added: Any) -> dict[str, Any]:
+        """What is measured before and after an update: parts without training, by name."""
+        found = {"old": splits, "new": added}
+        return {name: dataclasses.replace(one, train=None) for name, one in found.items()}
+
+    def _has(self, splits: Any, part: str) -> bool:
+        """Whether there is anything to measure on in a part."""
+        return bool(getattr(splits, part))
+
+    def _given_data(self) -> Any:
+        """What `fit` was given, in its parts."""
+        return self._kept_apart(self._load(*self.given), self.learned.before)
+
+    def _given_again(self, splits: Any) -> tuple[Any, Any]:
+        """What `fit` would have to be given for these parts."""
+        return splits.train, splits.validation
 
     @abc.abstractmethod
     def predict(self, inputs: Any = None) -> Any:
@@ -234,21 +296,41 @@ class Application(Shown, abc.ABC):
         state_dir: pathlib.Path,
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
-        began, clock = time.monotonic(), EpochSeconds()
         self.model, self.history, self.metrics, self.run_dir = None, [], {}, None  # an earlier one
         if isinstance(self.config, VectorOptions):
             self.config = at_width_of_vectors(self.config)
+        source = self.config.init_from
+        before = Learned() if source is None else Learned.read(pathlib.Path(source))
         with working("reading the data"):
-            splits = self._load(train, validation)
-        say([*splits.said, *splits.notes])
+            splits = self._kept_apart(self._load(train, validation), before.all)
+        if validation is not None and len(before.all):
+            validation = splits.validation
         self.given = (train, validation)
-        self.info = RunInfo(
-            source=self.config.data if train is None else GIVEN,
-            fingerprint=self._fingerprint(splits),
-            lineage=lineage(self.config.init_from),
-            notes=list(splits.notes),
-            versions=installed_versions(),
+        self.info = RunInfo(source=self.config.data if train is None else GIVEN)
+        self.learned = Learned(before=before.all)
+        self.learn(splits, state_dir, callbacks)
+
+    def learn(
+        self, splits: Any, state_dir: pathlib.Path, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> None:
+        """Trains the model on parts, and measures it on their validation part.
+
+        Args:
+            splits: The parts.
+            state_dir: Where the state of the training is kept.
+            callbacks: Keras callbacks.
+        """
+        began, clock = time.monotonic(), EpochSeconds()
+        say([*splits.said, *splits.notes])
+        self.info = self.info.model_copy(
+            update={
+                "fingerprint": self._fingerprint(splits),
+                "lineage": lineage(self.config.init_from),
+                "notes": list(splits.notes),
+                "versions": installed_versions(),
+            }
         )
+        self.learned = Learned(hashes(self._keys(splits)), self.learned.before)
         keep_to_data(self.info.fingerprint, state_dir)
         for name, path in getattr(self.config, "vector_files", {}).items():
             keep_to_data(checksum(path), state_dir, name)
@@ -257,6 +339,35 @@ class Application(Shown, abc.ABC):
             self.metrics["validation"] = found
         self.info.seconds = round(time.monotonic() - began, 1)
         self.info.epoch_seconds = clock.seconds
+
+    def update(
+        self,
+        new: Any,
+        run_dir: pathlib.Path | str | None = None,
+        tolerance: float = TOLERANCE,
+        epochs: int | None = None,
+    ) -> dict[str, Any]:
+        """Learns from new data, too, and stays as it was where that makes it worse.
+
+        The network goes on from the weights that it has, on the old data and the new together. What
+        it answers to the old validation part decides.
+
+        Args:
+            new: The path of a file like the configuration's `data`, a list of such, or examples as
+                `fit` takes them.
+            run_dir: Where the updated run is kept; `None` replaces the one it was loaded from.
+            tolerance: By which share the old validation part may get worse.
+            epochs: Passes over the data, at most; `None` for a quarter of the configuration's.
+
+        Returns:
+            `updated`, whether it is; `objective`, by which measure; and for `validation` and `test`
+            that measure `before` and `after`, of the `old` and the `new` part.
+
+        Raises:
+            RunError: If the old data is no longer what the model learned from.
+            DataError: If the new data cannot be read, or does not go on from the old.
+        """
+        return update(self, new, run_dir, tolerance, epochs)
 
     def _start(self, network: keras.layers.Layer, rows: Mapping[str, Rows]) -> None:
         """Gives a network the weights of the run that it is to start from, if any.
@@ -325,7 +436,7 @@ class Application(Shown, abc.ABC):
                 "Expected test data, or inputs to answer, as this model learned from what fit() "
                 "was given, without validation=. Received: None."
             )
-        return self._read(test)
+        return self._kept_apart(self._read(test), self.learned.before)
 
     def _read(self, test: Any) -> Any:
         with working("reading the data"):
@@ -337,7 +448,9 @@ class Application(Shown, abc.ABC):
         Raises:
             RunError: If it is not: its test part may hold what the model has learned.
         """
-        splits = self._load()
+        splits = self._kept_apart(self._load(), self.learned.before)
+        for source in self.info.added:
+            splits = self._joined(splits, self._added(pathlib.Path(source), splits))
         if self._fingerprint(splits) != self.info.fingerprint:
             raise RunError(
                 f"This run did not learn from {self.config.data} as it is now, whose test part may "
@@ -428,6 +541,7 @@ class Application(Shown, abc.ABC):
             model.save(draft / "model.keras")
             pd.DataFrame(self.history).to_csv(draft / "history.csv", index=False)
             self._write_metrics(draft)
+            self.learned.write(draft)
             figures.learning_curves(self.history, draft / "figures" / "learning_curves.png")
             info = self.info.model_copy(update={"checksums": {}})
             self.info = put_in_place(draft, run_dir, info)
@@ -463,6 +577,7 @@ class Application(Shown, abc.ABC):
         app.history = read_file(pd.read_csv, run_dir / "history.csv").to_dict("records")
         read_model = functools.partial(keras.models.load_model, compile=False)
         app.model = read_file(read_model, run_dir / "model.keras")
+        app.learned = read_file(Learned.read, run_dir)
         app.run_dir = run_dir
         return app
 

@@ -44,6 +44,8 @@ class RunInfo(BaseModel):
     """How long each epoch of its last process took."""
     lineage: list[str] = []
     """The runs that this one goes on from, the nearest first."""
+    added: list[str] = []
+    """The data that updates have added to the source, in their order."""
     versions: dict[str, str] = {}
     """Of Python and the packages, when the model was trained."""
     checksums: dict[str, str] = {}

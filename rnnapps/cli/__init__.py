@@ -17,6 +17,7 @@ commands:
   train APPLICATION          train on a data set or on your own data: {applications}
   tune APPLICATION           search its settings; tune --report DIR shows a search
   evaluate RUN_DIR           measure a run on its test part, with baselines beside it
+  update RUN_DIR NEW ...     go on with new data, unless the old data would lose by it
   predict RUN_DIR [...]      answer for what follows, or for standard input
   predict --server URL NAME  have a model server answer
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
@@ -28,7 +29,8 @@ commands:
 `rnnapps help COMMAND` says more.
 """
 _COMMANDS = (
-    "train", "tune", "evaluate", "predict", "export", "serve", "new", "quickstart", "doctor",
+    "train", "tune", "update", "evaluate", "predict", "export", "serve", "new", "quickstart",
+    "doctor",
 )  # fmt: skip
 
 
@@ -39,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the program's name; `None` for the process' own.
 
     Returns:
-        The exit status: 0; 2 after a user's mistake; 130 after Ctrl-C.
+        The exit status: 0; 2 after a user's mistake; 3 where `update` left a run as it is; 130
+        after Ctrl-C.
     """
     with in_shell():
         return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        _dispatch(arguments)
+        status = _dispatch(arguments)
         sys.stdout.flush()
     except RnnappsError as error:
         print(f"rnnapps: {error}", file=sys.stderr)
@@ -65,10 +68,10 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nrnnapps: interrupted.", file=sys.stderr)
         return 130
-    return 0
+    return status
 
 
-def _dispatch(arguments: list[str]) -> None:
+def _dispatch(arguments: list[str]) -> int:
     command, rest = (arguments or ["--help"])[0], arguments[1:]
     if command == "help":
         command, rest = (rest or ["--help"])[0], [*rest[1:], "--help"]
@@ -82,9 +85,10 @@ def _dispatch(arguments: list[str]) -> None:
 
         print(__version__)
     elif command in _COMMANDS:
-        importlib.import_module(f"rnnapps.cli.{command}").run(rest)
+        return importlib.import_module(f"rnnapps.cli.{command}").run(rest) or 0
     else:
         from rnnapps.errors import nearest
 
         known = nearest(command, _COMMANDS)
         raise ConfigError(f"Unknown command {command!r}.{known} See rnnapps --help.")
+    return 0

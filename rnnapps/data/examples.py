@@ -37,6 +37,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def keys(self) -> list[str]:
+        """What tells each from others: its text."""
+        return self.texts
+
+    def __add__(self, other: "Examples") -> "Examples":
+        return Examples(self.texts + other.texts, self.labels + other.labels, self.said)
+
     def take(self, indices: Iterable[int]) -> "Examples":
         """The examples at these positions, in their order."""
         indices = list(indices)

@@ -45,6 +45,14 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.sources)
 
+    @property
+    def keys(self) -> list[str]:
+        """What tells each from others: its text."""
+        return self.sources
+
+    def __add__(self, other: "Pairs") -> "Pairs":
+        return Pairs(self.sources + other.sources, self.targets + other.targets, self.said)
+
     def take(self, indices: Iterable[int]) -> "Pairs":
         """The pairs at these positions, in their order."""
         indices = list(indices)

@@ -38,6 +38,14 @@ def test_a_sampler(tmp_path, monkeypatch):
         assert all(a == 2 for a, b in zip(before, row, strict=True) if b == 3 and a != 3)
 
 
+def test_a_transfer(tmp_path, monkeypatch):
+    names = run("transfer.md", tmp_path, monkeypatch)
+    assert names["soups"].classes == ["bad", "good", "slow"]
+    assert names["soups"].info.lineage[0].startswith("runs/films: given to fit()")
+    assert "weights" in names["soups"].info.notes[-1]
+    assert names["found"].keys() == {"objective", "validation", "test", "updated"}
+
+
 def test_an_application():
     from rnnapps.apps.application import Application
 

@@ -78,6 +78,12 @@ class CharGenerator(Application):
             return data.load_splits(self.config)
         return data.given_splits(self.config, train=train, validation=validation, test=test)
 
+    def _in_rows(self, splits: Splits[str]) -> Splits[data.Lines]:
+        return data.in_lines(splits)
+
+    def _of_rows(self, splits: Splits[data.Lines]) -> Splits[str]:
+        return data.of_lines(splits)
+
     def _fingerprint(self, splits: Splits[str]) -> str:
         return data.fingerprint(splits.train)
 

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import pathlib
 import sysconfig
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ _FEWEST, _SHORTEST = 4, 32  # of one that is not
 _STEPS = 100  # of an epoch: 35,000 characters learn 1.90 nats in 100, 2.06 in 50, 3.31 in 7
 _ENOUGH = 70_000  # characters, of which a network was measured to learn more than an n-gram model
 _PASSES, _LONG = 20, 500_000  # over a text; and tokens of which half as many are enough
+_LINE = 40  # characters, over which a line that was seen before is no chance
 _TEST = 0.05  # the test part's share of a text that has none of its own
 
 
@@ -93,6 +95,47 @@ def given_splits(config: CharGenConfig, **given: Any) -> Splits[str]:
         return parts
     whole = parts.train + (parts.validation if given.get("validation") is None else "")
     return dataclasses.replace(parts, notes=_notes(whole))
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """A text, line by line.
+
+    Args:
+        lines: The lines, with their ends.
+    """
+
+    lines: list[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """What tells lines from others: they themselves, where they are long."""
+        return [line if len(line) > _LINE else "" for line in self.lines]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __add__(self, other: "Lines") -> "Lines":
+        return Lines(self.lines + other.lines)
+
+    def take(self, indices: Iterable[int]) -> "Lines":
+        """The lines at these positions, in their order."""
+        return Lines([self.lines[i] for i in indices])
+
+
+def in_lines(parts: Splits[str]) -> Splits[Lines]:
+    """The parts, line by line."""
+    return _each(parts, lambda text: Lines(text.splitlines(keepends=True)))
+
+
+def of_lines(parts: Splits[Lines]) -> Splits[str]:
+    """The parts from `in_lines`."""
+    return _each(parts, lambda part: "".join(part.lines))
+
+
+def _each(parts: Splits, change: Callable[[Any], Any]) -> Splits:
+    found = ((name, getattr(parts, name)) for name in ("train", "validation", "test"))
+    return dataclasses.replace(parts, **{k: None if v is None else change(v) for k, v in found})
 
 
 def as_text(given: Any, config: CharGenConfig) -> str:

@@ -14,6 +14,7 @@ from rnnapps.apps.forecasting import (
     answers,
     compatibility,  # noqa: F401 - registers former layers
     data,
+    later,
     pipeline,
     printing,
 )
@@ -64,6 +65,12 @@ class Forecaster(Application):
         """What the model forecasts from what."""
         return self.model.get_layer("scaler").task
 
+    @property
+    def network(self) -> keras.layers.Layer:
+        """The recurrent network in the model; of several, the first."""
+        network = super().network
+        return getattr(network, "networks", [network])[0]
+
     def _rows(self) -> dict[str, Rows]:
         return named_rows(self.task)
 
@@ -76,12 +83,46 @@ class Forecaster(Application):
             raise DataError(
                 "Expected one table, which is divided by time. Received: a validation part, too."
             )
+        if isinstance(test, data.Parts):  # divided already, by an update
+            return test
         if test is not None:
             series = read_series(test, self.task.columns, options=self.config)
         else:
             series = data.load_series(self.config, train)
         parts = data.divide(series, self.config, self.task if self.trained else None)
         return dataclasses.replace(parts, notes=[*parts.notes, *parts.task.notes])
+
+    def _keys(self, splits: data.Parts) -> list[bytes]:
+        targets, ends = splits.task.targets, [train for train, _, _ in splits.ends]
+        rows = (list(later.keys(one, targets)) for one in splits.data.series)
+        return [key for row, end in zip(rows, ends, strict=True) for key in row[:end]]
+
+    def _kept_apart(self, splits: data.Parts, seen: np.ndarray) -> data.Parts:
+        if not len(seen):
+            return splits
+        return later.kept_apart(splits, seen, self.config.init_from or "the run")
+
+    def _added(self, new: Any, splits: data.Parts) -> data.Parts:
+        where = str(new) if isinstance(new, pathlib.Path) else "the new table"
+        found = read_series(new, self.task.columns, options=self.config)
+        return later.appended(splits, found, self.config, where)
+
+    def _joined(self, splits: data.Parts, added: data.Parts) -> data.Parts:
+        return added
+
+    def _measured_apart(self, splits: data.Parts, added: data.Parts) -> dict[str, data.Parts]:
+        return {"new": added}  # what was there before is learned from
+
+    def _has(self, splits: data.Parts, part: str) -> bool:
+        return any(last > first for first, last in splits.spans(part))
+
+    def _given_data(self) -> data.Parts:
+        given = self.given[0]
+        parts = given if isinstance(given, data.Parts) else self._load(given)
+        return self._kept_apart(parts, self.learned.before)
+
+    def _given_again(self, splits: data.Parts) -> tuple[Any, Any]:
+        return splits, None
 
     def _fingerprint(self, splits: data.Parts) -> str:
         return data.fingerprint(splits)
@@ -126,7 +167,9 @@ class Forecaster(Application):
         if inputs is None:
             if self.info.source == GIVEN:
                 raise DataError("Expected a table, as one was given to fit(). Received: None.")
-            return data.load_series(self.config)
+            return self._trained_on().data if self.info.added else data.load_series(self.config)
+        if isinstance(inputs, data.Parts):
+            return inputs.data
         found = read_series(inputs, self.task.columns, check_targets=False, options=self.config)
         say([*found.said, *found.notes])
         return found

@@ -24,7 +24,7 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
         "teacher_forcing": "training",
     }
     inherited: ClassVar = (
-        "log", "horizon", "lookback", "model", "channels", "segment", "normalization", "cell",
+        "log", "population", "horizon", "lookback", "model", "channels", "segment", "normalization", "cell",
         "units", "layers", "linear", "distribution", "quantiles",
     )  # fmt: skip
 

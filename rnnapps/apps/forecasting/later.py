@@ -1,0 +1,130 @@
+"""Rows that come after those that a forecaster has learned from, and none that it has."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from rnnapps.apps.forecasting.config import ForecastingConfig
+from rnnapps.apps.forecasting.data import Parts
+from rnnapps.apps.forecasting.defaults import shares
+from rnnapps.data import Series, SeriesSet
+from rnnapps.data.learned import among
+from rnnapps.data.times import is_counted
+from rnnapps.errors import DataError
+
+
+def keys(one: Series, targets: int) -> Iterator[bytes]:
+    """What tells the steps of a series from any others: name, time and the targets' values."""
+    values = one.values[:, :targets].astype(np.float32)
+    for time, row in zip(one.times, values, strict=True):
+        yield f"{one.name}|{time}|".encode() + row.tobytes()
+
+
+def kept_apart(parts: Parts, seen: np.ndarray, whose: str) -> Parts:
+    """Starts the parts that choose and measure behind the last step that was learned from before.
+
+    Args:
+        parts: The series, divided by time.
+        seen: Hashes of the steps that were learned from.
+        whose: By which run.
+
+    Returns:
+        The same series; earlier steps are in the training part, with a note.
+
+    Raises:
+        DataError: If too few steps are left.
+    """
+    ends, horizon, moved = [], parts.task.horizon, 0
+    for one, (train, validation, test) in zip(parts.data.series, parts.ends, strict=True):
+        old = np.flatnonzero(among(keys(one, parts.task.targets), seen)[:test])
+        first = max(train, old[-1] + 1 if len(old) else 0)
+        moved += first - train
+        if test - first < 2 * horizon:
+            raise DataError(
+                f"Expected at least {2 * horizon} steps after {one.times[first - 1]}, up to which "
+                f"{whose} has learned, to choose and to measure by. Received: {test - first}."
+            )
+        if first + horizon > validation:
+            validation = first + max(horizon, (test - first) // 2)
+        ends.append((int(first), int(validation), test))
+    if not moved:
+        return parts
+    note = (
+        f"{moved:,} steps of the validation or test part are learned from instead, as {whose} has "
+        "learned from them, or from later ones, before"
+    )
+    return dataclasses.replace(parts, ends=ends, notes=[*parts.notes, note])
+
+
+def appended(parts: Parts, later: SeriesSet, config: ForecastingConfig, where: str) -> Parts:
+    """Series with the steps that have come since; what was there before is all learned from.
+
+    Args:
+        parts: What there was.
+        later: Later steps of the same series.
+        config: Its `validation_share` and `test_share` are read; they are of the later steps.
+        where: What errors call the later table.
+
+    Returns:
+        The series. Of the later steps the last are the test part, those before them the validation
+        part, and each is a horizon at least.
+
+    Raises:
+        DataError: If a step is not later, does not lie on the series' grid, or is of another
+            series; or if they are too few.
+    """
+    known = [one.name for one in parts.data.series]
+    new = {one.name: one for one in later.series}
+    if others := sorted(new.keys() - set(known)):
+        raise DataError(f"Expected the run's series in {where}. Received: {others[0]!r}, too.")
+    series, ends, horizon = [], [], parts.task.horizon
+    for one, (_, _, end) in zip(parts.data.series, parts.ends, strict=True):
+        if one.name not in new:
+            series.append(one)
+            ends.append((end, end, end))
+            continue
+        more, whose = new[one.name], f" of series {one.name}" if one.name else ""
+        last, first = one.times[end - 1], more.times[0]
+        if first <= last:
+            raise DataError(
+                f"Expected rows{whose} after {last}, where the run's end. Received: {first} in "
+                f"{where}."
+            )
+        between = _between(last, first, parts.data.columns.freq)
+        if between is None:
+            raise DataError(
+                f"Expected rows{whose} to go on from {last} in steps of "
+                f"{parts.data.columns.freq}. Received: {first} in {where}."
+            )
+        known_steps = np.flatnonzero(np.isfinite(more.values[:, : parts.task.targets]).any(1))
+        count = int(known_steps[-1]) + 1 if len(known_steps) else 0
+        asked = shares(config, len(parts.data.series), count)
+        validation, test = (max(horizon, round(count * share)) for share in asked)
+        if count < validation + test:
+            raise DataError(
+                f"Expected at least {validation + test} new steps{whose}, a horizon to choose and "
+                f"one to measure by. Received: {count} in {where}."
+            )
+        gap = np.full((len(between), one.values.shape[1]), np.nan)
+        series.append(
+            Series(
+                one.name,
+                one.times[:end].append(between).append(more.times),
+                np.concatenate([one.values[:end], gap, more.values]),
+            )
+        )
+        whole = end + len(between) + count
+        ends.append((whole - validation - test, whole - test, whole))
+    data = dataclasses.replace(parts.data, series=series, said=later.said)
+    return dataclasses.replace(parts, data=data, ends=ends, notes=[*parts.notes, *later.notes])
+
+
+def _between(last, first, freq: str) -> pd.Index | None:
+    """The steps between two, which are not there; `None` if no step leads from one to the other."""
+    if is_counted(pd.Index([last])):
+        steps = pd.RangeIndex(last, first + 1, int(freq))
+    else:
+        steps = pd.date_range(last, first, freq=freq)
+    return steps[1:-1] if len(steps) > 1 and steps[-1] == first else None

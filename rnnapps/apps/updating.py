@@ -1,0 +1,155 @@
+"""A run that goes on with new data, and stays as it is where the old data would lose by it."""
+
+import math
+import pathlib
+import tempfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.progress import say, working
+
+if TYPE_CHECKING:
+    from rnnapps.apps.application import Application
+
+GIVEN = "given to fit()"  # the source of a model that learned from no configuration's data
+TOLERANCE = 0.02
+_SHARE = 0.25  # of the epochs of a training: its weights are there already
+
+
+def update(
+    app: "Application",
+    new: Any,
+    run_dir: pathlib.Path | str | None,
+    tolerance: float,
+    epochs: int | None,
+) -> dict[str, Any]:
+    """Updates an application; see `Application.update`.
+
+    Args:
+        app: The application, which is the updated one afterwards, or as it was.
+        new: The new data.
+        run_dir: Where the updated run is kept.
+        tolerance: By which share the old validation part may get worse.
+        epochs: Passes over the data, at most.
+
+    Returns:
+        What was measured.
+    """
+    _ = app.model  # there has to be one
+    if not 0 <= tolerance < 1:
+        raise ConfigError(f"Expected --tolerance to be from 0 to 1. Received: {tolerance}.")
+    if epochs is not None and epochs < 1:
+        raise ConfigError(f"Expected --epochs to be at least 1. Received: {epochs}.")
+    with working("reading the data"):
+        old = _old_data(app)
+        sources, splits, added = _sources(new), old, None
+        for source in sources:
+            one = app._added(source, splits)
+            splits = app._joined(splits, one)
+            added = one if added is None else app._joined(added, one)
+    parts = app._measured_apart(old, added if added is not None else splits)
+    before = _measured(app, parts)
+    if not before["validation"]:
+        raise DataError("Expected a validation part, which decides. Received: none.")
+    with tempfile.TemporaryDirectory() as folder:
+        after = _trained(app, splits, pathlib.Path(folder), epochs)
+    paths = all(isinstance(source, pathlib.Path) for source in sources)
+    if app.info.source == GIVEN or not paths:
+        after.info.source, after.given = GIVEN, app._given_again(splits)
+    else:
+        after.info.added = [*app.info.added, *map(str, sources)]
+    found = _compared(app, before, _measured(after, parts))
+    found["updated"] = _kept_up(app, found, tolerance)
+    if not found["updated"]:
+        return found
+    run_dir = run_dir or app.run_dir
+    if run_dir is not None:
+        after.save(run_dir)
+    vars(app).clear()
+    vars(app).update(vars(after))
+    return found
+
+
+def _sources(new: Any) -> list[Any]:
+    """The files of the new data; or what a person has given, by itself."""
+    several = new if isinstance(new, list) and new else [new]
+    if all(isinstance(one, pathlib.Path) for one in several):
+        return [one.resolve() for one in several]
+    return [new]
+
+
+def _old_data(app: "Application") -> Any:
+    if app.info.source != GIVEN:
+        return app._trained_on()
+    if app.given[0] is None:
+        raise RunError(
+            "Expected a run whose data is a file or a data set, which can be read again. Received: "
+            "one that learned from what fit() was given; call update() behind fit()."
+        )
+    return app._given_data()
+
+
+def _trained(
+    app: "Application", splits: Any, folder: pathlib.Path, epochs: int | None
+) -> "Application":
+    """An application that starts from another one's weights, trained on parts."""
+    source, info = app.run_dir, app.info
+    if source is None:  # its run is kept nowhere
+        source = folder / "run"
+        app.save(source)
+        app.run_dir, app.info = None, info
+    config = app.config
+    epochs = epochs or max(1, math.ceil(config.epochs * _SHARE))
+    update = {**app._settled(), "init_from": str(source), "epochs": epochs}
+    update |= dict.fromkeys(getattr(config, "vector_files", {}))  # the weights hold them
+    after = type(app)(config.model_copy(update=update))
+    after.learned = app.learned
+    after.info = app.info.model_copy()
+    (folder / "state").mkdir()
+    after.learn(splits, folder / "state", ())
+    after.config = config
+    return after
+
+
+def _measured(app: "Application", parts: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """The application's first objective on the parts, as far as there are such."""
+    objective, found = next(iter(app.objectives)), {}
+    for part in ("validation", "test"):
+        there = {name: one for name, one in parts.items() if app._has(one, part)}
+        found[part] = {name: _value(app, one, part, objective) for name, one in there.items()}
+    return found
+
+
+def _value(app: "Application", parts: Any, part: str, objective: str) -> float | None:
+    """A measure; `None` where the model cannot answer: it does not know a class."""
+    try:
+        return app._evaluate(parts, part)[objective]
+    except DataError:
+        return None
+
+
+def _compared(app: "Application", before: dict, after: dict) -> dict[str, Any]:
+    found: dict[str, Any] = {"objective": next(iter(app.objectives))}
+    for part, values in before.items():
+        found[part] = {
+            name: {"before": value, "after": after[part][name]} for name, value in values.items()
+        }
+    return found
+
+
+def _kept_up(app: "Application", found: dict[str, Any], tolerance: float) -> bool:
+    """Whether what was known before is known as well as before."""
+    name = "old" if "old" in found["validation"] else "new"  # what was forecast is learned from
+    values = found["validation"][name]
+    before, after = values["before"], values["after"]
+    worse = before - after if app.objectives[found["objective"]] == "max" else after - before
+    share = worse / abs(before) if before else float(worse > 0)
+    if share > tolerance:
+        say(
+            [
+                f"the {name} validation part's {found['objective']} went from {before:.4g} to "
+                f"{after:.4g}, worse by more than {tolerance:.0%} (--tolerance): all stays as it is"
+            ]
+        )
+    return share <= tolerance

@@ -1,0 +1,59 @@
+"""`rnnapps update`: a run goes on with new data, unless the old data would lose by it."""
+
+import dataclasses
+import json as json_format
+from pathlib import Path
+
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from rnnapps.apps.run import read_run
+from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.parsing import parse
+from rnnapps.cli.settings import check_there
+
+STAYS = 3  # the exit status where the run stays as it is
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """Goes on with a run, on its own data and new data together.
+
+    The old validation part decides: where it gets worse, the run stays as it is, and the exit
+    status is 3.
+    """
+
+    folder: Positional[Path]
+    """What `rnnapps train` wrote."""
+    new: Positional[tuple[Path, ...]]
+    """Files like the one that was trained on; a forecaster's go on where its data ends."""
+    tolerance: float = 0.02
+    """By which share the old validation part may get worse."""
+    run_dir: Path | None = None
+    """Where the updated run is kept; by default it replaces the run."""
+    epochs: int | None = None
+    """Passes over all data, at most; by default a quarter of the run's."""
+    json: bool = False
+    """Print the results as JSON."""
+
+    def run(self) -> int:
+        """Updates, and prints what was measured before and after."""
+        from rnnapps.apps.application import load
+        from rnnapps.tables import show_update
+
+        app = load(self.folder)
+        found = app.update(list(self.new), self.run_dir, self.tolerance, self.epochs)
+        if self.json:
+            print(json_format.dumps(found))
+        else:
+            show_update(found, str(self.run_dir or self.folder))
+        return 0 if found["updated"] else STAYS
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command."""
+    form = parse(FlagCreatePairsOff[Update], "rnnapps update", arguments)
+    read_run(form.folder)  # says that there is none before TensorFlow is loaded
+    for path in form.new:
+        check_there(str(path))
+    import_tensorflow()
+    return form.run()

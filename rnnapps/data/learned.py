@@ -1,0 +1,150 @@
+"""Rows that a model has learned from, told by their hashes: no later part may measure on them."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Iterable
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from rnnapps.data.splits import Splits
+from rnnapps.errors import DataError
+
+FILE = "train_hashes.npz"  # in a run
+
+
+class Rows(Protocol):
+    """A part of a data set, row by row."""
+
+    @property
+    def keys(self) -> list[str]:
+        """What tells each row from others; an empty one is told from none."""
+
+    def __len__(self) -> int: ...
+
+    def __add__(self, other: Any) -> Any: ...
+
+    def take(self, indices: Iterable[int]) -> Any:
+        """The rows at these positions."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """The hashes of rows that were learned from, each once and in order.
+
+    Args:
+        own: Of the run itself.
+        before: Of the runs that it started from.
+    """
+
+    own: np.ndarray = dataclasses.field(default_factory=lambda: hashes([]))
+    before: np.ndarray = dataclasses.field(default_factory=lambda: hashes([]))
+
+    @property
+    def all(self) -> np.ndarray:
+        """Both."""
+        return np.union1d(self.own, self.before)
+
+    @classmethod
+    def read(cls, run_dir: pathlib.Path) -> Self:
+        """Reads a run's; earlier versions keep none."""
+        if not (run_dir / FILE).exists():
+            return cls()
+        with np.load(run_dir / FILE) as arrays:
+            return cls(arrays["own"], arrays["before"])
+
+    def write(self, run_dir: pathlib.Path) -> None:
+        """Writes them."""
+        np.savez(run_dir / FILE, own=self.own, before=self.before)
+
+
+def hashes(keys: Iterable[str | bytes]) -> np.ndarray:
+    """Eight bytes of each key that is not empty, each once and in order: uint64 `(keys,)`."""
+    return np.unique(np.array([_hash(key) for key in keys if key], np.uint64))
+
+
+def among(keys: Iterable[str | bytes], seen: np.ndarray) -> np.ndarray:
+    """Which keys have one of these hashes: bool `(keys,)`."""
+    return np.isin(np.array([_hash(key) if key else 0 for key in keys], np.uint64), seen)
+
+
+def _hash(key: str | bytes) -> int:
+    data = key if isinstance(key, bytes) else key.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") or 1
+
+
+def to_training(splits: Splits[Rows], seen: np.ndarray, whose: str) -> Splits[Rows]:
+    """Moves rows that were learned from before out of the parts that choose and measure.
+
+    Args:
+        splits: The parts.
+        seen: Hashes of what was learned from.
+        whose: Which run has learned from it.
+
+    Returns:
+        The parts, with these rows among the training part, and a note of each part that lost some.
+
+    Raises:
+        DataError: If nothing is left of a part.
+    """
+    for name in ("validation", "test"):
+        part = getattr(splits, name)
+        if part is None or not (old := among(part.keys, seen)).any():
+            continue
+        if old.all():
+            raise DataError(
+                f"Expected rows in the {name} part that {whose} has not learned from. Received: "
+                f"{len(part):,}, all of which it has."
+            )
+        train = splits.train
+        if train is not None:
+            train = train + part.take(np.flatnonzero(old))
+        note = (
+            f"{old.sum():,} rows of the {name} part are learned from instead, as {whose} has "
+            "learned from them before"
+        )
+        rest = part.take(np.flatnonzero(~old))
+        splits = dataclasses.replace(
+            splits, train=train, notes=(*splits.notes, note), **{name: rest}
+        )
+    return splits
+
+
+def without(splits: Splits[Rows], other: Splits[Rows]) -> Splits[Rows]:
+    """Leaves out the rows that stand in another data set's validation or test part.
+
+    Args:
+        splits: The parts.
+        other: Those of the other data set.
+
+    Returns:
+        The parts without them, and a note of how many they were.
+    """
+    parts = [part for part in (other.validation, other.test) if part is not None]
+    seen, out = hashes(key for part in parts for key in part.keys), 0
+    for name in ("train", "validation", "test"):
+        part = getattr(splits, name)
+        if part is not None and (twice := among(part.keys, seen)).any():
+            out += int(twice.sum())
+            rest = part.take(np.flatnonzero(~twice))
+            splits = dataclasses.replace(splits, **{name: rest})
+    if not out:
+        return splits
+    note = f"{out:,} new rows stand in the run's validation or test part, and are left out"
+    return dataclasses.replace(splits, notes=(*splits.notes, note))
+
+
+def joined(first: Splits[Rows], second: Splits[Rows]) -> Splits[Rows]:
+    """Two data sets as one: each part is that of the first, then that of the second."""
+
+    def both(one: Any, other: Any) -> Any:
+        return other if one is None else one if other is None else one + other
+
+    return Splits(
+        both(first.train, second.train),
+        both(first.validation, second.validation),
+        both(first.test, second.test),
+        (*first.said, *second.said),
+        (*first.notes, *second.notes),
+    )

@@ -1,0 +1,185 @@
+"""Runs that start from other runs, and runs that go on with new data."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rnnapps
+from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Translator
+from rnnapps.apps.run import RunInfo
+from rnnapps.cli import main
+from rnnapps.data import make_reviews
+from rnnapps.data.learned import Learned, hashes
+from rnnapps.errors import ConfigError, DataError, RunError
+
+SMALL = {"epochs": 1, "units": 4, "embedding_dim": 4, "ngrams": 0}
+
+
+def write_reviews(path, count, first=0):
+    texts, labels = make_reviews(count)
+    texts = [f"{text} {first + i}" for i, text in enumerate(texts)]
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(path, index=False)
+    return texts
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """A file of reviews and its run, and a file of others."""
+    folder = tmp_path_factory.mktemp("reviews")
+    write_reviews(folder / "old.csv", 120)
+    write_reviews(folder / "new.csv", 60, 1000)
+    SentimentClassifier(data=str(folder / "old.csv"), **SMALL).fit(run_dir=folder / "run")
+    return folder
+
+
+def test_a_run_says_where_it_came_from_and_has_that_ones_settings(reviews):
+    source = rnnapps.load(reviews / "run")
+    config = {"data": str(reviews / "new.csv"), "epochs": 1, "ngrams": 0}
+    app = SentimentClassifier(init_from=str(reviews / "run"), **config).fit(
+        run_dir=reviews / "next"
+    )
+    assert (app.config.units, app.config.tokenizer) == (4, "word")
+    checksum = source.info.checksums["model.keras"][:16]
+    assert app.info.lineage == [
+        f"{reviews / 'run'}: {reviews / 'old.csv'}, {source.info.fingerprint}; model.keras "
+        f"{checksum}"
+    ]
+    assert app.model_card()["lineage"] == app.info.lineage
+    assert "started from" in app.info.notes[-1]
+    again = rnnapps.load(reviews / "next")
+    assert again.evaluate()["accuracy"] >= 0
+    assert (RunInfo.read(reviews / "next").checksums).keys() >= {"train_hashes.npz"}
+
+
+def test_what_was_learned_from_is_not_measured_on(reviews):
+    rows = pd.read_csv(reviews / "old.csv").head(60)
+    others = pd.read_csv(reviews / "new.csv")
+    pd.concat([rows, others]).to_csv(reviews / "mixed.csv", index=False)
+    config = {"data": str(reviews / "mixed.csv"), "init_from": str(reviews / "run"), "seed": 5}
+    app = SentimentClassifier(epochs=1, ngrams=0, **config).fit(run_dir=reviews / "mixed")
+    seen = Learned.read(reviews / "run").own
+    parts = rnnapps.load(reviews / "mixed")._trained_on()
+    for part in (parts.validation, parts.test):
+        assert len(part)
+        assert not np.isin(hashes(part.texts), seen).any()
+    assert len(parts.train) + len(parts.validation) + len(parts.test) == 120
+    assert any("are learned from instead" in note for note in app.info.notes)
+    learned = Learned.read(reviews / "mixed")
+    np.testing.assert_array_equal(learned.before, seen)
+
+
+def test_mistakes_are_one_sentence_and_leave_nothing(reviews, tmp_path):
+    run = str(reviews / "run")
+    with pytest.raises(ConfigError, match=r"Expected units= to be 4, as in .* Received: 128"):
+        SentimentClassifier(init_from=run, units=128).fit(run_dir=tmp_path / "a")
+    with pytest.raises(RunError, match=r"to be a run of chargen. Received: .*, of sentiment"):
+        CharGenerator(init_from=run).fit("abc" * 300, run_dir=tmp_path / "a")
+    with pytest.raises(RunError, match="does not exist"):
+        SentimentClassifier(init_from=str(tmp_path / "none")).fit(run_dir=tmp_path / "a")
+    with pytest.raises(DataError, match="has not learned from"):
+        app = rnnapps.load(run)
+        parts = app._load((["a b", "c d"] * 9, ["x", "y"] * 9), (["a b"], ["x"]))
+        app._kept_apart(parts, hashes(["a b"]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_updated_run_has_both_data_sets_and_answers_as_any(reviews, tmp_path, capsys):
+    run_dir, new = tmp_path / "run", reviews / "new.csv"
+    status = main(
+        ["update", str(reviews / "run"), str(new), "--run-dir", str(run_dir), "--json",
+         "--tolerance", "0.99"]
+    )  # fmt: skip
+    found = json.loads(capsys.readouterr().out)
+    assert status == 0
+    assert found["updated"]
+    assert found["objective"] == "accuracy"
+    for part in ("validation", "test"):
+        assert found[part].keys() == {"old", "new"}
+    app, old = rnnapps.load(run_dir), rnnapps.load(reviews / "run")
+    assert app.config == old.config
+    assert app.info.added == [str(new)]
+    parts, before = app._trained_on(), old._trained_on()
+    assert parts.test.texts[: len(before.test)] == before.test.texts
+    assert len(parts.test) > len(before.test)
+    assert app.evaluate()["accuracy"] >= 0
+    assert app.predict(["a fine film"])[0]["label"] in app.classes
+    assert app.export(tmp_path / "model").name == "1"
+
+
+def test_a_run_that_would_get_worse_stays_as_it_is(reviews, tmp_path, capsys):
+    texts, labels = make_reviews(300)
+    wrong = ["negative" if one == "positive" else "positive" for one in labels]
+    pd.DataFrame({"text": [f"{t} again" for t in texts], "label": wrong}).to_csv(
+        tmp_path / "wrong.csv", index=False
+    )
+    SentimentClassifier(data=str(reviews / "old.csv"), **{**SMALL, "epochs": 12, "units": 16}).fit(
+        run_dir=tmp_path / "run"
+    )
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    status = main(["update", str(tmp_path / "run"), str(tmp_path / "wrong.csv"), "--epochs", "6"])
+    assert status == 3
+    assert "all stays as it is" in capsys.readouterr().err
+    assert before == {
+        path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "wrong.csv"}
+
+
+def table(first, steps):
+    times = pd.date_range(first, periods=steps, freq="h")
+    return pd.DataFrame({"time": times, "load": np.sin(np.arange(steps) / 4) + 2})
+
+
+FORECAST = {"horizon": 6, "lookback": 24, "segment": 12, "units": 8, "epochs": 1}
+
+
+def test_a_forecaster_goes_on_where_its_data_ends(tmp_path):
+    table("2024-01-01", 300).to_csv(tmp_path / "old.csv", index=False)
+    table("2024-01-13 14:00", 60).to_csv(tmp_path / "new.csv", index=False)  # two steps are missing
+    app = Forecaster(data=str(tmp_path / "old.csv"), **FORECAST).fit(run_dir=tmp_path / "run")
+    with pytest.raises(DataError, match=r"after 2024-01-13 11:00:00, .* Received: 2024-01-01"):
+        app.update(tmp_path / "old.csv")
+    with pytest.raises(DataError, match="at least 12 new steps"):
+        app.update(table("2024-01-13 12:00", 11))
+    found = app.update(tmp_path / "new.csv", tolerance=0.9)
+    assert found["updated"]
+    assert found["test"].keys() == {"new"}  # the old test period is learned from
+    parts = rnnapps.load(tmp_path / "run")._trained_on()
+    assert parts.ends == [(300 + 2 + 36, 300 + 2 + 48, 362)]
+    assert np.isnan(parts.values[0][300:302]).all()
+    again = rnnapps.load(tmp_path / "run")
+    assert again.predict()["time"].iloc[0] == pd.Timestamp("2024-01-16 02:00")
+    assert again.evaluate()["mae"] > 0
+
+
+def test_what_a_forecaster_has_learned_moves_its_parts():
+    app = Forecaster(target=["load"], **FORECAST)
+    app.fit(table("2024-01-01", 300))
+    other = Forecaster(target=["load"], **FORECAST, validation_share=0.3, test_share=0.3)
+    parts = other._kept_apart(other._load(table("2024-01-01", 300)), app.learned.all)
+    assert parts.ends == [(180, 210, 300)]  # was 120, 210, 300
+    assert any("are learned from instead" in note for note in parts.notes)
+    grown = app.update(table("2024-01-13 12:00", 40), tolerance=0.99)
+    assert grown["updated"]
+    assert len(app.predict()) == 6
+    assert app.evaluate()["mae"] > 0
+
+
+def test_texts_and_translations_that_were_given_are_updated(tmp_path):
+    app = CharGenerator(units=8, epochs=1, window=32, validation_share=0.1)
+    app.fit("the cat sat on the mat\n" * 100)
+    found = app.update("a dog lay on the log\n" * 60, tolerance=0.99)
+    assert found["updated"]
+    assert found["validation"].keys() == {"old", "new"}
+    assert "g" in app.tokenizer.vocabulary
+    days = range(1, 31)
+    pairs = [f"le {n} mai" for n in days], [f"May {n}" for n in days]
+    more = [f"le {n} mars" for n in days], [f"March {n}" for n in days]
+    app = Translator(units=8, embedding_dim=8, epochs=1, tokenizer="word").fit(pairs)
+    app.update(more, tolerance=0.99)
+    assert "march" in {token.strip() for token in app.model.target_tokenizer.vocabulary}
+    app.save(tmp_path / "run")
+    with pytest.raises(RunError, match="learned from what fit"):
+        rnnapps.load(tmp_path / "run").update(more)
