@@ -129,7 +129,8 @@ def test_a_run_that_would_get_worse_stays_as_it_is(reviews, tmp_path, capsys):
 
 def table(first, steps):
     times = pd.date_range(first, periods=steps, freq="h")
-    return pd.DataFrame({"time": times, "load": np.sin(np.arange(steps) / 4) + 2})
+    noise = np.random.default_rng(steps).normal(0, 0.5, steps)
+    return pd.DataFrame({"time": times, "load": np.sin(np.arange(steps) / 4) + noise})
 
 
 FORECAST = {"horizon": 6, "lookback": 24, "segment": 12, "units": 8, "epochs": 1}

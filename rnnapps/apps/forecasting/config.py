@@ -24,8 +24,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
         "teacher_forcing": "training",
     }
     inherited: ClassVar = (
-        "log", "population", "horizon", "lookback", "model", "channels", "segment", "normalization", "cell",
-        "units", "layers", "linear", "distribution", "quantiles",
+        "log", "population", "horizon", "lookback", "model", "channels", "segment",
+        "normalization", "cell", "units", "layers", "linear", "distribution", "quantiles",
     )  # fmt: skip
 
     renamed: ClassVar = {"validation": "validation_share", "test": "test_share"}
