@@ -10,6 +10,7 @@ from rnnapps.apps.run import read_run
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.settings import check_there
+from rnnapps.errors import ConfigError
 
 STAYS = 3  # the exit status where the run stays as it is
 
@@ -53,6 +54,8 @@ def run(arguments: list[str]) -> int:
     """Runs the command."""
     form = parse(FlagCreatePairsOff[Update], "rnnapps update", arguments)
     read_run(form.folder)  # says that there is none before TensorFlow is loaded
+    if not form.new:
+        raise ConfigError("Expected new data behind the run: rnnapps update RUN_DIR NEW ...")
     for path in form.new:
         check_there(str(path))
     import_tensorflow()
