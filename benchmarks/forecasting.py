@@ -26,17 +26,9 @@ ETT = {
 }
 WEATHER = ["DEWP", "TEMP", "PRES", "cbwd", "Iws", "Is", "Ir"]
 PASSENGERS = [
-    "--horizon",
-    "12",
-    "--log",
-    "--test-start",
-    "1958-01",
-    "--units",
-    "32",
-    "--linear",
-    "--epochs",
-    "8",
-]
+    "--horizon", "12", "--log", "--test-start", "1958-01", "--lookback", "24", "--segment", "12",
+    "--units", "32", "--linear", "--epochs", "8",
+]  # fmt: skip
 AIR = [
     "--time-column", "year", "month", "day", "hour", "--target", "pm2.5",
     "--past-covariates", *WEATHER, "--horizon", "24", "--lookback", "72", "--segment", "6",
