@@ -369,6 +369,45 @@ class VectorOptions(Config):
         return self
 
 
+class PretrainingOptions(Config):
+    """What an application with an embedding and a `cell` over it can learn before its labels."""
+
+    sections: ClassVar[dict[str, str]] = {"unlabelled": "pretraining"}
+
+    unlabelled: tuple[str, ...] = ()
+    """Texts without labels, of which a language model is learned first: files with a text a line
+    (.txt), tables with the text column, folders of .txt files."""
+    pretrain_epochs: Annotated[int, Field(ge=0)] | None = None
+    """Passes of the language model over the unlabelled and the training texts; by default 4 with
+    --unlabelled or --pretrain-only, else none."""
+    pretrain_only: bool = False
+    """Make a run of the language model alone, for --init-from."""
+
+    @property
+    def passes(self) -> int:
+        """Epochs of the language model, at most."""
+        if self.pretrain_epochs is not None:
+            return self.pretrain_epochs
+        return 4 if self.unlabelled or self.pretrain_only else 0
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether there are layers that have learned something before."""
+        return self.passes > 0 or getattr(super(), "pretrained", False)
+
+    @model_validator(mode="after")
+    def _can_be_pretrained(self) -> Self:
+        if self.passes and getattr(self, "cell", None) == "attention_lstm":
+            raise ValueError(
+                "Expected a --cell other than attention_lstm, which sees the whole text, with "
+                "pretraining (--unlabelled, --pretrain-epochs or --pretrain-only)."
+            )
+        if not self.passes and (self.unlabelled or self.pretrain_only):
+            name = "unlabelled" if self.unlabelled else "pretrain_only"
+            raise ValueError(f"Expected --pretrain-epochs of at least 1 with {flag(name)}.")
+        return self
+
+
 def read_toml(path: Path | str) -> dict[str, Any]:
     """Reads a TOML file.
 

@@ -101,8 +101,15 @@ def _summarize(app: "Application", run_dir: Path) -> None:
         f"{part}: {int(size):,} {what}"
         for part, (size, what) in zip(("training", "validation"), sizes, strict=False)
     ]
-    said.append(f"{stopped(app.history, config.epochs, config.patience)}.")
+    alone = getattr(config, "pretrain_only", False)
+    if found := app.metrics.get("pretraining"):
+        said.append(f"language model: perplexity {found['perplexity']:.1f} of the validation part")
+    epochs = config.passes if alone else config.epochs
+    said.append(f"{stopped(app.history, epochs, config.patience)}.")
     said.append(f"run: {where} ({app.info.seconds:.0f} s); figures: {where}/figures")
+    if alone:
+        show_training(said, {}, [f"rnnapps train {app.name} --init-from {where}"])
+        return
     commands = [f"rnnapps evaluate {where}", f"rnnapps predict {where} {_ASK.get(app.name, '')}"]
     show_training(said, app.metrics.get("validation", {}), commands)
 

@@ -1,6 +1,6 @@
 """Named data sets and users' own files, their splits, and batches of like length."""
 
-from rnnapps.data.batching import Batches, PairBatches
+from rnnapps.data.batching import Batches, CroppedBatches, PairBatches
 from rnnapps.data.columns import Columns
 from rnnapps.data.dates import make_dates
 from rnnapps.data.electricity import NOISE, make_load
@@ -12,16 +12,18 @@ from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
 from rnnapps.data.reviews import make_reviews
 from rnnapps.data.series import Series, SeriesSet, features_of, read_series, stamp_of
 from rnnapps.data.splits import Splits, fingerprint, stratified_split
-from rnnapps.data.streams import Streams
+from rnnapps.data.streams import Streams, StreamsByDirection
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.texts import read_bytes, read_text
 from rnnapps.data.times import season_of
+from rnnapps.data.unlabelled import Unlabelled, read_unlabelled
 from rnnapps.data.windows import Windows, WindowShape
 
 __all__ = [
     "NOISE",
     "Batches",
     "Columns",
+    "CroppedBatches",
     "Examples",
     "PairBatches",
     "Pairs",
@@ -29,7 +31,9 @@ __all__ = [
     "SeriesSet",
     "Splits",
     "Streams",
+    "StreamsByDirection",
     "Table",
+    "Unlabelled",
     "WindowShape",
     "Windows",
     "as_it_is",
@@ -51,6 +55,7 @@ __all__ = [
     "read_series",
     "read_table",
     "read_text",
+    "read_unlabelled",
     "register",
     "season_of",
     "stamp_of",

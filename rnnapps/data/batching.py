@@ -1,5 +1,6 @@
 """Batches of sequences of like length, in an order that depends on the seed and the epoch alone."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,8 @@ import tensorflow as tf
 
 from rnnapps.data.input_pipeline import as_it_is, feed
 from rnnapps.text import shorten
+
+SPAN = (8, 100)  # tokens of a span: from a clause to a few sentences
 
 
 class BatchesByLength:
@@ -113,9 +116,72 @@ class Batches(BatchesByLength):
         rows = tf.gather(self.ids, tf.maximum(indices, 0))
         lengths = tf.cast(rows.row_lengths(), tf.int32)
         ids = shorten(rows.to_tensor(), lengths, self.max_length)
-        ids = self._pad(tf.where(real[:, None], ids, 0))
+        return self._labelled(tf.where(real[:, None], ids, 0), indices)
+
+    def _labelled(self, ids: tf.Tensor, indices: tf.Tensor) -> tuple:
         labels = tf.gather(self.labels, tf.maximum(indices, 0))
-        return ids, labels, tf.cast(real, tf.float32)
+        return self._pad(ids), labels, tf.cast(indices >= 0, tf.float32)
+
+
+class CroppedBatches:
+    """Batches, and others of spans of the same sequences, with the labels of the whole ones.
+
+    Args:
+        batches: The batches.
+        share: The share of the sequences of which an epoch also has a span.
+    """
+
+    def __init__(self, batches: Batches, share: float):
+        self.batches = batches
+        self.spans = int(share * len(batches.lengths))
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return len(self.batches) - (-self.spans // self.batches.batch_size)
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """All epochs from `first` on, without end."""
+        epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
+        slices = tf.data.Dataset.from_tensor_slices
+        plans = epochs.flat_map(as_it_is(lambda epoch: slices(self._plan(epoch))))
+        return feed(plans, self._batch)
+
+    def _plan(self, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The indices of an epoch's batches `(batches, batch_size)`, and seeds of those of spans.
+
+        A seed is -1 where the sequences are whole.
+        """
+        whole, size = self.batches._plan(epoch), self.batches.batch_size
+        seeds = tf.random.experimental.stateless_split((self.batches.seed + 1, epoch), 3)
+        order = tf.random.stateless_uniform(tf.shape(self.batches.lengths), seeds[0])
+        chosen = tf.argsort(order)[: self.spans]
+        filling = (len(self) - len(self.batches)) * size - self.spans
+        spans = tf.reshape(tf.pad(chosen, [[0, filling]], constant_values=-1), (-1, size))
+        drawn = tf.random.stateless_uniform(
+            (len(self) - len(self.batches),), seeds[1], maxval=2**31 - 1, dtype=tf.int32
+        )
+        seed = tf.concat([tf.fill([len(self.batches)], -1), drawn], axis=0)
+        turn = tf.argsort(tf.random.stateless_uniform((len(self),), seeds[2]))
+        return tf.gather(tf.concat([whole, spans], axis=0), turn), tf.gather(seed, turn)
+
+    def _batch(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple:
+        whole = as_it_is(lambda: self.batches._batch(indices))
+        return tf.cond(seed < 0, whole, as_it_is(lambda: self._spans(indices, seed)))
+
+    def _spans(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple:
+        rows = tf.gather(self.batches.ids, tf.maximum(indices, 0))
+        lengths = tf.cast(rows.row_lengths(), tf.int32)
+        drawn = tf.random.stateless_uniform((2, self.batches.batch_size), (seed, 0))
+        low, high = map(math.log, SPAN)
+        longest = tf.minimum(lengths, self.batches.max_length)
+        kept = tf.minimum(tf.cast(tf.exp(low + drawn[0] * (high - low)), tf.int32), longest)
+        kept = tf.where(indices >= 0, kept, 0)
+        starts = tf.cast(drawn[1] * tf.cast(lengths - kept + 1, tf.float32), tf.int32)
+        steps = tf.range(tf.reduce_max(kept))
+        places = tf.minimum(starts[:, None] + steps, tf.maximum(lengths - 1, 0)[:, None])
+        dense = tf.pad(rows.to_tensor(), [[0, 0], [0, 1]])  # all rows may be empty
+        ids = tf.where(steps < kept[:, None], tf.gather(dense, places, batch_dims=1), 0)
+        return self.batches._labelled(ids, indices)
 
 
 class PairBatches(BatchesByLength):

@@ -63,3 +63,44 @@ class Streams:
         first = window == 0
         ids = tf.where(first & (tf.range(self.window) == 0), _BEGINNING, tokens[:, :-1])
         return (ids, tf.fill([self.streams], tf.cast(first, tf.int32))), tokens[:, 1:]
+
+
+class StreamsByDirection:
+    """The `Streams` of a text that is read forwards, or both forwards and backwards.
+
+    Args:
+        ids: int32 ids `(tokens,)`.
+        streams: Streams side by side.
+        window: Tokens of a window.
+        directions: 1, or 2 for the text and the text turned round.
+        seed: Seed of the epochs' beginnings.
+    """
+
+    def __init__(
+        self, ids: np.ndarray, streams: int, window: int, directions: int = 1, seed: int = 0
+    ):
+        texts = (ids, ids[::-1])[:directions]
+        self.ways = [Streams(text, streams, window, seed) for text in texts]
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        return len(self.ways[0])
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """All epochs from `first` on, without end.
+
+        Each batch is that of `Streams`, but for ids and targets `(streams, directions, window)`.
+        """
+        return self._together([way.epochs(first) for way in self.ways])
+
+    def one_pass(self) -> tf.data.Dataset:
+        """One epoch that begins where the text does, for validation."""
+        return self._together([way.one_pass() for way in self.ways])
+
+    def _together(self, ways: list[tf.data.Dataset]) -> tf.data.Dataset:
+        def join(*batches):
+            (_, begins), _ = batches[0]
+            ids = tf.stack([ids for (ids, _), _ in batches], axis=1)
+            return (ids, begins), tf.stack([targets for _, targets in batches], axis=1)
+
+        return tf.data.Dataset.zip(*ways).map(as_it_is(join))

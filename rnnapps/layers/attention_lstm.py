@@ -169,12 +169,11 @@ class AttentionLSTM(RecurrentLayer):
         weights = keras.KerasTensor(sequences.shape[:2], dtype=self.compute_dtype)
         return (*spec, weights) if self.return_state else (spec, weights)
 
-    def scan(self, x, state, mask, dropout_mask):
+    def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
         """See `ScanMixin`."""
         cell = self.cell
         h, c, m, s = state
         x = project(x, cell.kernel, cell.bias)
-        recurrent_kernel = tf.convert_to_tensor(cell.recurrent_kernel)
         hs, h, c = scan.lstm(x, recurrent_kernel, h, c, None, mask, dropout_mask)
 
         # What the initial state has seen takes the place of a step before the first.

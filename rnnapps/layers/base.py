@@ -74,9 +74,10 @@ class ScanMixin:
     """
 
     cudnn_layer: type[keras.layers.RNN] | None = None
+    weight_drop: float = 0.0
 
-    def scan(self, x, state: list, mask, dropout_mask) -> tuple:
-        """Run the loop over time-major `x`.
+    def scan(self, x, state: list, mask, dropout_mask, recurrent_kernel) -> tuple:
+        """Run the loop over time-major `x`, with this for the cell's recurrent kernel.
 
         Returns:
             All outputs `(time, batch, units)`, the list of the last states, and what else a layer
@@ -102,6 +103,7 @@ class ScanMixin:
             and self.use_cudnn
             and self.cell.use_bias
             and not self.cell.recurrent_dropout
+            and not self.weight_drop
             and getattr(self.cell, "reset_after", True)
             and self.compute_dtype in ("float16", "float32", "float64")
             and tf.config.list_logical_devices("GPU")
@@ -110,6 +112,12 @@ class ScanMixin:
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         """Create the cell's weights."""
         check_rank(sequences_shape, 3, "sequence")
+        if self.weight_drop and not self.can_scan:
+            raise ValueError(
+                "Expected `unroll=False`, `activation='tanh'` and "
+                "`recurrent_activation='sigmoid'` with `weight_drop`. Received: "
+                f"weight_drop={self.weight_drop}"
+            )
         super().build(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
@@ -162,6 +170,11 @@ class ScanMixin:
             tf.ones_like(like), rate, seed=self.cell.seed_generator
         )
 
+    def _recurrent_kernel(self, training: bool | None):
+        """The recurrent kernel of this batch: in training, without the weights that are dropped."""
+        kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
+        return self._drop(kernel, kernel, self.weight_drop, training)
+
     def _loop(self, sequences, state: list, mask, training: bool | None) -> tuple:
         def scan():
             return self._scan_loop(sequences, state, mask, training)
@@ -188,7 +201,8 @@ class ScanMixin:
         # What is exported must not need XLA, and outside a graph each call would compile anew.
         if training and not tf.executing_eagerly() and scan.worth_compiling(x):
             run = tf.function(run, jit_compile=True, autograph=False)
-        outputs, states, *rest = run(x, state, mask, dropout_mask)
+        kernel = self._recurrent_kernel(training)
+        outputs, states, *rest = run(x, state, mask, dropout_mask, kernel)
         if mask is not None:
             # As in Keras: nothing is put out before the first step that is seen, and then the
             # output before, or always nothing at a masked step with zero_output_for_mask.
@@ -223,15 +237,22 @@ class CheckedScan(ScanMixin):
         *args: Any,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
         **kwargs: Any,
     ) -> None:
         check_units(units)
         check_rate(dropout, "dropout")
         check_rate(recurrent_dropout, "recurrent_dropout")
+        check_rate(weight_drop, "weight_drop")
         super().__init__(
             units, *args, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs
         )
+        self.weight_drop = weight_drop
         self.input_spec = None  # until `build` has checked the rank
+
+    def get_config(self) -> dict:
+        """The layer's arguments."""
+        return {**super().get_config(), "weight_drop": self.weight_drop}
 
 
 def is_right_padded(mask):
@@ -260,11 +281,13 @@ class RecurrentLayer(ScanMixin, keras.layers.RNN):
         unroll: bool = False,
         zero_output_for_mask: bool = False,
         activity_regularizer: Any = None,
+        weight_drop: float = 0.0,
         name: str | None = None,
         dtype: Any = None,
         trainable: bool = True,
         **cell_arguments: Any,
     ) -> None:
+        check_rate(weight_drop, "weight_drop")
         super().__init__(
             self.cell_class(units, dtype=dtype, trainable=trainable, **cell_arguments),
             return_sequences=return_sequences,
@@ -278,6 +301,7 @@ class RecurrentLayer(ScanMixin, keras.layers.RNN):
             dtype=dtype,
             trainable=trainable,
         )
+        self.weight_drop = weight_drop
 
     @property
     def units(self) -> int:
@@ -290,7 +314,8 @@ class RecurrentLayer(ScanMixin, keras.layers.RNN):
         del config["cell"]
         cell = self.cell.get_config()
         regularizer = keras.regularizers.serialize(self.activity_regularizer)
-        return {**cell, **config, "activity_regularizer": regularizer}
+        own = {"activity_regularizer": regularizer, "weight_drop": self.weight_drop}
+        return {**cell, **config, **own}
 
     @classmethod
     def from_config(cls, config: dict) -> "RecurrentLayer":

@@ -30,6 +30,7 @@ class GRU(CheckedScan, keras.layers.GRU):
         *args: The next arguments of `keras.layers.GRU`, in its order.
         dropout: The share of the inputs' features to drop.
         recurrent_dropout: The share of the state's features to drop in the recurrent product.
+        weight_drop: The share of the recurrent kernel's weights to drop, the same for a batch.
         **kwargs: The other arguments of `keras.layers.GRU`.
 
     Call arguments:
@@ -51,7 +52,7 @@ class GRU(CheckedScan, keras.layers.GRU):
 
     cudnn_layer = keras.layers.GRU
 
-    def scan(self, x, state, mask, dropout_mask):
+    def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
         """See `ScanMixin`."""
         cell = self.cell
         bias, recurrent_bias = cell.bias, None
@@ -62,7 +63,7 @@ class GRU(CheckedScan, keras.layers.GRU):
             bias = bias + tf.concat([gates, tf.zeros_like(recurrent_bias)], axis=0)
         outputs, h = scan.gru(
             project(x, cell.kernel, bias),
-            tf.convert_to_tensor(cell.recurrent_kernel),
+            recurrent_kernel,
             *state,
             recurrent_bias,
             cell.reset_after,

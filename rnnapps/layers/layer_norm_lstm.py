@@ -139,12 +139,12 @@ class LayerNormLSTM(RecurrentLayer):
 
     cell_class = LayerNormLSTMCell
 
-    def scan(self, x, state, mask, dropout_mask):
+    def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
         """See `ScanMixin`."""
         cell = self.cell
         outputs, *states = scan.layer_norm_lstm(
             cell.project(project(x, cell.kernel)),
-            tf.convert_to_tensor(cell.recurrent_kernel),
+            recurrent_kernel,
             *state,
             [tf.convert_to_tensor(gamma) for gamma in (cell.recurrent_gamma, cell.state_gamma)],
             tf.convert_to_tensor(cell.state_beta),

@@ -1,7 +1,6 @@
 """LSTM: `keras.layers.LSTM`, with the same arguments and weights, on a faster loop."""
 
 import keras
-import tensorflow as tf
 
 from rnnapps.layers import scan
 from rnnapps.layers.base import CheckedScan, project
@@ -29,6 +28,7 @@ class LSTM(CheckedScan, keras.layers.LSTM):
         *args: The next arguments of `keras.layers.LSTM`, in its order.
         dropout: The share of the inputs' features to drop.
         recurrent_dropout: The share of the state's features to drop in the recurrent product.
+        weight_drop: The share of the recurrent kernel's weights to drop, the same for a batch.
         **kwargs: The other arguments of `keras.layers.LSTM`.
 
     Call arguments:
@@ -51,10 +51,9 @@ class LSTM(CheckedScan, keras.layers.LSTM):
 
     cudnn_layer = keras.layers.LSTM
 
-    def scan(self, x, state, mask, dropout_mask):
+    def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
         """See `ScanMixin`."""
         cell = self.cell
         x = project(x, cell.kernel, cell.bias)
-        recurrent_kernel = tf.convert_to_tensor(cell.recurrent_kernel)
         outputs, *states = scan.lstm(x, recurrent_kernel, *state, None, mask, dropout_mask)
         return outputs, states

@@ -150,12 +150,11 @@ class PeepholeLSTM(RecurrentLayer):
     def __init__(self, units: int, peephole: str = "diagonal", **kwargs: Any) -> None:
         super().__init__(units, peephole=peephole, **kwargs)
 
-    def scan(self, x, state, mask, dropout_mask):
+    def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
         """See `ScanMixin`."""
         cell = self.cell
         x = project(x, cell.kernel, cell.bias)
-        weights = map(tf.convert_to_tensor, (cell.recurrent_kernel, cell.peephole_kernel))
-        recurrent_kernel, peephole_kernel = weights
+        peephole_kernel = tf.convert_to_tensor(cell.peephole_kernel)
         outputs, *states = scan.lstm(
             x, recurrent_kernel, *state, peephole_kernel, mask, dropout_mask
         )

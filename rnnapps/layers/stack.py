@@ -35,6 +35,11 @@ class RecurrentStack(keras.layers.Layer):
             statistics from the unmasked steps.
         dropout: The share of features to drop between the layers.
         recurrent_dropout: The share of the recurrent connections to drop.
+        weight_drop: The share of the recurrent kernels' weights to drop, the same for a batch
+            (Merity et al., 2018), of the cells that rnnapps itself has.
+        separate_directions: Whether each direction is a stack of its own, which meets the other
+            behind its top layer (Peters et al., 2018), so that no layer sees both the past and the
+            future. Normalization and residual connections are then those of each direction.
         return_sequences: Whether to return the top layer's output at each step, or the last one.
         return_state: Whether to return the last states of all layers too.
         seed: Seed of the dropouts, of which each draws for itself.
@@ -57,6 +62,10 @@ class RecurrentStack(keras.layers.Layer):
 
     Raises:
         ValueError: If an argument or the shape of the input is not as expected.
+
+    Reference:
+        [Merity et al., 2018](https://arxiv.org/abs/1708.02182);
+        [Peters et al., 2018](https://arxiv.org/abs/1802.05365).
     """
 
     def __init__(
@@ -69,6 +78,8 @@ class RecurrentStack(keras.layers.Layer):
         normalization: str | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        separate_directions: bool = False,
         return_sequences: bool = True,
         return_state: bool = False,
         seed: int | None = None,
@@ -79,6 +90,7 @@ class RecurrentStack(keras.layers.Layer):
         check_choice(normalization, NORMALIZATIONS, "normalization")
         check_rate(dropout, "dropout")
         check_rate(recurrent_dropout, "recurrent_dropout")
+        check_rate(weight_drop, "weight_drop")
         super().__init__(**kwargs)
         self.cell = cell
         self.units = units
@@ -88,6 +100,8 @@ class RecurrentStack(keras.layers.Layer):
         self.normalization = normalization
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.weight_drop = weight_drop
+        self.separate_directions = separate_directions
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.seed = seed
@@ -96,6 +110,11 @@ class RecurrentStack(keras.layers.Layer):
         self.layers = []
         self.normalizations = []
         self.dropouts = []
+        self.stacks = []
+        if bidirectional and separate_directions:
+            self._make_stacks()
+            return
+        own = {"weight_drop": weight_drop} if weight_drop else {}  # Keras' own cells have none
         seeds = independent_seeds(seed, 2 * num_layers)
         for index in range(num_layers):
             top = index == num_layers - 1
@@ -111,6 +130,7 @@ class RecurrentStack(keras.layers.Layer):
                     seed=seeds[index],
                     dtype=self.dtype_policy,
                     name=f"{cell if top else below}_{index}",
+                    **own,
                 )
             )
             if normalization == "layer":
@@ -124,6 +144,54 @@ class RecurrentStack(keras.layers.Layer):
                     )
                 )
 
+    def _make_stacks(self) -> None:
+        """A stack for each direction."""
+        arguments = {**self.get_config(), "bidirectional": False, "separate_directions": False}
+        for name, seed in zip(
+            ("forward", "backward"), independent_seeds(self.seed, 2), strict=True
+        ):
+            own = {"name": name, "seed": seed, "dtype": self.dtype_policy}
+            self.stacks.append(RecurrentStack(**{**arguments, **own}))
+
+    def directions(self) -> list["RecurrentStack"]:
+        """One stack for each direction, of the same weights, from the past to what comes next.
+
+        A stack for the backward direction reads a sequence that has been turned round. Each returns
+        sequences and states. What lies behind the place where the directions meet is in neither.
+
+        Returns:
+            The stacks, forward first; one where this stack runs in one direction.
+
+        Raises:
+            ValueError: If a layer above the lowest reads both directions, or the stack attends.
+        """
+        if self.cell == "attention_lstm":
+            raise ValueError("Expected a cell that does not attend. Received: 'attention_lstm'")
+        if self.stacks:
+            return [one for stack in self.stacks for one in stack.directions()]
+        if not self.bidirectional:
+            return [self._one_way(self.layers, whole=True)]
+        if self.num_layers > 1:
+            raise ValueError(
+                "Expected `separate_directions=True` with several layers in both directions."
+            )
+        (both,) = self.layers
+        return [self._one_way([one], False) for one in (both.forward_layer, both.backward_layer)]
+
+    def _one_way(self, layers: list, whole: bool) -> "RecurrentStack":
+        """A stack of layers with the cells of these; `whole` with what lies behind them."""
+        one_way = {"bidirectional": False, "return_sequences": True, "return_state": True}
+        arguments = {**self.get_config(), **one_way, "dtype": self.dtype_policy}
+        if not whole:
+            arguments |= {"normalization": None, "residual": False}
+        stack = RecurrentStack(**arguments)
+        for mine, theirs in zip(stack.layers, layers, strict=True):
+            mine.cell = theirs.cell
+        if whole:
+            stack.normalizations, stack.dropouts = self.normalizations, self.dropouts
+        stack.build((None, None, layers[0].cell.kernel.shape[0]))
+        return stack
+
     @property
     def width(self) -> int:
         """The number of features of the output."""
@@ -132,6 +200,8 @@ class RecurrentStack(keras.layers.Layer):
     @property
     def state_sizes(self) -> list[int]:
         """The width of each state, from the lowest layer to the top one."""
+        if self.stacks:
+            return [size for stack in self.stacks for size in stack.state_sizes]
         return [size for layer in self.layers for size in self._sizes(layer)]
 
     def _sizes(self, layer) -> list[int]:
@@ -142,10 +212,12 @@ class RecurrentStack(keras.layers.Layer):
         """Create the weights."""
         check_rank(sequence_shape, 3, "sequence")
         shape = tuple(sequence_shape)
+        for stack in self.stacks:
+            stack.build(shape)
         for index, layer in enumerate(self.layers):
             layer.build(shape)
             shape = (*shape[:2], self.width)
-            if self.normalizations:
+            if self.normalizations and not self.normalizations[index].built:
                 flat = index == self.num_layers - 1 and not self.return_sequences
                 self.normalizations[index].build((shape[0], self.width) if flat else shape)
 
@@ -165,6 +237,9 @@ class RecurrentStack(keras.layers.Layer):
             )
         mask = getattr(sequence, "_keras_mask", None) if mask is None else mask
         x = keras.ops.cast(sequence, self.compute_dtype)  # Keras leaves integers as they are
+        if self.stacks:
+            arguments = {"training": training, "return_attention_scores": return_attention_scores}
+            return self._both_ways(x, mask, initial_state, arguments)
         weights, last = None, []
         states = self._per_layer(initial_state)
         for index, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
@@ -179,6 +254,23 @@ class RecurrentStack(keras.layers.Layer):
         results = [x, weights] if return_attention_scores else [x]
         results += [last] if self.return_state else []
         return tuple(results) if len(results) > 1 else x
+
+    def _both_ways(self, x, mask, state: list | None, arguments: dict):
+        """What `call` returns, of a stack for each direction."""
+        forward, backward = self.stacks
+        turned = None if mask is None else keras.ops.flip(mask, axis=1)
+        half = len(forward.state_sizes)
+        ahead, back = [] if state is None else state[:half], [] if state is None else state[half:]
+        one = _listed(forward(x, mask=mask, initial_state=ahead or None, **arguments))
+        x = keras.ops.flip(x, axis=1)
+        other = _listed(backward(x, mask=turned, initial_state=back or None, **arguments))
+        if self.return_sequences:
+            other[0] = keras.ops.flip(other[0], axis=1)
+        results = [keras.ops.concatenate([one[0], other[0]], axis=-1)]
+        if arguments["return_attention_scores"]:
+            results.append((one[1] + keras.ops.flip(other[1], axis=1)) / 2)
+        results += [[*one[-1], *other[-1]]] if self.return_state else []
+        return tuple(results) if len(results) > 1 else results[0]
 
     def step(self, x, state: list):
         """Takes one step, without dropout: what `call` does with a sequence of length 1, faster.
@@ -273,6 +365,8 @@ class RecurrentStack(keras.layers.Layer):
             "normalization": self.normalization,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
+            "weight_drop": self.weight_drop,
+            "separate_directions": self.separate_directions,
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "seed": self.seed,

@@ -1,6 +1,7 @@
 """What training shares: optimizer and schedules, devices, and runs that survive a kill."""
 
 from rnnapps.training.checkpoint import Checkpoint, SaveEvery
+from rnnapps.training.encoder import build_encoder
 from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
 from rnnapps.training.layerwise import GradualUnfreezing, LayerwiseAdam
@@ -14,6 +15,9 @@ from rnnapps.training.loop import (
 )
 from rnnapps.training.losses import SmoothedCrossentropy
 from rnnapps.training.optimizer import make_optimizer
+from rnnapps.training.perturbation import PerturbedNetwork
+from rnnapps.training.pretraining import pretrain
+from rnnapps.training.softmax import SampledSoftmax
 from rnnapps.training.strategy import make_strategy, share_cores, strategy_of, use_cores
 from rnnapps.training.streamed import StreamedNetwork
 from rnnapps.training.transfer import Rows, transfer
@@ -27,17 +31,21 @@ __all__ = [
     "GradualUnfreezing",
     "KeepWeights",
     "LayerwiseAdam",
+    "PerturbedNetwork",
     "Rows",
+    "SampledSoftmax",
     "SaveEvery",
     "SmoothedCrossentropy",
     "StreamedNetwork",
     "average_if_better",
+    "build_encoder",
     "compile_model",
     "fit",
     "gradient_flow",
     "make_optimizer",
     "make_strategy",
     "precision",
+    "pretrain",
     "share_cores",
     "static_lengths",
     "strategy_of",

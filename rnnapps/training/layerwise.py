@@ -25,7 +25,8 @@ def levels(variables: Sequence[keras.Variable]) -> list[int]:
         inside = [i for i, part in enumerate(parts) if "_cell" in part]
         if inside:
             end = inside[0] - (parts[inside[0] - 1].startswith(("forward_", "backward_")))
-            block = "/".join(parts[: max(1, end)])
+            own = (part for part in parts[: max(1, end)] if part not in ("forward", "backward"))
+            block = "/".join(own)  # a stack for each direction has the same levels
             blocks.setdefault(block, 1 + len(blocks))
             owners.append(block)
         elif "normalization" in parts[-2] and owners and owners[-1]:

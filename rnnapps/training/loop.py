@@ -75,7 +75,7 @@ def compile_model(
     model: keras.Model,
     config: TrainingConfig,
     steps: int,
-    loss: keras.losses.Loss,
+    loss: keras.losses.Loss | None,
     metrics: Sequence[keras.metrics.Metric] = (),
 ) -> None:
     """Compiles a model for `fit`, within the scope of its strategy.
@@ -84,14 +84,14 @@ def compile_model(
         model: The model.
         config: Its optimizer's settings, `freeze` and `jit` are read.
         steps: Number of training steps over which the schedule runs.
-        loss: The loss.
+        loss: The loss; `None` of a model that computes its own.
         metrics: Metrics, weighted like the loss: filled-up rows count nothing.
     """
     if config.freeze:
         freeze(model)
     model.compile(
         make_optimizer(config, steps),
-        loss=GlobalMean(loss),
+        loss=loss and GlobalMean(loss),
         weighted_metrics=list(metrics),
         # Not Keras' "auto", which on a GPU compiles anew for each length of a batch.
         jit_compile=config.jit or config.strategy == "tpu",

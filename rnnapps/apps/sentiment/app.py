@@ -10,12 +10,18 @@ import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
+from rnnapps.apps.run import keep_to_data
 from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_of
 from rnnapps.apps.sentiment.baseline import baselines, most_frequent
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
-from rnnapps.apps.sentiment.model import attention_of, build_network, named_rows
+from rnnapps.apps.sentiment.model import (
+    attention_of,
+    build_network,
+    named_rows,
+    trained_network,
+)
 from rnnapps.apps.sentiment.pipeline import (
     build_classifier,
     explainer,
@@ -26,7 +32,7 @@ from rnnapps.apps.sentiment.printing import print_predictions
 from rnnapps.data import Examples, Splits, texts_given
 from rnnapps.errors import RunError
 from rnnapps.metrics import classification
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import batches_of
 from rnnapps.text import (
@@ -37,7 +43,15 @@ from rnnapps.text import (
     utf8,
     warn_of_unknown,
 )
-from rnnapps.training import Rows, compile_model, fit, precision, strategy_of
+from rnnapps.training import (
+    Rows,
+    build_encoder,
+    compile_model,
+    fit,
+    precision,
+    pretrain,
+    strategy_of,
+)
 
 
 class SentimentClassifier(Application):
@@ -76,6 +90,29 @@ class SentimentClassifier(Application):
         """The classes' names, in the order of the probabilities."""
         return list(self.model.get_layer("labels").classes)
 
+    @property
+    def encoder(self) -> keras.Model:
+        """The part that reads, for models of your own: strings to states.
+
+        A model from strings `(batch,)` to states `(batch, time, features)`, with their mask; its
+        layers are the classifier's.
+
+        Raises:
+            RunError: If there is no model, or it keeps the last state alone.
+
+        Example:
+        >>> app = SentimentClassifier(epochs=1, units=8).fit((["good", "bad"] * 9, [1, 0] * 9))
+        >>> text = keras.Input((), dtype="string")
+        >>> pooled = keras.layers.GlobalMaxPooling1D()(app.encoder(text))
+        >>> stars = keras.Model(text, keras.layers.Dense(1)(pooled))
+        >>> stars(tf.constant(["not bad", "good"])).shape
+        TensorShape([2, 1])
+        """
+        network = self.model.get_layer("network")
+        if not network.get_layer("recurrent").return_sequences:
+            raise RunError("Expected --pooling other than last with app.encoder, which has states.")
+        return build_encoder(self.model.get_layer("tokenizer"), network, self.config.max_length)
+
     def _rows(self) -> dict[str, Rows]:
         layers = {layer.name: layer for layer in self.model.layers}
         classes = layers["labels"].classes if "labels" in layers else []
@@ -107,8 +144,15 @@ class SentimentClassifier(Application):
         labels = data.indices(train.labels, classes, "training")
         held_labels = data.indices(validation.labels, classes, "validation")
         with working("reading the texts"):
-            tokenizer = make_tokenizer(config.tokenizer, train.texts, config.max_tokens)
-            ids, held_ids = tokenizer.encode(train.texts), tokenizer.encode(validation.texts)
+            more = data.unlabelled(splits, config)
+            texts = [*train.texts, *more.texts]
+            tokenizer = make_tokenizer(config.tokenizer, texts, config.max_tokens)
+            all_ids, held_ids = tokenizer.encode(texts), tokenizer.encode(validation.texts)
+        say([*more.said, *more.notes])
+        self.info.notes += more.notes
+        if config.unlabelled:
+            keep_to_data(more.fingerprint, checkpoint_dir, "unlabelled texts")
+        ids = all_ids[: len(train)]
         batches = data.training_batches(ids, labels, config)
         held = data.ordered_batches(held_ids, held_labels, config).one_pass()[0]
         keras.utils.set_random_seed(config.seed)
@@ -117,15 +161,29 @@ class SentimentClassifier(Application):
             embedding = network.get_layer("embedding")
             start_from_vectors(embedding, tokenizer, ids, config.vectors, config.vectors_frozen)
             self._start(network, named_rows(tokenizer.vocabulary, classes))
+            if config.passes:
+                self.metrics["pretraining"], self.history = pretrain(
+                    embedding,
+                    network.get_layer("recurrent"),
+                    all_ids,
+                    held_ids,
+                    config,
+                    config.passes,
+                    checkpoint_dir / "language_model",
+                )
+            if config.pretrain_only:
+                self.model = build_encoder(tokenizer, network, config.max_length)
+                return
+            trained = trained_network(network, config)
             compile_model(
-                network,
+                trained,
                 config,
                 steps=config.epochs * len(batches),
                 loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             )
         checkpoint_dir = checkpoint_dir / "network"
-        self.history = fit(network, batches, held, config, config.epochs, checkpoint_dir, callbacks)
+        self.history = fit(trained, batches, held, config, config.epochs, checkpoint_dir, callbacks)
         tokens = int(tf.size(ids.flat_values))
         self.model = build_classifier(config, tokenizer, network, classes, tokens)
         with working("fitting the n-grams"):
@@ -150,6 +208,7 @@ class SentimentClassifier(Application):
             DataError: If `inputs` is anything else, one text among it, or no part was set aside.
             RunError: If an explanation is asked of a network that does not attend.
         """
+        self._check_head()
         inputs = self._set_aside().test.texts if inputs is None else inputs
         given = texts_given(inputs, self.config.text_column)
         texts = [utf8(text) for text in given]
@@ -184,6 +243,9 @@ class SentimentClassifier(Application):
         Returns:
             What `metrics.measures` returns, and `baselines` with the metrics of each of them.
         """
+        if self.config.pretrain_only and part == "validation":
+            return {}
+        self._check_head()
         examples, classes = getattr(splits, part), self.classes
         labels = data.indices(examples.labels, classes, part)
         with working(f"predicting the {part} part"):
@@ -219,4 +281,13 @@ class SentimentClassifier(Application):
         `probabilities`; `explain`, where the network attends, answers `tokens` and `weights`. The
         classes' names are the asset `classes.txt`.
         """
+        self._check_head()
         return serving_spec(self.model, self.config.max_length)
+
+    def _check_head(self) -> None:
+        """Refuses what takes a classifier, where a language model alone was trained."""
+        if self.trained and self.config.pretrain_only:
+            raise RunError(
+                "This run holds a language model alone (--pretrain-only): start a classifier from "
+                "it with --init-from, or take app.encoder for a model of your own."
+            )

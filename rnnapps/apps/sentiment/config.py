@@ -6,15 +6,24 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import Cell, TableOptions, TrainingConfig, Tune, TuneChoice, VectorOptions
+from rnnapps.config import (
+    Cell,
+    PretrainingOptions,
+    TableOptions,
+    TrainingConfig,
+    Tune,
+    TuneChoice,
+    VectorOptions,
+)
 
 
-class SentimentConfig(VectorOptions, TableOptions, TrainingConfig):
+class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingConfig):
     """The settings of a sentiment classifier."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
+        **PretrainingOptions.sections,
         "encoding": "tables",
         "text_column": "data",
         "embedding_dim": "model",
@@ -60,8 +69,15 @@ class SentimentConfig(VectorOptions, TableOptions, TrainingConfig):
     """Share of words hidden from the network while it trains."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent state's units dropped at each step."""
+    weight_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the recurrent kernels' weights dropped, the same at each step."""
     ngrams: Annotated[int, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = 3
     """Longest n-gram of the linear classifier beside the network; 0 leaves it out."""
+    crops: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the training texts of which an epoch also has a span of a few sentences or words."""
+    adversarial: Annotated[float, Field(ge=0)] = 0.0
+    """Length of a step of the normalised embeddings that raises the loss most, on which the network
+    is trained too: 2 is a good one, at three times the cost; 0 for none."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -69,6 +85,10 @@ class SentimentConfig(VectorOptions, TableOptions, TrainingConfig):
             raise ValueError(
                 f"Expected --pooling=attention with --cell=attention_lstm, which attends by "
                 f"itself. Received: {self.pooling!r}."
+            )
+        if self.weight_drop and self.cell == "simple_rnn":
+            raise ValueError(
+                "Expected a --cell other than simple_rnn, which is Keras' own, with --weight-drop."
             )
         return self
 

@@ -14,9 +14,11 @@ import tensorflow as tf
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.data import (
     Batches,
+    CroppedBatches,
     Examples,
     Splits,
     Table,
+    Unlabelled,
     check_known,
     columns_given,
     from_table,
@@ -24,6 +26,7 @@ from rnnapps.data import (
     load_tfds,
     make_reviews,
     read_examples,
+    read_unlabelled,
     splits,
     stratified_split,
 )
@@ -151,10 +154,31 @@ def indices(labels: Sequence[str], classes: Sequence[str], what: str) -> np.ndar
     return np.array([place[label] for label in labels], np.int32)
 
 
-def training_batches(ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentConfig) -> Batches:
+def unlabelled(splits: Splits[Examples], config: SentimentConfig) -> Unlabelled:
+    """The configuration's texts without labels, but for those of any part of the data.
+
+    Args:
+        splits: The parts.
+        config: Its `unlabelled` names them.
+
+    Returns:
+        The texts; none where none are named.
+
+    Raises:
+        DataError: If they cannot be read, or hold the test part.
+    """
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    texts = {name: part.texts for name, part in parts.items() if part is not None}
+    return read_unlabelled(config.unlabelled, config.text_column, config, **texts)
+
+
+def training_batches(
+    ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentConfig
+) -> Batches | CroppedBatches:
     """Batches by length, in another order in each epoch, cut to `max_length`."""
     lengths = static_lengths(config, config.max_length)
-    return Batches(ids, labels, config.batch_size, config.max_length, lengths, seed=config.seed)
+    batches = Batches(ids, labels, config.batch_size, config.max_length, lengths, seed=config.seed)
+    return CroppedBatches(batches, config.crops) if config.crops else batches
 
 
 def ordered_batches(ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentConfig) -> Batches:

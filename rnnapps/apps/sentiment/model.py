@@ -7,7 +7,7 @@ from keras import layers
 
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.layers import AttentionPooling, RecurrentStack, SequencePooling
-from rnnapps.training import Rows
+from rnnapps.training import PerturbedNetwork, Rows
 
 
 def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -> keras.Model:
@@ -38,6 +38,8 @@ def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -
         normalization=None if config.normalization == "none" else config.normalization,
         dropout=config.dropout,
         recurrent_dropout=config.recurrent_dropout,
+        weight_drop=config.weight_drop,
+        separate_directions=config.layers > 1,  # or there would be nothing to pretrain
         return_sequences=not attends and config.pooling != "last",
         name="recurrent",
     )
@@ -62,6 +64,13 @@ def named_rows(tokens: Sequence[str], classes: Sequence[str]) -> dict[str, Rows]
         classes: The classes' names.
     """
     return {"embedding/*": Rows(0, tokens), "logits/*": Rows(-1, classes, mean=False)}
+
+
+def trained_network(network: keras.Model, config: SentimentConfig) -> keras.Model:
+    """The model that is trained: the network itself, or one that perturbs its embeddings."""
+    if config.adversarial:
+        return PerturbedNetwork(network, config.adversarial)
+    return network
 
 
 def attention_of(network: keras.Model) -> keras.Model | None:
