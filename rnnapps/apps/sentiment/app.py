@@ -72,6 +72,8 @@ class SentimentClassifier(Application):
     >>> app = SentimentClassifier(cell="gru", units=8, epochs=1).fit((texts, ["good", "bad"] * 40))
     >>> app.predict(["what a dull film"])[0]["label"]
     'bad'
+    >>> app.encoder(tf.constant(["a dull film"])).shape  # a state for each word
+    TensorShape([1, 3, 16])
     """
 
     name = "sentiment"
