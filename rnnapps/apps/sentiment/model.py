@@ -27,7 +27,8 @@ def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -
     x = layers.Embedding(vocabulary_size, config.embedding_dim, mask_zero=True, name="embedding")(
         ids
     )
-    x = layers.SpatialDropout1D(config.dropout)(x)  # the same features of all words
+    rate = config.dropout if config.embedding_dropout is None else config.embedding_dropout
+    x = layers.SpatialDropout1D(rate)(x)  # the same features of all words
     x = layers.Dropout(config.word_dropout, noise_shape=(None, None, 1))(x)  # whole words
     stack = RecurrentStack(
         config.cell,
