@@ -11,14 +11,13 @@ tensorflow_datasets; otherwise the embedded samples.
 
 import argparse
 import csv
-import datetime
+import json
 import os
-import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from common import options_of, record, rnnapps, show_machine, verdict
 
 HERE = Path(__file__).parent
 RECIPES = {  # the bar, the recipe
@@ -38,15 +37,8 @@ SMALL = {
 
 def train(name: str, run_dir: Path, *words: object) -> list[dict[str, float]]:
     """Trains in a process of its own: the metrics and seconds of each epoch."""
-    from rnnapps.files import read_json
-
-    command = [sys.executable, "-m", "rnnapps.cli", "train", name, "--run-dir", str(run_dir)]
-    command += ["--patience", "0", "--json", *map(str, words)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    env = {key: value for key, value in os.environ.items() if key not in threads}
-    subprocess.run(command, check=True, env=env, **quiet)
-    seconds = read_json(run_dir / "run.json")["epoch_seconds"]
+    rnnapps("train", name, "--run-dir", run_dir, "--patience", 0, *words)
+    seconds = json.loads((run_dir / "run.json").read_text())["epoch_seconds"]
     with (run_dir / "history.csv").open() as file:
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     return [{**row, "seconds": took} for row, took in zip(rows, seconds, strict=True)]
@@ -64,10 +56,10 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
             epochs = train(name, run_dir, *words, "--strategy", strategy)
             found += [epoch["seconds"] for epoch in epochs[1:]]
     one, replicas = (statistics.median(times[strategy]) for strategy in ("cpu", "auto"))
-    verdict = "met" if one / replicas >= bar else "MISSED"
-    print(
-        f"{name}: an epoch in {one:.1f} s on one device, {replicas:.1f} s with replicas: "
-        f"{one / replicas:.2f} times the items (>= {bar}): {verdict}"
+    print(f"{name}: an epoch in {one:.1f} s on one device, {replicas:.1f} s with replicas")
+    verdict("seconds with replicas : on one device", replicas / one, 1 / bar)
+    record(
+        "scale", {name: {"one device, s": one, "replicas, s": replicas, "times": one / replicas}}
     )
 
 
@@ -78,9 +70,7 @@ def equal(folder: Path, epochs: int = 3) -> None:
                   "--strategy", strategy)[-1]["val_loss"]
             for strategy in ("cpu", "auto")
         ]  # fmt: skip
-        apart = abs(losses[0] - losses[1])
-        verdict = "met" if apart <= 1e-3 else "MISSED"
-        print(f"{name}: validation losses {apart:.1e} apart (<= 1e-3): {verdict}")
+        verdict(f"{name}: validation losses apart", abs(losses[0] - losses[1]), 1e-3)
 
 
 def main() -> None:
@@ -88,12 +78,10 @@ def main() -> None:
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
-    parser.add_argument("row", nargs="*", help=f"{', '.join(RECIPES)} or equal")
-    options = parser.parse_args()
-    if unknown := set(options.row) - {*RECIPES, "equal"}:
-        parser.error(f"there is no row {', '.join(unknown)}")
-    cores = len(os.sched_getaffinity(0))
-    print(f"{datetime.date.today()}, {platform.machine()}, {cores} cores")
+    options = options_of(parser, [*RECIPES, "equal"])
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.pop(name, None)  # which would leave training one core
+    show_machine()
     with tempfile.TemporaryDirectory() as folder:
         for name in options.row or [*RECIPES, "equal"]:
             if name == "equal":
