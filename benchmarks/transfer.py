@@ -159,7 +159,7 @@ def pairs(options: argparse.Namespace, folder: Path) -> None:
 
 
 def several(table: str, folder: Path, data: tuple, other: dict[str, tuple]) -> None:
-    """A table of the defaults and others beside them, the mean of 5 seeds, which divide the data."""
+    """A table of the defaults and others beside them: the mean of 5 seeds, 5 divisions."""
     rows: dict[str, dict[str, float]] = {}
     for name, flags in {"from scratch": (), **other}.items():
         found = []
