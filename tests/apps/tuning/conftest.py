@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+from eager import eagerly
 from searching import LABELS, TEXTS, flags
 
 from rnnapps import cli
@@ -16,5 +17,13 @@ def table(tmp_path_factory):
 def searched(table, tmp_path_factory):
     """A search that nothing disturbed."""
     project = tmp_path_factory.mktemp("search") / "whole"
-    assert cli.main(flags(table, project, "--trials", "4", "--json")) == 0
+    with eagerly():
+        assert cli.main(flags(table, project, "--trials", "4", "--json")) == 0
     return project
+
+
+@pytest.fixture(autouse=True)
+def trained_step_by_step():
+    """A search trains anew so often that tracing would be all that it does."""
+    with eagerly():
+        yield

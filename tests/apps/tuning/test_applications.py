@@ -12,7 +12,7 @@ HOURS = pd.date_range("2024-01-01", periods=400, freq="h")
 LOAD = 5 + np.sin(np.arange(400) * np.pi / 12) + np.random.default_rng(0).normal(0, 0.1, 400)
 SEARCHES = {
     "chargen": (
-        CharGenConfig(epochs=1, units=4, layers=1, embedding_dim=4, window=16, batch_size=4),
+        CharGenConfig(epochs=1, units=4, layers=1, embedding_dim=4, window=16, batch_size=16),
         "the plot was dull and the cast was not . " * 60,
     ),
     "translation": (

@@ -111,6 +111,7 @@ def _toml(path):
     return tomllib.loads(path.read_text())
 
 
+@pytest.mark.system
 def test_a_search_that_is_killed_goes_on_within_its_trial(table, searched, tmp_path):
     project = tmp_path / "killed"
     words = flags(table, project, "--trials", "4")
