@@ -377,7 +377,7 @@ class PretrainingOptions(Config):
     unlabelled: tuple[str, ...] = ()
     """Texts without labels, of which a language model is learned first: files with a text a line
     (.txt), tables with the text column, folders of .txt files."""
-    pretrain_epochs: Annotated[int, Field(ge=0)] | None = None
+    pretrain_epochs: Annotated[int | None, Field(ge=0)] = None
     """Passes of the language model over the unlabelled and the training texts; by default 4 with
     --unlabelled or --pretrain-only, else none."""
     pretrain_only: bool = False

@@ -65,7 +65,7 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     """How the states at all tokens become one vector; attention_lstm always attends."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
     """Share of units dropped: of embeddings, between layers, and before the last one."""
-    embedding_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    embedding_dropout: Annotated[float | None, Field(ge=0, lt=1)] = None
     """Share of the embeddings' features dropped; by default as --dropout says."""
     word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.1
     """Share of words hidden from the network while it trains."""
