@@ -295,6 +295,7 @@ def test_the_pinball_loss_is_least_at_the_quantiles_and_leaves_the_point_alone()
 # Scaling and calibration.
 
 
+@eagerly()
 def test_each_series_is_scaled_by_its_training_part_alone():
     one, other = table().assign(place="x"), table(seed=1).assign(place="y")
     other[["a", "b"]] *= 100
@@ -445,6 +446,7 @@ def test_a_backtest_takes_a_stride_and_trains_anew_where_asked(run):
     assert again["baselines"]["last value"]["mae"] == found["baselines"]["last value"]["mae"]
 
 
+@eagerly()
 def test_series_of_unequal_length_are_trained_anew_together():
     frame = table()
     frame = pd.concat([frame.assign(place="north"), frame.iloc[:200].assign(place="south")])
@@ -455,6 +457,7 @@ def test_series_of_unequal_length_are_trained_anew_together():
     assert all(0 < one["best_baseline_mae"] < np.inf for one in found["by_series"].values())
 
 
+@eagerly()
 def test_another_table_is_measured_with_what_was_trained(tmp_path):
     settings = {**TINY, "target": ("a",), "lookback": None}
     app = Forecaster(**settings).fit(table())
@@ -498,6 +501,7 @@ def test_forecasts_start_after_the_end_and_need_what_is_known_ahead(run, tmp_pat
         app.predict(frame.iloc[280:])
 
 
+@eagerly()
 def test_a_log_keeps_forecasts_over_their_floor():
     frame = table()[["time", "a"]]
     app = Forecaster(**{**TINY, "log": True}).fit(frame)
@@ -507,6 +511,7 @@ def test_a_log_keeps_forecasts_over_their_floor():
         Forecaster(**{**TINY, "log": True}).fit(frame.assign(a=frame["a"].replace(20, -4)))
 
 
+@eagerly()
 def test_a_constant_series_is_forecast_and_noted(capsys):
     frame = table()[["time", "a"]].assign(place="moving")
     frame = pd.concat([frame, frame.assign(place="still", a=3.0)])
