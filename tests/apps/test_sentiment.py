@@ -227,7 +227,8 @@ def test_saving_and_loading_keep_every_answer(sample_run, tmp_path):
     again = Classifier.load(tmp_path / "copy")
     assert again.config == app.config
     assert again.predict(TEXTS[:9]) == app.predict(TEXTS[:9])
-    expected = {"config.toml", "model.keras", "history.csv", "metrics.json", "run.json", "figures"}
+    expected = {"config.toml", "model.keras", "history.csv", "metrics.json", "run.json"}
+    expected |= {"train_hashes.npz", "figures"}
     assert {p.name for p in (tmp_path / "copy").iterdir()} == expected
     app.save(tmp_path / "copy")  # a run of the same application is replaced
     (tmp_path / "mine").mkdir()
