@@ -39,5 +39,12 @@ def make_tokenizer(kind: str, texts: Sequence[str], max_tokens: int) -> Tokenize
 
 
 def kind_of(tokenizer: Tokenizer) -> str:
-    """The name under which `make_tokenizer` makes such a tokenizer."""
+    """Names the kind of a tokenizer.
+
+    Args:
+        tokenizer: The tokenizer.
+
+    Returns:
+        The name under which `make_tokenizer` makes such a one.
+    """
     return next(kind for kind, one in TOKENIZERS.items() if type(tokenizer) is one)

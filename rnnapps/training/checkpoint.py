@@ -23,8 +23,7 @@ class SaveEvery(keras.callbacks.Callback):
         ConfigError: If `steps` is less than 1.
 
     Example:
-    >>> app = rnnapps.SentimentClassifier(epochs=2)
-    >>> callbacks = [rnnapps.training.SaveEvery(1000)]  # for `app.fit(callbacks=callbacks)`
+    >>> callbacks = [SaveEvery(1000)]  # for `app.fit(callbacks=callbacks)`
     """
 
     def __init__(self, steps: int):
