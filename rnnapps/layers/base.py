@@ -251,8 +251,9 @@ class CheckedScan(ScanMixin):
         self.input_spec = None  # until `build` has checked the rank
 
     def get_config(self) -> dict:
-        """The layer's arguments."""
-        return {**super().get_config(), "weight_drop": self.weight_drop}
+        """The layer's arguments; Keras' own alone, where it does nothing else than Keras' layer."""
+        own = {"weight_drop": self.weight_drop} if self.weight_drop else {}
+        return {**super().get_config(), **own}
 
 
 def is_right_padded(mask):

@@ -44,11 +44,11 @@ def test_rows_are_copied_by_token_and_class():
 
 
 def test_what_is_new_left_over_or_unfit_is_said_and_left_as_it_was():
-    old, new = network(layers=2), network(pooling="attention")
+    old, new = network(layers=3), network(layers=2, pooling="attention")
     before = values(new)
     said = transfer(new, old, named_rows(OLD, "ab"), named_rows(OLD, "ab"))
     assert "new: attention/kernel, attention/bias, attention/scale" in said
-    assert "left over: recurrent/gru#1/forward_gru/gru_cell/kernel" in said
+    assert "left over: recurrent/forward/gru#2/gru_cell/kernel" in said
     np.testing.assert_array_equal(values(new)["attention/kernel"], before["attention/kernel"])
     with pytest.raises(RunError, match="Received: no weight that does"):
         transfer(keras.Sequential([layers.Input((2,)), layers.Dense(3)]), old, {}, {})
@@ -91,9 +91,9 @@ def test_levels_go_from_the_embedding_over_the_layers_to_the_top():
     heights = levels(model.trainable_variables)
     by_name = dict(zip(named_weights(model), heights, strict=True))
     assert by_name["embedding/embeddings"] == 0
-    assert by_name["recurrent/gru/forward_gru/gru_cell/kernel"] == 1
-    assert by_name["recurrent/layer_normalization/gamma"] == 1
-    assert by_name["recurrent/gru#1/backward_gru/gru_cell/bias"] == 2
+    assert by_name["recurrent/forward/gru/gru_cell/kernel"] == 1
+    assert by_name["recurrent/forward/layer_normalization/gamma"] == 1
+    assert by_name["recurrent/backward/gru#1/gru_cell/bias"] == 2
     assert by_name["logits/bias"] == 3
 
 
@@ -152,8 +152,8 @@ def test_levels_thaw_by_the_epochs_number_alone(tmp_path):
     for name, value in whole.items():
         np.testing.assert_array_equal(value, resumed[name])
     np.testing.assert_array_equal(whole["embedding/embeddings"], start["embedding/embeddings"])
-    assert (whole["recurrent/gru/forward_gru/gru_cell/kernel"]
-            != start["recurrent/gru/forward_gru/gru_cell/kernel"]).any()  # fmt: skip
+    assert (whole["recurrent/forward/gru/gru_cell/kernel"]
+            != start["recurrent/forward/gru/gru_cell/kernel"]).any()  # fmt: skip
 
 
 def test_flags_that_contradict_are_one_sentence():
