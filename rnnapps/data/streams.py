@@ -103,4 +103,4 @@ class StreamsByDirection:
             ids = tf.stack([ids for (ids, _), _ in batches], axis=1)
             return (ids, begins), tf.stack([targets for _, targets in batches], axis=1)
 
-        return tf.data.Dataset.zip(*ways).map(as_it_is(join))
+        return tf.data.Dataset.zip(tuple(ways)).map(as_it_is(join))

@@ -240,5 +240,5 @@ def _is_number(piece: bytes) -> bool:
 
 
 def _shown(line: bytes | bytearray) -> str:
-    text = line.decode("utf-8", "replace")
-    return repr(text if len(text) <= 60 else text[:60] + "...")
+    text = repr(line[:100].decode("utf-8", "replace"))
+    return text if len(text) <= 80 and len(line) <= 100 else f"{text[:80]}...'"
