@@ -56,23 +56,21 @@ def run(arguments: list[str]) -> None:
 def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:
     if settings.init_from is not None:
         read_run(settings.init_from)  # says that there is none before TensorFlow is loaded
-        import_tensorflow()
-        from rnnapps.apps.application import agreed
-
-        settings = agreed(settings, name)
     run_dir = options.run_dir or _new_run_dir(name, settings)
     check_free(run_dir, name)
-    if options.overwrite:
-        forget_state(run_dir)
-    elif (run_dir / "config.toml").exists():
+    if not options.overwrite and (run_dir / "config.toml").exists():
         raise RunError(
             f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
         )
     import_tensorflow()
     from rnnapps.apps import application_class
+    from rnnapps.apps.application import agreed
     from rnnapps.training import SaveEvery, use_cores
 
-    use_cores(settings, options.threads)
+    use_cores(settings, options.threads)  # before the run that it starts from is loaded
+    settings = agreed(settings, name)
+    if options.overwrite:
+        forget_state(run_dir)
     try:
         saving = [] if options.save_every is None else [SaveEvery(options.save_every)]
         app = application_class(name)(settings).fit(run_dir=run_dir, callbacks=saving)
