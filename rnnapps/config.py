@@ -82,7 +82,10 @@ class OneOf:
 
 
 # The names of cells; `rnnapps.layers.register` adds to them.
-CELLS = ["simple_rnn", "lstm", "gru", "peephole_lstm", "layer_norm_lstm", "attention_lstm"]
+CELLS = [
+    "simple_rnn", "lstm", "gru", "mingru", "slstm", "peephole_lstm", "layer_norm_lstm",
+    "attention_lstm",
+]  # fmt: skip
 
 
 def _cell(*but: str) -> Any:

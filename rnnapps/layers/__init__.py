@@ -7,9 +7,11 @@ from rnnapps.layers.crf import CRF, CRFLoss
 from rnnapps.layers.gru import GRU
 from rnnapps.layers.layer_norm_lstm import LayerNormLSTM, LayerNormLSTMCell
 from rnnapps.layers.lstm import LSTM
+from rnnapps.layers.mingru import MinGRU, MinGRUCell
 from rnnapps.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
 from rnnapps.layers.pooling import SequencePooling
 from rnnapps.layers.registry import recurrent, register
+from rnnapps.layers.slstm import SLSTM, SLSTMCell
 from rnnapps.layers.stack import RecurrentStack
 from rnnapps.layers.tag_transitions import allowed_transitions
 
@@ -17,6 +19,7 @@ __all__ = [
     "CRF",
     "GRU",
     "LSTM",
+    "SLSTM",
     "AttentionDecoder",
     "AttentionLSTM",
     "AttentionLSTMCell",
@@ -24,9 +27,12 @@ __all__ = [
     "CRFLoss",
     "LayerNormLSTM",
     "LayerNormLSTMCell",
+    "MinGRU",
+    "MinGRUCell",
     "PeepholeLSTM",
     "PeepholeLSTMCell",
     "RecurrentStack",
+    "SLSTMCell",
     "SequencePooling",
     "allowed_transitions",
     "recurrent",

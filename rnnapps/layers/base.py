@@ -171,7 +171,12 @@ class ScanMixin:
         )
 
     def _recurrent_kernel(self, training: bool | None):
-        """The recurrent kernel of this batch: in training, without the weights that are dropped."""
+        """The recurrent kernel of this batch: in training, without the weights that are dropped.
+
+        `None` where the cell has none.
+        """
+        if not hasattr(self.cell, "recurrent_kernel"):
+            return None
         kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
         return self._drop(kernel, kernel, self.weight_drop, training)
 

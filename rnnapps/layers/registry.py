@@ -12,12 +12,16 @@ from rnnapps.layers.base import check_choice, check_units
 from rnnapps.layers.gru import GRU
 from rnnapps.layers.layer_norm_lstm import LayerNormLSTM
 from rnnapps.layers.lstm import LSTM
+from rnnapps.layers.mingru import MinGRU
 from rnnapps.layers.peephole_lstm import PeepholeLSTM
+from rnnapps.layers.slstm import SLSTM
 
 _LAYERS: dict[str, Callable[..., keras.Layer]] = {
     "simple_rnn": keras.layers.SimpleRNN,
     "lstm": LSTM,
     "gru": GRU,
+    "mingru": MinGRU,
+    "slstm": SLSTM,
     "peephole_lstm": PeepholeLSTM,
     "layer_norm_lstm": LayerNormLSTM,
     "attention_lstm": AttentionLSTM,

@@ -3,7 +3,7 @@
 A lesson and an oracle. Each page holds one idea; read them in this order:
 
 1. `layer`, `recurrent`: what a layer is, and the loop through time, forward and back.
-2. `simple_rnn`, `lstm`, `gru`, `peephole_lstm`, `attention_lstm`: the cells.
+2. `simple_rnn`, `lstm`, `gru`, `peephole_lstm`, `attention_lstm`, `mingru`, `slstm`: the cells.
 3. `shapes`: one-to-one, one-to-many, many-to-one, many-to-many.
 4. `dense`, `embedding`, `dropout`, `initializers`, `losses`: what goes round a cell.
 5. `optimizers`, `schedules`, `clipping`, `training`: how a network learns.
@@ -32,11 +32,13 @@ from rnnapps.reference.language_model import LanguageModel, encode_words, next_w
 from rnnapps.reference.layer import Gradients, Layer
 from rnnapps.reference.losses import mean_squared_error, softmax_cross_entropy
 from rnnapps.reference.lstm import LSTM
+from rnnapps.reference.mingru import MinGRU
 from rnnapps.reference.optimizers import SGD, Adam
 from rnnapps.reference.peephole_lstm import PeepholeLSTM
 from rnnapps.reference.recurrent import Recurrent
 from rnnapps.reference.schedules import exponential_decay, step_decay
 from rnnapps.reference.simple_rnn import SimpleRNN
+from rnnapps.reference.slstm import SLSTM
 from rnnapps.reference.training import EarlyStopping, fit
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "SGD",
+    "SLSTM",
     "Adam",
     "AttentionLSTM",
     "AttentionPooling",
@@ -55,6 +58,7 @@ __all__ = [
     "Gradients",
     "LanguageModel",
     "Layer",
+    "MinGRU",
     "PeepholeLSTM",
     "Recurrent",
     "SimpleRNN",

@@ -88,9 +88,10 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
                 f"Expected --pooling=attention with --cell=attention_lstm, which attends by "
                 f"itself. Received: {self.pooling!r}."
             )
-        if self.weight_drop and self.cell == "simple_rnn":
+        if self.weight_drop and self.cell in ("simple_rnn", "mingru"):
             raise ValueError(
-                "Expected a --cell other than simple_rnn, which is Keras' own, with --weight-drop."
+                "Expected a --cell with recurrent weights, and of rnnapps itself, with "
+                f"--weight-drop, such as 'lstm'. Received: {self.cell!r}."
             )
         return self
 

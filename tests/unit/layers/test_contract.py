@@ -23,12 +23,16 @@ from contract import (
 from rnnapps.layers import (
     GRU,
     LSTM,
+    SLSTM,
     AttentionLSTM,
     AttentionLSTMCell,
     LayerNormLSTM,
     LayerNormLSTMCell,
+    MinGRU,
+    MinGRUCell,
     PeepholeLSTM,
     PeepholeLSTMCell,
+    SLSTMCell,
 )
 
 
@@ -46,6 +50,8 @@ CASES = {
     "peephole_full": Case(
         fixed(PeepholeLSTM, peephole="full"), fixed(PeepholeLSTMCell, peephole="full")
     ),
+    "mingru": Case(MinGRU, MinGRUCell),
+    "slstm": Case(SLSTM, SLSTMCell),
     "layer_norm": Case(LayerNormLSTM, LayerNormLSTMCell),
     "attention": Case(
         fixed(AttentionLSTM, attention_units=3), fixed(AttentionLSTMCell, attention_units=3)

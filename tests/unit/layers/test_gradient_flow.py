@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from rnnapps import figures, reference
-from rnnapps.layers import GRU, LSTM, AttentionLSTM, PeepholeLSTM, RecurrentStack
+from rnnapps.layers import (
+    GRU,
+    LSTM,
+    SLSTM,
+    AttentionLSTM,
+    MinGRU,
+    PeepholeLSTM,
+    RecurrentStack,
+)
 from rnnapps.training import gradient_flow
 
 BATCH, TIME, INPUTS, UNITS = 3, 6, 2, 4
@@ -16,10 +24,12 @@ BATCH, TIME, INPUTS, UNITS = 3, 6, 2, 4
     [
         (LSTM, reference.LSTM(INPUTS, UNITS)),
         (GRU, reference.GRU(INPUTS, UNITS)),
+        (MinGRU, reference.MinGRU(INPUTS, UNITS)),
+        (SLSTM, reference.SLSTM(INPUTS, UNITS)),
         (PeepholeLSTM, reference.PeepholeLSTM(INPUTS, UNITS)),
         (AttentionLSTM, reference.AttentionLSTM(INPUTS, UNITS)),
     ],
-    ids=["lstm", "gru", "peephole_lstm", "attention_lstm"],
+    ids=["lstm", "gru", "mingru", "slstm", "peephole_lstm", "attention_lstm"],
 )
 def test_equals_the_reference(make, oracle, tmp_path):
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnapps import reference
-from rnnapps.layers import GRU, LSTM, AttentionLSTM, PeepholeLSTM
+from rnnapps.layers import GRU, LSTM, SLSTM, AttentionLSTM, MinGRU, PeepholeLSTM
 
 PAIRS = {
     "lstm": (LSTM, reference.LSTM, {}),
@@ -15,6 +15,8 @@ PAIRS = {
     "gru_reset_before": (GRU, reference.GRU, {"reset_after": False}),
     "peephole_diagonal": (PeepholeLSTM, reference.PeepholeLSTM, {"peephole": "diagonal"}),
     "peephole_full": (PeepholeLSTM, reference.PeepholeLSTM, {"peephole": "full"}),
+    "mingru": (MinGRU, reference.MinGRU, {}),
+    "slstm": (SLSTM, reference.SLSTM, {}),
     "attention": (AttentionLSTM, reference.AttentionLSTM, {"attention_units": 2}),
 }
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnapps.reference import GRU, LSTM, PeepholeLSTM, SimpleRNN
+from rnnapps.reference import GRU, LSTM, SLSTM, MinGRU, PeepholeLSTM, SimpleRNN
 
 from .central_differences import assert_is_gradient
 
@@ -14,6 +14,8 @@ CELLS = {
     "lstm": LSTM,
     "gru_reset_before": lambda inputs, units: GRU(inputs, units, reset_after=False),
     "gru_reset_after": lambda inputs, units: GRU(inputs, units, reset_after=True),
+    "mingru": MinGRU,
+    "slstm": SLSTM,
     "peephole_diagonal": lambda inputs, units: PeepholeLSTM(inputs, units, "diagonal"),
     "peephole_full": lambda inputs, units: PeepholeLSTM(inputs, units, "full"),
 }

@@ -1,0 +1,127 @@
+"""SLSTM: an LSTM with exponential gates, a normaliser and a stabiliser."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from rnnapps.layers import scan
+from rnnapps.layers.base import RecurrentLayer, check_rate, check_units, project
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class SLSTMCell(keras.layers.LSTMCell):
+    r"""One step of an sLSTM.
+
+        i~, f~, g~, o~ = x[t] K + h[t-1] R + b
+        m[t] = max(log(sigmoid(f~)) + m[t-1], i~)
+        i    = exp(i~ - m[t])
+        f    = exp(log(sigmoid(f~)) + m[t-1] - m[t])
+        c[t] = f * c[t-1] + i * tanh(g~)
+        n[t] = f * n[t-1] + i
+        h[t] = sigmoid(o~) * c[t] / n[t]
+
+    The input gate is exponential, so that one step can outweigh all before it; `n` adds up the
+    weights, and `m` keeps them from overflowing: `c` and `n` are held divided by `exp(m)`. Where
+    `n[t-1]` is 0, nothing has been seen, and `m[t]` is `i~`. The weights are those of
+    `keras.layers.LSTMCell`, gates in the order i, f, g, o. There is one head: the recurrent kernel
+    mixes all features.
+
+    Args:
+        units: The width of the hidden state.
+        dropout: The share of the inputs to drop.
+        recurrent_dropout: The share of the recurrent connections to drop.
+        **kwargs: The other arguments of `keras.layers.LSTMCell`. `activation` is that of `g~`,
+            `recurrent_activation` that of `o~`.
+
+    Call arguments:
+        inputs: `(batch, features)`.
+        states: `[h, c, n, m]`, each `(batch, units)`.
+        training: Whether to apply dropout.
+
+    Output:
+        `(h, [h, c, n, m])`, each `(batch, units)`.
+
+    Raises:
+        ValueError: If `units` or a dropout rate is out of range.
+
+    Reference:
+        [Beck et al., 2024](https://arxiv.org/abs/2405.04517).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        check_units(units)
+        check_rate(dropout, "dropout")
+        check_rate(recurrent_dropout, "recurrent_dropout")
+        super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
+        self.dropout_mask_count = None  # one mask for all gates (Gal and Ghahramani, 2016)
+        self.state_size = [units] * 4
+
+    def call(self, inputs, states, training=False):
+        """See the class."""
+        h, c, n, m = states
+        if training and self.dropout:
+            inputs = inputs * self.get_dropout_mask(inputs)
+        if training and self.recurrent_dropout:
+            h = h * self.get_recurrent_dropout_mask(h)
+        z = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
+        if self.use_bias:
+            z = z + self.bias
+        z_i, z_f, z_g, z_o = ops.split(z, 4, axis=-1)
+        m, i, f = scan.stabilized_gates(z_i, z_f, n, m)[:3]
+        c = f * c + i * self.activation(z_g)
+        n = f * n + i
+        h = self.recurrent_activation(z_o) * c / n
+        return h, [h, c, n, m]
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class SLSTM(RecurrentLayer):
+    """An LSTM with exponential gates: `SLSTMCell` over a sequence.
+
+    Args:
+        units: The width of the hidden state.
+        **kwargs: The other arguments of `keras.layers.LSTM`.
+
+    Call arguments:
+        sequences: `(batch, time, features)`.
+        initial_state: `[h, c, n, m]`, each `(batch, units)`; zeros by default.
+        mask: `(batch, time)`, false where a step is to be skipped.
+        training: Whether to apply dropout.
+
+    Output:
+        `(batch, units)`, or `(batch, time, units)` with `return_sequences=True`; then, with
+        `return_state=True`, the last `h`, `c`, `n` and `m`.
+
+    Raises:
+        ValueError: If an argument or the shape of an input is not as expected.
+
+    Reference:
+        [Beck et al., 2024](https://arxiv.org/abs/2405.04517).
+
+    Example:
+    >>> SLSTM(8, return_sequences=True)(np.zeros((2, 5, 3))).shape
+    TensorShape([2, 5, 8])
+    """
+
+    cell_class = SLSTMCell
+
+    def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
+        """See `ScanMixin`."""
+        x = project(x, self.cell.kernel, self.cell.bias)
+        tensors = [x, recurrent_kernel, *state]
+        if dropout_mask is not None:
+            tensors.append(dropout_mask)
+        if x.dtype.size < 4:  # too few digits to add exponents up
+            tensors = [tf.cast(tensor, "float32") for tensor in tensors]
+        dropped = None if dropout_mask is None else tensors.pop()
+        results = scan.slstm(*tensors, mask, dropped)
+        outputs, *states = [tf.cast(result, x.dtype) for result in results]
+        return outputs, states
