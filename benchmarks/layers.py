@@ -24,13 +24,16 @@ import numpy as np
 import tensorflow as tf
 from common import record
 
-from rnnapps.layers import GRU, LSTM, PeepholeLSTM, PeepholeLSTMCell
+from rnnapps.layers import GRU, LSTM, SLSTM, MinGRU, PeepholeLSTM, PeepholeLSTMCell
 
 SHAPES = [(32, 100, 128, 256), (64, 200, 128, 64), (16, 400, 64, 128), (1, 100, 128, 256)]
+LONG = (4, 2000, 128, 128)  # where XLA compiles the whole step
 
 LAYERS = {
     "LSTM": lambda units: LSTM(units, return_sequences=True),
     "GRU": lambda units: GRU(units, return_sequences=True),
+    "MinGRU": lambda units: MinGRU(units, return_sequences=True),
+    "SLSTM": lambda units: SLSTM(units, return_sequences=True),
     "PeepholeLSTM": lambda units: PeepholeLSTM(units, return_sequences=True),
     "Bidirectional": lambda units: keras.layers.Bidirectional(LSTM(units, return_sequences=True)),
     "keras.LSTM": lambda units: keras.layers.LSTM(units, return_sequences=True),
@@ -48,16 +51,19 @@ RATIOS = [
     ("PeepholeLSTM", "keras.LSTM", 0.75, 1.1),
     ("LSTM", "keras.LSTM", 0.75, 1.0),
     ("GRU", "keras.GRU", 0.75, 1.0),
+    ("MinGRU", "GRU", 0.4, None),
+    ("SLSTM", "LSTM", None, None),
     ("LSTM", "torch.LSTM", 0.95, None),
     ("LSTM", "products", None, None),
     ("Bidirectional", "keras.Bidirectional", 0.75, None),
     ("LSTM inference", "keras.LSTM inference", 0.9, None),
 ]
+LONG_BAR = 0.2  # of MinGRU : GRU at LONG
 PRODUCTS_BAR = 1.25  # at the first shape
 MEMORY_BAR = 0.8  # at the first shape
 
 
-def training_step(name, shape):
+def training_step(name, shape, jit=False):
     batch, steps, features, units = shape
     layer = LAYERS[name](units)
     layer.build((batch, steps, features))
@@ -65,7 +71,7 @@ def training_step(name, shape):
     x = tf.random.normal((batch, steps, features))
     d_outputs = tf.random.normal(layer.compute_output_shape(x.shape))
 
-    @tf.function
+    @tf.function(jit_compile=jit)
     def step(x, d_outputs):
         with tf.GradientTape() as tape:
             tape.watch(x)
@@ -141,8 +147,12 @@ def contender(name, shape):
 
 def medians(names, shape, repeats):
     """Milliseconds of each contender at a shape."""
-    functions = {name: contender(name, shape) for name in names}
-    times = {name: [] for name in names}
+    return take_turns({name: contender(name, shape) for name in names}, repeats)
+
+
+def take_turns(functions, repeats):
+    """Milliseconds of each of these functions."""
+    times = {name: [] for name in functions}
     for repeat in range(repeats + 3):
         for name, function in functions.items():
             start = time.perf_counter()
@@ -226,6 +236,10 @@ def main():
         "layers-milliseconds",
         {name: {"x".join(map(str, s)): table[s][name] for s in SHAPES} for name in names},
     )
+    long = take_turns({name: training_step(name, LONG, jit=True) for name in ("MinGRU", "GRU")}, 10)
+    ratio = long["MinGRU"] / long["GRU"]
+    print(f"\nUnder XLA at {LONG}: " + ", ".join(f"{k} {v:.0f} ms" for k, v in long.items()))
+    print(f"MinGRU : GRU {ratio:.2f} {verdict(ratio, LONG_BAR)}")
     ours, theirs = peak_megabytes("LSTM"), peak_megabytes("keras.LSTM")
     print(
         f"\nPeak memory of training at {SHAPES[0]}: LSTM {ours:.0f} MB, keras.LSTM {theirs:.0f} MB"
