@@ -48,6 +48,8 @@ VARIANTS = [
     {"cell": "simple_rnn", "embedding_dim": 0},
     {"cell": "lstm", "layers": 3, "residual": True, "normalization": "layer"},
     {"cell": "gru", "tied": True},
+    {"cell": "mingru", "layers": 2},
+    {"cell": "slstm"},
     {"cell": "peephole_lstm"},
     {"cell": "layer_norm_lstm", "tied": True, "embedding_dim": 12, "residual": True},
     {"cell": "attention_lstm"},

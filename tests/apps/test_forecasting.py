@@ -41,7 +41,7 @@ VARIANTS = [
     {"model": "encoder_decoder", "cell": "lstm", "layers": 2, "channels": "joint"},
     {"model": "encoder_decoder", "cell": "attention_lstm", "loss": "huber"},
     {"model": "encoder_decoder", "cell": "simple_rnn", "distribution": "student_t"},
-    {"model": "deepar", "cell": "gru", "layers": 2, "normalization": "none"},
+    {"model": "deepar", "cell": "mingru", "layers": 2, "normalization": "none"},
     {"model": "deepar", "cell": "attention_lstm", "channels": "joint", "distribution": "gaussian"},
     {"model": "deepar", "cell": "simple_rnn", "distribution": "negative_binomial"},
 ]  # fmt: skip

@@ -33,11 +33,23 @@ TINY = {
 # Every cell, decoder, score, tokenizer and vocabulary at least once.
 VARIANTS = [
     {"cell": "lstm", "input_feeding": True, "tokenizer": "word"},
-    {"score": "general", "layers": 2, "tokenizer": "character", "vocabulary": "separate"},
+    {
+        "cell": "slstm",
+        "score": "general",
+        "layers": 2,
+        "tokenizer": "character",
+        "vocabulary": "separate",
+    },
     {"cell": "simple_rnn", "score": "dot", "tied": False, "tokenizer": "bpe"},
     {"cell": "peephole_lstm", "score": "scaled_dot", "input_feeding": True},
     {"decoder": "first_state", "cell": "layer_norm_lstm", "tokenizer": "character"},
-    {"decoder": "every_step", "vocabulary": "separate", "tied": False, "tokenizer": "word"},
+    {
+        "decoder": "every_step",
+        "cell": "mingru",
+        "vocabulary": "separate",
+        "tied": False,
+        "tokenizer": "word",
+    },
 ]
 NAMES = ["+".join(map(str, variant.values())) for variant in VARIANTS]
 
