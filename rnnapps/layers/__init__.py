@@ -10,6 +10,7 @@ from rnnapps.layers.lstm import LSTM
 from rnnapps.layers.mingru import MinGRU, MinGRUCell
 from rnnapps.layers.peephole_lstm import PeepholeLSTM, PeepholeLSTMCell
 from rnnapps.layers.pooling import SequencePooling
+from rnnapps.layers.pre_norm import PreNormBlock
 from rnnapps.layers.registry import recurrent, register
 from rnnapps.layers.slstm import SLSTM, SLSTMCell
 from rnnapps.layers.stack import RecurrentStack
@@ -31,6 +32,7 @@ __all__ = [
     "MinGRUCell",
     "PeepholeLSTM",
     "PeepholeLSTMCell",
+    "PreNormBlock",
     "RecurrentStack",
     "SLSTMCell",
     "SequencePooling",

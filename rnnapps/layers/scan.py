@@ -475,7 +475,7 @@ def slstm(x, recurrent_kernel, h, c, n, m, mask=None, dropout_mask=None):
             z_i, z_f, z_g, z_o = tf.split(z, 4, axis=-1)
             m_t, i, f = stabilized_gates(z_i, z_f, n, m)
             c_t, n_t = f * c + i * tf.tanh(z_g), f * n + i
-            state = (tf.sigmoid(z_o) * c_t / n_t, c_t, n_t, m_t)
+            state = (tf.sigmoid(z_o) * c_t / tf.maximum(n_t, 1), c_t, n_t, m_t)
             if mask is not None:
                 before = (h, c, n, m)
                 state = [tf.where(mask[t], s, b) for s, b in zip(state, before, strict=True)]
@@ -492,12 +492,13 @@ def slstm(x, recurrent_kernel, h, c, n, m, mask=None, dropout_mask=None):
             z_i, z_f, z_g, z_o = tf.split(zs, 4, axis=-1)
             _, i, f = stabilized_gates(z_i, z_f, n_before, m_before)
             g, o = tf.tanh(z_g), tf.sigmoid(z_o)
-            mean = tf.math.divide_no_nan(cs, ns)
+            divisor = tf.maximum(ns, 1)
+            mean = cs / divisor
             # With dh, dc, dn, dm = dL/dh[t], ..., and dz = dL/dz[t]:
             #     dc += dh * c_from_h,  dn += dh * n_from_h,  dz_g = dc * g_from_c, ...
             # and d, the gradient of the exponents' difference, z_i - (log sigmoid(z_f) + m[t-1]).
-            c_from_h = where_seen(tf.math.divide_no_nan(o, ns), 0.0)
-            n_from_h = -c_from_h * mean
+            c_from_h = where_seen(o / divisor, 0.0)
+            n_from_h = tf.where(ns > 1, -c_from_h * mean, tf.zeros_like(mean))
             o_from_h = where_seen(_sigmoid_gradient(mean, o), 0.0)
             g_from_c = where_seen(_tanh_gradient(i, g), 0.0)
             outweighs = f < i  # whether z_i is the larger exponent

@@ -20,11 +20,12 @@ class SLSTMCell(keras.layers.LSTMCell):
         f    = exp(log(sigmoid(f~)) + m[t-1] - m[t])
         c[t] = f * c[t-1] + i * tanh(g~)
         n[t] = f * n[t-1] + i
-        h[t] = sigmoid(o~) * c[t] / n[t]
+        h[t] = sigmoid(o~) * c[t] / max(n[t], 1)
 
     The input gate is exponential, so that one step can outweigh all before it; `n` adds up the
     weights, and `m` keeps them from overflowing: `c` and `n` are held divided by `exp(m)`. Where
-    `n[t-1]` is 0, nothing has been seen, and `m[t]` is `i~`. The weights are those of
+    `n[t-1]` is 0, nothing has been seen, and `m[t]` is `i~`; from then on `n` is at least 1, but
+    for an initial state from elsewhere, such as an encoder's. The weights are those of
     `keras.layers.LSTMCell`, gates in the order i, f, g, o. There is one head: the recurrent kernel
     mixes all features.
 
@@ -78,7 +79,7 @@ class SLSTMCell(keras.layers.LSTMCell):
         m, i, f = scan.stabilized_gates(z_i, z_f, n, m)[:3]
         c = f * c + i * self.activation(z_g)
         n = f * n + i
-        h = self.recurrent_activation(z_o) * c / n
+        h = self.recurrent_activation(z_o) * c / ops.maximum(n, 1)
         return h, [h, c, n, m]
 
 

@@ -6,6 +6,7 @@ import keras
 
 from rnnapps.compatibility import with_new_keys
 from rnnapps.layers.base import check_choice, check_rank, check_rate, check_units
+from rnnapps.layers.pre_norm import BLOCKS, PreNormBlock
 from rnnapps.layers.registry import independent_seeds, recurrent
 
 NORMALIZATIONS = (None, "layer", "batch")
@@ -40,6 +41,8 @@ class RecurrentStack(keras.layers.Layer):
         separate_directions: Whether each direction is a stack of its own, which meets the other
             behind its top layer (Peters et al., 2018), so that no layer sees both the past and the
             future. Normalization and residual connections are then those of each direction.
+        block: What stands around each layer: `"plain"`, what `residual` and `normalization` say, or
+            `"pre_norm"`, a `PreNormBlock`, with a last normalization behind the top one.
         return_sequences: Whether to return the top layer's output at each step, or the last one.
         return_state: Whether to return the last states of all layers too.
         seed: Seed of the dropouts, of which each draws for itself.
@@ -80,6 +83,7 @@ class RecurrentStack(keras.layers.Layer):
         recurrent_dropout: float = 0.0,
         weight_drop: float = 0.0,
         separate_directions: bool = False,
+        block: str = "plain",
         return_sequences: bool = True,
         return_state: bool = False,
         seed: int | None = None,
@@ -88,6 +92,12 @@ class RecurrentStack(keras.layers.Layer):
         check_units(units)
         check_units(num_layers, "num_layers")
         check_choice(normalization, NORMALIZATIONS, "normalization")
+        check_choice(block, BLOCKS, "block")
+        if block != "plain" and (residual or normalization):
+            raise ValueError(
+                f"Expected `residual=False` and `normalization=None` with block={block!r}, which "
+                f"has both. Received: residual={residual}, normalization={normalization!r}"
+            )
         check_rate(dropout, "dropout")
         check_rate(recurrent_dropout, "recurrent_dropout")
         check_rate(weight_drop, "weight_drop")
@@ -102,6 +112,7 @@ class RecurrentStack(keras.layers.Layer):
         self.recurrent_dropout = recurrent_dropout
         self.weight_drop = weight_drop
         self.separate_directions = separate_directions
+        self.block = block
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.seed = seed
@@ -110,6 +121,8 @@ class RecurrentStack(keras.layers.Layer):
         self.layers = []
         self.normalizations = []
         self.dropouts = []
+        self.blocks = []
+        self.last_normalization = None
         self.stacks = []
         if bidirectional and separate_directions:
             self._make_stacks()
@@ -137,12 +150,26 @@ class RecurrentStack(keras.layers.Layer):
                 self.normalizations.append(keras.layers.LayerNormalization(dtype=self.dtype_policy))
             elif normalization == "batch":
                 self.normalizations.append(keras.layers.BatchNormalization(dtype=self.dtype_policy))
-            if dropout and not top:
+            if block == "pre_norm":
+                self.blocks.append(
+                    PreNormBlock(
+                        self.width,
+                        dropout,
+                        to_vector=top and not return_sequences,
+                        seed=seeds[num_layers + index],
+                        dtype=self.dtype_policy,
+                        name=f"block_{index}",
+                    )
+                )
+            elif dropout and not top:
                 self.dropouts.append(
                     keras.layers.Dropout(
                         dropout, seed=seeds[num_layers + index], dtype=self.dtype_policy
                     )
                 )
+
+        if self.blocks:
+            self.last_normalization = keras.layers.LayerNormalization(dtype=self.dtype_policy)
 
     def _make_stacks(self) -> None:
         """A stack for each direction."""
@@ -163,7 +190,8 @@ class RecurrentStack(keras.layers.Layer):
             The stacks, forward first; one where this stack runs in one direction.
 
         Raises:
-            ValueError: If a layer above the lowest reads both directions, or the stack attends.
+            ValueError: If a layer above the lowest reads both directions, or a block that is not
+                plain, or the stack attends.
         """
         if self.cell == "attention_lstm":
             raise ValueError("Expected a cell that does not attend. Received: 'attention_lstm'")
@@ -171,9 +199,10 @@ class RecurrentStack(keras.layers.Layer):
             return [one for stack in self.stacks for one in stack.directions()]
         if not self.bidirectional:
             return [self._one_way(self.layers, whole=True)]
-        if self.num_layers > 1:
+        if self.num_layers > 1 or self.blocks:
             raise ValueError(
-                "Expected `separate_directions=True` with several layers in both directions."
+                "Expected `separate_directions=True` with several layers in both directions, or "
+                "blocks that are not plain."
             )
         (both,) = self.layers
         return [self._one_way([one], False) for one in (both.forward_layer, both.backward_layer)]
@@ -189,6 +218,7 @@ class RecurrentStack(keras.layers.Layer):
             mine.cell = theirs.cell
         if whole:
             stack.normalizations, stack.dropouts = self.normalizations, self.dropouts
+            stack.blocks, stack.last_normalization = self.blocks, self.last_normalization
         stack.build((None, None, layers[0].cell.kernel.shape[0]))
         return stack
 
@@ -216,10 +246,14 @@ class RecurrentStack(keras.layers.Layer):
             stack.build(shape)
         for index, layer in enumerate(self.layers):
             layer.build(shape)
+            if self.blocks and not self.blocks[index].built:
+                self.blocks[index].build(shape)
             shape = (*shape[:2], self.width)
             if self.normalizations and not self.normalizations[index].built:
                 flat = index == self.num_layers - 1 and not self.return_sequences
                 self.normalizations[index].build((shape[0], self.width) if flat else shape)
+        if self.last_normalization and not self.last_normalization.built:
+            self.last_normalization.build(shape)
 
     def call(
         self,
@@ -245,12 +279,13 @@ class RecurrentStack(keras.layers.Layer):
         for index, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
             top = index == self.num_layers - 1
             arguments = {"initial_state": state, "mask": mask, "training": training}
+            read = self._before(index, x)
             if top and return_attention_scores:
-                y, weights, state = self._attend(layer, x, arguments)
+                y, weights, state = self._attend(layer, read, arguments)
             else:
-                y, *state = _listed(layer(x, **arguments))
+                y, *state = _listed(layer(read, **arguments))
             last += state
-            x = self._after(index, x, y, mask, training)
+            x = self._after(index, x, read, y, mask, training)
         results = [x, weights] if return_attention_scores else [x]
         results += [last] if self.return_state else []
         return tuple(results) if len(results) > 1 else x
@@ -286,9 +321,10 @@ class RecurrentStack(keras.layers.Layer):
         states = self._per_layer(state)
         for index, (layer, before) in enumerate(zip(self.layers, states, strict=True)):
             before = before[0] if len(before) == 1 else before
-            y, state = layer.cell(x, before, training=False)
+            read = self._before(index, x)
+            y, state = layer.cell(read, before, training=False)
             after += keras.tree.flatten(state)
-            x = self._after(index, x, y, None, False)
+            x = self._after(index, x, read, y, None, False)
         return x, after
 
     def _per_layer(self, state: list | None) -> list:
@@ -302,15 +338,22 @@ class RecurrentStack(keras.layers.Layer):
             state = state[count:]
         return parts
 
-    def _after(self, index: int, x, y, mask, training):
-        """What lies behind a layer that made `y` of `x`: normalization, residual, dropout."""
+    def _before(self, index: int, x):
+        """What a layer reads of `x`."""
+        return self.blocks[index].before(x) if self.blocks else x
+
+    def _after(self, index: int, x, read, y, mask, training):
+        """What lies behind a layer that read `read` of `x` and made `y` of it."""
+        top = index == self.num_layers - 1
+        if self.blocks:
+            x = self.blocks[index](x, read, y, training=training)
+            return self.last_normalization(x) if top else x
         if self.normalization == "batch" and len(y.shape) == 3:
             y = self.normalizations[index](y, mask=mask, training=training)
         elif self.normalizations:
             y = self.normalizations[index](y)
         if self.residual and y.shape[1:] == x.shape[1:]:
             y = y + x
-        top = index == self.num_layers - 1
         return self.dropouts[index](y, training=training) if self.dropouts and not top else y
 
     def _attend(self, layer, x, arguments: dict):
@@ -367,6 +410,7 @@ class RecurrentStack(keras.layers.Layer):
             "recurrent_dropout": self.recurrent_dropout,
             "weight_drop": self.weight_drop,
             "separate_directions": self.separate_directions,
+            "block": self.block,
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "seed": self.seed,

@@ -29,7 +29,8 @@ class SLSTM(Recurrent):
         c[t] = f * c[t-1] + i * tanh(a_g)
         n[t] = f * n[t-1] + i
 
-    Where nothing has been stored (n[t-1] = 0, the state to start from), m[t] = a_i.
+    Where nothing has been stored (n[t-1] = 0, the state to start from), m[t] = a_i. So n is at
+    least 1 from the first step on; h[t] divides by max(n[t], 1) for other initial states' sake.
 
     Args:
         inputs: Size of x[t].
@@ -69,7 +70,7 @@ class SLSTM(Recurrent):
         g, o = np.tanh(a_g), sigmoid(a_o)
         c, n = f * c_before + i * g, f * n_before + i
         cache = (x, h_before, c_before, n_before, new, sigmoid(a_f), i, f, g, o, c, n)
-        return (o * c / n, c, n, m), cache
+        return (o * c / np.maximum(n, 1), c, n, m), cache
 
     def step_backward(
         self, d_state: State, cache: tuple[Array, ...], gradients: dict[str, Array]
@@ -78,9 +79,10 @@ class SLSTM(Recurrent):
         W, U = self.params["kernel"], self.params["recurrent_kernel"]
         x, h_before, c_before, n_before, new, decay, i, f, g, o, c, n = cache
         dh, dc, dn, dm = d_state
-        da_o = dh * c / n * o * (1 - o)
-        dc = dc + dh * o / n
-        dn = dn - dh * o * c / n**2
+        mean = c / np.maximum(n, 1)
+        da_o = dh * mean * o * (1 - o)
+        dc = dc + dh * o / np.maximum(n, 1)
+        dn = dn - np.where(n > 1, dh * o * mean / n, 0)
         da_g = dc * i * (1 - g**2)
         # Of both exponents' difference, a_i - kept, which is in i where it is not in f.
         d_difference = np.where(new, -(dc * c_before + dn * n_before) * f, (dc * g + dn) * i)

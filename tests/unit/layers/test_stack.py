@@ -132,6 +132,87 @@ def test_residual_and_normalization():
     np.testing.assert_allclose(stack(X), inner + X, atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "mingru", "slstm", "attention_lstm"])
+@pytest.mark.parametrize("block", ["plain", "pre_norm"])
+def test_step_after_step_is_the_whole_sequence(cell, block):
+    stack = RecurrentStack(cell, 6, num_layers=2, block=block, return_state=True, dropout=0.5)
+    whole, last = stack(X)  # from four features to six
+    state = [np.zeros((3, size), "float32") for size in stack.state_sizes]
+    for t in range(X.shape[1]):
+        y, state = stack.step(X[:, t], state)
+        np.testing.assert_allclose(y, whole[:, t], atol=1e-5)
+    for ours, theirs in zip(state, last, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_pre_norm_is_what_it_says():
+    stack = RecurrentStack("gru", 4, num_layers=2, block="pre_norm")
+    stack(X)
+    rng = np.random.default_rng(1)
+    stack.set_weights([rng.normal(size=w.shape) / 2 for w in stack.get_weights()])
+
+    def normalize(x, layer):
+        x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + layer.epsilon)
+        return x * layer.gamma.numpy() + layer.beta.numpy()
+
+    def dense(x, layer):
+        return x @ layer.kernel.numpy() + layer.bias.numpy()
+
+    def silu(x):
+        return x / (1 + np.exp(-x))
+
+    x = X.astype(float)
+    for block, layer in zip(stack.blocks, stack.layers, strict=True):
+        u = normalize(x, block.norms[0])
+        x = x + dense(np.array(layer(u)) * silu(dense(u, block.gate)), block.out)
+        x = x + dense(silu(dense(normalize(x, block.norms[1]), block.up)), block.down)
+    np.testing.assert_allclose(stack(X), normalize(x, stack.last_normalization), atol=1e-5)
+    # The recurrent layer, its gate and the others together weigh as much as an LSTM.
+    sizes = [RecurrentStack("mingru", 64, block="pre_norm"), RecurrentStack("lstm", 64)]
+    for one in sizes:
+        one.build((None, None, 64))
+    assert sizes[0].count_params() == pytest.approx(sizes[1].count_params(), rel=0.03)
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("separate", [False, True])
+def test_pre_norm_in_both_directions(separate, return_sequences, tmp_path):
+    stack = RecurrentStack(
+        "mingru",
+        4,
+        num_layers=2,
+        bidirectional=True,
+        separate_directions=separate,
+        block="pre_norm",
+        dropout=0.3,
+        seed=1,
+        return_sequences=return_sequences,
+    )
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, stack(keras.layers.Masking()(inputs)))
+    x = np.where(MASK[..., None], X, 0)
+    outputs = model(x)
+    assert outputs.shape == stack.compute_output_shape(X.shape)
+    alone = model(x[1:2, :2])  # what is masked is not there
+    seen = outputs[1:2, :2] if return_sequences else outputs[1:2]
+    np.testing.assert_allclose(alone, seen, atol=1e-6)
+    assert not np.allclose(model(x, training=True), outputs)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras")(x), outputs)
+    if separate:
+        forward, backward = stack.directions()
+        turned = np.flip(x, 1)
+        np.testing.assert_allclose(
+            forward(x, mask=MASK)[0][:, -1] if not return_sequences else forward(x, mask=MASK)[0],
+            outputs[..., :4],
+            atol=1e-6,
+        )
+        assert backward(turned, mask=np.flip(MASK, 1))[0].shape == (3, 5, 4)
+    else:
+        with pytest.raises(ValueError, match="separate_directions=True"):
+            stack.directions()
+
+
 def test_batch_normalization_leaves_masked_steps_out():
     stack = RecurrentStack("gru", 4, normalization="batch")
     whole = stack(X, mask=MASK, training=True)
@@ -165,6 +246,9 @@ def test_bad_input():
         {"units": 0},
         {"num_layers": 0},
         {"normalization": "group"},
+        {"block": "post_norm"},
+        {"block": "pre_norm", "residual": True},
+        {"block": "pre_norm", "normalization": "layer"},
         {"dropout": 1.0},
         {"recurrent_dropout": -1},
     ):

@@ -1,0 +1,126 @@
+"""PreNormBlock: what stands around a recurrent layer in a deep stack."""
+
+from typing import Any
+
+import keras
+
+from rnnapps.layers.base import check_rate, check_units
+from rnnapps.layers.registry import independent_seeds
+
+BLOCKS = ("plain", "pre_norm")
+EXPANSION = 2  # of the feed-forward layer; with it a block of `mingru` has the weights of an LSTM
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class PreNormBlock(keras.layers.Layer):
+    """Normalization before a recurrent layer, and a gate and a feed-forward layer behind it.
+
+    With `N` layer normalization and `f` the recurrent layer, which is not part of the block:
+
+        u = N(x)
+        x = x + (f(u) * silu(u K_g + b_g)) K_o + b_o
+        x = x + silu(N(x) K_1 + b_1) K_2 + b_2
+
+    What is added up is never normalized, so that gradients reach each layer of a deep stack. An `x`
+    of another width than the layer's output is first multiplied with a matrix.
+
+    Args:
+        width: The number of features of the recurrent layer's output, and of the block's.
+        dropout: The share of features to drop of what is added.
+        to_vector: Whether the recurrent layer makes one vector of a sequence, to which its input
+            can neither be added nor be a gate.
+        seed: Seed of the dropout.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: What the block was given, `(batch, time, features)` or `(batch, features)`.
+        normalized: What `before` made of it.
+        output: What the recurrent layer made of that, `(batch, time, width)` or `(batch, width)`.
+        training: Whether to apply dropout.
+
+    Output:
+        Of the shape of `output`.
+
+    Raises:
+        ValueError: If `width` or `dropout` is out of range.
+
+    Reference:
+        [Xiong et al., 2020](https://arxiv.org/abs/2002.04745), for the normalization;
+        [De et al., 2024](https://arxiv.org/abs/2402.19427), for the gate.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        dropout: float = 0.0,
+        to_vector: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_units(width, "width")
+        check_rate(dropout, "dropout")
+        super().__init__(**kwargs)
+        self.width = width
+        self.dropout = dropout
+        self.to_vector = to_vector
+        self.seed = seed
+        self.supports_masking = True
+        dtype = self.dtype_policy
+
+        def dense(units: int, name: str, **arguments: Any) -> keras.layers.Dense:
+            return keras.layers.Dense(units, name=name, dtype=dtype, **arguments)
+
+        self.norms = [keras.layers.LayerNormalization(dtype=dtype) for _ in range(2)]
+        self.drops = [
+            keras.layers.Dropout(dropout, seed=one, dtype=dtype)
+            for one in independent_seeds(seed, 2)
+        ]
+        self.gate = None if to_vector else dense(width, "gate", activation="silu")
+        self.widen = dense(width, "widen", use_bias=False)
+        self.out = dense(width, "out")
+        self.up = dense(EXPANSION * width, "up", activation="silu")
+        self.down = dense(width, "down")
+
+    def build(self, x_shape: tuple) -> None:
+        """Creates the weights."""
+        shape = (*x_shape[:-1], self.width)
+        self.norms[0].build(x_shape)
+        if self.gate:
+            self.gate.build(x_shape)
+        if not self.to_vector and x_shape[-1] != self.width:
+            self.widen.build(x_shape)
+        self.out.build(shape)
+        self.norms[1].build(shape)
+        self.up.build(shape)
+        self.down.build((*shape[:-1], EXPANSION * self.width))
+        self.built = True
+
+    def before(self, x):
+        """What the recurrent layer is to read: `x`, normalized."""
+        return self.norms[0](x)
+
+    def call(self, x, normalized, output, training=None):
+        """See the class."""
+        if self.to_vector:
+            x = self.out(output)
+        else:
+            x = self.widen(x) if self.widen.built else x
+            x = x + self.drops[0](self.out(output * self.gate(normalized)), training=training)
+        return x + self.drops[1](self.down(self.up(self.norms[1](x))), training=training)
+
+    def compute_mask(self, x, mask=None):
+        """The input's mask, where the output has a time axis."""
+        return None if self.to_vector else mask
+
+    def compute_output_shape(self, x_shape: tuple) -> tuple:
+        """The output's shape."""
+        return (x_shape[0], self.width) if self.to_vector else (*x_shape[:-1], self.width)
+
+    def compute_output_spec(self, x, normalized, output, training=None):
+        """The output's shape and type."""
+        return keras.KerasTensor(output.shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict:
+        """The layer's arguments."""
+        names = ("width", "dropout", "to_vector", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
