@@ -95,6 +95,7 @@ def _cell(*but: str) -> Any:
 
 Cell = _cell()
 StepCell = _cell("attention_lstm")  # one whose output at a step is its state, as a decoder wants
+Block = Literal["plain", "pre_norm"]  # what stands around each recurrent layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,6 +255,17 @@ class TrainingConfig(Config):
     def pretrained(self) -> bool:
         """Whether a network starts from weights that have learned something."""
         return self.init_from is not None
+
+
+def check_block(config: Config) -> None:
+    """Raises unless a block has no residual connections or normalization beside its own."""
+    for name, none in (("residual", False), ("normalization", "none")):
+        value = getattr(config, name, none)
+        if getattr(config, "block", "plain") != "plain" and value != none:
+            raise ValueError(
+                f"Expected no {flag(name)} with --block=pre_norm, which has its own. "
+                f"Received: {value!r}."
+            )
 
 
 class TextOptions(Config):

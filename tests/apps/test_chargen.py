@@ -48,7 +48,7 @@ VARIANTS = [
     {"cell": "simple_rnn", "embedding_dim": 0},
     {"cell": "lstm", "layers": 3, "residual": True, "normalization": "layer"},
     {"cell": "gru", "tied": True},
-    {"cell": "mingru", "layers": 2},
+    {"cell": "mingru", "layers": 2, "block": "pre_norm"},
     {"cell": "slstm"},
     {"cell": "peephole_lstm"},
     {"cell": "layer_norm_lstm", "tied": True, "embedding_dim": 12, "residual": True},

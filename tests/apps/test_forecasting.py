@@ -33,10 +33,10 @@ TINY = {
 }  # fmt: skip
 # Every model, cell, distribution, normalisation and way with channels at least once.
 VARIANTS = [
-    {"model": "segment", "cell": "gru", "layers": 2},
+    {"model": "segment", "cell": "gru", "layers": 2, "block": "pre_norm"},
     {"model": "segment", "cell": "attention_lstm", "channels": "joint", "segment": 5},
     {"model": "segment", "cell": "layer_norm_lstm", "distribution": "gaussian"},
-    {"model": "direct", "cell": "peephole_lstm", "normalization": "instance"},
+    {"model": "direct", "cell": "peephole_lstm", "normalization": "instance", "block": "pre_norm"},
     {"model": "direct", "cell": "lstm", "distribution": "negative_binomial", "layers": 2},
     {"model": "encoder_decoder", "cell": "lstm", "layers": 2, "channels": "joint"},
     {"model": "encoder_decoder", "cell": "attention_lstm", "loss": "huber"},

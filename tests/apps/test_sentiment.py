@@ -29,7 +29,7 @@ VARIANTS = [
     {"cell": "simple_rnn", "pooling": "last", "bidirectional": False},
     {"cell": "lstm", "pooling": "max", "layers": 2, "residual": True, "normalization": "layer"},
     {"cell": "gru", "pooling": "mean", "layers": 2, "normalization": "batch"},
-    {"cell": "mingru", "pooling": "last"},
+    {"cell": "mingru", "pooling": "last", "block": "pre_norm"},
     {"cell": "slstm", "pooling": "mean"},
     {"cell": "peephole_lstm", "pooling": "attention", "bidirectional": False},
     {"cell": "layer_norm_lstm", "pooling": "max_mean", "bidirectional": False},

@@ -44,13 +44,10 @@ VARIANTS = [
     {"cell": "peephole_lstm", "score": "scaled_dot", "input_feeding": True},
     {"decoder": "first_state", "cell": "layer_norm_lstm", "tokenizer": "character"},
     {
-        "decoder": "every_step",
-        "cell": "mingru",
-        "vocabulary": "separate",
-        "tied": False,
-        "tokenizer": "word",
+        "decoder": "every_step", "vocabulary": "separate", "tied": False, "tokenizer": "word",
+        "cell": "mingru", "block": "pre_norm",
     },
-]
+]  # fmt: skip
 NAMES = ["+".join(map(str, variant.values())) for variant in VARIANTS]
 
 

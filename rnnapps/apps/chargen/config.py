@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from rnnapps.config import (
+    Block,
     Cell,
     GenerationOptions,
     TextOptions,
@@ -15,6 +16,7 @@ from rnnapps.config import (
     Tune,
     TuneChoice,
     VectorOptions,
+    check_block,
 )
 
 
@@ -32,7 +34,7 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
     }
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "tied", "cell", "units", "layers", "residual",
-        "normalization",
+        "normalization", "block",
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=0)] = 0
@@ -75,6 +77,9 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
     """Add each layer's input to its output, where their widths agree."""
     normalization: Literal["none", "layer"] = "none"
     """Normalisation after each recurrent layer."""
+    block: Block = "plain"
+    """What stands around each recurrent layer; pre_norm, for deep networks: normalisation
+    before it, a gate, a feed-forward layer and residual connections."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.2
     """Share of units dropped: of the layers' outputs."""
     embedding_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -84,6 +89,7 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
+        check_block(self)
         if self.tied and not self.embedding_dim:
             raise ValueError("Expected --embedding-dim to be at least 1 with --tied. Received: 0.")
         return self

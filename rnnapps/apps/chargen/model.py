@@ -31,6 +31,7 @@ def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
         num_layers=config.layers,
         residual=config.residual,
         normalization=None if config.normalization == "none" else config.normalization,
+        block=config.block,
         dropout=config.dropout,
         embedding_dropout=config.embedding_dropout,
         recurrent_dropout=config.recurrent_dropout,
@@ -71,6 +72,7 @@ class CharNetwork(keras.layers.Layer):
         num_layers: Number of recurrent layers.
         residual: Whether each layer's input is added to its output, where their widths agree.
         normalization: `None` or `"layer"`.
+        block: `"plain"` or `"pre_norm"`, what stands around each recurrent layer.
         dropout: Share of the layers' outputs to drop.
         embedding_dropout: Share of the embeddings' features to drop.
         recurrent_dropout: Share of the state's units to drop, the same at each step.
@@ -95,6 +97,7 @@ class CharNetwork(keras.layers.Layer):
         num_layers: int = 2,
         residual: bool = False,
         normalization: str | None = None,
+        block: str = "plain",
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -110,6 +113,7 @@ class CharNetwork(keras.layers.Layer):
             "num_layers": num_layers,
             "residual": residual,
             "normalization": normalization,
+            "block": block,
             "dropout": dropout,
             "embedding_dropout": embedding_dropout,
             "recurrent_dropout": recurrent_dropout,

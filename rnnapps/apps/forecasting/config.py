@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
-from rnnapps.config import Cell, SeriesOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Block, Cell, SeriesOptions, TrainingConfig, Tune, TuneChoice
 
 SHARE = 0.2  # of the time, by default, that is the validation part, or the test part
 
@@ -25,7 +25,7 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     }
     inherited: ClassVar = (
         "log", "population", "horizon", "lookback", "model", "channels", "segment",
-        "normalization", "cell", "units", "layers", "linear", "distribution", "quantiles",
+        "normalization", "cell", "units", "layers", "block", "linear", "distribution", "quantiles",
     )  # fmt: skip
 
     renamed: ClassVar = {"validation": "validation_share", "test": "test_share"}
@@ -99,6 +99,9 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     """Units of the cell."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
     """Recurrent layers, one on the other."""
+    block: Block = "plain"
+    """What stands around each recurrent layer; pre_norm (segment, direct), for deep networks:
+    normalisation before it, a gate, a feed-forward layer and residual connections."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
     """Share of units dropped between layers and before the last one."""
     linear: bool = False
@@ -152,6 +155,11 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
                 f"Expected each column in one place. Received: {twice[0]!r} in --time-column, "
                 "--target, --past-covariates, --future-covariates, --static-columns or "
                 "--series-column twice."
+            )
+        if self.block != "plain" and self.model not in ("segment", "direct"):
+            raise ValueError(
+                f"Expected --model=segment or --model=direct with --block={self.block}. Received: "
+                f"{self.model!r}."
             )
         parts = [SHARE if one is None else one for one in (self.validation_share, self.test_share)]
         if sum(parts) >= 1:

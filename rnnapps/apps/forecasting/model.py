@@ -7,7 +7,7 @@ from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.encoder_decoder import EncoderDecoderRNN
 from rnnapps.apps.forecasting.networks import DirectRNN, ForecastNetwork, NetworkConfig
-from rnnapps.layers import recurrent
+from rnnapps.layers import PreNormBlock, recurrent
 from rnnapps.training import Rows
 
 
@@ -35,6 +35,10 @@ class SegmentRNN(ForecastNetwork):
             recurrent(config.cell, config.units, **options, name=f"cell_{i}")
             for i in range(config.layers)
         ]
+        self.blocks, self.norm = [], None
+        if config.block == "pre_norm":
+            self.blocks = [PreNormBlock(config.units, config.dropout) for _ in self.cells]
+            self.norm = keras.layers.LayerNormalization(name="norm")
         self.drop = keras.layers.Dropout(config.dropout)
         self.ahead = keras.layers.Dense(config.units, name="ahead") if task.future else None
         self.pieces = -(-task.horizon // task.segment)
@@ -43,8 +47,8 @@ class SegmentRNN(ForecastNetwork):
     def build(self, inputs_shape=None):
         units, segment = self.config.units, self.task.segment
         self.embed.build((None, None, segment * self.features))
-        for cell in self.cells:
-            cell.build((None, None, units))
+        for layer in (*self.cells, *self.blocks, *([self.norm] if self.blocks else [])):
+            layer.build((None, None, units))
         if self.ahead:
             self.ahead.build((None, None, segment * self.known_ahead))
         self.head.build_for(units, segment * self.per_row)
@@ -62,8 +66,8 @@ class SegmentRNN(ForecastNetwork):
         x = tf.reshape(x, (-1, x.shape[1] // segment, segment * self.features))
         rows, states = tf.shape(x)[0], []
         x = self.embed(x)  # (rows, segments, units)
-        for cell in self.cells:
-            x, *state = cell(x, training=training)
+        for index in range(len(self.cells)):
+            x, *state = self._through(index, x, training)
             x = self.drop(x, training=training) if self.config.layers > 1 else x
             states.append(state)
 
@@ -76,13 +80,21 @@ class SegmentRNN(ForecastNetwork):
             future = tf.reshape(future, (-1, self.pieces, segment * self.known_ahead))
             y += tf.cast(self.ahead(future), y.dtype)
         y = tf.reshape(y, (-1, 1, units))  # each piece takes one step from the same state
-        for cell, state in zip(self.cells, states, strict=True):
+        for index, state in enumerate(states):
             state = [tf.repeat(tensor, self.pieces, axis=0) for tensor in state]
-            y, *_ = cell(y, initial_state=state, training=training)
+            y, *_ = self._through(index, y, training, state)
+        y = self.norm(y) if self.blocks else y
         y = tf.reshape(y, (rows, self.pieces, units))
         raw = self.head(self.drop(y, training=training))  # (rows, pieces, segment * per_row, size)
         raw = tf.reshape(raw, (rows, self.pieces * segment, self.per_row, raw.shape[-1]))
         return raw[:, :horizon]
+
+    def _through(self, index: int, x, training, state=None) -> tuple:
+        """What a cell, in its block, makes of `x`, and its states."""
+        block = self.blocks[index] if self.blocks else None
+        read = block.before(x) if block else x
+        y, *state = self.cells[index](read, initial_state=state, training=training)
+        return (block(x, read, y, training=training) if block else y), *state
 
 
 _NETWORKS = {
@@ -149,4 +161,5 @@ def network_config(config: ForecastingConfig) -> NetworkConfig:
         loss=config.loss,
         samples=config.samples,
         paths=config.model == "deepar",
+        block=config.block,
     )

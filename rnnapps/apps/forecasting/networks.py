@@ -31,6 +31,7 @@ class NetworkConfig:
         loss: What the point minimises.
         samples: Sample paths of a distribution.
         paths: Whether each path's next step depends on what was drawn for the one before.
+        block: `"plain"` or `"pre_norm"`, what stands around each recurrent layer.
     """
 
     cell: str = "gru"
@@ -45,6 +46,7 @@ class NetworkConfig:
     loss: str = "mae"
     samples: int = 200
     paths: bool = False
+    block: str = "plain"
 
 
 class ForecastNetwork(keras.layers.Layer):
@@ -245,7 +247,7 @@ class DirectRNN(ForecastNetwork):
         config = self.config
         self.stack = RecurrentStack(
             config.cell, config.units, config.layers, dropout=config.dropout,
-            return_sequences=False,
+            block=config.block, return_sequences=False,
         )  # fmt: skip
         self.drop = keras.layers.Dropout(config.dropout)
         self.mix = None

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from rnnapps.config import (
+    Block,
     Cell,
     PretrainingOptions,
     TableOptions,
@@ -14,6 +15,7 @@ from rnnapps.config import (
     Tune,
     TuneChoice,
     VectorOptions,
+    check_block,
 )
 
 
@@ -30,7 +32,7 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     }
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "cell", "units", "layers", "bidirectional", "residual",
-        "normalization",
+        "normalization", "block",
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=1)] = 8
@@ -61,6 +63,9 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     """Add each layer's input to its output, where their widths agree."""
     normalization: Literal["none", "layer", "batch"] = "none"
     """Normalisation after each recurrent layer."""
+    block: Block = "plain"
+    """What stands around each recurrent layer; pre_norm, for deep networks: normalisation
+    before it, a gate, a feed-forward layer and residual connections."""
     pooling: Literal["last", "max", "mean", "max_mean", "attention"] = "max_mean"
     """How the states at all tokens become one vector; attention_lstm always attends."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
@@ -83,6 +88,7 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
+        check_block(self)
         if self.cell == "attention_lstm" and self.pooling not in ("attention", "max_mean"):
             raise ValueError(
                 f"Expected --pooling=attention with --cell=attention_lstm, which attends by "

@@ -40,7 +40,9 @@ def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -
         dropout=config.dropout,
         recurrent_dropout=config.recurrent_dropout,
         weight_drop=config.weight_drop,
-        separate_directions=config.layers > 1,  # or there would be nothing to pretrain
+        # Or there would be nothing to pretrain.
+        separate_directions=config.layers > 1 or config.block != "plain",
+        block=config.block,
         return_sequences=not attends and config.pooling != "last",
         name="recurrent",
     )

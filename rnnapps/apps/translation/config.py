@@ -8,7 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from rnnapps.config import StepCell, TableOptions, TrainingConfig, Tune, TuneChoice, VectorOptions
+from rnnapps.config import (
+    Block,
+    StepCell,
+    TableOptions,
+    TrainingConfig,
+    Tune,
+    TuneChoice,
+    VectorOptions,
+)
 from rnnapps.errors import ConfigError, flag
 
 
@@ -26,7 +34,7 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
     }
     inherited: ClassVar = (
         "tokenizer", "vocabulary", "lowercase", "embedding_dim", "cell", "units", "layers",
-        "decoder", "score", "input_feeding", "tied",
+        "block", "decoder", "score", "input_feeding", "tied",
     )  # fmt: skip
 
     data: str = "sample"
@@ -70,6 +78,9 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
     """Units of the cell, in the decoder and in each direction of the encoder."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
     """Recurrent layers of the encoder."""
+    block: Block = "plain"
+    """What stands around each layer of the encoder; pre_norm, for deep networks: normalisation
+    before it, a gate, a feed-forward layer and residual connections."""
     decoder: Literal["attention", "first_state", "every_step"] = "attention"
     """How the decoder sees the text: it attends to all of it, or one vector that stands for the
     whole is its first state, or is that and its input at every step."""

@@ -96,6 +96,7 @@ class EncoderDecoder(keras.Model):
             config.units,
             num_layers=config.layers,
             bidirectional=True,
+            block=config.block,
             dropout=config.hidden_dropout,
             recurrent_dropout=config.recurrent_dropout,
             name="encoder",
