@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from rnnapps.layers.base import check_rate, check_units
+from rnnapps.layers.feed_forward import FeedForward
 from rnnapps.layers.registry import independent_seeds
 
 BLOCKS = ("plain", "pre_norm")
@@ -19,7 +20,7 @@ class PreNormBlock(keras.layers.Layer):
 
         u = N(x)
         x = x + (f(u) * silu(u K_g + b_g)) K_o + b_o
-        x = x + silu(N(x) K_1 + b_1) K_2 + b_2
+        x = x + silu(N(x) K_1 + b_1) K_2 + b_2          a `FeedForward` layer
 
     What is added up is never normalized, so that gradients reach each layer of a deep stack. An `x`
     of another width than the layer's output is first multiplied with a matrix.
@@ -70,34 +71,31 @@ class PreNormBlock(keras.layers.Layer):
         def dense(units: int, name: str, **arguments: Any) -> keras.layers.Dense:
             return keras.layers.Dense(units, name=name, dtype=dtype, **arguments)
 
-        self.norms = [keras.layers.LayerNormalization(dtype=dtype) for _ in range(2)]
-        self.drops = [
-            keras.layers.Dropout(dropout, seed=one, dtype=dtype)
-            for one in independent_seeds(seed, 2)
-        ]
+        first, second = independent_seeds(seed, 2)
+        self.norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
+        self.drop = keras.layers.Dropout(dropout, seed=first, dtype=dtype)
         self.gate = None if to_vector else dense(width, "gate", activation="silu")
         self.widen = dense(width, "widen", use_bias=False)
         self.out = dense(width, "out")
-        self.up = dense(EXPANSION * width, "up", activation="silu")
-        self.down = dense(width, "down")
+        self.feed_forward = FeedForward(
+            EXPANSION, dropout, second, dtype=dtype, name="feed_forward"
+        )
 
     def build(self, x_shape: tuple) -> None:
         """Creates the weights."""
         shape = (*x_shape[:-1], self.width)
-        self.norms[0].build(x_shape)
+        self.norm.build(x_shape)
         if self.gate:
             self.gate.build(x_shape)
         if not self.to_vector and x_shape[-1] != self.width:
             self.widen.build(x_shape)
         self.out.build(shape)
-        self.norms[1].build(shape)
-        self.up.build(shape)
-        self.down.build((*shape[:-1], EXPANSION * self.width))
+        self.feed_forward.build(shape)
         self.built = True
 
     def before(self, x):
         """What the recurrent layer is to read: `x`, normalized."""
-        return self.norms[0](x)
+        return self.norm(x)
 
     def call(self, x, normalized, output, training=None):
         """See the class."""
@@ -105,8 +103,8 @@ class PreNormBlock(keras.layers.Layer):
             x = self.out(output)
         else:
             x = self.widen(x) if self.widen.built else x
-            x = x + self.drops[0](self.out(output * self.gate(normalized)), training=training)
-        return x + self.drops[1](self.down(self.up(self.norms[1](x))), training=training)
+            x = x + self.drop(self.out(output * self.gate(normalized)), training=training)
+        return self.feed_forward(x, training=training)
 
     def compute_mask(self, x, mask=None):
         """The input's mask, where the output has a time axis."""

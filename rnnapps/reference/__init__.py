@@ -4,6 +4,7 @@ A lesson and an oracle. Each page holds one idea; read them in this order:
 
 1. `layer`, `recurrent`: what a layer is, and the loop through time, forward and back.
 2. `simple_rnn`, `lstm`, `gru`, `peephole_lstm`, `attention_lstm`, `mingru`, `slstm`: the cells.
+   `self_attention`: all steps at once, without a loop.
 3. `shapes`: one-to-one, one-to-many, many-to-one, many-to-many.
 4. `dense`, `embedding`, `dropout`, `initializers`, `losses`: what goes round a cell.
 5. `optimizers`, `schedules`, `clipping`, `training`: how a network learns.
@@ -37,6 +38,11 @@ from rnnapps.reference.optimizers import SGD, Adam
 from rnnapps.reference.peephole_lstm import PeepholeLSTM
 from rnnapps.reference.recurrent import Recurrent
 from rnnapps.reference.schedules import exponential_decay, step_decay
+from rnnapps.reference.self_attention import (
+    SelfAttention,
+    positional_encoding,
+    scaled_dot_product,
+)
 from rnnapps.reference.simple_rnn import SimpleRNN
 from rnnapps.reference.slstm import SLSTM
 from rnnapps.reference.training import EarlyStopping, fit
@@ -61,6 +67,7 @@ __all__ = [
     "MinGRU",
     "PeepholeLSTM",
     "Recurrent",
+    "SelfAttention",
     "SimpleRNN",
     "clip_by_global_norm",
     "clip_by_value",
@@ -74,6 +81,8 @@ __all__ = [
     "mean_squared_error",
     "next_word_examples",
     "orthogonal",
+    "positional_encoding",
+    "scaled_dot_product",
     "sigmoid",
     "sliding_windows",
     "softmax",

@@ -163,9 +163,10 @@ def test_pre_norm_is_what_it_says():
 
     x = X.astype(float)
     for block, layer in zip(stack.blocks, stack.layers, strict=True):
-        u = normalize(x, block.norms[0])
+        u = normalize(x, block.norm)
         x = x + dense(np.array(layer(u)) * silu(dense(u, block.gate)), block.out)
-        x = x + dense(silu(dense(normalize(x, block.norms[1]), block.up)), block.down)
+        ahead = block.feed_forward
+        x = x + dense(silu(dense(normalize(x, ahead.norm), ahead.up)), ahead.down)
     np.testing.assert_allclose(stack(X), normalize(x, stack.last_normalization), atol=1e-5)
     # The recurrent layer, its gate and the others together weigh as much as an LSTM.
     sizes = [RecurrentStack("mingru", 64, block="pre_norm"), RecurrentStack("lstm", 64)]

@@ -1,0 +1,123 @@
+"""Where a step stands, for layers that read all steps at once: rotations, sinusoids, or a table."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from rnnapps.layers.base import check_choice, check_units
+
+POSITIONS = ("rotary", "sinusoidal", "learned", "none")
+
+
+def angles(positions, width: int):
+    """`positions / 10000 ** (2 i / width)` for each i below `width / 2`: `(..., width // 2)`."""
+    rates = 10_000.0 ** (-np.arange(0, width - 1, 2) / width)
+    return tf.cast(positions, tf.float32)[..., tf.newaxis] * tf.constant(rates, tf.float32)
+
+
+def sinusoids(positions, width: int):
+    """The sines of a position's angles, then their cosines.
+
+    Args:
+        positions: Numbers of steps, of any shape.
+        width: How many features, an even number.
+
+    Returns:
+        float32 of the shape of `positions`, and `(width,)`.
+
+    Reference:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
+    """
+    at = angles(positions, width)
+    return tf.concat([tf.sin(at), tf.cos(at)], axis=-1)
+
+
+def rotate(x, positions):
+    """Turns each pair of features by an angle that grows with the position.
+
+    The product of two vectors then depends on how far apart they stand, not on where.
+
+    Args:
+        x: `(batch, time, heads, width)`, with an even width; i and i + width / 2 are a pair.
+        positions: `(time,)`.
+
+    Returns:
+        Of the shape and type of `x`.
+
+    Reference:
+        [Su et al., 2021](https://arxiv.org/abs/2104.09864).
+    """
+    at = angles(positions, x.shape[-1])[:, tf.newaxis]  # (time, 1, width / 2), for all heads
+    sine, cosine = tf.cast(tf.sin(at), x.dtype), tf.cast(tf.cos(at), x.dtype)
+    left, right = tf.split(x, 2, axis=-1)
+    return tf.concat([left * cosine - right * sine, right * cosine + left * sine], axis=-1)
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class PositionEmbedding(keras.layers.Layer):
+    """Adds to each step a vector that says where it stands.
+
+    Args:
+        kind: `"sinusoidal"`, or `"learned"`, a table.
+        length: Steps of the table; a sinusoid has no end.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: `(batch, time, features)`.
+        positions: Where each step stands, `(batch, time)`; by default one behind the other, from 0.
+
+    Output:
+        `(batch, time, features)`.
+
+    Raises:
+        ValueError: If an argument is not as expected, a sinusoid is to have an odd number of
+            features, or there are more steps than the table has.
+
+    Reference:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
+
+    Example:
+    >>> PositionEmbedding()(np.zeros((2, 5, 4))).shape
+    TensorShape([2, 5, 4])
+    """
+
+    def __init__(self, kind: str = "sinusoidal", length: int | None = None, **kwargs: Any) -> None:
+        check_choice(kind, ("sinusoidal", "learned"), "kind")
+        if kind == "learned":
+            check_units(length, "length")
+        super().__init__(**kwargs)
+        self.kind = kind
+        self.length = length
+        self.supports_masking = True
+
+    def build(self, x_shape: tuple) -> None:
+        """Creates the table."""
+        if self.kind == "sinusoidal" and x_shape[-1] % 2:
+            raise ValueError(
+                "Expected an even number of features for sinusoidal positions. "
+                f"Received: shape={tuple(x_shape)}"
+            )
+        if self.kind == "learned":
+            normal = keras.initializers.RandomNormal(stddev=0.02)
+            self.table = self.add_weight((self.length, x_shape[-1]), normal, name="table")
+
+    def call(self, x, positions=None):
+        """See the class."""
+        if self.kind == "learned" and x.shape[1] is not None and x.shape[1] > self.length:
+            raise ValueError(
+                f"Expected at most `length={self.length}` steps, as many as positions are learned. "
+                f"Received: shape={tuple(x.shape)}"
+            )
+        if positions is None:
+            positions = tf.range(tf.shape(x)[1])[tf.newaxis]  # (1, time)
+        if self.kind == "sinusoidal":
+            return x + ops.cast(sinusoids(positions, x.shape[-1]), x.dtype)
+        # What comes behind the table's end stands where its last step does.
+        return x + tf.gather(ops.cast(self.table, x.dtype), tf.minimum(positions, self.length - 1))
+
+    def get_config(self) -> dict:
+        """The layer's arguments."""
+        return {**super().get_config(), "kind": self.kind, "length": self.length}

@@ -1,0 +1,250 @@
+"""SelfAttention: each step of a sequence looks at the others."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from rnnapps.layers.attention import masked_softmax
+from rnnapps.layers.base import check_rank, check_rate, check_units
+from rnnapps.layers.positions import rotate
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class SelfAttention(keras.layers.Layer):
+    """Each step of a sequence looks at the others, with one head or several.
+
+        q, k, v = x K + b,  weights = softmax(q . k / sqrt(width of a head)),
+        y       = (sum over the steps of weights * v, of all heads) K_o + b_o
+
+    With `causal=True` a step sees itself and those before it, and with `window` as many of those:
+    their keys and values are then a state, and `step` takes one step from it, as recurrent layers
+    do. The state's sizes are fixed, and zeros are one in which nothing has been seen.
+
+    Args:
+        units: The width of the output, and of all heads together; the input's by default.
+        num_heads: How many heads, of `units / num_heads` each.
+        causal: Whether a step sees no later one.
+        window: How many steps before its own a step sees; all by default. With `causal=True`.
+        rotary: Whether queries and keys are turned by their positions.
+        dropout: The share of the attention weights to drop in training.
+        use_bias: Whether there are `b` and `b_o`.
+        kernel_initializer: Initializer of `kernel` `(features, 3 * units)`, in the order q, k, v,
+            and of `output_kernel` `(units, units)`.
+        return_state: Whether to return the state behind the last step too. With `window`.
+        seed: Seed of the dropout.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        sequence: `(batch, time, features)`.
+        mask: `(batch, time)`, false where a step is not to be seen.
+        training: Whether to apply dropout.
+        initial_state: The state before the first step; by default nothing has been seen.
+        return_attention_scores: Whether to return the weights too.
+
+    Output:
+        `(batch, time, units)`; with `return_attention_scores=True` then the weights `(batch,
+        num_heads, time, seen)`, where the state's steps come first; then, with `return_state=True`,
+        the state: keys and values, `(batch, window * units)`, and 1 for each that there is,
+        `(batch, window)`.
+
+    Raises:
+        ValueError: If an argument or the shape of the input is not as expected.
+
+    Reference:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762);
+        [Su et al., 2021](https://arxiv.org/abs/2104.09864), for `rotary`.
+
+    Example:
+    >>> SelfAttention(8, num_heads=2)(np.zeros((2, 5, 3))).shape
+    TensorShape([2, 5, 8])
+    """
+
+    def __init__(
+        self,
+        units: int | None = None,
+        num_heads: int = 1,
+        causal: bool = False,
+        window: int | None = None,
+        rotary: bool = False,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        return_state: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if units is not None:
+            check_units(units)
+            check_heads(units, num_heads, rotary)
+        check_units(num_heads, "num_heads")
+        check_rate(dropout, "dropout")
+        if window is not None:
+            check_units(window, "window")
+            if not causal:
+                raise ValueError(f"Expected `causal=True` with `window`. Received: window={window}")
+        if return_state and window is None:
+            raise ValueError("Expected `window` with `return_state=True`. Received: window=None")
+        super().__init__(**kwargs)
+        self.units = units
+        self.num_heads = num_heads
+        self.causal = causal
+        self.window = window
+        self.rotary = rotary
+        self.dropout = dropout
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.return_state = return_state
+        self.seed = seed
+        self.supports_masking = True
+        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+
+    def build(self, sequence_shape: tuple) -> None:
+        """Creates the weights."""
+        check_rank(sequence_shape, 3, "sequence")
+        features = sequence_shape[-1]
+        self.width = self.units or features
+        check_heads(self.width, self.num_heads, self.rotary)
+
+        def weights(name: str, rows: int, columns: int) -> list:
+            shape = (rows, columns)
+            kernel = self.add_weight(shape, self.kernel_initializer, name=f"{name}kernel")
+            if not self.use_bias:
+                return [kernel, None]
+            return [kernel, self.add_weight((columns,), "zeros", name=f"{name}bias")]
+
+        self.kernel, self.bias = weights("", features, 3 * self.width)
+        self.output_kernel, self.output_bias = weights("output_", self.width, self.width)
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """The width of each state."""
+        return [self.window * self.width, self.window * self.width, self.window]
+
+    def call(
+        self,
+        sequence,
+        mask=None,
+        training=None,
+        initial_state=None,
+        return_attention_scores=False,
+    ):
+        """See the class."""
+        steps = tf.shape(sequence)[1]
+        projected = self._project(sequence, self.kernel, self.bias)
+        heads = (-1, steps, self.num_heads, self.width // self.num_heads)
+        queries, keys, values = (tf.reshape(x, heads) for x in tf.split(projected, 3, axis=-1))
+        seen = tf.ones(tf.shape(sequence)[:2], "bool") if mask is None else ops.cast(mask, "bool")
+        before = 0  # steps of the state, which stand before the sequence's
+        if initial_state is not None or self.return_state:
+            before = self.window
+            keys, values, seen = self._after_state(initial_state, keys, values, seen)
+        state = self._state(keys, values, seen) if self.return_state else []
+        if self.rotary:
+            queries = rotate(queries, tf.range(before, before + steps))
+            keys = rotate(keys, tf.range(before + steps))
+        weights = self._weights(queries, keys, seen, before)  # (batch, heads, time, seen)
+        dropped = self.drop(weights, training=training)
+        x = tf.einsum("bhts,bshw->bthw", dropped, values)
+        x = tf.reshape(x, (-1, steps, self.width))
+        x = self._project(x, self.output_kernel, self.output_bias)
+        x = tf.ensure_shape(x, (*sequence.shape[:2], self.width))
+        results = [x, weights] if return_attention_scores else [x]
+        return tuple([*results, *state]) if len(results) + len(state) > 1 else x
+
+    def step(self, x, state: list) -> tuple:
+        """Takes one step, without dropout.
+
+        Args:
+            x: The input, `(batch, features)`.
+            state: The state before the step.
+
+        Returns:
+            The output `(batch, units)`, and the state after.
+        """
+        y, *state = self(x[:, tf.newaxis], initial_state=state, training=False)
+        return y[:, 0], state
+
+    def _project(self, x, kernel, bias):
+        x = ops.matmul(x, kernel)
+        return x if bias is None else x + bias
+
+    def _after_state(self, state, keys, values, seen) -> tuple:
+        """Keys, values and whether they are seen, behind those of a state."""
+        if state is None:
+            padding = [[0, 0], [self.window, 0]]
+            more = [*padding, [0, 0], [0, 0]]
+            return tf.pad(keys, more), tf.pad(values, more), tf.pad(seen, padding)
+        heads = (-1, self.window, *keys.shape[2:])
+        old_keys, old_values = (tf.cast(tf.reshape(x, heads), keys.dtype) for x in state[:2])
+        return (
+            tf.concat([old_keys, keys], axis=1),
+            tf.concat([old_values, values], axis=1),
+            tf.concat([state[2] > 0, seen], axis=1),
+        )
+
+    def _state(self, keys, values, seen) -> list:
+        """The last of these, as many as the window has."""
+        flat = (-1, self.window * self.width)
+        tensors = [tf.reshape(x[:, -self.window :], flat) for x in (keys, values)]
+        return [*tensors, tf.cast(seen[:, -self.window :], keys.dtype)]
+
+    def _weights(self, queries, keys, seen, before: int):
+        """How much each step looks at each other."""
+        shown = seen[:, tf.newaxis]  # (batch, 1, seen)
+        if self.causal:
+            t = tf.range(tf.shape(queries)[1])[:, tf.newaxis] + before
+            s = tf.range(tf.shape(keys)[1])
+            allowed = s <= t if self.window is None else (s <= t) & (s >= t - self.window)
+            shown = shown & allowed[tf.newaxis]  # (batch, time, seen)
+        scores = tf.einsum("bthw,bshw->bhts", queries, keys)
+        scores = scores * tf.cast((self.width // self.num_heads) ** -0.5, scores.dtype)
+        shown = tf.broadcast_to(shown[:, tf.newaxis], tf.shape(scores))
+        return masked_softmax(scores, shown)
+
+    def compute_output_spec(self, sequence, return_attention_scores=False, **arguments):
+        """The outputs' shapes and types."""
+        check_rank(sequence.shape, 3, "sequence")
+        batch, steps, features = sequence.shape
+        width = self.units or features
+
+        def spec(*shape):
+            return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+        results = [spec(batch, steps, width)]
+        if return_attention_scores:
+            seen = steps if steps is None or not self.return_state else steps + self.window
+            results.append(spec(batch, self.num_heads, steps, seen))
+        if self.return_state:
+            results += [spec(batch, self.window * width) for _ in range(2)]
+            results.append(spec(batch, self.window))
+        return tuple(results) if len(results) > 1 else results[0]
+
+    def compute_mask(self, sequence, mask=None):
+        """The input's mask, for the first output."""
+        return [mask, None, None, None] if self.return_state else mask
+
+    def get_config(self) -> dict:
+        """The layer's arguments."""
+        names = (
+            "units", "num_heads", "causal", "window", "rotary", "dropout", "use_bias",
+            "return_state", "seed",
+        )  # fmt: skip
+        initializer = keras.initializers.serialize(self.kernel_initializer)
+        own = {name: getattr(self, name) for name in names}
+        return {**super().get_config(), **own, "kernel_initializer": initializer}
+
+
+def check_heads(width: int, num_heads: int, rotary: bool = False) -> None:
+    """Raise unless as many heads divide a width, and rotary positions find pairs of features."""
+    check_units(num_heads, "num_heads")
+    if width % num_heads:
+        raise ValueError(
+            f"Expected `num_heads` to divide the width {width}. Received: num_heads={num_heads}"
+        )
+    if rotary and width // num_heads % 2:
+        raise ValueError(
+            "Expected heads of an even width for rotary positions. Received: "
+            f"{num_heads} heads of {width // num_heads}"
+        )

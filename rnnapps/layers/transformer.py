@@ -1,0 +1,296 @@
+"""TransformerStack: blocks of self-attention, with the call and the step of a `RecurrentStack`."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnapps.layers.base import check_choice, check_rank, check_rate, check_units
+from rnnapps.layers.feed_forward import FeedForward
+from rnnapps.layers.positions import POSITIONS, PositionEmbedding
+from rnnapps.layers.registry import independent_seeds
+from rnnapps.layers.self_attention import SelfAttention, check_heads
+
+DIGITS = 128  # a count is two digits on this base, which bfloat16 can tell apart
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class TransformerBlock(keras.layers.Layer):
+    """Self-attention behind a normalization and beside a way past it, then a `FeedForward` layer.
+
+    Args:
+        attention: The `SelfAttention`, as wide as the input.
+        expansion: How many times wider than the input the feed-forward layer is.
+        dropout: The share of features to drop of what is added to the input.
+        seed: Seed of the dropout.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: `(batch, time, width)`.
+        mask: `(batch, time)`, false where a step is not to be seen.
+        training: Whether to apply dropout.
+        initial_state: The attention's state before the first step.
+
+    Output:
+        `(batch, time, width)`, then the attention's state where it returns one.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        [Xiong et al., 2020](https://arxiv.org/abs/2002.04745).
+    """
+
+    def __init__(
+        self,
+        attention: SelfAttention,
+        expansion: int = 4,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        first, second = independent_seeds(seed, 2)
+        dtype = self.dtype_policy
+        self.attention = attention
+        self.norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
+        self.drop = keras.layers.Dropout(dropout, seed=first, dtype=dtype)
+        self.feed_forward = FeedForward(
+            expansion, dropout, second, dtype=dtype, name="feed_forward"
+        )
+        self.seed = seed
+        self.supports_masking = True
+
+    def build(self, x_shape: tuple) -> None:
+        """Creates the weights."""
+        for layer in (self.norm, self.attention, self.feed_forward):
+            layer.build(x_shape)
+        self.built = True
+
+    def call(self, x, mask=None, training=None, initial_state=None):
+        """See the class."""
+        arguments = {"mask": mask, "training": training, "initial_state": initial_state}
+        results = self.attention(self.norm(x), **arguments)
+        y, *state = results if isinstance(results, list | tuple) else [results]
+        x = self.feed_forward(x + self.drop(y, training=training), training=training)
+        return (x, *state) if state else x
+
+    def get_config(self) -> dict:
+        """The layer's arguments."""
+        own = {
+            "attention": keras.saving.serialize_keras_object(self.attention),
+            "expansion": self.feed_forward.expansion,
+            "dropout": self.feed_forward.dropout,
+            "seed": self.seed,
+        }
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "TransformerBlock":
+        """Makes the layer from what `get_config` returned."""
+        attention = keras.saving.deserialize_keras_object(config["attention"])
+        return cls(**{**config, "attention": attention})
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class TransformerStack(keras.layers.Layer):
+    """A Transformer's encoder, or its causal decoder, in the place of a `RecurrentStack`.
+
+    Blocks of self-attention and feed-forward layers, each behind a normalization, with a last one
+    behind the top block. An input of another width is first multiplied with a matrix.
+
+    With `causal=True` and a `window` the keys and values of each block are the state, which goes
+    from call to call and from `step` to `step`: a step's output is the same whether those before it
+    are read with it or have been read before. Each block sees `window` steps back, and so the top
+    one, through those below it, `num_layers` times as many.
+
+    Args:
+        units: The width of each block.
+        num_layers: How many blocks.
+        num_heads: How many heads each has.
+        causal: Whether a step sees no later one.
+        window: How many steps before its own a step sees; all by default. With `causal=True`.
+        positions: `"rotary"`, by which each head tells distances; `"sinusoidal"` or `"learned"`,
+            which are added to the input; or `"none"`.
+        length: How many positions are learned.
+        expansion: How many times wider the feed-forward layers are.
+        dropout: The share of features to drop of what each layer adds, and of the input.
+        return_state: Whether to return the state behind the last step too. With `window`.
+        seed: Seed of the dropouts, of which each draws for itself.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        sequence: `(batch, time, features)`.
+        mask: `(batch, time)`, false where a step is not to be seen.
+        training: Whether to apply dropout.
+        initial_state: The states before the first step, as `return_state=True` returns them; by
+            default nothing has been seen, as with zeros.
+
+    Output:
+        `(batch, time, units)`; then, with `return_state=True`, the list of states: what sinusoidal
+        and learned positions have counted, and three tensors of each block (see `SelfAttention`).
+
+    Raises:
+        ValueError: If an argument or the shape of the input is not as expected.
+
+    Reference:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762);
+        [Dai et al., 2019](https://arxiv.org/abs/1901.02860), for the state.
+
+    Example:
+    >>> TransformerStack(8, num_layers=2, num_heads=2)(np.zeros((2, 5, 3))).shape
+    TensorShape([2, 5, 8])
+    """
+
+    def __init__(
+        self,
+        units: int,
+        num_layers: int = 1,
+        num_heads: int = 4,
+        causal: bool = False,
+        window: int | None = None,
+        positions: str = "rotary",
+        length: int | None = None,
+        expansion: int = 4,
+        dropout: float = 0.0,
+        return_state: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_units(units)
+        check_units(num_layers, "num_layers")
+        check_choice(positions, POSITIONS, "positions")
+        check_heads(units, num_heads, positions == "rotary")
+        check_rate(dropout, "dropout")
+        if positions == "learned" and window and length and window > length:
+            raise ValueError(
+                f"Expected `window` to be at most `length`, as many positions as are learned "
+                f"({length}). Received: window={window}"
+            )
+        super().__init__(**kwargs)
+        self.units = units
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.causal = causal
+        self.window = window
+        self.positions = positions
+        self.length = length
+        self.expansion = expansion
+        self.dropout = dropout
+        self.return_state = return_state
+        self.seed = seed
+        self.supports_masking = True
+        dtype = self.dtype_policy
+        seeds = independent_seeds(seed, 2 * num_layers + 1)
+        self.widen = keras.layers.Dense(units, use_bias=False, dtype=dtype, name="widen")
+        self.places = None
+        if positions in ("sinusoidal", "learned"):
+            self.places = PositionEmbedding(positions, length, dtype=dtype, name="positions")
+        self.drop = keras.layers.Dropout(dropout, seed=seeds[-1], dtype=dtype)
+        self.blocks = []
+        for index in range(num_layers):
+            attention = SelfAttention(
+                units,
+                num_heads,
+                causal=causal,
+                window=window,
+                rotary=positions == "rotary",
+                dropout=dropout,
+                return_state=return_state,
+                seed=seeds[index],
+                dtype=dtype,
+                name="attention",
+            )
+            one = {"seed": seeds[num_layers + index], "dtype": dtype, "name": f"block_{index}"}
+            self.blocks.append(TransformerBlock(attention, expansion, dropout, **one))
+        self.norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
+
+    def build(self, sequence_shape: tuple) -> None:
+        """Creates the weights."""
+        check_rank(sequence_shape, 3, "sequence")
+        shape = (*sequence_shape[:2], self.units)
+        if sequence_shape[-1] != self.units:
+            self.widen.build(sequence_shape)
+        if self.places:
+            self.places.build(shape)
+        for layer in (*self.blocks, self.norm):
+            layer.build(shape)
+        self.built = True
+
+    @property
+    def width(self) -> int:
+        """The number of features of the output."""
+        return self.units
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """The width of each state."""
+        of_block = [self.window * self.units, self.window * self.units, self.window]
+        return [2] * bool(self.places) + of_block * self.num_layers
+
+    def call(self, sequence, mask=None, training=None, initial_state=None):
+        """See the class."""
+        x = keras.ops.cast(sequence, self.compute_dtype)
+        x = self.widen(x) if self.widen.built else x
+        last, states = [], list(initial_state or [])
+        if self.places:
+            seen = tf.ones(tf.shape(x)[:2], tf.int32) if mask is None else tf.cast(mask, tf.int32)
+            count = _from_digits(states.pop(0)) if states else tf.zeros(tf.shape(x)[:1], tf.int32)
+            places = count[:, tf.newaxis] + tf.cumsum(seen, axis=1)  # (batch, time), from 1
+            x = self.places(x, positions=tf.maximum(places - 1, 0))
+            last.append(_to_digits(places[:, -1], x.dtype))
+        x = self.drop(x, training=training)
+        for block in self.blocks:
+            state, states = states[:3], states[3:]
+            results = block(x, mask=mask, training=training, initial_state=state or None)
+            x, *state = results if self.return_state else [results]
+            last += state
+        x = self.norm(x)
+        return (x, last) if self.return_state else x
+
+    def step(self, x, state: list) -> tuple:
+        """Takes one step, without dropout: what `call` does with a sequence of length 1.
+
+        Args:
+            x: The input, `(batch, features)`.
+            state: The states before the step, as `call` returns them.
+
+        Returns:
+            The output `(batch, units)`, and the states after.
+        """
+        y, state = self(x[:, tf.newaxis], initial_state=state, training=False)
+        return y[:, 0], state
+
+    def compute_output_spec(self, sequence, **arguments):
+        """The outputs' shapes and types."""
+
+        def spec(*shape):
+            return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+        y = spec(*sequence.shape[:2], self.units)
+        if not self.return_state:
+            return y
+        return y, [spec(sequence.shape[0], size) for size in self.state_sizes]
+
+    def compute_mask(self, sequence, mask=None):
+        """The input's mask, for the first output."""
+        if not self.return_state:
+            return mask
+        return mask, [None] * len(self.state_sizes)
+
+    def get_config(self) -> dict:
+        """The layer's arguments."""
+        names = (
+            "units", "num_layers", "num_heads", "causal", "window", "positions", "length",
+            "expansion", "dropout", "return_state", "seed",
+        )  # fmt: skip
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _to_digits(count, dtype):
+    return tf.cast(tf.stack([count // DIGITS, count % DIGITS], axis=-1), dtype)
+
+
+def _from_digits(digits):
+    digits = tf.cast(digits, tf.int32)
+    return digits[:, 0] * DIGITS + digits[:, 1]

@@ -1,0 +1,170 @@
+"""Self-attention: every step looks at every other, however far apart they stand."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnapps.reference.activations import softmax
+from rnnapps.reference.initializers import glorot_uniform
+from rnnapps.reference.layer import Array, Gradients, Layer
+
+
+class AttentionCache(NamedTuple):
+    """What the way back needs to know of the way forward."""
+
+    x: Array  # (batch, time, inputs)
+    queries: Array  # (batch, heads, time, width of a head), as are keys and values
+    keys: Array
+    values: Array
+    weights: Array  # (batch, heads, time, time)
+    mixed: Array  # (batch, time, units), before the output's kernel
+
+
+def scaled_dot_product(queries: Array, keys: Array, values: Array, shown=None):
+    """Look up each query among the keys, and return a mean of their values.
+
+        weights = softmax(q . k / sqrt(width)),  output = sum of weights * v
+
+    The products of two vectors with independent features of variance 1 have the variance `width`;
+    undivided, wide ones would push the softmax to where it has no slope.
+
+    Args:
+        queries: `(..., time, width)`.
+        keys: `(..., seen, width)`.
+        values: `(..., seen, width of a value)`.
+        shown: Optional booleans that broadcast to `(..., time, seen)`: False hides a key from a
+            query. A query from which all are hidden gets zeros.
+
+    Returns:
+        The outputs `(..., time, width of a value)`, and the weights `(..., time, seen)`.
+    """
+    scores = queries @ np.swapaxes(keys, -1, -2) / np.sqrt(queries.shape[-1])
+    shown = np.broadcast_to(True if shown is None else shown, scores.shape)
+    weights = softmax(np.where(shown, scores, -1e9)) * shown
+    return weights @ values, weights
+
+
+def scaled_dot_product_backward(
+    d_outputs: Array, queries: Array, keys: Array, values: Array, weights: Array
+) -> tuple[Array, Array, Array]:
+    """Return dL/d(queries), dL/d(keys) and dL/d(values)."""
+    d_weights = d_outputs @ np.swapaxes(values, -1, -2)
+    # The softmax: what a weight gains, the others lose. A hidden key has the weight 0.
+    mean = np.sum(d_weights * weights, axis=-1, keepdims=True)
+    d_scores = weights * (d_weights - mean) / np.sqrt(queries.shape[-1])
+    d_keys = np.swapaxes(d_scores, -1, -2) @ queries
+    return d_scores @ keys, d_keys, np.swapaxes(weights, -1, -2) @ d_outputs
+
+
+def positional_encoding(positions: Array, width: int) -> Array:
+    """Return sines and cosines that tell where a step stands: `(time, width)`.
+
+    Attention by itself does not know the order of steps: it is added to their vectors. Each pair
+    turns at its own rate, from one radian a step to one in 10,000; a shift of the position is a
+    rotation of all pairs, whatever the position.
+
+    Args:
+        positions: Numbers of steps, `(time,)`.
+        width: An even number of features: the sines come first, then the cosines.
+    """
+    angles = np.asarray(positions)[:, None] / 10_000.0 ** (np.arange(0, width, 2) / width)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
+
+
+class SelfAttention(Layer):
+    """Multi-head self-attention.
+
+    With W, b, W_o, b_o = kernel, bias, output_kernel, output_bias:
+
+        q, k, v = x W + b, each cut into heads
+        y = (scaled_dot_product(q, k, v) of all heads, side by side) W_o + b_o
+
+    Each head has its own idea of what is alike. A path from any step to any other is one step long,
+    and so is the gradient's; the price is a product for each pair of steps.
+
+    Args:
+        inputs: Size of x[t].
+        units: Size of y[t], and of all heads together.
+        heads: How many heads.
+        causal: Whether a step sees no later one.
+        seed: Seed, or generator, of the initial weights.
+
+    Raises:
+        ValueError: If the heads do not divide the units.
+
+    Weights:
+        kernel `(inputs, 3 * units)` in blocks q, k, v, bias `(3 * units,)`, output_kernel
+        `(units, units)`, output_bias `(units,)`.
+
+    Reference:
+        Vaswani et al., 2017, Attention Is All You Need.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        heads: int = 1,
+        causal: bool = False,
+        seed: int | np.random.Generator = 0,
+    ):
+        if units % heads:
+            raise ValueError(f"Expected heads to divide units={units}. Received: heads={heads}")
+        rng = np.random.default_rng(seed)
+        self.heads = heads
+        self.causal = causal
+        self.params = {
+            "kernel": glorot_uniform((inputs, 3 * units), rng),
+            "bias": np.zeros(3 * units),
+            "output_kernel": glorot_uniform((units, units), rng),
+            "output_bias": np.zeros(units),
+        }
+
+    def forward(self, x: Array, mask: np.ndarray | None = None) -> tuple[Array, AttentionCache]:
+        """Let each step look at the others.
+
+        Args:
+            x: Inputs of shape `(batch, time, inputs)`.
+            mask: Optional booleans of shape `(batch, time)`; False marks a step not to be seen.
+
+        Returns:
+            The outputs, of shape `(batch, time, units)`, and the cache for `backward`.
+        """
+        batch, time, _ = x.shape
+        shown = np.ones((batch, 1, 1, time), bool) if mask is None else mask[:, None, None]
+        if self.causal:
+            shown = shown & np.tri(time, dtype=bool)
+        projected = x @ self.params["kernel"] + self.params["bias"]
+        queries, keys, values = (self._cut(part) for part in np.split(projected, 3, axis=-1))
+        outputs, weights = scaled_dot_product(queries, keys, values, shown)
+        mixed = self._join(outputs)
+        y = mixed @ self.params["output_kernel"] + self.params["output_bias"]
+        return y, AttentionCache(x, queries, keys, values, weights, mixed)
+
+    def backward(self, d_outputs: Array, cache: AttentionCache) -> Gradients:
+        """Return the gradients.
+
+        Args:
+            d_outputs: dL/d(outputs), of shape `(batch, time, units)`.
+            cache: What `forward` returned.
+        """
+        x, queries, keys, values, weights, mixed = cache
+        d_mixed = self._cut(d_outputs @ self.params["output_kernel"].T)
+        parts = scaled_dot_product_backward(d_mixed, queries, keys, values, weights)
+        d_projected = np.concatenate([self._join(part) for part in parts], axis=-1)
+        params = {
+            "kernel": np.einsum("bti,btj->ij", x, d_projected),
+            "bias": d_projected.sum(axis=(0, 1)),
+            "output_kernel": np.einsum("bti,btj->ij", mixed, d_outputs),
+            "output_bias": d_outputs.sum(axis=(0, 1)),
+        }
+        return Gradients(d_projected @ self.params["kernel"].T, params)
+
+    def _cut(self, x: Array) -> Array:
+        """From all heads side by side to one after the other: `(batch, heads, time, width)`."""
+        return np.swapaxes(x.reshape(*x.shape[:2], self.heads, -1), 1, 2)
+
+    def _join(self, x: Array) -> Array:
+        """From heads one after the other to side by side: `(batch, time, units)`."""
+        x = np.swapaxes(x, 1, 2)
+        return x.reshape(*x.shape[:2], -1)
