@@ -149,3 +149,17 @@ def test_the_network_may_stand_alone():
     assert "combination" not in app.model_card()
     answer = app.model({"history": parts.values[0][None, :24]})
     assert set(answer) == {"forecast", "quantiles"}
+
+
+@pytest.mark.parametrize("model", ["segment", "direct"])
+def test_a_linear_map_beside_the_network_is_loaded_with_it(model, tmp_path):
+    config = Forecaster(**TINY, model=model, linear=True).config
+    parts = divide(load_series(config, table()), config)
+    scaler = Scaler(parts.task, name="scaler")
+    network = build_network(config, parts.task).get_layer("network")
+    network.linear.kernel.assign(RNG.normal(size=network.linear.kernel.shape))
+    before = pipeline.assemble(scaler, network, config)
+    before.save(tmp_path / "model.keras")
+    after = keras.saving.load_model(tmp_path / "model.keras")
+    history = {"history": RNG.normal(size=(2, 24, 1))}
+    np.testing.assert_allclose(after(history)["forecast"], before(history)["forecast"], rtol=1e-6)

@@ -58,7 +58,7 @@ class SegmentRNN(ForecastNetwork):
         if self.config.independent:
             shape = (self.task.targets, units - width)
             self.channel = self.add_weight(shape, normal.clone(), name="channel")
-        self.built = True
+        super().build(inputs_shape)
 
     def forecast(self, x, future, teacher, scale, training):
         units, segment, horizon = self.config.units, self.task.segment, self.task.horizon

@@ -93,6 +93,11 @@ class ForecastNetwork(keras.layers.Layer):
                 task.horizon, kernel_initializer="zeros", dtype="float32", name="linear"
             )
 
+    def build(self, inputs_shape=None):
+        if self.linear:  # or a model that is loaded has no place for its weights
+            self.linear.build((None, None, self.task.lookback))
+        self.built = True
+
     def forecast(self, x, future, teacher, scale, training):
         """Forecasts rows.
 
@@ -260,7 +265,7 @@ class DirectRNN(ForecastNetwork):
         if self.mix:
             self.mix.build((None, units + horizon * self.known_ahead))
         self.head.build_for(units, horizon * self.per_row)
-        self.built = True
+        super().build(inputs_shape)
 
     def forecast(self, x, future, teacher, scale, training):
         horizon = self.task.horizon
