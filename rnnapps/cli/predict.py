@@ -2,6 +2,8 @@
 
 import base64
 import dataclasses
+import functools
+import glob
 import json as json_format
 import os
 import re
@@ -20,17 +22,26 @@ from rnnapps.cli.run_options import OutputOptions, read_run_options
 from rnnapps.errors import ConfigError, DataError, flag
 from rnnapps.standard_input import batches_of
 
+_FILE = re.compile(r"\S+\.(csv|tsv|txt|jsonl|json|xlsx|parquet)(\.gz)?")
+
 
 @dataclasses.dataclass(frozen=True)
 class TableOutput(OutputOptions):
-    """What goes with a file of texts: a table, or a text a line."""
+    """What goes with files of texts: tables, or a text a line."""
 
-    output: Path | None = None
-    """For a file: the file to write, with its rows and the answers; by default standard output."""
+    output: str | None = None
+    """For files: the file to write, with their rows and the answers, or with a / at its end a
+    directory for parts; by default standard output. A killed command goes on where it was."""
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
-    """For a file: how the answers are written; by default as the file is."""
+    """For files: how the answers are written; by default as the files are."""
     column: str | None = None
-    """For a table: the column of the texts; by default the one that was trained on."""
+    """For tables: the column of the texts; by default the one that was trained on."""
+    workers: int | None = None
+    """For files: how many processes of this machine answer, each with one thread."""
+    ray: str | None = None
+    """For files: the address of a Ray cluster that answers, local for one on this machine."""
+    part_rows: int | None = None
+    """For files: rows that a process answers for at a time, which a kill loses (default: 1024)."""
     as_text: Annotated[bool, arg(name="text")] = False
     """Take the words for texts, even where one is a file's name."""
 
@@ -40,13 +51,13 @@ class ExportOptions:
     """Answers with an export."""
 
     text: Positional[tuple[str, ...]] = ()
-    """The texts, or a file of them; without any, the lines of standard input."""
+    """The texts, or files of them; without any, the lines of standard input."""
 
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     with warnings.catch_warnings(action="ignore"):
-        warnings.filterwarnings("always", "never seen in training")
+        warnings.filterwarnings("always", "never seen in training|the table has a column")
         said: list[str] = []
         warnings.showwarning = lambda message, *_, **__: _note(str(message), said)
         _predict(arguments)
@@ -75,62 +86,109 @@ def _predict(arguments: list[str]) -> None:
 
 def _answer_with_run(arguments: list[str]) -> None:
     run_dir, options, found = read_run_options("predict", arguments, TableOutput)
-    source = _file_of(getattr(options, "text", ()), found)
-    if source:
+    sources = _files_of(getattr(options, "text", ()), found)
+    if sources:
         for field in dataclasses.fields(options):
             usual, value = field.default, getattr(options, field.name)
             if field.name not in ("text", *options.row_options) and value != usual:
                 raise ConfigError(f"{flag(field.name)} does not go with a file of texts.")
+        settings = {name: getattr(options, name) for name in options.row_options}
+        _answer_files(run_dir, settings, sources, found)
+        return
     import_tensorflow()
     from rnnapps.apps.application import load
 
-    app = load(run_dir)
-    if not source:
-        app._print_predictions(options, found["json"])
-        return
-    from rnnapps.apps.bulk import answerer_of_run
-
-    settings = {name: getattr(options, name) for name in options.row_options}
-    _answer_file(answerer_of_run(app, settings), source, found)
+    load(run_dir)._print_predictions(options, found["json"])
 
 
 def _answer_with_export(version: Path, arguments: list[str]) -> None:
     groups = {"export": Group(ExportOptions), "output": Group(TableOutput)}
     prog = f"rnnapps predict {arguments[0]}"
     found = read(prog, ExportOptions.__doc__, groups, arguments[1:])
-    source = _file_of(found["text"], found)
-    import_tensorflow()
-    from rnnapps.apps.bulk import answerer_of_export
-
-    answerer = answerer_of_export(version)
-    if source:
-        _answer_file(answerer, source, found)
+    sources = _files_of(found["text"], found)
+    if sources:
+        _answer_files(version, {}, sources, found)
         return
+    import_tensorflow()
+    from rnnapps.apps.bulk.answering import Model
+
+    ask = Model(version).load()
     for texts in batches_of(found["text"]):
-        for text, answer in zip(texts, answerer.ask(texts, 0), strict=True):
+        for text, answer in zip(texts, ask(texts, 0), strict=True):
             print(_line(text, answer, found["json"]))
 
 
-def _answer_file(answerer: Any, source: Path, found: dict[str, Any]) -> None:
-    from rnnapps.apps.bulk import answer_table
+def _answer_files(
+    folder: Path, settings: dict[str, Any], sources: Sequence[Path], found: dict[str, Any]
+) -> None:
+    from rnnapps.apps.bulk.answering import Model
+    from rnnapps.apps.bulk.job import answer_files, print_answers
+    from rnnapps.apps.bulk.question import PART_ROWS, Question
 
     form = found["format"] or ("jsonl" if found["json"] else None)
-    rows = answer_table(answerer, source, found["output"], form, found["column"])
-    if found["output"]:
-        print(f"rnnapps: {found['output']}: {rows:,} rows.", file=sys.stderr)
+    model = Model(folder.resolve(), settings)
+    size = PART_ROWS if found["part_rows"] is None else found["part_rows"]
+    question = Question(model, sources, found["column"], form, size, import_tensorflow)
+    output, engine = found["output"], _engine(found)
+    if output is None:
+        print_answers(question, engine)
+        return
+    into = Path(output)
+    rows = answer_files(question, into, output.endswith("/") or into.is_dir(), engine)
+    print(f"rnnapps: {output}: {rows:,} rows.", file=sys.stderr)
 
 
-def _file_of(texts: Sequence[str], found: dict[str, Any]) -> Path | None:
-    """The file that is the only argument; `None` where the words are texts."""
-    word = texts[0] if len(texts) == 1 and not found["as_text"] else ""
+def _engine(found: dict[str, Any]) -> Any:
+    """Who answers: this process, several, or a cluster."""
+    from rnnapps.apps.bulk.processes import in_processes, in_this_process
+
+    workers, address = found["workers"], found["ray"]
+    for name in ("workers", "part_rows"):
+        if found[name] is not None and found[name] < 1:
+            raise ConfigError(f"Expected {flag(name)} to be at least 1. Received: {found[name]}.")
+    for name in ("workers", "ray"):
+        if found[name] is not None and found["output"] is None:
+            raise ConfigError(f"Expected --output with {flag(name)}. Received: none.")
+    if address is not None:
+        from rnnapps.apps.bulk.on_ray import on_ray
+
+        return on_ray(address, workers)
+    return functools.partial(in_processes, workers=workers) if workers else in_this_process
+
+
+def _files_of(words: Sequence[str], found: dict[str, Any]) -> list[Path]:
+    """The files that the words name; none where they are texts."""
+    named = [] if found["as_text"] else [_matching(word) for word in words]
+    if any(named):
+        for word, files in zip(words, named, strict=True):
+            if not files:
+                raise DataError(
+                    f"No such file: {word}; with --text, all the words are texts, files' names too."
+                )
+        return _once([path for files in named for path in files])
+    if words and not found["as_text"] and all(map(_FILE.fullmatch, words)):
+        raise DataError(f"No such file: {words[0]}; with --text, the word itself is the text.")
+    for field in dataclasses.fields(TableOutput):
+        if field.name not in ("json", "as_text") and found.get(field.name) is not None:
+            raise ConfigError(f"Expected a file of texts with {flag(field.name)}. Received: none.")
+    return []
+
+
+def _matching(word: str) -> list[Path]:
+    """The files that a word names, or that match it where it is a pattern, in their order."""
     if os.path.isfile(word):
-        return Path(word)
-    if re.fullmatch(r"\S+\.(csv|tsv|txt|jsonl|json|xlsx|parquet)(\.gz)?", word):
-        raise DataError(f"No such file: {word}; with --text, the word itself is the text.")
-    for name in ("output", "format", "column"):
-        if found.get(name) is not None:
-            raise ConfigError(f"Expected a file of texts with {flag(name)}. Received: none.")
-    return None
+        return [Path(word)]
+    pattern = _FILE.fullmatch(word) and glob.has_magic(word)
+    return [Path(one) for one in sorted(glob.glob(word)) if os.path.isfile(one)] if pattern else []
+
+
+def _once(paths: list[Path]) -> list[Path]:
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise DataError(f"Expected each file once. Received: {path} twice.")
+        seen.add(path.resolve())
+    return paths
 
 
 def _version(path: str) -> Path | None:

@@ -1,23 +1,32 @@
-"""Named data sets and users' own files, their splits, and batches of like length."""
+"""Named data sets and users' own files, their splits, and batches of like length.
 
-from rnnapps.data.batching import Batches, CroppedBatches, PairBatches
-from rnnapps.data.columns import Columns
-from rnnapps.data.dates import make_dates
-from rnnapps.data.electricity import NOISE, make_load
-from rnnapps.data.examples import Examples, from_table, read_examples, text_of
-from rnnapps.data.given import columns_given, texts_given, together
-from rnnapps.data.input_pipeline import as_it_is, feed
-from rnnapps.data.named import check_known, load_registered, load_tfds, register
-from rnnapps.data.pairs import Pairs, clean_pairs, read_pairs
-from rnnapps.data.reviews import make_reviews
-from rnnapps.data.series import Series, SeriesSet, features_of, read_series, stamp_of
-from rnnapps.data.splits import Splits, fingerprint, stratified_split
-from rnnapps.data.streams import Streams, StreamsByDirection
-from rnnapps.data.tables import Table, read_table
-from rnnapps.data.texts import read_bytes, read_text
-from rnnapps.data.times import season_of
-from rnnapps.data.unlabelled import Unlabelled, read_unlabelled
-from rnnapps.data.windows import Windows, WindowShape
+Each name is loaded on first use: a command that reads a table alone imports no TensorFlow.
+"""
+
+import importlib
+from typing import Any
+
+_NAMES = {
+    "batching": "Batches, CroppedBatches, PairBatches",
+    "columns": "Columns",
+    "dates": "make_dates",
+    "electricity": "NOISE, make_load",
+    "examples": "Examples, from_table, read_examples, text_of",
+    "given": "columns_given, texts_given, together",
+    "input_pipeline": "as_it_is, feed",
+    "named": "check_known, load_registered, load_tfds, register",
+    "pairs": "Pairs, clean_pairs, read_pairs",
+    "reviews": "make_reviews",
+    "series": "Series, SeriesSet, features_of, read_series, stamp_of",
+    "splits": "Splits, fingerprint, stratified_split",
+    "streams": "Streams, StreamsByDirection",
+    "tables": "Table, read_table",
+    "texts": "read_bytes, read_text",
+    "times": "season_of",
+    "unlabelled": "Unlabelled, read_unlabelled",
+    "windows": "Windows, WindowShape",
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split(", ")}
 
 __all__ = [
     "NOISE",
@@ -64,3 +73,13 @@ __all__ = [
     "texts_given",
     "together",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rnnapps.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"rnnapps.data.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

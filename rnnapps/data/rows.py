@@ -1,4 +1,4 @@
-"""Tables of any size as a stream: rows are read, and written with more columns, a chunk at a time.
+"""Tables of any size as a stream: rows are read a chunk at a time.
 
 Values stay as they stand in the file, and so do the order of rows and columns.
 """
@@ -8,9 +8,8 @@ import csv
 import dataclasses
 import gzip
 import io
-import json
 import pathlib
-import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
@@ -18,10 +17,8 @@ from rnnapps.config import TableOptions
 from rnnapps.data.encodings import decode
 from rnnapps.data.separators import check_header, find_separator
 from rnnapps.data.tables import json_object, read_table
-from rnnapps.errors import ConfigError, DataError
-from rnnapps.files import draft_file
+from rnnapps.errors import DataError
 
-FORMATS = ("csv", "tsv", "jsonl", "parquet")
 _SEPARATED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SAMPLE = 1 << 16  # bytes from which separator and encoding are found
 _FIRST, _CHUNK = 256, 4096  # rows of the first chunk, whose answers come soon, and of the next
@@ -36,7 +33,8 @@ class Rows:
     Args:
         names: The columns' names; of a file of JSON objects those of the first row.
         chunks: Lists of rows, each with the share of the file that was read up to them.
-        format: What the table is written as: one of `FORMATS`, or `"txt"` for a text a line.
+        format: What the table is: `"csv"`, `"tsv"`, `"jsonl"`, `"parquet"`, or `"txt"` for a text a
+            line.
         separator: What stands between columns, where something does.
         schema: The columns' types, in Parquet.
     """
@@ -50,7 +48,13 @@ class Rows:
 
 def is_table(path: pathlib.Path) -> bool:
     """Whether a file is a table by its name; others hold a text a line."""
-    return _kind(path) not in (".txt", "")
+    return kind_of(path) not in (".txt", "")
+
+
+def kind_of(path: pathlib.Path) -> str:
+    """What a file is by its name: the last suffix in small letters, that of gzip left out."""
+    suffixes: Sequence[str] = [one.lower() for one in path.suffixes if one.lower() != ".gz"]
+    return suffixes[-1] if suffixes else ""
 
 
 @contextlib.contextmanager
@@ -69,7 +73,7 @@ def open_rows(path: pathlib.Path, options: TableOptions | None = None) -> Iterat
     """
     if not path.is_file():
         raise DataError(f"No such file: {path}.")
-    kind, options = _kind(path), options or TableOptions()
+    kind, options = kind_of(path), options or TableOptions()
     if kind == ".parquet":
         yield _parquet(path)
         return
@@ -79,7 +83,7 @@ def open_rows(path: pathlib.Path, options: TableOptions | None = None) -> Iterat
         rows = frame.astype(object).where(frame.notna(), "").to_dict("records")
         yield Rows(list(frame.columns), _chunks(iter(rows), lambda: 0.0), "csv")
         return
-    with path.open("rb") as raw:
+    with path.open("rb") as raw, _whole(path):
         source = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         sample = source.read(_SAMPLE)
         sample = sample[: sample.rfind(b"\n") + 1] or sample
@@ -89,12 +93,20 @@ def open_rows(path: pathlib.Path, options: TableOptions | None = None) -> Iterat
         encoding = "utf-8-sig" if encoding == "utf-8" else encoding
         text = io.TextIOWrapper(source, encoding, errors, newline="")
         size = max(1, path.stat().st_size)
-        try:
-            yield _stream(text, kind, head, options, str(path), lambda: min(1.0, raw.tell() / size))
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path} is not {encoding}: name its encoding with --encoding ({error.reason})."
-            ) from None
+        yield _stream(text, kind, head, options, str(path), lambda: min(1.0, raw.tell() / size))
+
+
+@contextlib.contextmanager
+def _whole(path: pathlib.Path) -> Iterator[None]:
+    """Says in one sentence that a file is not what it begins as."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged, it cannot be unpacked: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not {error.encoding}: name its encoding with --encoding ({error.reason})."
+        ) from None
 
 
 def _stream(
@@ -159,83 +171,3 @@ def _chunks(rows: Iterator[Row], share: Callable[[], float]) -> Iterator[tuple[l
             chunk, size = [], _CHUNK
     if chunk:
         yield chunk, 1.0
-
-
-@contextlib.contextmanager
-def writing_rows(
-    path: pathlib.Path | None, rows: Rows, form: str | None
-) -> Iterator[Callable[[list[Row]], None]]:
-    """Writes rows as they come; a file appears whole or not at all.
-
-    Args:
-        path: The file; `None` for standard output.
-        rows: The table that they extend, whose format they have by default.
-        form: One of `FORMATS`; `None` for that of the file's name, or the table's.
-
-    Yields:
-        A function that writes a list of rows.
-
-    Raises:
-        ConfigError: If the format is none of these, or needs a file.
-    """
-    named = path and _kind(path).removeprefix(".")
-    form = form or (named if named in FORMATS else None) or rows.format
-    form = "tsv" if form == "txt" else form
-    if form not in FORMATS:
-        raise ConfigError(f"Expected --format to be {', '.join(FORMATS)}. Received: {form!r}.")
-    if form == "parquet":
-        if path is None:
-            raise ConfigError("Expected --output=FILE with --format=parquet. Received: none.")
-        with draft_file(path) as draft:
-            yield from _write_parquet(draft, rows)
-        return
-    separator = rows.separator if form == rows.format else {"tsv": "\t"}.get(form, ",")
-    if path is None:
-        yield _writer(sys.stdout, form, separator)
-        return
-    with draft_file(path) as draft:
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(draft, "wt", encoding="utf-8", newline="") as file:
-            yield _writer(file, form, separator)
-
-
-def _writer(file: IO[str], form: str, separator: str) -> Callable[[list[Row]], None]:
-    names: list[str] = []
-
-    def write(chunk: list[Row]) -> None:
-        if form == "jsonl":
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in chunk)
-        else:
-            table = csv.writer(file, delimiter=separator, lineterminator="\n")
-            if chunk and not names:
-                names.extend(chunk[0])
-                table.writerow(names)
-            table.writerows([row.get(name, "") for name in names] for row in chunk)
-        file.flush()
-
-    return write
-
-
-def _write_parquet(draft: pathlib.Path, rows: Rows) -> Iterator[Callable[[list[Row]], None]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    writers: list[pyarrow.parquet.ParquetWriter] = []
-
-    def write(chunk: list[Row]) -> None:
-        known = rows.schema if rows.schema is not None else pyarrow.schema([])
-        new = [name for name in chunk[0] if name not in known.names]
-        made = pyarrow.Table.from_pylist([{name: row.get(name) for name in new} for row in chunk])
-        schema = writers[0].schema if writers else pyarrow.schema([*known, *made.schema])
-        if not writers:
-            writers.append(pyarrow.parquet.ParquetWriter(draft, schema))
-        writers[0].write_table(pyarrow.Table.from_pylist(chunk, schema))
-
-    yield write
-    for writer in writers:
-        writer.close()
-
-
-def _kind(path: pathlib.Path) -> str:
-    suffixes: Sequence[str] = [one.lower() for one in path.suffixes if one.lower() != ".gz"]
-    return suffixes[-1] if suffixes else ""
