@@ -7,6 +7,7 @@ comes back to it. The others need rnnapps and its packages: the model travels as
 import contextlib
 import dataclasses
 import functools
+import logging
 import os
 import pathlib
 import pickle
@@ -41,6 +42,7 @@ def on_ray(address: str, actors: int | None = None) -> Callable[[Answering, Cut]
     except ImportError:
         raise ConfigError("--ray needs the package ray: pip install 'rnnapps[ray]'.") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         ray.init(address, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -51,16 +53,13 @@ def on_ray(address: str, actors: int | None = None) -> Callable[[Answering, Cut]
 
 
 def _answered(ray: Any, actors: int, answering: Answering, cut: Cut) -> Iterator[Answered]:
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = _PART_BYTES
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     model = ray.put(packed(answering.model.folder))
-    dataset = ray.data.read_datasource(
-        _source(cut), ray_remote_args={"num_cpus": 0, "scheduling_strategy": here}
-    ).map_batches(
+    dataset = ray.data.read_datasource(_source(cut), num_cpus=0, label_selector=here).map_batches(
         _Actor,
         fn_constructor_args=(answering, model),
         batch_size=1,

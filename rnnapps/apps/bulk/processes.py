@@ -86,16 +86,16 @@ def in_processes(answering: Answering, parts: Iterable[Part], workers: int) -> I
                     again.append(part)
                     continue
                 if isinstance(found, Exception):
+                    _end(process)
                     raise found
                 if part := _next(again, todo):
                     _send(at_work, process, link, part)
                 else:
-                    link.close()  # it ends by itself
+                    _end(process)
                 yield found
     finally:
         for process, _ in at_work.values():
-            process.kill()
-            process.join()
+            _end(process)
 
 
 def _next(again: collections.deque[Part], todo: Iterator[Part]) -> Part | None:
@@ -117,6 +117,11 @@ def _send(
     with contextlib.suppress(OSError):  # it has died, which `wait` finds
         link.send(part)
     at_work[link] = process, part
+
+
+def _end(process: Any) -> None:
+    process.kill()  # it has nothing to put away
+    process.join()
 
 
 def _tell(status: int | None, part: Part, times: int) -> None:

@@ -1,26 +1,41 @@
-"""Tables of any size as a stream: every row and column comes back, in its order."""
+"""Tables of any size as a stream: every row and column comes back, in its order, from its parts."""
 
 import csv
+import datetime
 import gzip
 import json
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
-from rnnapps.data.rows import open_rows, writing_rows
+from rnnapps.data.row_writer import row_writer, types_of
+from rnnapps.data.rows import open_rows
 from rnnapps.errors import ConfigError, DataError
 
 ROWS = [
     {"id": "001", "text": "two\nlines, and a comma", "n": ""},
     {"id": "2", "text": 'a "quoted" word', "n": "NA"},
     {"id": "3", "text": "ein Maß", "n": "1.50"},
+    {"id": "4", "text": "a carriage\rreturn", "n": " "},
+    {"id": "", "text": "", "n": ""},
 ]
 
 
-def copy(source, output, form=None):
-    with open_rows(source) as rows, writing_rows(output, rows, form) as write:
-        for chunk, _ in rows.chunks:
-            write([{**row, "length": len(row["text"])} for row in chunk])
+def copy(source, output, form=None, part=2):
+    """Writes a table with a column more, in parts that are then joined."""
+    with open_rows(source) as rows:
+        table = [row for chunk, _ in rows.chunks for row in chunk]
+    writer = row_writer(rows, output, form)
+    if rows.format == "jsonl" and writer.format == "parquet":
+        schema = types_of(table, rows.names, writer.schema)
+        writer = type(writer)("parquet", schema=schema)
+    paths = [output.with_name(f"part-{start}") for start in range(0, len(table), part)]
+    for number, path in enumerate(paths):
+        some = table[number * part : (number + 1) * part]
+        content = [{**row, "length": len(row["text"])} for row in some]
+        path.write_bytes(writer.part(content, [*rows.names, "length"], header=number == 0))
+    writer.join(paths, output, output.suffix == ".gz")
 
 
 def write_table(path):
@@ -33,7 +48,7 @@ def write_table(path):
         opened = gzip.open if kind.endswith("gz") else open
         with opened(path, "wt", encoding="utf-8", newline="") as file:
             separator = {"tsv": "\t", "csv": ";"}.get(kind, ",")
-            table = csv.DictWriter(file, list(ROWS[0]), delimiter=separator)
+            table = csv.DictWriter(file, list(ROWS[0]), delimiter=separator, quoting=csv.QUOTE_ALL)
             table.writeheader()
             table.writerows(ROWS)
 
@@ -46,17 +61,21 @@ def read_table(path):
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "csv.gz", "jsonl", "parquet"])
-@pytest.mark.parametrize("written", [None, "csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("written", [None, "csv", "csv.gz", "tsv", "jsonl", "parquet"])
 def test_a_table_comes_back_with_a_column_more(kind, written, tmp_path):
     source, output = tmp_path / f"in.{kind}", tmp_path / f"out.{written or kind}"
     write_table(source)
-    copy(source, output, written)
+    copy(source, output, (written or kind).removesuffix(".gz"))
     found = read_table(output)
     assert [{**row, "length": str(row["length"])} for row in found] == [
         {**row, "length": str(len(row["text"]))} for row in ROWS
     ]
     if kind == "csv" and written in (None, "csv"):
-        assert output.read_text("utf-8").startswith("id;text;n;length\n")  # as it was written
+        # As it was written; the header's names need no quotation marks.
+        assert output.read_text("utf-8").startswith("id;text;n;length\n")
+    first = output.read_bytes()
+    copy(source, output, (written or kind).removesuffix(".gz"))
+    assert output.read_bytes() == first
 
 
 def test_lines_of_a_text_come_in_chunks_of_bounded_size(tmp_path):
@@ -70,17 +89,62 @@ def test_lines_of_a_text_come_in_chunks_of_bounded_size(tmp_path):
     assert shares[-1] == 1
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
-    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
-    source.write_text("text,n\na,1\nb,2,3\n")
-    output.write_text("an earlier answer")
-    with pytest.raises(DataError, match=r"in\.csv, line 3: 3 fields where the first line has 2"):
-        copy(source, output)
-    assert output.read_text() == "an earlier answer"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+def test_values_of_odd_kinds_are_written(tmp_path):
+    rows = [
+        {"text": None, "n": [1, {"a": "ß"}]},
+        {"text": "half \ud800 a pair", "n": datetime.date(2024, 2, 29)},
+        {"n": True},
+    ]
+    with (tmp_path / "in.jsonl").open("w") as file:
+        file.writelines(json.dumps(row, default=str) + "\n" for row in rows)
+    with open_rows(tmp_path / "in.jsonl") as table:
+        pass
+    lines = row_writer(table, None, None).part(rows, table.names).decode().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        rows[0],
+        {**rows[1], "n": "2024-02-29"},
+        rows[2],
+    ]
+    separated = row_writer(table, None, "csv").part(rows, table.names).decode()
+    assert separated == ('text,n\n,"[1, {""a"": ""ß""}]"\nhalf ? a pair,2024-02-29\n,True\n')
+
+
+def test_json_becomes_parquet_by_the_types_of_all_its_rows(tmp_path):
+    known = row_writer(head(tmp_path, '{"a": 1}\n'), tmp_path / "x.parquet", None).schema
+    for row in ({"a": 1}, {"a": None}, {"a": 0.5}):
+        known = types_of([row], ["a"], known)
+    assert known.field("a").type == "double"
+    with pytest.raises(DataError, match="values of one type in each column for format=parquet"):
+        types_of([{"a": "words"}], ["a"], known)
+
+
+def head(folder, text):
+    (folder / "in.jsonl").write_text(text)
+    with open_rows(folder / "in.jsonl") as rows:
+        return rows
+
+
+def test_parts_of_parquet_become_large_groups_of_rows(tmp_path):
+    source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
     write_table(source)
-    with pytest.raises(ConfigError, match="Expected output=FILE with format=parquet"):
-        copy(source, None, "parquet")
-    source.write_bytes("text\nMaß\n".encode("cp1252"))
+    copy(source, output, part=1)
+    assert pyarrow.parquet.ParquetFile(output).num_row_groups == 1
+
+
+def test_a_file_that_is_not_what_it_says_is_refused(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("text,n\na,1\nb,2,3\n")
+    with pytest.raises(DataError, match=r"in\.csv, line 3: 3 fields where the first line has 2"):
+        read_table(path)
+    with open_rows(path) as rows, pytest.raises(ConfigError, match="output=FILE with format=par"):
+        row_writer(rows, None, "parquet")
+    path.write_bytes("text\nMaß\n".encode("cp1252"))
     with pytest.raises(DataError, match="likely cp1252: name it with encoding="):
-        copy(source, output)
+        read_table(path)
+    packed = tmp_path / "in.csv.gz"
+    packed.write_bytes(gzip.compress(b"text\n" + b"a\n" * 99)[:-9])
+    with pytest.raises(DataError, match=r"in\.csv\.gz is damaged, it cannot be unpacked: "):
+        read_table(packed)
+    packed.write_bytes(b"text\na\n")
+    with pytest.raises(DataError, match=r"in\.csv\.gz is damaged, it cannot be unpacked: Not a gz"):
+        read_table(packed)
