@@ -19,6 +19,7 @@ commands:
   evaluate RUN_DIR           measure a run on its test part, with baselines beside it
   update RUN_DIR NEW ...     go on with new data, unless the old data would lose by it
   predict RUN_DIR [...]      answer for what follows, or for standard input
+  predict RUN_DIR FILE ...   answer for the rows of files of any size, by --workers processes
   predict --server URL NAME  have a model server answer
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
