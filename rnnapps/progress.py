@@ -179,7 +179,6 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, float], None]]:
         A function of how many there are so far and of the share of the whole that they are.
     """
     progress = bar("{task.description} {task.fields[count]:,} " + unit)
-    progress.disable |= sys.stdout.isatty()  # which shows the answers: no bar between them
     with progress:
         task = progress.add_task(what, total=1.0, count=0)
         yield lambda count, share: progress.update(task, completed=share, count=count)

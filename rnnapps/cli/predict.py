@@ -123,13 +123,13 @@ def _answer_files(
 ) -> None:
     from rnnapps.apps.bulk.answering import Model
     from rnnapps.apps.bulk.job import answer_files, print_answers
-    from rnnapps.apps.bulk.question import PART_ROWS, Question
+    from rnnapps.apps.bulk.question import PART_ROWS, SOON, Question
 
     form = found["format"] or ("jsonl" if found["json"] else None)
     model = Model(folder.resolve(), settings)
-    size = PART_ROWS if found["part_rows"] is None else found["part_rows"]
-    question = Question(model, sources, found["column"], form, size, import_tensorflow)
     output, engine = found["output"], _engine(found)
+    size = found["part_rows"] or (SOON if output is None else PART_ROWS)
+    question = Question(model, sources, found["column"], form, size, import_tensorflow)
     if output is None:
         print_answers(question, engine)
         return

@@ -154,12 +154,12 @@ def _export(version: pathlib.Path) -> Ask:
     (name,) = inputs
 
     def ask(texts: Sequence[str], first: int, model: Any = model) -> list[Row]:  # keeps it alive
-        texts = [text.encode("utf-8", "replace") for text in texts]
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        answers: list[Row] = [{}] * len(texts)
+        rows = [text.encode("utf-8", "replace") for text in texts]
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        answers: list[Row] = [{}] * len(rows)
         for start in range(0, len(order), _EXPORT_BATCH):
             places = order[start : start + _EXPORT_BATCH]
-            found = signature(**{name: tf.constant([texts[i] for i in places])})
+            found = signature(**{name: tf.constant([rows[i] for i in places])})
             columns = {key: value.numpy().tolist() for key, value in sorted(found.items())}
             for row, place in enumerate(places):
                 answers[place] = _columns({key: value[row] for key, value in columns.items()})

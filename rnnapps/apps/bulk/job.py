@@ -40,13 +40,20 @@ def print_answers(question: Question, engine: Engine) -> int:
         ConfigError: If the format cannot be written.
     """
     answering, cut = question.read(None)
-    for part in engine(answering, cut):
-        _warn(part)
-        sys.stdout.write(part.content.decode("utf-8"))
-        sys.stdout.flush()
-    if not cut.sizes:
+    done, total = 0, sum(cut.sizes)
+    with contextlib.ExitStack() as stack:
+        if not sys.stdout.isatty():  # no bar between answers
+            show = stack.enter_context(counting("answering", "rows"))
+        for part in engine(answering, cut):
+            _warn(part)
+            sys.stdout.write(part.content.decode("utf-8"))
+            sys.stdout.flush()
+            done += part.rows
+            if not sys.stdout.isatty():
+                show(done, done / total)
+    if not total:
         sys.stdout.write(answering.writer.part((), answering.names).decode("utf-8"))
-    return sum(cut.sizes)
+    return total
 
 
 def answer_files(question: Question, output: pathlib.Path, folder: bool, engine: Engine) -> int:

@@ -44,7 +44,9 @@ def on_ray(address: str, actors: int | None = None) -> Callable[[Answering, Cut]
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
-        ray.init(address, log_to_driver=False, logging_level="error", ignore_reinit_error=True)
+        ray.init(
+            address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         said = str(error).splitlines()[0].rstrip(".")
         raise ConfigError(f"No Ray cluster answers at --ray={address}: {said}.") from None

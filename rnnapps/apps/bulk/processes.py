@@ -68,14 +68,15 @@ def in_processes(answering: Answering, parts: Iterable[Part], workers: int) -> I
     at_work: dict[Connection, tuple[Any, Part]] = {}
     try:
         while True:
-            fresh = []  # all are starting before the first has to listen
+            fresh: list[tuple[Any, Connection, Part]] = []  # all start before one has to listen
             while len(at_work) + len(fresh) < workers and (part := _next(again, todo)):
                 fresh.append((*_start(answering), part))
             for one in fresh:
                 _send(at_work, *one)
             if not at_work:
                 return
-            for link in wait(list(at_work)):
+            ready = wait(list(at_work))
+            for link in [one for one in at_work if one in ready]:
                 process, part = at_work.pop(link)
                 try:
                     found = link.recv()

@@ -13,6 +13,7 @@ from rnnapps.errors import DataError, nearest
 from rnnapps.progress import counting
 
 PART_ROWS = 1024
+SOON = 256  # rows of a part that somebody waits for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +88,12 @@ def _check_alike(source: pathlib.Path, rows: Rows, first: pathlib.Path, head: Ro
 
 def _column_of(names: Sequence[str], asked: str | None, usual: str | None, where: str) -> str:
     """The column in which the texts are."""
+    usual = usual or "text"
     candidates = [asked] if asked else [usual, "text", *(names if len(names) == 1 else ())]
     for name in candidates:
         if name in names:
             return name
-    wanted = candidates[0] or "text"
+    wanted = candidates[0]
     raise DataError(
         f"{where} has no column {wanted!r} (--column); its columns are {', '.join(names)}."
         f"{nearest(wanted, names)}"
