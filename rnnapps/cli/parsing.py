@@ -12,6 +12,15 @@ from rnnapps.errors import ConfigError
 
 Parsed = TypeVar("Parsed")
 
+_CHOICE = (
+    r"invalid choice (?P<value>'.*') for argument '(?P<flag>--[\w-]+)'"
+    r". Expected one of \((?P<choices>.*)\)"
+)
+_NUMBERS = {
+    "a whole number": r"invalid literal for int\(\) with base 10: (?P<value>'.*')",
+    "a number": r"could not convert string to float: (?P<value>'.*')",
+}
+
 
 def parse(form: type[Parsed], prog: str, arguments: list[str]) -> Parsed:
     """Reads arguments into a dataclass; the box that tyro draws round a mistake becomes a sentence.
@@ -49,4 +58,16 @@ def _sentence(box: str, prog: str) -> str:
         found = re.search(r"(--[\w-]+)", part)
         if part.startswith("Perhaps you meant") and found:
             suggestion = f" Did you mean {found[1]}?"
-    return f"{parts[0].rstrip('.')}.{suggestion} See {prog} --help."
+    return f"{_expected(parts[0].rstrip('. '))}.{suggestion} See {prog} --help."
+
+
+def _expected(complaint: str) -> str:
+    """What was expected and received, where the complaint is about the value of a flag."""
+    if found := re.fullmatch(_CHOICE, complaint):
+        choices = sorted(set(re.findall(r"'([^']+)'", found["choices"])) - {"None"})
+        return f"Expected {found['flag']} to be {', '.join(choices)}. Received: {found['value']}"
+    name = re.match(r"Error parsing (--[\w-]+)", complaint)
+    for kind, pattern in _NUMBERS.items():
+        if name and (found := re.search(pattern, complaint)):
+            return f"Expected {name[1]} to be {kind}. Received: {found['value']}"
+    return complaint

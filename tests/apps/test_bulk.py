@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import socket
 import sys
 import tarfile
 import warnings
@@ -185,6 +186,24 @@ def test_a_cluster_needs_ray(home, capsys, monkeypatch):
     assert "--ray needs the package ray: pip install 'rnnapps[ray]'." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("listens", [False, True])
+def test_where_no_cluster_answers_it_is_said(listens, home, capsys, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.chdir(home)
+    monkeypatch.setattr("rnnapps.apps.bulk.on_ray._ANSWERS_WITHIN", 1)
+    with socket.socket() as other:  # no Ray, and says nothing
+        other.bind(("127.0.0.1", 0))
+        if listens:
+            other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        words = f"predict sentiment/run reviews.csv --output x.csv --ray {address}"
+        assert cli.main(words.split()) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"rnnapps: No Ray cluster answers at --ray={address} within 1 s; start")
+    assert said.count("\n") == 1
+    assert not (home / "x.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -195,6 +214,8 @@ def test_a_cluster_needs_ray(home, capsys, monkeypatch):
         ("sentiment/run reviews.csv hello", "No such file: hello; with --text, all the words"),
         ("sentiment/run reviews.csv rev*.csv", "Expected each file once. Received: reviews.csv"),
         ("sentiment/run reviews.csv --workers 0 --output x.csv", "--workers to be at least 1."),
+        ("sentiment/run reviews.csv --workers two", "to be a whole number. Received: 'two'. See"),
+        ("sentiment/run reviews.csv --format xml", "to be csv, jsonl, parquet, tsv. Received: 'x"),
         ("sentiment/run reviews.csv --part-rows 0", "Expected --part-rows to be at least 1."),
         ("sentiment/run reviews.csv --workers 2", "Expected --output with --workers."),
         ("sentiment/run reviews.csv --ray local", "Expected --output with --ray."),

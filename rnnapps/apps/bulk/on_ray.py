@@ -11,6 +11,7 @@ import logging
 import os
 import pathlib
 import pickle
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from rnnapps.errors import ConfigError, RnnappsError
 from rnnapps.files import packed, unpack
 
 _PART_BYTES = 1 << 16  # of a block, which holds one part where it is of more
+_ANSWERS_WITHIN = 20  # seconds, which a cluster takes at most to say that it is there
 
 
 def on_ray(address: str, actors: int | None = None) -> Callable[[Answering, Cut], Iterator]:
@@ -41,6 +43,10 @@ def on_ray(address: str, actors: int | None = None) -> Callable[[Answering, Cut]
         import ray.data
     except ImportError:
         raise ConfigError("--ray needs the package ray: pip install 'rnnapps[ray]'.") from None
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", address)
+    if address not in ("auto", "local"):
+        _check_there(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
@@ -49,9 +55,32 @@ def on_ray(address: str, actors: int | None = None) -> Callable[[Answering, Cut]
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         said = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(f"No Ray cluster answers at --ray={address}: {said}.") from None
+        raise _nobody(
+            address, f": {said} (a cluster with tokens wants RAY_AUTH_MODE=token)"
+        ) from None
     count = actors or max(1, int(ray.cluster_resources().get("CPU", 1)))
     return functools.partial(_answered, ray, count)
+
+
+def _check_there(address: str) -> None:
+    """Asks for a cluster's health: where none answers, `ray.init` waits, and ends the process."""
+    import grpc
+
+    if not re.fullmatch(r"[^/\s]+:\d+", address):
+        raise ConfigError(f"Expected --ray to be HOST:PORT, auto or local. Received: {address}.")
+    try:
+        with grpc.insecure_channel(address) as channel:
+            health = channel.unary_unary("/grpc.health.v1.Health/Check")
+            health(b"", timeout=_ANSWERS_WITHIN)
+    except grpc.RpcError:
+        raise _nobody(address, f" within {_ANSWERS_WITHIN} s") from None
+
+
+def _nobody(address: str, how: str) -> ConfigError:
+    return ConfigError(
+        f"No Ray cluster answers at --ray={address}{how}; start one with ray start --head, name "
+        "its HOST:PORT, or answer on this machine with --ray=local or --workers."
+    )
 
 
 def _answered(ray: Any, actors: int, answering: Answering, cut: Cut) -> Iterator[Answered]:
