@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-startup clean
+.PHONY: quickstart test test-unit test-system mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -76,6 +76,10 @@ bench-forecasting: .venv/.installed-dev
 # make bench-scale [DATA_DIR=a tensorflow_datasets folder of the recipes] [ROWS='chargen equal']
 bench-scale: .venv/.installed-dev
 	$(BIN)/python benchmarks/scale.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ROWS)
+
+# make bench-answers [ROWS='first kills workers']
+bench-answers: .venv/.installed-dev
+	$(BIN)/python benchmarks/answers.py $(ROWS)
 
 bench-startup: .venv/.installed-dev
 	$(BIN)/python benchmarks/startup.py

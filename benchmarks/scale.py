@@ -1,30 +1,23 @@
-"""What a replica or a worker for each core is worth, and that the numbers are those of one.
+"""What a replica for each core is worth, and that it trains to the numbers of one device.
 
     python benchmarks/scale.py [--data-dir DIR] [--epochs 3] [ROW...]
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items a second from the second epoch
 on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads, taking
-turns), `equal` (the validation loss of both after the same epochs, without dropout), and `predict`
-(answers of an export for 200,000 short reviews, by two workers and by one, taking turns, and by two
-that are killed ten times). Without any, all. The recipes are those here where --data-dir
-has their data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
+turns), and `equal` (the validation loss of both after the same epochs, without dropout). Without
+any, all. The recipes are those beside this file where --data-dir has their data sets, prepared by
+tensorflow_datasets; otherwise the embedded samples.
 """
 
 import argparse
 import csv
 import json
 import os
-import random
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 from common import options_of, record, rnnapps, show_machine, verdict
-
-from rnnapps.data import make_reviews
 
 HERE = Path(__file__).parent
 RECIPES = {  # the bar, the recipe
@@ -80,61 +73,19 @@ def equal(folder: Path, epochs: int = 3) -> None:
         verdict(f"{name}: validation losses apart", abs(losses[0] - losses[1]), 1e-3)
 
 
-def answering(folder: Path, output: Path, workers: int) -> subprocess.Popen:
-    """Starts answering for the reviews."""
-    words = ["models", "reviews.csv", "--output", output, "--workers", workers]
-    command = [sys.executable, "-m", "rnnapps.cli", "predict", *map(str, words)]
-    return subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-
-
-def predict(folder: Path, turns: int, rows: int = 200_000, kills: int = 10) -> None:
-    train("sentiment", folder / "run", "--epochs", 2)
-    subprocess.run(
-        [sys.executable, "-m", "rnnapps.cli", "export", "run", "models"], cwd=folder, check=True
-    )
-    with (folder / "reviews.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["id", "text"])
-        table.writerows(enumerate(make_reviews(rows)[0]))
-    times: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(turns):
-        for workers, found in times.items():
-            began = time.monotonic()
-            assert answering(folder, folder / f"{workers}.csv", workers).wait() == 0
-            found.append(time.monotonic() - began)
-    one, two = map(statistics.median, times.values())
-    print(f"predict: {rows:,} reviews in {one:.1f} s by one worker, {two:.1f} s by two")
-    verdict("predict: seconds of two workers : of one", two / one, 0.6)
-
-    output, draws = folder / "killed.csv", random.Random(0)
-    for _ in range(kills):
-        process = answering(folder, output, 2)
-        time.sleep(draws.uniform(0, two / 4))
-        process.kill()
-        process.wait()
-    killed = sum(1 for _ in folder.glob(".killed.csv.partial/part-*"))
-    assert answering(folder, output, 2).wait() == 0
-    contents = [(folder / name).read_bytes() for name in ("1.csv", "2.csv", "killed.csv")]
-    print(f"predict: {killed} parts were there after {kills} kills")
-    verdict("predict: files that differ", len(set(contents)) - 1, 0)
-    record("scale", {"predict": {"one worker, s": one, "two workers, s": two, "times": one / two}})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=3, help="runs of each kind")
-    options = options_of(parser, [*RECIPES, "equal", "predict"])
+    parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
+    options = options_of(parser, [*RECIPES, "equal"])
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.pop(name, None)  # which would leave training one core
     show_machine()
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.row or [*RECIPES, "equal", "predict"]:
+        for name in options.row or [*RECIPES, "equal"]:
             if name == "equal":
                 equal(Path(folder))
-            elif name == "predict":
-                predict(Path(folder), options.turns)
             else:
                 speed(name, Path(folder), options)
 
