@@ -24,11 +24,11 @@ import tensorflow as tf
 from common import measured, options_of, record, rnnapps, show, show_machine
 
 from rnnapps import CharGenConfig, CharGenerator
-from rnnapps.apps.chargen.baseline import KneserNey
 from rnnapps.apps.chargen.data import encode, make_tokenizer, sample, stream_shape
 from rnnapps.apps.chargen.model import build_network
 from rnnapps.apps.chargen.pipeline import build_model
 from rnnapps.data import Streams, load_tfds
+from rnnapps.text import KneserNey
 from rnnapps.training import StreamedNetwork, compile_model
 
 HERE = Path(__file__).parent

@@ -4,6 +4,7 @@ from rnnapps.text.auto import TOKENIZERS, kind_of, make_tokenizer
 from rnnapps.text.bytes import ByteTokenizer, as_utf8, whole_characters
 from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.from_vectors import at_width_of_vectors, start_from_vectors
+from rnnapps.text.kneser_ney import KneserNey
 from rnnapps.text.limits import limited
 from rnnapps.text.ngrams import NGramClassifier, naive_bayes_ratios
 from rnnapps.text.shorten import Shorten, shorten
@@ -19,6 +20,7 @@ __all__ = [
     "UNKNOWN",
     "ByteTokenizer",
     "CharacterTokenizer",
+    "KneserNey",
     "NGramClassifier",
     "Shorten",
     "SubwordTokenizer",

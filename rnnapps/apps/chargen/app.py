@@ -23,13 +23,15 @@ from rnnapps.apps.chargen.answers import (
 from rnnapps.apps.chargen.baseline import measure_baselines, measure_short_ngrams
 from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
 from rnnapps.apps.chargen.metrics import measures
-from rnnapps.apps.chargen.model import build_network, named_rows
+from rnnapps.apps.chargen.mixture import Mixture, beside_ngrams
+from rnnapps.apps.chargen.model import CharNetwork, build_network, named_rows
 from rnnapps.apps.chargen.pipeline import TextGenerator, build_model, serving_spec
 from rnnapps.apps.chargen.printing import answer
 from rnnapps.config import GENERATION
 from rnnapps.data import Splits
 from rnnapps.decoding import make_options
 from rnnapps.errors import ConfigError
+from rnnapps.metrics import language_model
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.text import Tokenizer, start_from_vectors
@@ -69,6 +71,16 @@ class CharGenerator(Application):
     def tokenizer(self) -> Tokenizer:
         """Texts to ids."""
         return self.model.get_layer("tokenizer")
+
+    @property
+    def _language_model(self) -> CharNetwork | Mixture:
+        """The network, with the n-grams beside it where there are any."""
+        return self.model.layers[-1]
+
+    @property
+    def network(self) -> CharNetwork:
+        """The recurrent network in the model."""
+        return getattr(self._language_model, "network", self._language_model)
 
     def _rows(self) -> dict[str, Rows]:
         return named_rows(self.network, self.tokenizer.vocabulary)
@@ -118,15 +130,23 @@ class CharGenerator(Application):
         checkpoint_dir, seen = checkpoint_dir / "network", seen and seen.one_pass()
         self.history = fit(streamed, streams, seen, config, epochs, checkpoint_dir, callbacks)
         self.model = build_model(tokenizer, network)
+        if config.ngrams:
+            nats_of = functools.partial(token_nats, self.graph)
+            with working("counting n-grams"):
+                mixed = beside_ngrams(network, config.ngrams, ids, held, nats_of)
+            self.model = build_model(tokenizer, mixed)
 
     @functools.cached_property
     def graph(self) -> dict[str, Any]:
         """The generator's functions, each compiled on its first call."""
-        generator = TextGenerator(self.tokenizer, self.network)
+        return self._graph_of(self._language_model)
+
+    def _graph_of(self, network: CharNetwork | Mixture) -> dict[str, Any]:
+        generator = TextGenerator(self.tokenizer, network)
         options = {"autograph": False, "reduce_retracing": True}
         functions = (
             generator.prefill, generator.block, generator.search, generator.nats, generator.costs,
-            self.network.initial_state,
+            network.initial_state,
         )  # fmt: skip
         return {one.__name__: tf.function(one, **options) for one in functions}
 
@@ -209,7 +229,7 @@ class CharGenerator(Application):
         answer(self, options, as_json)
 
     def _evaluate(self, splits: Splits[str], part: str, context: int = 256) -> dict[str, Any]:
-        """Measures the network on a part, and baselines beside it.
+        """Measures the generator on a part, and baselines beside it.
 
         Args:
             splits: The parts.
@@ -220,8 +240,9 @@ class CharGenerator(Application):
             `nats_per_character`, `bits_per_character` and `perplexity` (of a token), the state
             being carried through the whole text; `nats_per_character_windowed`, of windows of
             `context` tokens; `unknown`, the share of tokens that are not in the vocabulary;
-            `baselines` with the same for an n-gram model and two compressors; and `curve`, the
-            bits per character along the text, of the network and of the n-gram model.
+            `baselines` with the same for the network alone, where n-grams are mixed in, for an
+            n-gram model and for two compressors; and `curve`, the bits per character along the
+            text, of the generator and of the n-gram model.
 
         Raises:
             ConfigError: If there is to be no context.
@@ -236,13 +257,18 @@ class CharGenerator(Application):
         with working(f"predicting the {part} part"):
             nats = token_nats(self.graph, ids)
             windowed = token_nats(self.graph, ids, min(context, len(ids) - 1))
+            mixed = self._language_model is not self.network
+            alone = token_nats(self._graph_of(self.network), ids) if mixed else None
         found = {**measures(nats, windowed, ids, text), "baselines": {}}
+        if mixed:
+            found["baselines"]["network alone"] = language_model(alone, text)
         if splits.train is None:
             return found
         measure = measure_short_ngrams if part == "validation" else measure_baselines
         with working("training the baselines"):
             before = (splits.train, data.encode(self.tokenizer, splits.train))
-            found["baselines"], curves = measure(before, (text, ids), size)
+            baselines, curves = measure(before, (text, ids), size)
+        found["baselines"] |= baselines
         return {**found, "curve": {**found["curve"], **curves}}
 
     def _pairs(self, splits: Splits[str], part: str) -> tuple[str, np.ndarray]:
@@ -261,4 +287,4 @@ class CharGenerator(Application):
         `score`, from texts to bits per character; `start` and `step`, which write token by token
         and keep no state on the server. Texts are UTF-8.
         """
-        return serving_spec(TextGenerator(self.tokenizer, self.network))
+        return serving_spec(TextGenerator(self.tokenizer, self._language_model), self.network)

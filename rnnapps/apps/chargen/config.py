@@ -87,6 +87,9 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.0
     """Share of the state's units dropped, the same ones at each step of a window (variational)."""
 
+    ngrams: Annotated[int, Field(ge=0, le=10), TuneChoice((0, 5, 6, 7))] = 6
+    """Longest n-gram of the Kneser-Ney model that is mixed with the network; 0 leaves it out."""
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         check_block(self)

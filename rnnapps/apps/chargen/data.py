@@ -70,7 +70,7 @@ def load_splits(config: CharGenConfig) -> Splits[str]:
             text, *said = _read(config)
         text, test = _cut(text, _TEST)
     train, validation = _cut(text, config.validation_share)
-    parts = Splits(train, validation, test, tuple(said), _notes(text + test))
+    parts = Splits(train, validation, test, tuple(said), _notes(text + test, config))
     _check(parts, config)
     return parts
 
@@ -94,7 +94,7 @@ def given_splits(config: CharGenConfig, **given: Any) -> Splits[str]:
     if parts.train is None:
         return parts
     whole = parts.train + (parts.validation if given.get("validation") is None else "")
-    return dataclasses.replace(parts, notes=_notes(whole))
+    return dataclasses.replace(parts, notes=_notes(whole, config))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -312,9 +312,9 @@ def _ended(text: str, files: list) -> str:
     return text + "\n" if len(files) > 1 and text and not text.endswith("\n") else text
 
 
-def _notes(text: str) -> tuple[str, ...]:
-    """What a person should know of a text that is shorter than one that was long enough."""
-    if len(text) >= _ENOUGH:
+def _notes(text: str, config: CharGenConfig) -> tuple[str, ...]:
+    """What a person should know of a text that is too short for a network alone."""
+    if config.ngrams or len(text) >= _ENOUGH:
         return ()
     few = (
         f"{len(text):,} characters are few: of 35,000, an n-gram model learned more than the "

@@ -6,6 +6,7 @@ import math
 import keras
 import tensorflow as tf
 
+from rnnapps.apps.chargen.mixture import Mixture
 from rnnapps.apps.chargen.model import CharNetwork
 from rnnapps.config import GENERATION
 from rnnapps.decoding import (
@@ -40,12 +41,12 @@ _SCORED = 2048  # tokens whose logits are in memory at a time
 _LEAST = -20.0  # the log-probability, near enough, of an end that only beam search knows
 
 
-def build_model(tokenizer: Tokenizer, network: CharNetwork) -> keras.Model:
+def build_model(tokenizer: Tokenizer, network: CharNetwork | Mixture) -> keras.Model:
     """Puts the tokenizer before the network.
 
     Args:
         tokenizer: The adapted tokenizer.
-        network: The trained network.
+        network: The trained network, or its mixture with n-grams.
 
     Returns:
         A model from texts `(batch,)` to the logits of what follows each of their tokens, `(batch,
@@ -64,10 +65,10 @@ class TextGenerator:
 
     Args:
         tokenizer: The tokenizer.
-        network: The network.
+        network: The network, or its mixture with n-grams.
     """
 
-    def __init__(self, tokenizer: Tokenizer, network: CharNetwork):
+    def __init__(self, tokenizer: Tokenizer, network: CharNetwork | Mixture):
         self.tokenizer, self.network = tokenizer, network
         self.next_token = suppressing(network.step, [PADDING, UNKNOWN], network.vocabulary_size)
         self.by_bytes = isinstance(tokenizer, ByteTokenizer)
@@ -129,8 +130,8 @@ class TextGenerator:
     def start(self, prompt) -> dict:
         """Reads prompts: the token to give to `step`, and the state before it."""
         sampled = self.prefill(limited(prompt))
-        state = [tf.cast(one, tf.float32) for one in sampled.state]  # JSON holds no bfloat16
-        state = [*state, tf.zeros_like(sampled.tokens)]  # and how many tokens were written
+        written = tf.zeros_like(sampled.tokens)  # how many tokens
+        state = [*_for_json(sampled.state), written]
         if self.by_bytes:  # and the bytes of a character that is not whole yet
             state.append(tf.zeros([tf.shape(sampled.tokens)[0], 3], tf.int32))
         return {"token": sampled.tokens, **_named(state)}
@@ -140,20 +141,20 @@ class TextGenerator:
 
         With the same seed at each step, the texts are those of `generate`.
         """
-        count = len(self.network.state_sizes)
+        kinds = [one.dtype for one in self.network.initial_state(0)]
+        count = len(kinds)
         state, position, pending = state[:count], state[count], state[count + 1 :]
         one = tf.ones_like(token)
         options = SamplingOptions(one, temperature, 0 * one, tf.ones_like(temperature), None, seed)
         options = checked(options)
-        state = [tf.cast(one, self.network.compute_dtype) for one in state]
+        state = [tf.cast(one, kind) for one, kind in zip(state, kinds, strict=True)]
         logits, state = self.next_token(token, state)
-        state = [tf.cast(one, tf.float32) for one in state]
         noise = tf.gather(uniform(seed, position), position % BLOCK, batch_dims=1)
         token = sample_token(logits, noise, options, tf.constant(False))
         text = self.tokenizer.detokenize(token[:, None])
         if self.by_bytes:
             text, *pending = whole_characters(pending[0], token)
-        return {"token": token, "text": text, **_named([*state, position + 1, *pending])}
+        return {"token": token, "text": text, **_named([*_for_json(state), position + 1, *pending])}
 
     # Scores.
 
@@ -208,12 +209,21 @@ def signatures(generator: TextGenerator) -> dict[str, Signature]:
     }
 
 
+def _for_json(state: list) -> list:
+    """A state in types that JSON holds: no bfloat16."""
+    return [tf.cast(one, tf.float32) if one.dtype.is_floating else one for one in state]
+
+
 def _named(state: list) -> dict:
     return {f"state_{i}": tensor for i, tensor in enumerate(state)}
 
 
-def serving_spec(generator: TextGenerator) -> ExportSpec:
-    """What an export answers, and what it needs."""
-    network = generator.network
+def serving_spec(generator: TextGenerator, network: CharNetwork) -> ExportSpec:
+    """What an export answers, and what it needs.
+
+    Args:
+        generator: What answers.
+        network: The network in it.
+    """
     numeric = [network.call, network.step]
     return ExportSpec(signatures(generator), numeric, [generator.tokenizer])
