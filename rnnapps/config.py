@@ -217,6 +217,9 @@ class TrainingConfig(Config):
     """Decoupled weight decay (AdamW)."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Largest global norm of the gradients; 0 does not clip."""
+    ema: Annotated[float, Field(ge=0, lt=1), Tune(0.99, 0.9999, by_name=True)] = 0.0
+    """Momentum of a moving average of the weights over the training steps, which is then what is
+    measured and kept: 0.999 is a good one of some thousand steps; 0 for none."""
     patience: Annotated[int, Field(ge=0)] = 3
     """Epochs without a better validation loss before training stops; 0 never stops."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"

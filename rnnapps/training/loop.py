@@ -18,6 +18,7 @@ from rnnapps.training.layerwise import GradualUnfreezing, freeze
 from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.progress_line import ProgressLine
+from rnnapps.training.weight_averaging import MovingAverage
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)  # to which XLA's batches are padded
 
@@ -115,7 +116,7 @@ def fit(
         model: The compiled model.
         train: Where the training batches come from.
         validation: Batches that decide which weights are the best; `None` takes the last.
-        config: Its `patience`, `schedule` and `seed` are read.
+        config: Its `ema`, `patience`, `schedule` and `seed` are read.
         epochs: Passes over `train`, at most.
         checkpoint_dir: Where to keep the state of each epoch; training goes on from what is there.
         callbacks: More callbacks; with `SaveEvery` the state is kept within epochs, too.
@@ -137,6 +138,7 @@ def fit(
         )
         if config.schedule == "plateau":
             keepers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=1))
+    averages = [MovingAverage()] if config.ema else []
     with contextlib.ExitStack() as stack:
         if checkpoint_dir is None:
             checkpoint_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -152,7 +154,7 @@ def fit(
                 initial_epoch=done,
                 epochs=done + 1 if checkpoint.step else epochs,
                 validation_data=validation,
-                callbacks=[*callbacks, StopOnNaN(), *keepers, checkpoint, line],
+                callbacks=[*callbacks, StopOnNaN(), *keepers, *averages, checkpoint, line],
                 shuffle=False,  # the data comes in the order that Batches gives it
                 verbose=0,
             )

@@ -15,9 +15,25 @@ class Observed:
     """A mixin for optimizers: adds the replicas' gradients up before they are clipped.
 
     Keras clips each replica's share. The sums of each step are shown, in the graph, to `observe`.
+    A moving average of the weights begins with a momentum of little more than 0, or it would long
+    remember the weights that the training began with.
     """
 
     observe: Callable[[Sequence[tf.Tensor | None]], None] | None = None
+
+    @property
+    def ema_momentum(self):
+        """The momentum of the moving average at this step."""
+        steps = keras.ops.cast(self.iterations, "float32")
+        return keras.ops.minimum(self._ema, (1 + steps) / (10 + steps))
+
+    @ema_momentum.setter
+    def ema_momentum(self, value: float):
+        self._ema = value
+
+    def get_config(self):
+        """What `from_config` takes."""
+        return {**super().get_config(), "ema_momentum": self._ema}
 
     def apply(self, grads, trainable_variables=None):
         context, first = tf.distribute.get_replica_context(), True
@@ -50,8 +66,8 @@ def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optim
     """Makes the optimizer that a configuration asks for.
 
     Args:
-        config: Its `learning_rate`, `schedule`, `weight_decay`, `clip_norm`, `layer_rate_decay` and
-            `unfreeze_gradually` are read.
+        config: Its `learning_rate`, `schedule`, `weight_decay`, `clip_norm`, `ema`,
+            `layer_rate_decay` and `unfreeze_gradually` are read.
         steps: Number of training steps over which the schedule runs.
 
     Returns:
@@ -60,6 +76,7 @@ def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optim
     Reference:
         - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980)
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)
+        - [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046) for averages of weights
     """
     rate = config.learning_rate
     if config.schedule == "cosine":
@@ -67,6 +84,8 @@ def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optim
     elif config.schedule == "exponential":
         rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
     options = {"learning_rate": rate, "global_clipnorm": config.clip_norm or None}
+    if config.ema:
+        options |= {"use_ema": True, "ema_momentum": config.ema}
     if config.layer_rate_decay < 1 or config.unfreeze_gradually:
         return ObservedLayerwiseAdam(
             decay=config.layer_rate_decay, shrink=config.weight_decay, **options

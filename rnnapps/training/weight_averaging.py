@@ -1,9 +1,31 @@
-"""The mean of the weights that a model had at the end of its last epochs."""
+"""Averages of the weights that a model had: a moving one of all steps, or the last epochs' mean."""
 
 import pathlib
 
 import keras
 import numpy as np
+
+
+class MovingAverage(keras.callbacks.Callback):
+    """Measures the moving average of a model's weights, and shows it to the callbacks before it.
+
+    The optimizer keeps the average (`use_ema`), and with it what keeps the optimizer's state.
+    Keras' `SwapEMAWeights` swaps the two by additions, which round, and either hides the average
+    from `EarlyStopping` or leaves it to `Checkpoint` for the weights themselves. This one belongs
+    between these two.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._own: list[np.ndarray] = []
+
+    def on_test_begin(self, logs=None):
+        self._own = [v.numpy() for v in self.model.trainable_variables]
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._own:  # there was something to measure
+            _assign(self.model, self._own)
 
 
 class KeepWeights(keras.callbacks.Callback):
