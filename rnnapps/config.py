@@ -406,7 +406,8 @@ class PretrainingOptions(Config):
         """Epochs of the language model, at most."""
         if self.pretrain_epochs is not None:
             return self.pretrain_epochs
-        return 4 if self.unlabelled or self.pretrain_only else 0
+        taught = getattr(self, "self_training", 0)  # another use of the texts without labels
+        return 4 if self.pretrain_only or (self.unlabelled and not taught) else 0
 
     @property
     def pretrained(self) -> bool:
@@ -420,7 +421,8 @@ class PretrainingOptions(Config):
                 "Expected a --cell other than attention_lstm, which sees the whole text, with "
                 "pretraining (--unlabelled, --pretrain-epochs or --pretrain-only)."
             )
-        if not self.passes and (self.unlabelled or self.pretrain_only):
+        taught = getattr(self, "self_training", 0)
+        if not self.passes and not taught and (self.unlabelled or self.pretrain_only):
             name = "unlabelled" if self.unlabelled else "pretrain_only"
             raise ValueError(f"Expected --pretrain-epochs of at least 1 with {flag(name)}.")
         return self

@@ -228,6 +228,11 @@ class Application(Shown, abc.ABC):
         """The recurrent network in the model."""
         return self.model.get_layer("network")
 
+    @property
+    def networks(self) -> list[keras.layers.Layer]:
+        """All of them, where several answer together."""
+        return [self.network]
+
     @functools.cached_property
     def graph(self) -> tf.types.experimental.PolymorphicFunction:
         """The model as one graph, compiled on its first call."""
@@ -369,12 +374,15 @@ class Application(Shown, abc.ABC):
         """
         return update(self, new, run_dir, tolerance, epochs)
 
-    def _start(self, network: keras.layers.Layer, rows: Mapping[str, Rows]) -> None:
+    def _start(
+        self, network: keras.layers.Layer, rows: Mapping[str, Rows], number: int = 0
+    ) -> None:
         """Gives a network the weights of the run that it is to start from, if any.
 
         Args:
             network: The network, which is not compiled yet.
             rows: What the rows of its weights stand for.
+            number: Which of several networks it is: each starts from that of its number.
 
         Raises:
             RunError: If nothing fits.
@@ -382,9 +390,11 @@ class Application(Shown, abc.ABC):
         if self.config.init_from is None:
             return
         source = load(self.config.init_from)
-        said = transfer(network, source.network, rows, source._rows())
-        self.info.notes.append(f"started from {self.config.init_from}: {said}")
-        say(self.info.notes[-1:])
+        other = source.networks[number % len(source.networks)]
+        said = transfer(network, other, rows, source._rows())
+        if not number:  # of the others there is no more to say
+            self.info.notes.append(f"started from {self.config.init_from}: {said}")
+            say(self.info.notes[-1:])
 
     def evaluate(
         self, test: Any = None, metrics: Mapping[str, Metric] | None = None, **options: Any

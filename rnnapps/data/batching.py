@@ -89,7 +89,7 @@ class Batches(BatchesByLength):
 
     Args:
         ids: int32 ids, ragged `(examples, time)`.
-        labels: int32 labels `(examples,)`.
+        labels: Labels `(examples,)`, or their probabilities `(examples, classes)`.
         batch_size: Rows of a batch.
         max_length: Longer sequences lose their middle (`text.shorten`); `None` keeps all.
         boundaries: Ascending lengths; every batch is padded to the smallest that holds it, so that
@@ -100,7 +100,7 @@ class Batches(BatchesByLength):
     def __init__(
         self,
         ids: tf.RaggedTensor,
-        labels: Sequence[int],
+        labels: Sequence[int] | np.ndarray,
         batch_size: int,
         max_length: int | None = None,
         boundaries: Sequence[int] = (),
@@ -109,7 +109,8 @@ class Batches(BatchesByLength):
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         self.max_length = max_length or max(1, int(tf.reduce_max(lengths)))
         super().__init__(tf.minimum(lengths, self.max_length), batch_size, boundaries, seed)
-        self.ids, self.labels = ids, tf.constant(np.asarray(labels), tf.int32)
+        kind = tf.int32 if np.ndim(labels) == 1 else tf.float32
+        self.ids, self.labels = ids, tf.constant(np.asarray(labels), kind)
 
     def _batch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         real = indices >= 0

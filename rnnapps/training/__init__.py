@@ -4,7 +4,7 @@ from rnnapps.training.checkpoint import Checkpoint, SaveEvery
 from rnnapps.training.encoder import build_encoder
 from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
-from rnnapps.training.layerwise import GradualUnfreezing, LayerwiseAdam
+from rnnapps.training.layerwise import GradualUnfreezing, LayerwiseAdam, as_whole
 from rnnapps.training.loop import (
     Diverged,
     EpochSeconds,
@@ -14,6 +14,7 @@ from rnnapps.training.loop import (
     static_lengths,
 )
 from rnnapps.training.losses import SmoothedCrossentropy
+from rnnapps.training.members import members
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.perturbation import PerturbedNetwork
 from rnnapps.training.pretraining import pretrain
@@ -37,6 +38,7 @@ __all__ = [
     "SaveEvery",
     "SmoothedCrossentropy",
     "StreamedNetwork",
+    "as_whole",
     "average_if_better",
     "build_encoder",
     "compile_model",
@@ -44,6 +46,7 @@ __all__ = [
     "gradient_flow",
     "make_optimizer",
     "make_strategy",
+    "members",
     "precision",
     "pretrain",
     "share_cores",

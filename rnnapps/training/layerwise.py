@@ -1,9 +1,26 @@
 """Layers that learn at rates of their own, and from different epochs on."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
+
+from rnnapps.config import TrainingConfig
+
+C = TypeVar("C", bound=TrainingConfig)
+
+
+def as_whole(config: C) -> C:
+    """The configuration of a network of which no layer has learned anything before.
+
+    Args:
+        config: That of a network whose layers may differ in it.
+
+    Returns:
+        The configuration, by which all layers learn alike.
+    """
+    alike = {"freeze": False, "unfreeze_gradually": False, "layer_rate_decay": 1.0}
+    return config.model_copy(update=alike)
 
 
 def levels(variables: Sequence[keras.Variable]) -> list[int]:

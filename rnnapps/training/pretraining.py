@@ -13,6 +13,7 @@ from rnnapps.config import TrainingConfig
 from rnnapps.data import StreamsByDirection
 from rnnapps.layers import RecurrentStack
 from rnnapps.progress import say
+from rnnapps.training.layerwise import as_whole
 from rnnapps.training.loop import compile_model, fit, precision
 from rnnapps.training.softmax import SampledSoftmax
 from rnnapps.training.streamed import StreamedNetwork
@@ -69,8 +70,7 @@ def pretrain(
     batches = StreamsByDirection(ids, streams, window, directions, config.seed)
     unseen = StreamsByDirection(held, streams, window, directions)
     model = LanguageModel(reader, streams // replicas)
-    whole = {"freeze": False, "unfreeze_gradually": False, "layer_rate_decay": 1.0}
-    config = config.model_copy(update=whole)  # what is for the layers above these, later
+    config = as_whole(config)  # what is for the layers above these, later
     compile_model(model, config, epochs * len(batches), loss=None)
     ways = "both directions" if len(reader.stacks) > 1 else "one direction"
     say([f"language model: {len(ids):,} tokens, in {ways}"])

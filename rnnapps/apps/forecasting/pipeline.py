@@ -22,7 +22,7 @@ from rnnapps.data import Windows
 from rnnapps.probabilistic import ConformalCalibration, ForecastLoss, PointError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.training import Rows, compile_model, fit, precision, strategy_of
+from rnnapps.training import Rows, compile_model, fit, members, precision, strategy_of
 
 _STEPS = 150  # of an epoch, about; where windows are few, it takes each several times
 _LONGEST = 600  # steps of an epoch, at most; where windows are many, it takes some of them
@@ -121,11 +121,7 @@ def train_pipeline(
     scaler = Scaler(parts.task, parts.task.log or config.log, counts_in(config), name="scaler")
     scaler.adapt(parts.training)
     networks, histories = [], []
-    for number in range(config.ensemble):
-        own = config.model_copy(update={"seed": config.seed + number})
-        folder = checkpoint_dir
-        if folder and number:
-            folder = folder.with_name(f"{folder.name}-{number + 1}")
+    for _, own, folder in members(config, config.ensemble, checkpoint_dir):
         network, history = train_network(parts, own, scaler, callbacks, folder, start)
         networks.append(network)
         histories.append(history)

@@ -1,5 +1,6 @@
 """The sentiment classifier."""
 
+import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
-from rnnapps.apps.run import keep_to_data
+from rnnapps.apps.run import keep_to_data, read_run
 from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_of
 from rnnapps.apps.sentiment.baseline import baselines, most_frequent
@@ -26,9 +27,11 @@ from rnnapps.apps.sentiment.pipeline import (
     build_classifier,
     explainer,
     fit_beside,
+    networks_of,
     serving_spec,
 )
 from rnnapps.apps.sentiment.printing import print_predictions
+from rnnapps.apps.sentiment.self_training import self_train
 from rnnapps.data import Examples, Splits, texts_given
 from rnnapps.errors import RunError
 from rnnapps.metrics import classification
@@ -45,13 +48,18 @@ from rnnapps.text import (
 )
 from rnnapps.training import (
     Rows,
+    as_whole,
     build_encoder,
     compile_model,
     fit,
+    members,
     precision,
     pretrain,
     strategy_of,
 )
+
+HARD = (keras.losses.SparseCategoricalCrossentropy, keras.metrics.SparseCategoricalAccuracy)
+SOFT = (keras.losses.CategoricalCrossentropy, keras.metrics.CategoricalAccuracy)
 
 
 class SentimentClassifier(Application):
@@ -93,11 +101,16 @@ class SentimentClassifier(Application):
         return list(self.model.get_layer("labels").classes)
 
     @property
+    def networks(self) -> list[keras.Model]:
+        """The networks that answer together."""
+        return networks_of(self.model)
+
+    @property
     def encoder(self) -> keras.Model:
         """The part that reads, for models of your own: strings to states.
 
         A model from strings `(batch,)` to states `(batch, time, features)`, with their mask; its
-        layers are the classifier's.
+        layers are the classifier's, those of its first network where there are several.
 
         Raises:
             RunError: If there is no model, or it keeps the last state alone.
@@ -140,8 +153,7 @@ class SentimentClassifier(Application):
         checkpoint_dir: pathlib.Path,
         callbacks: Sequence[keras.callbacks.Callback],
     ) -> None:
-        train, validation = splits.train, splits.validation
-        config, strategy = self.config, strategy_of(self.config)
+        train, validation, config = splits.train, splits.validation, self.config
         classes = data.class_names(train)
         labels = data.indices(train.labels, classes, "training")
         held_labels = data.indices(validation.labels, classes, "validation")
@@ -154,42 +166,70 @@ class SentimentClassifier(Application):
         self.info.notes += more.notes
         if config.unlabelled:
             keep_to_data(more.fingerprint, checkpoint_dir, "unlabelled texts")
-        ids = all_ids[: len(train)]
-        batches = data.training_batches(ids, labels, config)
-        held = data.ordered_batches(held_ids, held_labels, config).one_pass()[0]
-        keras.utils.set_random_seed(config.seed)
-        with strategy.scope(), precision(config.precision):
-            network = build_network(config, tokenizer.vocabulary_size, len(classes))
-            embedding = network.get_layer("embedding")
-            start_from_vectors(embedding, tokenizer, ids, config.vectors, config.vectors_frozen)
-            self._start(network, named_rows(tokenizer.vocabulary, classes))
-            if config.passes:
-                self.metrics["pretraining"], self.history = pretrain(
-                    embedding,
-                    network.get_layer("recurrent"),
-                    all_ids,
-                    held_ids,
-                    config,
-                    config.passes,
-                    checkpoint_dir / "language_model",
-                )
+        ids, unlabelled = all_ids[: len(train)], all_ids[len(train) :]
+        parts = data.Encoded(tokenizer, classes, ids, labels, held_ids, held_labels)
+        networks, histories = [], []
+        for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
+            learn = functools.partial(self._train_network, own, number, unlabelled, callbacks)
+            if config.self_training:
+                network = self_train(learn, parts, unlabelled, own, folder)
+            else:
+                network = learn(parts, folder)
             if config.pretrain_only:
                 self.model = build_encoder(tokenizer, network, config.max_length)
                 return
+            networks.append(network)
+            histories.append(self.history)
+        self.history = histories[0]
+        self.model = build_classifier(config, networks, parts)
+        with working("fitting the n-grams"):
+            fit_beside(self.model, parts, config)
+
+    def _train_network(
+        self,
+        config: SentimentConfig,
+        number: int,
+        unlabelled: tf.RaggedTensor,
+        callbacks: Sequence[keras.callbacks.Callback],
+        parts: data.Encoded,
+        directory: pathlib.Path,
+    ) -> keras.Model:
+        """Trains one of the networks, or a language model in its place, and keeps its history."""
+        tokenizer, classes, scratch = parts.tokenizer, parts.classes, False
+        if number and from_language_model(config):  # is of more use than a second one like it
+            config, scratch = as_whole(config), True
+        keras.utils.set_random_seed(config.seed)
+        with strategy_of(config).scope(), precision(config.precision):
+            network = build_network(config, tokenizer.vocabulary_size, len(classes))
+            embedding = network.get_layer("embedding")
+            vectors = (config.vectors, config.vectors_frozen)
+            start_from_vectors(embedding, tokenizer, parts.ids, *vectors)
+            if not scratch:
+                self._start(network, named_rows(tokenizer.vocabulary, classes), number)
+            if config.passes and not scratch:
+                self.metrics["pretraining"], self.history = pretrain(
+                    embedding,
+                    network.get_layer("recurrent"),
+                    tf.concat([parts.ids, unlabelled], 0),
+                    parts.held_ids,
+                    config,
+                    config.passes,
+                    directory.with_name("language_model"),
+                )
+            if config.pretrain_only:
+                return network
             trained = trained_network(network, config)
+            batches, held = data.training_batches(parts, config)
+            loss, accuracy = SOFT if parts.soft else HARD
             compile_model(
                 trained,
                 config,
                 steps=config.epochs * len(batches),
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+                loss=loss(from_logits=True),
+                metrics=[accuracy(name="accuracy")],
             )
-        checkpoint_dir = checkpoint_dir / "network"
-        self.history = fit(trained, batches, held, config, config.epochs, checkpoint_dir, callbacks)
-        tokens = int(tf.size(ids.flat_values))
-        self.model = build_classifier(config, tokenizer, network, classes, tokens)
-        with working("fitting the n-grams"):
-            fit_beside(self.model, network, (ids, labels), (held_ids, held_labels), config)
+        self.history = fit(trained, batches, held, config, config.epochs, directory, callbacks)
+        return network
 
     def predict(
         self, inputs: Sequence[str] | None = None, explain: bool = False
@@ -231,8 +271,8 @@ class SentimentClassifier(Application):
 
     def _weights(self, texts: Sequence[bytes]) -> list[list[tuple[str, float]]]:
         """Each text's tokens with their weights."""
-        attention = attention_of(self.model.get_layer("network"))
-        if attention is None:
+        attention = [one for network in self.networks if (one := attention_of(network))]
+        if not attention:
             raise RunError(
                 "This network does not attend, so it cannot explain; train one with "
                 "--pooling=attention or --cell=attention_lstm."
@@ -293,3 +333,9 @@ class SentimentClassifier(Application):
                 "This run holds a language model alone (--pretrain-only): start a classifier from "
                 "it with --init-from, or take app.encoder for a model of your own."
             )
+
+
+def from_language_model(config: SentimentConfig) -> bool:
+    """Whether a network starts from a language model: from one's run, or from its own."""
+    run = config.init_from
+    return config.passes > 0 or (run is not None and read_run(run).get("pretrain_only", False))

@@ -78,6 +78,9 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     """Share of the recurrent state's units dropped at each step."""
     weight_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent kernels' weights dropped, the same at each step."""
+    ensemble: Annotated[int, Field(ge=1)] = 1
+    """Networks that learn with one seed after the other; what each is worth the validation part
+    says. Of several, only the first starts from a language model."""
     ngrams: Annotated[int, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = 3
     """Longest n-gram of the linear classifier beside the network; 0 leaves it out."""
     crops: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -85,6 +88,11 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     adversarial: Annotated[float, Field(ge=0)] = 0.0
     """Length of a step of the normalised embeddings that raises the loss most, on which the network
     is trained too: 2 is a good one, at three times the cost; 0 for none."""
+
+    self_training: Annotated[int, Field(ge=0, le=10)] = 0
+    """Rounds in which the n-grams, and then the network with them, label the --unlabelled texts
+    for a network to learn from: for few labels. 2 are good with 500 labels, 3 with 100, of 2
+    --epochs each."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -99,6 +107,26 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
                 "Expected a --cell with recurrent weights, and of rnnapps itself, with "
                 f"--weight-drop, such as 'lstm'. Received: {self.cell!r}."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_taught(self) -> Self:
+        if not self.self_training:
+            return self
+        if not self.unlabelled:
+            raise ValueError("Expected --unlabelled FILES with --self-training. Received: none.")
+        if not self.ngrams:
+            raise ValueError(
+                "Expected --ngrams of at least 1 with --self-training, which n-grams begin. "
+                "Received: 0."
+            )
+        for name in ("passes", "init_from", "adversarial"):
+            if value := getattr(self, name):
+                name = "pretrain_epochs" if name == "passes" else name
+                raise ValueError(
+                    f"Expected --self-training, whose networks start from scratch on given "
+                    f"probabilities, or --{name.replace('_', '-')}. Received: both, {value!r}."
+                )
         return self
 
 

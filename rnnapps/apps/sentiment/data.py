@@ -31,9 +31,36 @@ from rnnapps.data import (
     stratified_split,
 )
 from rnnapps.errors import DataError
+from rnnapps.text import Tokenizer
 from rnnapps.training import static_lengths
 
 NAMED = ("sample", "imdb_reviews")
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """What a classifier learns from, as its network reads it.
+
+    Args:
+        tokenizer: The tokenizer.
+        classes: The classes' names.
+        ids: The training part's ids, ragged `(texts, time)`.
+        labels: Its classes' indices `(texts,)`, or their probabilities `(texts, classes)`.
+        held_ids: The validation part's ids.
+        held_labels: Its classes' indices.
+    """
+
+    tokenizer: Tokenizer
+    classes: list[str]
+    ids: tf.RaggedTensor
+    labels: np.ndarray
+    held_ids: tf.RaggedTensor
+    held_labels: np.ndarray
+
+    @property
+    def soft(self) -> bool:
+        """Whether its labels are probabilities."""
+        return self.labels.ndim == 2
 
 
 def load_splits(config: SentimentConfig) -> Splits[Examples]:
@@ -173,12 +200,20 @@ def unlabelled(splits: Splits[Examples], config: SentimentConfig) -> Unlabelled:
 
 
 def training_batches(
-    ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentConfig
-) -> Batches | CroppedBatches:
-    """Batches by length, in another order in each epoch, cut to `max_length`."""
+    parts: Encoded, config: SentimentConfig
+) -> tuple[Batches | CroppedBatches, tf.data.Dataset]:
+    """Batches of the training part, and of the validation part, by length, cut to `max_length`.
+
+    Those of the training part have another order in each epoch; all have labels of one form.
+    """
     lengths = static_lengths(config, config.max_length)
-    batches = Batches(ids, labels, config.batch_size, config.max_length, lengths, seed=config.seed)
-    return CroppedBatches(batches, config.crops) if config.crops else batches
+    options = (config.batch_size, config.max_length, lengths)
+    batches = Batches(parts.ids, parts.labels, *options, seed=config.seed)
+    held_labels = parts.held_labels
+    if parts.soft:
+        held_labels = np.eye(len(parts.classes))[held_labels]
+    held = ordered_batches(parts.held_ids, held_labels, config).one_pass()[0]
+    return CroppedBatches(batches, config.crops) if config.crops else batches, held
 
 
 def ordered_batches(ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentConfig) -> Batches:

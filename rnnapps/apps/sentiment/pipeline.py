@@ -1,5 +1,6 @@
 """From a text to its class: the tokenizer before the network, the n-grams beside it, the labels."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import keras
@@ -9,71 +10,75 @@ import scipy.special
 import tensorflow as tf
 
 from rnnapps.apps.sentiment.config import SentimentConfig
-from rnnapps.apps.sentiment.data import ordered_batches
+from rnnapps.apps.sentiment.data import Encoded, ordered_batches
 from rnnapps.apps.sentiment.model import attention_of
 from rnnapps.compatibility import formerly
 from rnnapps.data import Batches
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.text import NGramClassifier, Shorten, Tokenizer, limited, shorten, to_dense
+from rnnapps.text import NGramClassifier, Shorten, limited, shorten, to_dense
 
 TEXT = tf.TensorSpec((None,), tf.string, name="text")
 
 
 def build_classifier(
-    config: SentimentConfig,
-    tokenizer: Tokenizer,
-    network: keras.Model,
-    classes: Sequence[str],
-    tokens: int,
+    config: SentimentConfig, networks: Sequence[keras.Model], parts: Encoded
 ) -> keras.Model:
-    """Puts the n-grams beside the network, the tokenizer before both, and the labels behind.
+    """Puts the n-grams beside the networks, the tokenizer before all, and the labels behind.
 
     Args:
         config: The configuration.
-        tokenizer: The adapted tokenizer.
-        network: The trained network.
-        classes: The classes' names.
-        tokens: Number of tokens in the training texts.
+        networks: The trained networks.
+        parts: What they have learned from.
 
     Returns:
         A model from strings `(batch,)` to `label` and `probability` `(batch,)`, and
         `probabilities` `(batch, classes)`. `fit_beside` is still to fit its other layers.
     """
     text = keras.Input((), dtype="string", name="text")
-    ids = tokenizer(text)  # (batch, time)
-    network = keras.Model(network.input, network.output, name="network")  # leaves the optimizer
-    logits = [network(Shorten(config.max_length, name="shorten")(ids))]
+    ids = parts.tokenizer(text)  # (batch, time)
+    shortened, logits = Shorten(config.max_length, name="shorten")(ids), []
+    for number, network in enumerate(networks, 1):
+        name = "network" if number == 1 else f"network_{number}"
+        # Another model of the same layers leaves the optimizer behind.
+        logits.append(keras.Model(network.input, network.output, name=name)(shortened))
     if config.ngrams:
-        # Room for every n-gram there may be, up to 2**22 weights for all classes together.
-        bits = min((tokens * config.ngrams).bit_length(), 22 - (len(classes) - 2).bit_length())
-        ngrams = NGramClassifier(len(classes), config.ngrams, bits, name="ngrams")
-        logits.append(ngrams(ids))
+        logits.append(make_ngrams(config, parts)(ids))
     logits = LogitEnsemble(len(logits), name="ensemble")(logits)  # (batch, classes)
-    return keras.Model(text, ClassLabels(classes, name="labels")(logits), name="classifier")
+    return keras.Model(text, ClassLabels(parts.classes, name="labels")(logits), name="classifier")
 
 
-def fit_beside(
-    model: keras.Model, network: keras.Model, train: tuple, held: tuple, config: SentimentConfig
-) -> None:
-    """Fits what stands beside the trained network: the n-grams, and how much each is worth.
+def make_ngrams(config: SentimentConfig, parts: Encoded) -> NGramClassifier:
+    """The linear classifier of n-grams, which is still to be fitted."""
+    # Room for every n-gram there may be, up to 2**22 weights for all classes together.
+    count, tokens = len(parts.classes), int(tf.size(parts.ids.flat_values))
+    bits = min((tokens * config.ngrams).bit_length(), 22 - (count - 2).bit_length())
+    return NGramClassifier(count, config.ngrams, bits, name="ngrams")
+
+
+def fit_beside(model: keras.Model, parts: Encoded, config: SentimentConfig) -> None:
+    """Fits what stands beside the trained networks: the n-grams, and how much each is worth.
 
     Args:
         model: What `build_classifier` built.
-        network: The network in it.
-        train: The training part's ids, ragged `(texts, time)`, and classes' indices `(texts,)`.
-        held: The same of the validation part, which weighs the two.
+        parts: What the networks have learned from, with true labels, and what weighs them all.
         config: The configuration.
     """
-    ids, labels = held
-    logits = [_logits_of(network, ordered_batches(ids, labels, config))]
+    ids, labels = parts.held_ids, parts.held_labels
+    batches = ordered_batches(ids, labels, config)
+    logits = [logits_of(network, batches) for network in networks_of(model)]
     if config.ngrams:
         ngrams = model.get_layer("ngrams")
-        ngrams.adapt(*train)
-        logits.append(_logits_of(ngrams, Batches(ids, labels, config.batch_size)))
+        ngrams.adapt(parts.ids, parts.labels)
+        logits.append(logits_of(ngrams, Batches(ids, labels, config.batch_size)))
     model.get_layer("ensemble").adapt(logits, labels)
 
 
-def _logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
+def networks_of(model: keras.Model) -> list[keras.Model]:
+    """The networks in a classifier, or in a language model's encoder."""
+    return [layer for layer in model.layers if re.fullmatch(r"network(_\d+)?", layer.name)]
+
+
+def logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
     """A model's logits `(examples, classes)`, in the examples' own order."""
     dataset, order = batches.one_pass()
     answer = tf.function(model, autograph=False, reduce_retracing=True)
@@ -82,13 +87,13 @@ def _logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
 
 
 def explainer(
-    model: keras.Model, attention: keras.Model, max_length: int
+    model: keras.Model, attention: Sequence[keras.Model], max_length: int
 ) -> Callable[[tf.Tensor], dict]:
-    """What says how much each token of a text weighs in the network.
+    """What says how much each token of a text weighs in the networks, on average.
 
     Args:
         model: What `build_classifier` built.
-        attention: What `attention_of` found in its network.
+        attention: What `attention_of` found in its networks.
         max_length: Tokens that the network reads.
 
     Returns:
@@ -100,8 +105,9 @@ def explainer(
         tokens = tokenizer.tokens(texts)
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         tokens = shorten(to_dense(tokens, ""), lengths, max_length)
-        weights = tf.cast(attention(model.get_layer("shorten")(tokenizer(texts))), tf.float32)
-        return {"tokens": tokens, "weights": weights}
+        ids = model.get_layer("shorten")(tokenizer(texts))
+        weights = [tf.cast(one(ids), tf.float32) for one in attention]
+        return {"tokens": tokens, "weights": tf.add_n(weights) / len(weights)}
 
     return explain
 
@@ -117,16 +123,17 @@ def serving_spec(model: keras.Model, max_length: int) -> ExportSpec:
         The signatures, and what they need.
     """
     layers = {layer.name: layer for layer in model.layers}
-    numeric = [layers[name].call for name in ("network", "ngrams") if name in layers]
+    numeric = [layer.call for layer in networks_of(model)]
+    numeric += [layers["ngrams"].call] if "ngrams" in layers else []
     example = [tf.constant(["not a bad film at all", ""])]
 
     def classify(texts):
         return model(limited(texts))
 
     signatures = {"serving_default": Signature(classify, [TEXT], example)}
-    attention = attention_of(layers["network"])
-    if attention is not None:
-        numeric.append(attention.call)
+    attention = [one for network in networks_of(model) if (one := attention_of(network))]
+    if attention:
+        numeric += [one.call for one in attention]
         explain = explainer(model, attention, max_length)
         signatures["explain"] = Signature(lambda texts: explain(limited(texts)), [TEXT], example)
     assets = {"classes.txt": "".join(name + "\n" for name in layers["labels"].classes)}
