@@ -57,7 +57,7 @@ def lengths(data_dir: str | None) -> None:
     for length, epochs in LENGTHS:
         cut = length - length // 20
         parts = text[:cut], text[cut:length]
-        app = CharGenerator(epochs=epochs).fit(*parts)
+        app = CharGenerator(epochs=epochs, ngrams=0).fit(*parts)
         row = {"epochs": epochs, "of them run": len(app.history)}
         row["network"] = app.metrics["validation"]["nats_per_character"]
         ids, size = [encode(app.tokenizer, part) for part in parts], app.tokenizer.vocabulary_size

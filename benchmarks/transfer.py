@@ -19,17 +19,20 @@ from pathlib import Path
 
 from common import options_of, record, rnnapps, show, show_machine
 
-RECIPE = (
+NETWORK = (
     "--max-length", 800, "--crops", 0.5, "--embedding-dim", 256, "--dropout", 0.5,
-    "--embedding-dropout", 0.2, "--word-dropout", 0.1, "--epochs", 4,
+    "--embedding-dropout", 0.2, "--word-dropout", 0.1,
 )  # fmt: skip
+RECIPE = (*NETWORK, "--epochs", 4)
+ROUNDS = {500: 2, 100: 3}  # of self-training, by the number of labels
 INGREDIENTS = {
     "as today": (),
     "crops": ("--crops", 0.5),
     "pretrained": ("--pretrain-epochs", 4, "--dropout", 0.2),
     "adversarial": ("--adversarial", 2),
     "recipe without pretraining": RECIPE,
-    "recipe": (*RECIPE, "--pretrain-epochs", 4),
+    "recipe": (*RECIPE, "--pretrain-epochs", 5),
+    "recipe, two networks": (*RECIPE, "--pretrain-epochs", 5, "--ensemble", 2),
 }
 MEASURES = ("accuracy", "log_loss", "seconds")
 
@@ -88,11 +91,12 @@ def ablation(options: argparse.Namespace, folder: Path) -> None:
 
 
 def imdb(options: argparse.Namespace, folder: Path) -> None:
-    """IMDB with all labels: the network alone, and the application."""
+    """IMDB with all labels: the network alone, and the application of two networks."""
     rows = {}
-    for name, ngrams in (("network alone", 0), ("application", 3)):
+    contenders = {"network alone": ("recipe", 0), "application": ("recipe, two networks", 3)}
+    for name, (recipe, ngrams) in contenders.items():
         data = ("--data", "imdb_reviews", "--data-dir", options.imdb, "--ngrams", ngrams)
-        run, found = train(folder, *data, *INGREDIENTS["recipe"])
+        run, found = train(folder, *data, *INGREDIENTS[recipe])
         rows[name] = {**rnnapps("evaluate", run), "seconds": found["seconds"]}
         report("imdb", rows)
 
@@ -104,7 +108,7 @@ def labels(options: argparse.Namespace, folder: Path) -> None:
 
     parts = data.load_splits(SentimentConfig(data="imdb_reviews", data_dir=options.imdb))
     rows = {}
-    for count in (500, 100):
+    for count, rounds in ROUNDS.items():
         accuracies = []
         for seed in range(3):
             order = random.Random(seed).sample(range(len(parts.train)), len(parts.train))
@@ -114,7 +118,8 @@ def labels(options: argparse.Namespace, folder: Path) -> None:
             rest = [" ".join(parts.train.texts[i].split()) for i in order[count:]]
             (folder / "rest.txt").write_text("\n".join(rest))
             flags = ("--data", home, "--unlabelled", folder / "rest.txt", "--seed", seed)
-            run, _ = train(folder, *flags, *RECIPE)
+            taught = ("--epochs", 2, "--self-training", rounds)
+            run, _ = train(folder, *flags, *NETWORK, *taught)
             accuracies.append(rnnapps("evaluate", run)["accuracy"])
         rows[f"{count} labels"] = {"accuracy": statistics.mean(accuracies)}
         report("labels", rows)
