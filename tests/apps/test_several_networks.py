@@ -1,0 +1,153 @@
+"""Sentiment classifiers of several networks, and networks that n-grams teach."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from eager import eagerly
+
+import rnnapps
+from rnnapps import SentimentClassifier, SentimentConfig
+from rnnapps.apps.sentiment.data import Encoded, ordered_batches, training_batches
+from rnnapps.apps.sentiment.model import build_network
+from rnnapps.apps.sentiment.pipeline import (
+    build_classifier,
+    fit_beside,
+    logits_of,
+    make_ngrams,
+    networks_of,
+)
+from rnnapps.apps.sentiment.self_training import self_train, soft_labels
+from rnnapps.data import Batches, make_reviews
+from rnnapps.errors import ConfigError
+from rnnapps.text import WordTokenizer
+
+TINY = {"units": 4, "embedding_dim": 5, "epochs": 1, "batch_size": 16}
+TEXTS, LABELS = make_reviews(160)
+CONFIG = SentimentConfig(**TINY)
+CLASSES = ["negative", "positive"]
+rng = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    tokenizer = WordTokenizer(name="tokenizer")
+    tokenizer.adapt(TEXTS)
+    ids, labels = tokenizer.encode(TEXTS), np.array([CLASSES.index(one) for one in LABELS])
+    return Encoded(tokenizer, CLASSES, ids[:120], labels[:120], ids[120:], labels[120:])
+
+
+def network_of(parts, seed):
+    keras.utils.set_random_seed(seed)
+    return build_network(CONFIG, parts.tokenizer.vocabulary_size, 2)
+
+
+def test_networks_and_ngrams_are_added_up_with_their_weights(parts, tmp_path):
+    networks = [network_of(parts, seed) for seed in range(3)]
+    model = build_classifier(CONFIG, networks, parts)
+    fit_beside(model, parts, CONFIG)
+    assert [layer.name for layer in networks_of(model)] == ["network", "network_2", "network_3"]
+    weights = rng.random(4)
+    model.get_layer("ensemble").scale.assign(weights)
+    ids = parts.held_ids
+    batches = ordered_batches(ids, parts.held_labels, CONFIG)
+    logits = [logits_of(network, batches) for network in networks]
+    logits.append(logits_of(model.get_layer("ngrams"), Batches(ids, parts.held_labels, 16)))
+    expected = tf.nn.softmax(np.tensordot(weights, np.stack(logits), 1))
+    texts = tf.constant(TEXTS[120:])
+    np.testing.assert_allclose(model(texts)["probabilities"], expected, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_allclose(again(texts)["probabilities"], expected, atol=1e-5)
+
+
+def test_labels_are_as_sure_as_their_teachers_are_apart():
+    one, two = rng.normal(3, 5, (50, 1)), rng.normal(0, 0.1, (50, 1))
+    known = np.array([1, 0, 1])
+    opinions = [np.concatenate([0 * s, s], 1) for s in (one, two)]
+    found = soft_labels(opinions, known)
+    np.testing.assert_array_equal(found[:3, 1], known)
+    rms = [s / np.sqrt(np.mean(s**2)) for s in (one, two)]
+    expected = 1 / (1 + np.exp(-4 * (rms[0] + rms[1]) / 2))
+    np.testing.assert_allclose(found[3:, 1], expected[3:, 0], rtol=1e-5)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
+    assert np.isfinite(soft_labels([np.zeros((4, 3))], known[:0])).all()  # says nothing
+
+
+def test_the_ngrams_teach_first_and_then_both(parts, tmp_path):
+    seen, networks = [], [network_of(parts, seed) for seed in range(2)]
+
+    def train(taught, folder):
+        seen.append((taught, folder.name))
+        return networks[len(seen) - 1]
+
+    config = CONFIG.model_copy(update={"self_training": 2})
+    unlabelled = parts.held_ids
+    assert self_train(train, parts, unlabelled, config, tmp_path / "network") is networks[1]
+    assert [folder for _, folder in seen] == ["network-before-1", "network"]
+    ngrams, ids = make_ngrams(CONFIG, parts), tf.concat([parts.ids, unlabelled], 0)
+    ngrams.adapt(parts.ids, parts.labels)
+    opinions = [
+        logits_of(ngrams, Batches(ids, np.zeros(160), 16)),
+        logits_of(networks[0], ordered_batches(ids, np.zeros(160), CONFIG)),
+    ]
+    for (taught, _), count in zip(seen, (1, 2), strict=True):
+        assert taught.soft and taught.ids.nrows() == 160
+        np.testing.assert_allclose(taught.labels, soft_labels(opinions[:count], parts.labels))
+    batches, held = training_batches(seen[0][0], CONFIG)
+    _, labels, weights = next(iter(batches.epochs()))
+    assert labels.shape == (16, 2) and labels.dtype == tf.float32
+    np.testing.assert_allclose(tf.reduce_sum(labels, 1)[weights > 0], 1, rtol=1e-6)
+    assert set(np.unique(next(iter(held))[1])) <= {0.0, 1.0}
+
+
+@eagerly()
+def test_of_several_networks_one_alone_learns_the_language_first(tmp_path):
+    settings = {**TINY, "ensemble": 2, "pretrain_epochs": 1, "freeze": True}
+    app = SentimentClassifier(**settings, pooling="attention")
+    app.fit((TEXTS, LABELS), run_dir=tmp_path / "run")
+    assert app.metrics["pretraining"]["epochs"] == 1
+    loaded = rnnapps.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded._probabilities(TEXTS), app._probabilities(TEXTS))
+    moved, size = [], app.model.get_layer("tokenizer").vocabulary_size
+    for seed, network in enumerate(loaded.networks):
+        keras.utils.set_random_seed(seed)
+        fresh = build_network(app.config, size, 2)
+        pairs = zip(network.weights[:1], fresh.weights[:1], strict=True)
+        moved += [np.abs(a - b).max() for a, b in pairs]
+    assert moved[0] > 0.02 > moved[1] > 0  # nine steps go no further; nothing of it was frozen
+    [row] = loaded.predict(TEXTS[:1], explain=True)
+    assert sum(weight for _, weight in row["tokens"]) == pytest.approx(1, abs=1e-5)
+    settings = {"ensemble": 2, "pooling": "attention", "learning_rate": 1e-12, "epochs": 1}
+    other = SentimentClassifier(**settings, init_from=str(tmp_path / "run"))
+    other.fit((TEXTS, LABELS))
+    for mine, theirs in zip(other.networks, loaded.networks, strict=True):
+        for a, b in zip(mine.weights, theirs.weights, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@eagerly()
+def test_a_classifier_that_ngrams_taught_answers(tmp_path):
+    (tmp_path / "more.txt").write_text("\n".join(f"a zebra, {text}" for text in TEXTS[:40]))
+    app = SentimentClassifier(**TINY, self_training=1, unlabelled=str(tmp_path / "more.txt"))
+    app.fit((TEXTS, LABELS), run_dir=tmp_path / "run")
+    assert "zebra" in app.model.get_layer("tokenizer").vocabulary
+    assert set(app.history[0]) == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss"}
+    loaded = rnnapps.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded._probabilities(TEXTS), app._probabilities(TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, "Expected unlabelled= FILES with self_training=. Received: none."),
+        ({"unlabelled": "a.txt", "ngrams": 0}, "ngrams= of at least 1 with self_training="),
+        ({"unlabelled": "a.txt", "pretrain_epochs": 2}, "or pretrain_epochs=. Received: both, 2."),
+        ({"unlabelled": "a.txt", "adversarial": 2.0}, "or adversarial=. Received: both, 2.0."),
+        ({"unlabelled": "a.txt", "init_from": "run"}, "or init_from=. Received: both, 'run'."),
+    ],
+)
+def test_self_training_says_what_it_needs(settings, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        SentimentConfig(self_training=2, **settings)
+    assert SentimentConfig(self_training=2, unlabelled="a.txt").passes == 0
