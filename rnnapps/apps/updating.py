@@ -103,8 +103,8 @@ def _trained(
     epochs = epochs or max(1, math.ceil(config.epochs * _SHARE))
     update = {**app._settled(), "init_from": str(source), "epochs": epochs}
     update |= dict.fromkeys(getattr(config, "vector_files", {}))  # the weights hold them
-    if hasattr(config, "unlabelled"):  # and what pretraining learned
-        update |= {"unlabelled": (), "pretrain_epochs": 0}
+    learned = {"unlabelled": (), "pretrain_epochs": 0, "self_training": 0}  # and what these taught
+    update |= {name: none for name, none in learned.items() if hasattr(config, name)}
     after = type(app)(config.model_copy(update=update))
     after.learned = app.learned
     after.info = app.info.model_copy()

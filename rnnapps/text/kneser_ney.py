@@ -141,20 +141,23 @@ class KneserNey(keras.layers.Layer):
 
     def probabilities(self, nodes):
         """Those of all tokens `(rows, vocabulary)`, behind what was read `(rows, order - 1)`."""
-        parents = _rooted(nodes)  # (rows, order)
-        known = parents >= 0
-        firsts = tf.cast(tf.maximum(parents, 0), tf.int64) * self.vocabulary_size
+        weight, left = self._weights(_rooted(nodes))  # (rows, order), (rows, 1)
+        anything = tf.cast(tf.range(self.vocabulary_size) > 0, tf.float32)
+        tokens = self.keys[: self.sizes[0], None]  # the root's children
+        ones = tf.scatter_nd(tokens, self.share[: self.sizes[0]], [self.vocabulary_size])
+        found = weight[:, :1] * ones + left * anything
+        if self.order == 1:
+            return found
+        known = nodes >= 0
+        firsts = tf.cast(tf.maximum(nodes, 0), tf.int64) * self.vocabulary_size
         first = self._search(firsts)
         last = tf.where(known, self._search(firsts + self.vocabulary_size), first)
         children = tf.ragged.range(tf.reshape(first, [-1]), tf.reshape(last, [-1]))
         places, owners = children.values, children.value_rowids()
-        weight, left = self._weights(parents)
-        share = tf.gather(self.share, places) * tf.gather(tf.reshape(weight, [-1]), owners)
+        share = tf.gather(self.share, places) * tf.gather(tf.reshape(weight[:, 1:], [-1]), owners)
         tokens = tf.gather(self.keys, places) % self.vocabulary_size
-        where = tf.stack([owners // self.order, tokens], 1)
-        shape = tf.stack([tf.shape(nodes, tf.int64)[0], self.vocabulary_size])
-        anything = tf.cast(tf.range(self.vocabulary_size) > 0, tf.float32)
-        return tf.scatter_nd(where, share, shape) + left * anything
+        where = tf.stack([owners // (self.order - 1), tokens], 1)
+        return tf.tensor_scatter_nd_add(found, where, share)
 
     def _read(self, ids, nodes) -> tuple:
         """What was read after each token `(batch, time, order - 1)`, and what each one cost.
@@ -194,7 +197,9 @@ class KneserNey(keras.layers.Layer):
 
     def _search(self, keys):
         """The place of the first key that is not less `(...)`."""
-        found = tf.searchsorted(self.keys, tf.reshape(keys, [-1]))
+        values = tf.reshape(keys, [1, -1])
+        # tf.searchsorted fails where nothing is looked for.
+        found = tf.raw_ops.LowerBound(sorted_inputs=self.keys[None], values=values)
         return tf.reshape(found, tf.shape(keys))
 
     def get_config(self):

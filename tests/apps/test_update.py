@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from eager import eagerly
 
 import rnnapps
 from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Translator
@@ -153,6 +154,21 @@ def test_a_forecaster_goes_on_where_its_data_ends(tmp_path):
     again = rnnapps.load(tmp_path / "run")
     assert again.predict()["time"].iloc[0] == pd.Timestamp("2024-01-16 02:00")
     assert again.evaluate()["mae"] > 0
+
+
+@eagerly()
+def test_each_network_of_an_ensemble_goes_on_from_its_own(tmp_path):
+    app = Forecaster(target=["load"], ensemble=2, **FORECAST)
+    app.fit(table("2024-01-01", 200), run_dir=tmp_path / "run")
+    settings = {**FORECAST, "ensemble": 3, "learning_rate": 1e-12, "target": ["load"]}
+    other = Forecaster(**settings, init_from=str(tmp_path / "run"))
+    other.fit(table("2024-01-01", 200))
+    assert len(other.networks) == 3
+    for mine, theirs in zip(other.networks, [*app.networks, app.networks[0]], strict=True):
+        for a, b in zip(mine.weights, theirs.weights, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    found = app.update(table("2024-01-09 08:00", 40), tolerance=0.99)
+    assert found["updated"] and len(app.networks) == 2
 
 
 def test_what_a_forecaster_has_learned_moves_its_parts():

@@ -66,10 +66,15 @@ class Forecaster(Application):
         return self.model.get_layer("scaler").task
 
     @property
+    def networks(self) -> list[keras.layers.Layer]:
+        """The networks whose answers are averaged."""
+        network = super().network
+        return getattr(network, "networks", [network])
+
+    @property
     def network(self) -> keras.layers.Layer:
         """The recurrent network in the model; of several, the first."""
-        network = super().network
-        return getattr(network, "networks", [network])[0]
+        return self.networks[0]
 
     def _rows(self) -> dict[str, Rows]:
         return named_rows(self.task)

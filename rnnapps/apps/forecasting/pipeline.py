@@ -1,6 +1,7 @@
 """Histories in their own units to forecasts in them, and what an export says of it."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Callable, Sequence
@@ -104,7 +105,7 @@ def train_pipeline(
     config: ForecastingConfig,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_dir: pathlib.Path | None = None,
-    start: Callable[[ForecastNetwork, dict[str, Rows]], None] | None = None,
+    start: Callable[..., None] | None = None,
 ) -> tuple[ForecastPipeline, list[dict[str, float]]]:
     """Trains networks on parts, weighs them beside what needs no training, and calibrates.
 
@@ -113,7 +114,7 @@ def train_pipeline(
         config: The configuration.
         callbacks: Callbacks of the training.
         checkpoint_dir: Where the training's state is kept, if anywhere.
-        start: What gives the network its first weights, where they are not random.
+        start: What gives the network of a `number` its first weights, where they are not random.
 
     Returns:
         The forecaster, and the metrics of each epoch; of several networks those of the first.
@@ -121,8 +122,9 @@ def train_pipeline(
     scaler = Scaler(parts.task, parts.task.log or config.log, counts_in(config), name="scaler")
     scaler.adapt(parts.training)
     networks, histories = [], []
-    for _, own, folder in members(config, config.ensemble, checkpoint_dir):
-        network, history = train_network(parts, own, scaler, callbacks, folder, start)
+    for number, own, folder in members(config, config.ensemble, checkpoint_dir):
+        begin = functools.partial(start, number=number) if start else None
+        network, history = train_network(parts, own, scaler, callbacks, folder, begin)
         networks.append(network)
         histories.append(history)
     network = networks[0] if config.ensemble == 1 else Ensemble(networks, name="network")
