@@ -8,7 +8,7 @@ import pandas as pd
 
 from rnnapps.data import times
 from rnnapps.data.tables import Table
-from rnnapps.data.timestamps import PARTS, looks_like_times, read_stamps
+from rnnapps.data.timestamps import PARTS, are_clocks, looks_like_times, read_stamps
 from rnnapps.errors import DataError
 
 _INDICES = ("", "unnamed: 0", "index", "id", "no", "nr", "row", "#")
@@ -19,8 +19,9 @@ class Columns:
     """What the columns of a table are for.
 
     Args:
-        time: Column of the time, or columns of its parts (`year`, `month`, `day`, `hour`, ...);
-            empty to find it, or for a table without any, whose rows are steps.
+        time: Column of the time, or columns of its parts (`year`, `month`, `day`, `hour`, ...), or
+            of a date and a time of day; empty to find it, or for a table without any, whose rows
+            are steps.
         targets: Columns to forecast; empty for all that are named nowhere else.
         past: Columns known up to the present.
         future: Columns known ahead.
@@ -86,12 +87,15 @@ class Columns:
         return tuple(expanded)
 
 
-def resolve(table: Table, columns: Columns) -> tuple[Columns, list[str]]:
+def resolve(
+    table: Table, columns: Columns, time_format: str | None = None
+) -> tuple[Columns, list[str]]:
     """Puts in the columns that are left open, and checks that each is there.
 
     Args:
         table: The table.
         columns: What its columns are for.
+        time_format: How the user says that times are written.
 
     Returns:
         The columns, and what was left out.
@@ -109,30 +113,39 @@ def resolve(table: Table, columns: Columns) -> tuple[Columns, list[str]]:
             table.require(option, name)
     named = {name for names in roles.values() for name in names}
     free = [name for name in present if name not in named]
-    time = columns.time or _find_time(table, free, columns)
+    time = columns.time or _find_time(table, free, columns, time_format)
     rest = [name for name in free if name not in time]
     notes = []
     if time and not columns.targets and rest and _is_index(table.frame[rest[0]], rest[0]):
         shown = repr(rest[0]) if rest[0] else "without a name"
         notes.append(f"column {shown}, which numbers the rows, is left out")
         rest = rest[1:]
+    if not columns.targets:
+        full = [name for name in rest if not table.frame[name].isna().all()] or rest
+        hollow = [name for name in rest if name not in full]
+        notes += [f"column {name!r}, which holds nothing, is left out" for name in hollow]
+        rest = full
     targets = columns.targets or tuple(rest)
     if not targets:
         raise DataError(f"{table.where} has no column to forecast; name one with --target.")
     return dataclasses.replace(columns, time=time, targets=targets), notes
 
 
-def _find_time(table: Table, free: Sequence[str], columns: Columns) -> tuple[str, ...]:
+def _find_time(
+    table: Table, free: Sequence[str], columns: Columns, time_format: str | None
+) -> tuple[str, ...]:
     """The only column that holds times; else the columns of their parts, or numbers in a row."""
     frame, where = table.frame, table.where
-    dated = [name for name in free if looks_like_times(frame[name])]
+    dated = [name for name in free if looks_like_times(frame[name], time_format)]
     if len(dated) > 1:
         raise DataError(
             f"{where} has several columns of times ({', '.join(dated)}); name one with "
             "--time-column."
         )
     if dated:
-        return tuple(dated)
+        again = frame[dated[0]].duplicated().any()  # dates of which each has several times of day
+        clocks = [one for one in free if again and one != dated[0] and are_clocks(frame[one])]
+        return (*dated, *clocks[:1])
     parts = {name.lower(): name for name in free}
     if {"year", "month"} <= parts.keys():
         return tuple(parts[part] for part in PARTS if part in parts)
@@ -143,8 +156,8 @@ def _find_time(table: Table, free: Sequence[str], columns: Columns) -> tuple[str
     if numbers.notna().mean() < 0.5:
         raise DataError(
             f"Expected times in column {free[0]!r} of {where}. Received: {first.iloc[0]!r} in row "
-            "1; name the column of the times with --time-column, or one that names series with "
-            "--series-column."
+            "1; name the column of the times with --time-column, how they are written with "
+            "--time-format, or a column that names series with --series-column."
         )
     stamps = read_stamps(first, None, None, lambda index: True, where)
     groups = frame[columns.series].astype(str) if columns.series else pd.Series("", frame.index)

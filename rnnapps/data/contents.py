@@ -15,6 +15,10 @@ _OTHERS = {
     ".rtf": "a document", ".pages": "a document", ".pdf": "a PDF", ".epub": "an e-book",
 }  # fmt: skip
 _SHEETS = (".xls", ".ods", ".numbers", ".xlsb", ".dta", ".sav", ".rds", ".mat", ".feather", ".orc")
+_ARCHIVES = {
+    b"7z\xbc\xaf": ".7z", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"\x28\xb5\x2f\xfd": ".zst",
+    b"Rar!": ".rar",
+}  # fmt: skip
 _PIECE = 2**20  # bytes that are unpacked before it is said how far the work is
 
 
@@ -35,9 +39,19 @@ def read_contents(path: pathlib.Path | str) -> tuple[bytes, str]:
     path = pathlib.Path(path)
     if not path.exists():
         raise DataError(f"No such file or folder: {path}.")
+    if path.is_dir():
+        files = sorted(one.name for one in path.iterdir() if one.is_file())
+        named = f", such as {path / files[0]}" if files else ""
+        raise DataError(f"{path} is a folder; name a file{named}.")
     try:
         return _unpacked(path.read_bytes(), path.name, path)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except gzip.BadGzipFile:
+        raise DataError(
+            f"{path} is not gzipped; if it is not packed at all, take .gz off its name."
+        ) from None
+    except EOFError:
+        raise DataError(f"{path} ends before all of it is unpacked; fetch it again.") from None
+    except (OSError, zlib.error, zipfile.BadZipFile) as error:
         said = getattr(error, "strerror", None) or error
         raise DataError(f"Cannot read {path}: {said}.") from None
 
@@ -57,6 +71,11 @@ def _unpacked(content: bytes, name: str, path: pathlib.Path) -> tuple[bytes, str
             return _unpacked(*_only_member(content, path), path)
     elif content.startswith(b"\xd0\xcf\x11\xe0") and kind != ".doc":  # Office before 2007
         kind = ".xls"
+    elif kind == ".xlsx" and content:
+        raise DataError(f"{path} is no Excel file; if it is a table of text, name it .csv.")
+    packed = next((kind for mark, kind in _ARCHIVES.items() if content.startswith(mark)), None)
+    if packed or content[257:262] == b"ustar":
+        raise DataError(f"{path} is an archive ({packed or '.tar'}); unpack it.")
     if kind in _OTHERS:
         raise DataError(f"{path} is {_OTHERS[kind]}; save it as text (a .txt or .csv of UTF-8).")
     if kind in _SHEETS:

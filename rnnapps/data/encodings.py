@@ -63,10 +63,27 @@ def _family(encoding: str) -> str:
 def _wide(content: bytes) -> str | None:
     """UTF-16 without a mark: in a text of Latin letters every other byte is 0."""
     sample = content[:_SAMPLE]
-    for name, places in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
-        if len(sample) > 3 and places.count(0) > 0.7 * len(places):
+    low, high = sample[1::2].count(0), sample[::2].count(0)
+    if len(sample) < 4 or low + high > 0.6 * len(sample):  # such as a file that is filled with 0
+        return None
+    for name, zeros in (("utf-16-le", low), ("utf-16-be", high)):
+        if zeros > 0.7 * (len(sample) // 2):
             return name
     return None
+
+
+def _wide_lines(sample: bytes) -> str | None:
+    """UTF-16 of other letters without a mark: its line ends are two bytes."""
+    pairs = [sample[i : i + 2] for i in range(0, len(sample), 2)]
+    for name, end in (("utf-16-le", b"\n\0"), ("utf-16-be", b"\0\n")):
+        if end in pairs and b"\n" not in sample.replace(end, b"", pairs.count(end)):
+            return name
+    return None
+
+
+def _is_text(sample: bytes) -> bool:
+    """Whether hardly a byte is one that no text holds."""
+    return sum(byte < 32 and byte not in b"\t\n\f\r\x1b" for byte in sample) <= 0.01 * len(sample)
 
 
 def _undecoded(
@@ -76,7 +93,11 @@ def _undecoded(
     said = f"{where}, line {line}: byte 0x{body[error.start]:02x} is not {_shown(name)}; "
     if encoding:
         return said + "name another --encoding."
-    likely = _likely(body[max(0, error.start - _SAMPLE // 2) :][:_SAMPLE])
+    sample = body[max(0, error.start - _SAMPLE // 2) :][:_SAMPLE]
+    wide = _wide_lines(body[:_SAMPLE])
+    if wide is None and not _is_text(sample):
+        return f"{where} is not a text: it holds bytes that no text does; save it as .txt or .csv."
+    likely = wide or _likely(sample)
     if likely:
         return said + f"the file is likely {likely}: name it with --encoding={likely}."
     return said + "name its encoding with --encoding, or save the file as UTF-8."

@@ -111,7 +111,10 @@ def from_table(
         raise DataError(f"{where} holds no rows.")
     table.require("text_column", text_column)
     table.require("label_column", label_column)
-    labels = [label_of(value) for value in tracked(frame[label_column], "labels")]
+    try:
+        labels = [label_of(value) for value in tracked(frame[label_column], "labels")]
+    except TypeError as error:
+        raise DataError(f"Expected labels in column {label_column!r} of {where}. {error}") from None
     missing = [row for row, label in enumerate(labels, 1) if label is None]
     rows = f"{len(missing):,} of {len(labels):,} rows"
     if missing and (strict or len(missing) == len(labels)):
@@ -135,6 +138,10 @@ def from_table(
     if strict and notes:
         raise DataError(f"In column {label_column!r} of {where}, {notes[0]}.")
     empty = sum(not text.strip() for text, _ in kept)
+    if empty == len(kept):
+        raise DataError(
+            f"Column {text_column!r} of {where} holds no text at all; name another --text-column."
+        )
     if empty:
         notes.append(f"{empty:,} texts are empty")
     said = (

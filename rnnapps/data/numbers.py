@@ -1,6 +1,7 @@
 """Numbers as people write them: decimal and thousands marks, currency signs, dashes for nothing."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from rnnapps.errors import DataError
 _MISSING = ("na", "n/a", "#n/a", "nan", "null", "none", "<na>")
 _DASHES = ("-", "–", "—")
 _UNITS = r"[$€£¥₹₽₩%]"  # which may stand at a number, the same in a whole column
+_SPACE = "[ \u00a0\u2009\u202f]"  # ordinary, or one that does not break, or narrow
 _GROUPED = r"[-+]?[1-9]\d{0,2}(?:,\d{3})+"  # 1,234 is a thousand and more, or less than two
 
 
@@ -116,7 +118,7 @@ def parse_numbers(column: pd.Series, marks: Marks, name: str) -> Numbers:
     missing = _says_nothing(text).to_numpy()
     bare = _bare(text)
     if marks.thousands:
-        mark = {" ": "[ \u00a0\u202f]", "'": "['’]"}.get(marks.thousands, f"[{marks.thousands}]")
+        mark = {" ": _SPACE, "'": "['’]"}.get(marks.thousands, f"[{marks.thousands}]")
         grouped = bare.str.fullmatch(rf"[-+]?\d{{1,3}}(?:{mark}\d{{3}})+(?:[{marks.decimal}]\d*)?")
         bare = bare.where(~grouped, bare.str.replace(mark, "", regex=True))
     if marks.decimal == ",":
@@ -145,14 +147,19 @@ def how_to_read(value: str) -> str:
         (_GROUPED, "--thousands=',' or --decimal=','"),
         (r"[-+]?\d{1,3}(?:,\d{3})+\.\d+", "--thousands=','"),
         (r"[-+]?\d{1,3}(?:\.\d{3})+,\d+", "--decimal=',' --thousands='.'"),
-        (r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+,\d+", "--decimal=',' --thousands=' '"),
-        (r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:\.\d+)?", "--thousands=' '"),
+        (rf"[-+]?\d{{1,3}}(?:{_SPACE}\d{{3}})+,\d+", "--decimal=',' --thousands=' '"),
+        (rf"[-+]?\d{{1,3}}(?:{_SPACE}\d{{3}})+(?:\.\d+)?", "--thousands=' '"),
+        (r"[-+]?\d{1,3}(?:['’]\d{3})+(?:\.\d+)?", '--thousands="\'"'),
         (r"[-+]?\d*,\d+", "--decimal=','"),
         (r"[-+]?\d{1,3}(?:\.\d{3}){2,}", "--decimal=',' --thousands='.'"),
         (r"[-+]?\d*\.\d+", "--decimal='.'"),
     ):
         if pd.Series([bare]).str.fullmatch(pattern).iloc[0]:
             return f"; read it with {flags}"
+    if re.fullmatch(r"\(.*\d.*\)", bare):
+        return "; write a minus where brackets mean one"
+    if re.fullmatch(r"[-+]?\d[\d.,]*\s*[^\W\d]+[\w/²³°]*|[-+]?[\d.,]+\s*°[CF]?", bare):
+        return "; write the number without its unit"
     return ""
 
 

@@ -115,15 +115,24 @@ def _from_one(
     else:
         table = _tabbed(path, options)
     frame, notes = table.frame, list(table.notes)
+    inside = [name for name in frame.columns if frame[name].map(type).eq(dict).all()]
+    if len(inside) == 1:  # as in {"translation": {"de": "...", "en": "..."}}
+        frame = pd.DataFrame(frame[inside[0]].tolist())
+        notes.append(f"texts from inside column {inside[0]!r}")
     if list(frame.columns) == [str(i + 1) for i in range(frame.shape[1])]:  # no names as yet
         first = [text_of(value).strip() for value in frame.iloc[0]]
         if _is_header(first, columns, languages):
             frame = frame.iloc[1:].set_axis(first, axis=1)
             notes.append(f"the first line is a header ({', '.join(first)})")
-    chosen = _chosen(frame, columns, languages, table.where)
-    sources, targets = (
-        [text_of(value) for value in tracked(frame.iloc[:, place], "texts")] for place in chosen
-    )
+    try:
+        chosen = _chosen(frame, columns, languages, table.where)
+        sources, targets = (
+            [text_of(value) for value in tracked(frame.iloc[:, place], "texts")] for place in chosen
+        )
+    except TypeError as error:
+        raise DataError(
+            f"Expected texts in the columns of {path}, each side in its own. {error}"
+        ) from None
     names = [frame.columns[place] for place in chosen]
     left = [str(name) for name in frame.columns if name not in names]
     said = ["; ".join([f"{path}: {len(sources):,} pairs", *notes])]
@@ -135,16 +144,20 @@ def _from_one(
 
 def _tabbed(path: pathlib.Path | str, options: TableOptions) -> Table:
     """Lines with tabs, in which quotation marks are a text's own."""
-    rows = [line.split("\t") for line in _lines(path, options)]
+    lines = _lines(path, options)
+    rows = [line.split("\t") for line in lines if line.strip()]
     width = max(2, len(rows[0]))
-    for number, row in enumerate(tracked(rows, "lines"), 1):
+    numbers = (number for number, line in enumerate(lines, 1) if line.strip())
+    for number, row in zip(numbers, tracked(rows, "lines"), strict=True):
         if len(row) != width:
             raise DataError(
                 f"{path}, line {number}: expected a text, a tab, and its translation (or name a "
                 f"second file with --target-data). Received: {len(row)} columns."
             )
     names = [str(i + 1) for i in range(width)]
-    return Table(pd.DataFrame(rows, columns=names), str(path))
+    empty = len(lines) - len(rows)
+    notes = (f"empty lines left out: {empty:,}",) if empty else ()
+    return Table(pd.DataFrame(rows, columns=names), str(path), notes)
 
 
 def _lines(path: pathlib.Path | str, options: TableOptions) -> list[str]:
@@ -152,6 +165,8 @@ def _lines(path: pathlib.Path | str, options: TableOptions) -> list[str]:
     if not content.strip():
         raise DataError(f"{path} is empty.")
     text, _ = decode(content, str(path), options.encoding)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # as a Mac's programs ended lines long ago
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 

@@ -6,6 +6,7 @@ import itertools
 import re
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,10 @@ NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
 _SOUGHT = ",;\t|"
 _SAMPLE = 1 << 20  # characters of whole lines from which the separator is found
 csv.field_size_limit(1 << 30)  # characters of a text; the module's own limit is 128 Ki
+_LOOKED = 100  # rows that say how a table is written
+_INVISIBLE = (
+    "\ufeff\u200b\u200e\u200f\u2060"  # marks of order and width, which pages and editors add
+)
 _VALUE = re.compile(r"[-+]?[\d.,:/\sTZ+-]*\d[\d.,:/\sTZ+-]*|")  # a number, a time, or nothing
 
 
@@ -38,7 +43,7 @@ def find_separator(text: str, usual: str, wanted: Sequence[str], where: str) -> 
     if len(sample) < len(text):
         sample = sample[: sample.rfind("\n") + 1] or sample
     for separator in _SOUGHT:
-        header, *rows = _rows(sample, separator, 100) or [[]]
+        header, *rows = _rows(sample, separator, _LOOKED) or [[]]
         if len(header) > 1:
             alike = sum(len(row) == len(header) for row in rows) / max(1, len(rows))
             named = sum(name.strip() in wanted for name in header)
@@ -68,18 +73,22 @@ def read_separated(text: str, separator: str, where: str, header: bool = True) -
         DataError: If a row has more fields than the header, a quotation is not closed, or there is
             no header.
     """
-    first = _rows(text, separator, 1)
+    first = _rows(text, separator, _LOOKED)
     if not first:
         raise DataError(f"{where} is empty.")
-    names = [name.strip() for name in first[0]]
+    names = [name_of(field) for field in first[0]]
+    width = len(names)
     if header:
         check_header(names, where)
+    if not any(any(row[width:]) for row in first):  # separators at the end of rows alone
+        names += [""] * (max(map(len, first)) - width)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 TrackedText(text),
-                sep=separator,
+                sep=r"\s+" if separator == " " else separator,
+                skipinitialspace=separator != " " and _quotes_after_spaces(first),
                 header=None,
                 names=range(len(names)),
                 dtype=str,
@@ -90,9 +99,19 @@ def read_separated(text: str, separator: str, where: str, header: bool = True) -
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
         raise DataError(_unreadable(text, separator, where, error)) from None
+    if frame.iloc[:, width:].notna().any(axis=None):
+        raise DataError(_unreadable(text, separator, where, None))
+    if '"' in text:
+        _check_quotes(text, separator, where)
     if not header:
         return frame.rename(columns=lambda place: str(place + 1))
-    return frame.iloc[1:].reset_index(drop=True).set_axis(names, axis=1)
+    above = int(frame.head(_LOOKED).notna().any(axis=1).to_numpy().argmax())  # rows of nothing
+    return frame.iloc[above + 1 :].reset_index(drop=True).set_axis(names, axis=1)
+
+
+def name_of(field: str) -> str:
+    """A column's name: a header's field without what is not seen around it."""
+    return field.strip(_INVISIBLE + " \t\r\n\u00a0")
 
 
 def check_header(names: Sequence[str], where: str) -> None:
@@ -114,18 +133,57 @@ def check_header(names: Sequence[str], where: str) -> None:
 
 def _rows(text: str, separator: str, count: int) -> list[list[str]]:
     """The first rows that are not empty."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    rows = _reader(text, separator)
     return list(itertools.islice((row for row in rows if any(row)), count))
 
 
-def _unreadable(text: str, separator: str, where: str, error: Exception) -> str:
+def _reader(text: str, separator: str, **options: bool) -> Any:
+    options = {"skipinitialspace": separator == " ", **options}  # columns under each other
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, **options)
+
+
+def _quotes_after_spaces(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether fields are written as in `1, "a"`, where the quotation marks are no part of them."""
+    return any(field.startswith(" ") and field.lstrip()[:1] == '"' for row in rows for field in row)
+
+
+def _check_quotes(text: str, separator: str, where: str) -> None:
+    """Refuses a quotation mark that is not closed before another text's is opened."""
+    reader, began, done = _reader(text, separator, strict=True), 1, False
+    while not done:
+        try:
+            for _ in reader:
+                began = reader.line_num + 1
+            done = True
+        except csv.Error:  # something stands behind a quotation's end
+            if reader.line_num > began:
+                raise DataError(_unclosed(where, began)) from None
+            began = reader.line_num + 1
+
+
+def _unclosed(where: str, line: int) -> str:
+    return (
+        f"{where}, line {line}: a quotation mark is opened and never closed; within a text, write "
+        "it twice."
+    )
+
+
+def _unreadable(text: str, separator: str, where: str, error: Exception | None) -> str:
     """Says which line is wrong."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    width, began = 0, 1
+    reader = _reader(text, separator, strict=True)
+    first: list[str] = []
+    began = 1
     try:
         for row in reader:
-            width = width or len(row)
-            if len(row) > width:
+            first = first or row
+            width = len(first)
+            if width == 1 and len(row) > 1:
+                return (
+                    f"{where}, line {began}: {len(row)} fields where the first line has 1 "
+                    f"({first[0][:40]!r}); delete what stands above the columns' names, or name "
+                    "another --separator."
+                )
+            if any(row[width:]):
                 return (
                     f"{where}, line {began}: {len(row)} fields where the first line has {width}; "
                     f"put quotation marks around a text that holds a "
@@ -133,5 +191,5 @@ def _unreadable(text: str, separator: str, where: str, error: Exception) -> str:
                 )
             began = reader.line_num + 1
     except csv.Error:
-        return f"{where}, line {began}: a quotation mark is opened and never closed."
+        return _unclosed(where, began)
     return f"{where} is not a readable table: {' '.join(str(error).split()).rstrip('.')}."

@@ -11,7 +11,13 @@ from rnnapps.data import times
 from rnnapps.data.columns import Columns, resolve
 from rnnapps.data.holidays import holiday_flags
 from rnnapps.data.tables import Table, from_frame, read_table
-from rnnapps.data.timestamps import Stamps, read_parts, read_stamps
+from rnnapps.data.timestamps import (
+    Stamps,
+    join_clock,
+    looks_like_times,
+    read_parts,
+    read_stamps,
+)
 from rnnapps.data.values import read_values
 from rnnapps.errors import ConfigError, DataError, flag
 
@@ -86,7 +92,7 @@ def read_series(
     frame, where = table.frame, table.where
     if frame.empty:
         raise DataError(f"{where} holds no rows.")
-    columns, mended = resolve(table, columns)
+    columns, mended = resolve(table, columns, options.time_format)
     groups = _groups(frame, columns, where)
     stamps = _stamps(table, columns, options, groups)
     columns = dataclasses.replace(columns, zone=stamps.zone, order=stamps.order)
@@ -174,21 +180,22 @@ def _stamps(
         for rows in groups.values():
             steps[rows] = np.arange(len(rows))
         return Stamps(pd.Index(steps), notes=("no column of times, so that each row is a step",))
-    if len(columns.time) > 1:
+    first, *others = columns.time
+    if others and not looks_like_times(frame[first]):
         stamps = Stamps(read_parts(frame, columns.time))
     else:
-        where_column = f"column {columns.time[0]!r} of {where}"
-        stamps = read_stamps(
-            frame[columns.time[0]], options, columns.order, is_regular, where_column
-        )
+        where_column = f"column {first!r} of {where}"
+        column = join_clock(frame[first], frame[others[0]]) if others else frame[first]
+        stamps = read_stamps(column, options, columns.order, is_regular, where_column)
     if stamps.bad.any():
         row = int(stamps.bad.argmax())
         cells = frame[list(columns.time)].iloc[row]
         received = " ".join("" if pd.isna(cell) else str(cell) for cell in cells)
-        hint = "; --time-format says how they are written" if stamps.bad.mean() > 0.5 else ""
+        hint = "--time-format says how they are written"
+        hint = hint if stamps.bad.mean() > 0.5 else "leave that row out"
         raise DataError(
             f"Expected times in column {', '.join(columns.time)} of {where}. Received: "
-            f"{received!r} in row {row + 1}{hint}."
+            f"{received!r} in row {row + 1}; {hint}."
         )
     return stamps
 

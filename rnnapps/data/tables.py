@@ -12,7 +12,7 @@ import pandas as pd
 from rnnapps.config import TableOptions
 from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
-from rnnapps.data.separators import NAMES, check_header, find_separator, read_separated
+from rnnapps.data.separators import NAMES, check_header, find_separator, name_of, read_separated
 from rnnapps.errors import DataError, nearest
 from rnnapps.progress import TrackedBytes
 
@@ -114,14 +114,15 @@ def read_table(
         text, encoding = decode(content, where, options.encoding)
         notes = () if encoding == "utf-8" else (f"encoding {encoding}",)
         if kind in (".json", ".jsonl", ".ndjson"):
-            table = Table(pd.DataFrame(_records(text, where)), where, notes)
+            table = Table(_frame(_records(text, where), where), where, notes)
         else:
             table = _separated(text, kind, options, wanted, where, header)
             table = dataclasses.replace(table, notes=notes + table.notes)
     names = [str(name) for name in table.frame.columns]
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{where} has two columns named {twice[0]!r}; give each its own name.")
+        called = f"named {twice[-1]!r}" if twice[-1] else "without a name"
+        raise DataError(f"{where} has two columns {called}; give each its own name.")
     if table.frame.empty:
         raise DataError(f"{where} holds no rows.")
     return table
@@ -169,7 +170,8 @@ def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
     except (ValueError, KeyError, OSError, SyntaxError, zipfile.BadZipFile) as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{where} is not a readable Excel file: {said}.") from None
-    full = {name: _headed(sheet) for name, sheet in sheets.items() if not sheet.empty}
+    above: list[str] = []
+    full = {name: _headed(sheet, above) for name, sheet in sheets.items() if not sheet.empty}
     if len(full) > 1 and wanted:
         full = {n: f for n, f in full.items() if set(wanted) <= set(map(str, f.columns))} or full
     if len(full) > 1:
@@ -178,16 +180,28 @@ def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
             "file of its own."
         )
     notes = tuple(f"sheet {name}" for name in full if len(sheets) > 1)
+    notes += tuple(f"its title {title!r} left out" for title in above if len(sheets) == 1)
     frame = next(iter(full.values()), pd.DataFrame())
     check_header(list(frame.columns), where)
     return Table(frame, where, notes)
 
 
-def _headed(sheet: pd.DataFrame) -> pd.DataFrame:
-    """A sheet's rows under its first row that is not empty."""
+def _headed(sheet: pd.DataFrame, above: list[str]) -> pd.DataFrame:
+    """A sheet's rows under the first with more than a title, which is said in `above`."""
     sheet = sheet.dropna(how="all").dropna(how="all", axis=1)
-    names = ["" if pd.isna(name) else str(name).strip() for name in sheet.iloc[0]]
+    while len(sheet) > 1 and sheet.iloc[0].count() == 1 < sheet.iloc[1].count():
+        above.append(str(sheet.iloc[0].dropna().iloc[0]))
+        sheet = sheet.iloc[1:].dropna(how="all", axis=1)
+    names = ["" if pd.isna(name) else name_of(str(name)) for name in sheet.iloc[0]]
     return sheet.iloc[1:].reset_index(drop=True).set_axis(names, axis=1)
+
+
+def _frame(rows: list[dict[str, Any]] | dict[str, list], where: str) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(rows)
+    except UnicodeEncodeError as error:
+        half = error.object[error.start].encode("unicode_escape").decode()
+        raise DataError(f"{where} holds half a character ({half}); write it whole.") from None
 
 
 def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:
@@ -207,6 +221,9 @@ def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:
             whole = values[0]
         elif _are_columns(values):
             return whole
+        elif len(values) > 1 and all(isinstance(one, list) for one in values):
+            lengths = ", ".join(f"{name} {len(one)}" for name, one in whole.items())
+            raise DataError(f"{where}: expected columns of one length. Received: {lengths:.80}.")
         else:
             whole = [whole]
     if not isinstance(whole, list) or not all(isinstance(row, dict) for row in whole):

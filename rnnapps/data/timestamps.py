@@ -23,6 +23,7 @@ _CLOCK = (
 _WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
 _MARK = r"[\s.,/-]*"
+_MONTH_OF_YEAR = rf"{_MONTH}[-/\s'’](?P<year>\d\d)"  # Jan-14, which may be a day of January, too
 _DATES = (
     _WEEKDAY + r"(?P<one>\d{1,4})(?P<mark>[-/.])(?P<two>\d{1,2})(?P=mark)(?P<three>\d{1,4})",
     _WEEKDAY + rf"(?P<day>\d{{1,2}}){_MARK}{_MONTH}{_MARK}(?P<year>\d{{4}}|\d\d)",
@@ -32,7 +33,10 @@ _DATES = (
     r"(?P<month>\d{1,2})[-/.](?P<year>\d{4})",
     r"(?P<year>\d{4})[-\s]?Q(?P<quarter>[1-4])",
     r"Q(?P<quarter>[1-4])[-\s/]?(?P<year>\d{4})",
+    r"(?P<year>\d{4})-?W(?P<week>\d\d)",
+    _MONTH_OF_YEAR,
 )
+_TIME_OF_DAY = r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?"
 _NUMBERS = (
     ("%Y", 4, "years"),
     ("%Y%m%d", 8, "dates written yyyymmdd"),
@@ -110,6 +114,11 @@ def read_stamps(
     if len(readings) > 1:
         order, why = _decide(readings, is_regular, text, where), ", which makes the steps regular"
     found = _zoned(readings[order], parts["zone"], where)
+    if pattern == _MONTH_OF_YEAR:
+        if not is_regular(found.index):
+            return Stamps(pd.DatetimeIndex([pd.NaT] * len(text)))
+        meant = f"{text.iloc[0]!r} is {found.index[0]:%B %Y}"
+        found = dataclasses.replace(found, notes=(meant, *found.notes))
     if order not in ("day first", "month first"):
         return found
     return dataclasses.replace(found, order=order, notes=(f"dates {order}{why}", *found.notes))
@@ -135,10 +144,38 @@ def read_parts(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(parts, errors="coerce"))
 
 
-def looks_like_times(column: pd.Series) -> bool:
-    """Whether nearly all of a column's first values are dates, and not numbers."""
+def join_clock(dates: pd.Series, clocks: pd.Series) -> pd.Series:
+    """Texts of dates and times of day, from a column of each; hours may be numbers."""
+    if pd.api.types.is_datetime64_any_dtype(dates):
+        dates = dates.dt.strftime("%Y-%m-%d")
+    day, clock = (one.map(str).astype(str).str.strip() for one in (dates, clocks))
+    return day + " " + clock.str.replace(r"^(\d{1,2})(?:\.0)?$", r"\1:00", regex=True)
+
+
+def are_clocks(column: pd.Series) -> bool:
+    """Whether all of a column's values are times of day, or hours under that name."""
+    text = column.map(str).astype(str).str.strip()
+    if str(column.name).lower() in ("hour", "hours", "hr"):
+        return bool(text.str.fullmatch(r"(?:[01]?\d|2[0-3])(?:\.0)?").all())
+    return bool(text.str.fullmatch(_TIME_OF_DAY).all())
+
+
+def looks_like_times(column: pd.Series, time_format: str | None = None) -> bool:
+    """Whether nearly all of a column's first values are dates, and not numbers.
+
+    Args:
+        column: The column.
+        time_format: How the user says that times are written, which then decides.
+
+    Returns:
+        Whether they are.
+    """
     if pd.api.types.is_datetime64_any_dtype(column):
         return True
+    if time_format:
+        text = column.dropna().map(str).head(100).astype(str).str.strip()
+        found = pd.to_datetime(text, errors="coerce", format=time_format, utc="%z" in time_format)
+        return bool(found.notna().mean() >= 0.9)
     if pd.api.types.is_numeric_dtype(column):
         return False
     text = column.dropna().map(str).head(100).astype(str).str.strip()
@@ -175,8 +212,10 @@ def _readings(parts: pd.DataFrame, order: str | None) -> dict[str, pd.DatetimeIn
 
 def _assemble(parts: pd.DataFrame) -> pd.DatetimeIndex:
     """Times of their parts; NaT where one is out of its range."""
-    part = {name: pd.to_numeric(parts[name], errors="coerce") for name in parts
-            if name in ("year", "month", "day", "quarter", "hour", "minute", "second")}  # fmt: skip
+    known = (*PARTS, "week", "quarter")
+    part = {one: pd.to_numeric(parts[one], errors="coerce") for one in parts if one in known}
+    if "week" in part:
+        part |= {"month": pd.Series(1, parts.index), "day": pd.Series(4, parts.index)}
     if "quarter" in part:
         part["month"] = 3 * part.pop("quarter") - 2
     if "name" in parts:
@@ -194,6 +233,9 @@ def _assemble(parts: pd.DataFrame) -> pd.DatetimeIndex:
     clock["second"] = part["second"].fillna(0)
     dates = pd.DataFrame({name: part[name] for name in ("year", "month", "day")} | clock)
     stamps = pd.to_datetime(dates, errors="coerce")
+    if "week" in part:  # of ISO 8601: the first is that of 4 January, and weeks begin on Monday
+        week = part["week"].where(part["week"].between(1, 53))
+        stamps += pd.to_timedelta(7 * (week - 1) - stamps.dt.day_of_week, unit="D")
     if parts["part"].notna().any():
         fraction = pd.to_numeric("0." + parts["part"].fillna("0"))
         stamps = stamps + pd.to_timedelta(fraction, unit="s")

@@ -50,7 +50,10 @@ def read_values(
             how.append(f"{name!r} without its {numbers.unit}")
         values = _column(numbers, name, where, categories if wordy else None, notes)
         if np.isnan(values).all() and (check_targets or wordy):
-            raise DataError(f"{where} has no value at all in column {name!r}.")
+            raise DataError(
+                f"{where} has no value at all in column {name!r}; leave it out, or name what is to "
+                "be forecast with --target."
+            )
         parts.append(values)
     columns = dataclasses.replace(columns, categories=categories)
     return np.concatenate(parts, axis=1), columns, how
@@ -95,6 +98,10 @@ def _check(numbers: Numbers, name: str, where: str, is_target: bool) -> None:
         row = int(numbers.bad.argmax())
         value = numbers.text.iloc[row]
         hint = how_to_read(value)
+        if numbers.unit and numbers.unit not in value:
+            hint = f", where others have a {numbers.unit}; write it at all of them or at none"
+        if " " in name and " " in value:
+            hint = "; if spaces stand between columns, say so with --separator=space"
         if is_target and not numbers.text.str.contains(r"\d").any():
             hint = "; if it names the series, say so with --series-column; else name what is to be "
             hint += "forecast with --target"
