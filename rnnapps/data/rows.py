@@ -3,6 +3,7 @@
 Values stay as they stand in the file, and so do the order of rows and columns.
 """
 
+import codecs
 import contextlib
 import csv
 import dataclasses
@@ -15,7 +16,7 @@ from typing import IO, Any
 
 from rnnapps.config import TableOptions
 from rnnapps.data.encodings import decode
-from rnnapps.data.separators import check_header, find_separator
+from rnnapps.data.separators import check_header, find_separator, name_of, row_reader, unclosed
 from rnnapps.data.tables import json_object, read_table
 from rnnapps.errors import DataError
 
@@ -87,11 +88,15 @@ def open_rows(path: pathlib.Path, options: TableOptions | None = None) -> Iterat
         source = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         sample = source.read(_SAMPLE)
         sample = sample[: sample.rfind(b"\n") + 1] or sample
-        head, encoding = decode(sample, str(path), options.encoding)
+        wide = b"\0" in sample  # UTF-16, of which the sample may end within a character
+        decoding = "replace" if wide else "strict"
+        head, encoding = decode(sample, str(path), options.encoding, decoding)
         source.seek(0)
         errors = "replace" if kind in (".txt", "") else "strict"
         encoding = "utf-8-sig" if encoding == "utf-8" else encoding
         text = io.TextIOWrapper(source, encoding, errors, newline="")
+        if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text.read(1)
         size = max(1, path.stat().st_size)
         yield _stream(text, kind, head, options, str(path), lambda: min(1.0, raw.tell() / size))
 
@@ -116,7 +121,7 @@ def _stream(
         lines = ({"text": line.rstrip("\r\n")} for line in text)
         return Rows(["text"], _chunks(lines, share), "txt")
     if kind in (".jsonl", ".ndjson"):
-        first = next((line for line in head.splitlines() if line.strip()), "{}")
+        first = next((line for line in head.split("\n") if line.strip()), "{}")
         rows = (
             json_object(line, f"{where}, line {i}")
             for i, line in enumerate(text, 1)
@@ -124,23 +129,31 @@ def _stream(
         )
         return Rows(list(json_object(first, f"{where}, line 1")), _chunks(rows, share), "jsonl")
     separator = options.separator or find_separator(head, _SEPARATED[kind], (), where)
-    reader = csv.reader(text, delimiter=separator)
-    names = [name.strip().removeprefix("\ufeff") for name in next(reader, [])]
+    reader = row_reader(text, separator, head)
+    names = [name_of(field) for field in next(filter(any, reader), [])]
     check_header(names, where)
     form = "tsv" if separator == "\t" else "csv"
     return Rows(names, _chunks(_named(reader, names, where), share), form, separator)
 
 
 def _named(reader: Any, names: list[str], where: str) -> Iterator[Row]:
-    for row in reader:
+    began, width = reader.line_num + 1, len(names)
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            raise DataError(unclosed(where, began)) from None
+        if row is None:
+            return
+        began = reader.line_num + 1
         if not row:
             continue
-        if len(row) > len(names):
+        if any(row[width:]):
             raise DataError(
                 f"{where}, line {reader.line_num}: {len(row)} fields where the first line has "
                 f"{len(names)}; put quotation marks around a text that holds the separator."
             )
-        yield dict(zip(names, row + [""] * (len(names) - len(row)), strict=True))
+        yield dict(zip(names, row[:width] + [""] * (width - len(row)), strict=True))
 
 
 def _parquet(path: pathlib.Path) -> Rows:

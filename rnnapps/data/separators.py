@@ -5,7 +5,7 @@ import io
 import itertools
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -131,15 +131,31 @@ def check_header(names: Sequence[str], where: str) -> None:
         )
 
 
+def row_reader(lines: Iterable[str], separator: str, head: str) -> Any:
+    """The rows of a table that is too long to be read at once.
+
+    Args:
+        lines: Its lines, with their ends.
+        separator: What stands between columns.
+        head: The first of them, which say how it is written.
+
+    Returns:
+        A `csv.reader`, which raises where a quotation mark is not closed.
+    """
+    spaces = _quotes_after_spaces(_rows(head, separator, _LOOKED)) or separator == " "
+    return csv.reader(lines, delimiter=separator, skipinitialspace=spaces, strict=True)
+
+
 def _rows(text: str, separator: str, count: int) -> list[list[str]]:
     """The first rows that are not empty."""
     rows = _reader(text, separator)
     return list(itertools.islice((row for row in rows if any(row)), count))
 
 
-def _reader(text: str, separator: str, **options: bool) -> Any:
-    options = {"skipinitialspace": separator == " ", **options}  # columns under each other
-    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, **options)
+def _reader(text: str, separator: str, strict: bool = False) -> Any:
+    aligned = separator == " "  # columns under each other, with several spaces between them
+    file = io.StringIO(text, newline="")
+    return csv.reader(file, delimiter=separator, skipinitialspace=aligned, strict=strict)
 
 
 def _quotes_after_spaces(rows: Sequence[Sequence[str]]) -> bool:
@@ -157,11 +173,12 @@ def _check_quotes(text: str, separator: str, where: str) -> None:
             done = True
         except csv.Error:  # something stands behind a quotation's end
             if reader.line_num > began:
-                raise DataError(_unclosed(where, began)) from None
+                raise DataError(unclosed(where, began)) from None
             began = reader.line_num + 1
 
 
-def _unclosed(where: str, line: int) -> str:
+def unclosed(where: str, line: int) -> str:
+    """Says that a quotation begins in a line and does not end."""
     return (
         f"{where}, line {line}: a quotation mark is opened and never closed; within a text, write "
         "it twice."
@@ -191,5 +208,5 @@ def _unreadable(text: str, separator: str, where: str, error: Exception | None) 
                 )
             began = reader.line_num + 1
     except csv.Error:
-        return _unclosed(where, began)
+        return unclosed(where, began)
     return f"{where} is not a readable table: {' '.join(str(error).split()).rstrip('.')}."

@@ -37,7 +37,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
 
     time_column: tuple[str, ...] = ()
-    """Column of the time, or columns such as year month day hour; by default found."""
+    """Column of the time, or columns such as year month day hour, or date and clock; by default
+    found."""
     target: tuple[str, ...] = ()
     """Columns to forecast; by default all that no other option names."""
     past_covariates: tuple[str, ...] = ()

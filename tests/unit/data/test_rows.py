@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
+from rnnapps.config import TableOptions
 from rnnapps.data.row_writer import row_writer, types_of
 from rnnapps.data.rows import open_rows
 from rnnapps.errors import ConfigError, DataError
@@ -148,3 +149,37 @@ def test_a_file_that_is_not_what_it_says_is_refused(tmp_path):
     packed.write_bytes(b"text\na\n")
     with pytest.raises(DataError, match=r"in\.csv\.gz is damaged, it cannot be unpacked: Not a gz"):
         read_table(packed)
+
+
+TWO = [{"text": "a, b", "n": "1"}, {"text": "c", "n": "2"}]
+ODD = {
+    "spaced.csv": 'text, n\n"a, b", "1"\n"c", "2"\n',
+    "ends.csv": 'text,n\n"a, b",1,\nc,2,,\n',
+    "hollow.csv": ',\ntext,n\n"a, b",1\nc,2\n',
+    "aligned.psv": 'text     n\n"a, b"   1\nc        2\n',
+    "mac.csv": 'text,n\r"a, b",1\rc,2\r',
+    "mark.csv": '\ufeff\u200ftext,n\u200f\n"a, b",1\nc,2\n',
+    "wide.csv": 'text,n\n"a, b",1\nc,2\n'.encode("utf-16"),
+    "wide.jsonl": '{"text": "a, b", "n": "1"}\n{"text": "c", "n": "2"}\n'.encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_files_are_read_as_training_reads_them(name, tmp_path):
+    path, content = tmp_path / name, ODD[name]
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    options = TableOptions(separator="space") if name == "aligned.psv" else TableOptions()
+    with open_rows(path, options) as rows:
+        assert [row for chunk, _ in rows.chunks for row in chunk] == TWO
+
+
+def test_a_line_within_a_json_text_is_none_of_the_file(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "a\u2028b"}\n', "utf-8")
+    assert read_table(tmp_path / "in.jsonl") == [{"text": "a\u2028b"}]
+
+
+@pytest.mark.parametrize("rows", ['a,1\n"b,2\nc,3\n"d,4\n', 'a,1\n"b,2\nc,3\n'])
+def test_a_quotation_that_is_not_closed_is_refused(rows, tmp_path):
+    (tmp_path / "in.csv").write_text("text,n\n" + rows)
+    with pytest.raises(DataError, match="line 3: a quotation mark is opened and never closed"):
+        read_table(tmp_path / "in.csv")

@@ -12,9 +12,11 @@ import time
 import zipfile
 
 import numpy as np
+import pandas as pd
 
 from rnnapps.data.contents import read_contents
 from rnnapps.data.separators import read_separated
+from rnnapps.data.tables import read_table
 from rnnapps.progress import counting, tracked, working
 from rnnapps.text import WordTokenizer
 from rnnapps.training.progress_line import ProgressLine
@@ -102,6 +104,18 @@ def test_a_table_s_text_is_counted_as_it_is_read(monkeypatch):
             time.sleep(0.2)
         shown = lines()
     assert any(re.search(r"of 2,400,004 characters  \d+ %", one) for one in shown)
+
+
+def test_a_parquet_file_s_rows_are_counted_within_a_group(monkeypatch, tmp_path):
+    frame = pd.DataFrame({"text": ["some text"] * 200_000})
+    frame.to_parquet(tmp_path / "texts.parquet", row_group_size=200_000)
+    with a_terminal(monkeypatch) as lines:
+        with working("reading the data"):
+            time.sleep(2.1)
+            pd.testing.assert_frame_equal(read_table(tmp_path / "texts.parquet").frame, frame)
+            time.sleep(0.2)
+        shown = lines()
+    assert any(re.search(r"of 200,000 rows  \d+ %", one) for one in shown)
 
 
 def test_unpacking_and_tokenizing_are_counted(monkeypatch, tmp_path):
