@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which those who are colour-blind tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_PANELS = 8  # at most, one below the other
 
 
 def _plot(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
@@ -228,6 +229,54 @@ def backtest(
         part, label = slice(start, start + horizon), None if start else "forecast"
         axes.plot(steps[part], forecast[part], color=_COLOURS[1], label=label)
     _time_axis(axes, times, "step of the test part's end", title, units)
+    _save(figure, path)
+
+
+def alarms(parts: dict[str, tuple[np.ndarray, ...]], path: pathlib.Path | str) -> None:
+    """Draws series, what was forecast of each step, and at which there were alarms.
+
+    Args:
+        parts: For each series by its name its time stamps or numbers of steps, what was
+            observed and forecast, and where the alarms are, `(time,)` each; the first eight are
+            drawn, one below the other.
+        path: The PNG to write.
+    """
+    shown = list(parts.items())[:_PANELS]
+    figure = Figure(figsize=(10, 2.2 * len(shown)), layout="constrained")
+    panels = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+    for panel, (title, (steps, observed, forecast, alarm)) in zip(panels, shown, strict=True):
+        panel.plot(steps, observed, color="black", linewidth=0.8, label="observed")
+        panel.plot(steps, forecast, color=_COLOURS[0], linewidth=0.8, label="forecast")
+        at = np.flatnonzero(alarm)
+        panel.plot(steps[at], observed[at], "o", color=_COLOURS[1], markersize=4, label="alarm")
+        dated = None if np.issubdtype(steps.dtype, np.number) else steps
+        _time_axis(panel, dated, "step", title, "")
+    _save(figure, path)
+
+
+def contributions(
+    columns: dict[str, tuple[np.ndarray, np.ndarray]], title: str, path: pathlib.Path | str
+) -> None:
+    """Draws what each column adds to a forecast, in all and by its lags.
+
+    Args:
+        columns: For each column its lags and their contributions; the eight that weigh most are
+            drawn by their lags.
+        title: What is forecast.
+        path: The PNG to write.
+    """
+    figure, (left, right) = _plot(10, 3.2, columns=2)
+    sums = {name: float(values.sum()) for name, (_, values) in columns.items()}
+    left.barh(list(sums), list(sums.values()))
+    left.invert_yaxis()
+    left.set(xlabel="contribution", title=title)
+    weights = {name: float(np.abs(values).sum()) for name, (_, values) in columns.items()}
+    for name in sorted(weights, key=weights.__getitem__, reverse=True)[:_PANELS]:
+        lags, values = columns[name]
+        order = np.argsort(-lags)
+        right.plot(-lags[order], values[order], linewidth=1, label=name)
+    right.set(xlabel="step, the forecast's first is 0", ylabel="contribution")
+    _legend(right)
     _save(figure, path)
 
 

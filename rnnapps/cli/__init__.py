@@ -21,6 +21,7 @@ commands:
   predict RUN_DIR [...]      answer for what follows, or for standard input
   predict RUN_DIR FILE ...   answer for the rows of files of any size, by --workers processes
   predict --server URL NAME  have a model server answer
+  detect RUN_DIR [FILE]      say where series are off by more than their forecasts are
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
   new APPLICATION NAME       copy an application out as the start of a package of your own
@@ -30,8 +31,8 @@ commands:
 `rnnapps help COMMAND` says more.
 """
 _COMMANDS = (
-    "train", "tune", "update", "evaluate", "predict", "export", "serve", "new", "quickstart",
-    "doctor",
+    "train", "tune", "update", "evaluate", "predict", "detect", "export", "serve", "new",
+    "quickstart", "doctor",
 )  # fmt: skip
 
 

@@ -209,7 +209,8 @@ class Ask:
     name: Positional[str]
     """The model's name."""
     text: Positional[tuple[str, ...]] = ()
-    """The rows to answer for, JSON where the model takes numbers; none for standard input."""
+    """The rows to answer for, JSON where the model takes numbers; none for standard input. A
+    forecaster takes the file of a table, too."""
     signature: str = "serving_default"
     """The signature to ask, with one input."""
     json: bool = False
@@ -219,13 +220,24 @@ class Ask:
         """Prints an answer a line."""
         from rnnapps.serving.client.client import Client
 
-        rows = [text for texts in batches_of(self.text) for text in texts]
         with Client(self.server, self.name) as client:
             inputs = client.signature(self.signature).inputs
             texts = set(inputs.values()) == {"DT_STRING"}
+            if len(self.text) == 1 and os.path.isfile(self.text[0]) and not texts:
+                self._ask_for_table(client)
+                return
+            rows = [text for texts in batches_of(self.text) for text in texts]
             answers = client.predict(rows if texts else list(map(_number, rows)), self.signature)
         for row, answer in zip(rows, answers, strict=True):
             print(_line(row, answer, self.json))
+
+    def _ask_for_table(self, client: Any) -> None:
+        """Has a table of time series forecast."""
+        import_tensorflow()
+        from rnnapps.apps.forecasting.client import forecast_table
+        from rnnapps.apps.forecasting.printing import print_forecasts
+
+        print_forecasts(forecast_table(client, self.text[0]), None, self.json)
 
 
 def _number(row: str) -> Any:

@@ -1,5 +1,6 @@
 """Public holidays of countries, by the package holidays. Imports it when a country is asked for."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from rnnapps.errors import ConfigError, nearest
+
+_AHEAD = 10  # years after this one of which an export knows the holidays
 
 
 def holiday_flags(index: pd.DatetimeIndex, places: Sequence[str]) -> np.ndarray:
@@ -26,6 +29,28 @@ def holiday_flags(index: pd.DatetimeIndex, places: Sequence[str]) -> np.ndarray:
     years = range(days.year.min(), days.year.max() + 1)
     columns = [days.isin(pd.DatetimeIndex(list(_calendar(one, years)))) for one in places]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def holiday_days(place: str, years: Sequence[int]) -> np.ndarray:
+    """The holidays of a country, or of a part of one, as ascending days since 1970-01-01.
+
+    Args:
+        place: As for `holiday_flags`.
+        years: The years.
+
+    Returns:
+        int64 `(holidays,)`.
+
+    Raises:
+        ConfigError: If the package is not installed, or knows no such country or part.
+    """
+    dates = np.array(sorted(_calendar(place, years)), "datetime64[D]")
+    return dates.astype(np.int64)
+
+
+def holidays_end() -> datetime.date:
+    """The last day of the table of holidays in what is exported today."""
+    return datetime.date(datetime.date.today().year + _AHEAD, 12, 31)
 
 
 def _calendar(place: str, years: Sequence[int]) -> Any:

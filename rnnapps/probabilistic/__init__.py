@@ -1,14 +1,19 @@
 """Forecasts that say how sure they are: likelihoods, their losses, intervals that hold."""
 
+from rnnapps.probabilistic.alarms import DEPTH, LAGS, Alarms, fit_alarms
 from rnnapps.probabilistic.conformal import AdaptiveConformal, ConformalCalibration
 from rnnapps.probabilistic.likelihoods import make_likelihood, quantiles_of
 from rnnapps.probabilistic.losses import ForecastLoss, PointError
 
 __all__ = [
+    "DEPTH",
+    "LAGS",
     "AdaptiveConformal",
+    "Alarms",
     "ConformalCalibration",
     "ForecastLoss",
     "PointError",
+    "fit_alarms",
     "make_likelihood",
     "quantiles_of",
 ]

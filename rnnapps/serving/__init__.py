@@ -12,10 +12,11 @@ _HOMES = {
     "ExportSpec": "rnnapps.serving.export.export",
     "Server": "rnnapps.serving.server.server",
     "Signature": "rnnapps.serving.export.requests",
+    "asset_signature": "rnnapps.serving.export.requests",
     "publish": "rnnapps.serving.export.export",
 }
 
-__all__ = ["Client", "ExportSpec", "Limits", "Server", "Signature", "publish"]
+__all__ = ["Client", "ExportSpec", "Limits", "Server", "Signature", "asset_signature", "publish"]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,14 +17,17 @@ from rnnapps.apps.forecasting import (
     later,
     pipeline,
     printing,
+    serving,
 )
 from rnnapps.apps.forecasting import backtest as backtesting
+from rnnapps.apps.forecasting import detect as detecting
+from rnnapps.apps.forecasting import explain as explaining
 from rnnapps.apps.forecasting.baseline import NOISE_ALONE
-from rnnapps.apps.forecasting.config import ForecastingConfig, PredictOptions
+from rnnapps.apps.forecasting.config import DetectOptions, ForecastingConfig, PredictOptions
 from rnnapps.apps.forecasting.metrics import collapsed
 from rnnapps.apps.forecasting.model import named_rows
 from rnnapps.data import SeriesSet, read_series
-from rnnapps.errors import DataError
+from rnnapps.errors import ConfigError, DataError, RnnappsError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
 from rnnapps.training import Rows
@@ -157,16 +160,37 @@ class Forecaster(Application):
         Raises:
             DataError: If the table is unreadable or too short, or lacks a future covariate.
         """
-        inputs = self.given[0] if inputs is None else inputs
-        where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
-        found, task = self._table(inputs), self.task
-        history, future, stamps = data.prediction_inputs(found, task, where)
+        (found, history, future, stamps), task = self._inputs(inputs), self.task
         names = [one.name for one in found.series]
         point, quantiles, _ = answers.ask(self.graph, task, history, future, names)
         scaler = self.model.get_layer("scaler")
         spread = scaler.scale.numpy()[0, : task.targets] * (1 + np.abs(point) * scaler.log)
         printing.warn_of(collapsed(quantiles, spread, task.lower).mean())
         return printing.to_frame(task, names, stamps, point, quantiles, self.config.quantiles)
+
+    def explain(self, inputs: pd.DataFrame | pathlib.Path | str | None = None) -> pd.DataFrame:
+        """Says what the forecast past the end of the data owes to each column and lag.
+
+        Args:
+            inputs: As for `predict`.
+
+        Returns:
+            A row for each series, target, column and lag; see `explain.explain`.
+
+        Raises:
+            ConfigError: If the network draws its forecasts.
+            DataError: As for `predict`.
+        """
+        found, history, future, _ = self._inputs(inputs)
+        names = [one.name for one in found.series]
+        return explaining.explain(self.model, self.task, history, future, names)
+
+    def _inputs(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> tuple[Any, ...]:
+        """The series of a table, their last look-backs, what is known ahead, and its times."""
+        inputs = self.given[0] if inputs is None else inputs
+        where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
+        found = self._table(inputs)
+        return found, *data.prediction_inputs(found, self.task, where)
 
     def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
         if inputs is None:
@@ -181,9 +205,48 @@ class Forecaster(Application):
 
     def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
         """Prints the forecasts as a CSV, or a JSON object a line."""
+        if options.figure and not options.explain:
+            raise ConfigError("Expected --explain with --figure. Received: --figure alone.")
         with working("forecasting"):
-            frame = self.predict(options.file)
+            frame = (self.explain if options.explain else self.predict)(options.file)
+        if options.figure:
+            explaining.draw(frame, options.figure)
         printing.print_forecasts(frame, options.output, as_json)
+
+    def detect(
+        self, inputs: pd.DataFrame | pathlib.Path | str | None = None, alarms_per_1000: float = 1.0
+    ) -> pd.DataFrame:
+        """Looks for steps that are off by more than forecasts one step ahead are.
+
+        Args:
+            inputs: A table with the columns that were trained on, or its file, all of whose steps
+                behind the first look-back are looked at; `None` for the test part.
+            alarms_per_1000: False alarms to put up with, in 1,000 steps of each series and target.
+
+        Returns:
+            A row for each step, series and target: `time`, `series` where there are several,
+            `target`, `observed`, `forecast`, `score` and `alarm`. The score is `-log10` of the
+            p-value that the errors of the validation part give: 3 stands for one in 1,000 steps.
+
+        Raises:
+            DataError: If the table is unreadable, too short, or lacks the run's columns.
+            RunError: If the data is gone whose validation part calibrates the alarms.
+        """
+        detecting.threshold(alarms_per_1000)  # before anything is read
+        found = self._table(inputs) if inputs is not None else None
+        splits = self._set_aside()
+        detector = detecting.fit_detector(self.graph, splits)
+        say(detecting.notes_of(detector, alarms_per_1000))
+        starts = [first for first, _ in splits.spans("test")]
+        found, starts = (splits.data, starts) if found is None else (found, [0] * len(found.series))
+        return detecting.detect(self.graph, detector, found, starts, alarms_per_1000)
+
+    def _print_alarms(self, options: DetectOptions, as_json: bool) -> None:
+        """Prints the alarms as `_print_predictions` does forecasts, and draws them if asked to."""
+        frame = self.detect(options.file, options.alarms_per_1000)
+        printing.print_forecasts(frame, options.output, as_json)
+        if options.figure:
+            detecting.draw(frame, options.figure)
 
     def _evaluate(
         self,
@@ -257,6 +320,17 @@ class Forecaster(Application):
         """What an export answers.
 
         Its signature `serving_default` takes and answers what a `ForecastPipeline` does, numbers
-        as float32. The asset `task.json` names columns, step and levels.
+        as float32. The asset `task.json` names columns, step and levels. `apps/forecasting/
+        serving.py` says what the other signatures do.
         """
-        return pipeline.serving_spec(self.model, self.config)
+        spec = pipeline.serving_spec(self.model, self.config)
+        added = serving.signatures(self.model, spec, self._detector())
+        return dataclasses.replace(spec, signatures={**spec.signatures, **added})
+
+    def _detector(self) -> detecting.Detector | None:
+        """Alarms for an export; `None`, which is said, where no validation part calibrates them."""
+        try:
+            return detecting.fit_detector(self.graph, self._set_aside())
+        except RnnappsError as error:
+            say([f"The export has no signature detect, as nothing calibrates its alarms: {error}"])
+            return None

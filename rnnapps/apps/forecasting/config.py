@@ -184,6 +184,24 @@ class PredictOptions:
     """A table like the one trained on; by default that one."""
     output: pathlib.Path | None = None
     """The CSV to write; by default standard output."""
+    explain: bool = False
+    """Print what the forecast owes to each column and lag instead."""
+    figure: pathlib.Path | None = None
+    """With --explain: a PNG of the contributions to the first series' first target."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectOptions:
+    """Looks for steps that are off by more than forecasts are, as a CSV with a row for each."""
+
+    file: tyro.conf.Positional[pathlib.Path | None] = None
+    """A table like the one trained on; by default that one's test part."""
+    output: pathlib.Path | None = None
+    """The CSV to write; by default standard output."""
+    figure: pathlib.Path | None = None
+    """A PNG of what was observed and forecast, with the alarms; by default none."""
+    alarms_per_1000: float = 1.0
+    """False alarms to put up with, in 1,000 steps of each series and target."""
 
 
 @dataclasses.dataclass(frozen=True)

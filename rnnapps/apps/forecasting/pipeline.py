@@ -20,6 +20,7 @@ from rnnapps.apps.forecasting.model import build_network, inputs_of, named_rows
 from rnnapps.apps.forecasting.networks import ForecastNetwork
 from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.data import Windows
+from rnnapps.data.holidays import holidays_end
 from rnnapps.probabilistic import ConformalCalibration, ForecastLoss, PointError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec, Signature
@@ -330,5 +331,8 @@ def describe(task: Task, config: ForecastingConfig) -> str:
         "series": task.series if task.several else (),
         "columns": dataclasses.asdict(task.columns),
         "notes": task.notes,
+        "task": task.to_dict(),
     }
+    if task.columns.holidays:
+        described["holidays_until"] = holidays_end().isoformat()
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"

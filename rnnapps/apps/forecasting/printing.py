@@ -1,4 +1,4 @@
-"""What `predict` prints."""
+"""What `predict` and `detect` print."""
 
 import pathlib
 from collections.abc import Sequence

@@ -107,6 +107,20 @@ class Client:
             raise ServerError(f"The model has no signature {name}; it has {known}.")
         return self._signatures[name]
 
+    def describe(self, name: str) -> str:
+        """The text of one of the model's assets, such as `task.json`.
+
+        Args:
+            name: The asset's file name.
+
+        Raises:
+            ServerError: If the model does not describe itself, or has no such asset.
+        """
+        text = self.predict([name], signature="describe")[0]["text"]
+        if not text:
+            raise ServerError(f"The model has no asset {name}.")
+        return text
+
     def status(self) -> dict[int, tuple[str, str]]:
         """The state of each version by number, such as `AVAILABLE`, and what went wrong.
 

@@ -34,6 +34,27 @@ class Signature:
         return {spec.name: tensor for spec, tensor in zip(self.inputs, self.example, strict=True)}
 
 
+def asset_signature(assets: Mapping[str, str]) -> Signature:
+    """The signature `describe`, by which a client that sees no files reads a model's assets.
+
+    Args:
+        assets: Texts by file name, as in `ExportSpec`.
+
+    Returns:
+        From `name (batch,)` to `text (batch,)`, empty for a name that there is none of.
+    """
+    names, texts = list(assets), list(assets.values())
+
+    def answer(name):
+        found = tf.fill(tf.shape(name), "")
+        for one, text in zip(names, texts, strict=True):
+            found = tf.where(name == one, text, found)
+        return {"text": found}
+
+    spec = tf.TensorSpec((None,), tf.string, "name")
+    return Signature(answer, [spec], [tf.constant(names)])
+
+
 def write_requests(version: pathlib.Path, model: str, signatures: Mapping[str, Signature]) -> None:
     """Writes a request for each signature where TF Serving looks for requests to warm up with.
 

@@ -1,0 +1,335 @@
+"""Alarms: what was observed beside what was forecast a step before, and how surprising it is."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from rnnapps import figures
+from rnnapps.apps.forecasting.answers import Graph, ask, forecasts
+from rnnapps.apps.forecasting.data import Parts, Task
+from rnnapps.assertions import require
+from rnnapps.data import Series, SeriesSet, features_of, times
+from rnnapps.errors import ConfigError, DataError
+from rnnapps.probabilistic import DEPTH, LAGS, Alarms, fit_alarms
+from rnnapps.progress import working
+from rnnapps.serving import Signature
+
+RATE = 1.0  # false alarms in 1,000 steps
+_MOST = 5000  # windows, about, by which alarms are calibrated
+_TRIED = 64  # windows, about, in which it is tried how a forecast follows a shift
+
+
+class Steps(NamedTuple):
+    """One-step forecasts of a series.
+
+    Args:
+        first: The step of the series that is forecast first.
+        observed: `(time, targets)`, NaN where missing.
+        forecast: `(time, targets)`.
+        width: Half of the widest interval, `(time, targets)`.
+    """
+
+    first: int
+    observed: np.ndarray
+    forecast: np.ndarray
+    width: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Detector:
+    """Alarms of a forecaster.
+
+    Args:
+        alarms: The alarms.
+        task: What is forecast from what.
+        usual: The usual width of a forecast, `(targets,)`; several series have no usual one, and
+            their errors are divided by the forecast's.
+    """
+
+    alarms: Alarms
+    task: Task
+    usual: np.ndarray
+
+    def surprise(self, observed, forecast, width):
+        """`-log10(p)` of steps, `(batch, time, targets)` as its arguments are."""
+        width = tf.maximum(width, 0.05 * self.usual)
+        errors = observed - forecast
+        if self.task.several:
+            return self.alarms(errors / width, tf.ones_like(width))
+        return self.alarms(errors, width / self.usual)
+
+
+def one_step(graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]]) -> list[Steps]:
+    """Forecasts steps from all that precedes each.
+
+    Args:
+        graph: A `ForecastPipeline`, or the function that it was compiled to.
+        parts: The series.
+        spans: For each series the first step that is forecast, and the one after the last.
+
+    Returns:
+        The forecasts of each series.
+    """
+    made: list[list] = [[] for _ in spans]
+    for batch in forecasts(graph, parts, spans):
+        low, high = batch.answer.quantiles[:, 0, :, 0], batch.answer.quantiles[:, 0, :, -1]
+        rows = zip(
+            batch.series.tolist(), batch.truth[:, 0], batch.answer.point[:, 0], (high - low) / 2,
+            strict=True,
+        )  # fmt: skip
+        for number, *row in rows:
+            made[number].append(row)
+    none = np.empty((0, parts.task.targets))
+    return [
+        Steps(first, *(np.stack(column) for column in zip(*rows, strict=True)))
+        if rows
+        else Steps(first, none, none, none)
+        for (first, _), rows in zip(spans, made, strict=True)
+    ]
+
+
+def fit_detector(graph: Graph, parts: Parts) -> Detector:
+    """Calibrates alarms by the one-step errors of the validation part.
+
+    Args:
+        graph: A `ForecastPipeline`, or the function that it was compiled to.
+        parts: The series, divided by time.
+
+    Returns:
+        The detector.
+    """
+    task, spans = parts.task, parts.spans("validation")
+    each = max(1, _MOST // len(spans))
+    spans = [(max(first, last - each), last) for first, last in spans]
+    if not sum(last - first for first, last in spans):
+        raise DataError("Expected a validation part, by whose errors alarms are calibrated.")
+    with working("forecasting the validation part"):
+        steps = one_step(graph, parts, spans)
+    widths = np.concatenate([one.width for one in steps])
+    usual = np.exp(np.mean(np.log(np.maximum(widths, 1e-9)), axis=0))
+    if (usual <= 1e-8).any():  # one quantile has no width
+        usual = np.ones_like(usual)
+    errors = [one.observed - one.forecast for one in steps]
+    spread = [np.maximum(one.width, 0.05 * usual) for one in steps]
+    if task.several:
+        errors = [one / width for one, width in zip(errors, spread, strict=True)]
+        ratio = [np.ones_like(one) for one in spread]
+    else:
+        ratio = [one / usual for one in spread]
+    scale = np.sqrt(np.nanmean(np.concatenate(errors) ** 2, axis=0))
+    with working("trying shifts"):
+        response = _response(graph, parts, spans, np.where(scale > 0, scale, 1), usual)
+    return Detector(fit_alarms(errors, ratio, response), task, usual)
+
+
+def _response(
+    graph: Graph,
+    parts: Parts,
+    spans: Sequence[tuple[int, int]],
+    scale: np.ndarray,
+    usual: np.ndarray,
+) -> np.ndarray:
+    """What a lasting shift leaves of one-step errors, as forecasts follow it; see `Alarms`."""
+    task, found = parts.task, []
+    origins = [(i, at) for i, span in enumerate(spans) for at in range(*span)]
+    count = min(len(origins), max(1, _TRIED // task.targets))
+    for number, origin in (origins[i * len(origins) // count] for i in range(count)):
+        values, name = parts.values[number], parts.data.series[number].name
+        known = values[max(0, origin - task.lookback) : origin]
+        history = np.full((task.lookback, known.shape[1]), np.nan)
+        history[task.lookback - len(known) :] = known
+        future = values[origin : origin + task.horizon, values.shape[1] - task.future :]
+        plain = ask(graph, task, history[None], future[None], [name])
+        width = np.maximum(
+            (plain.quantiles[0, 0, :, -1] - plain.quantiles[0, 0, :, 0]) / 2, 0.05 * usual
+        )
+        unit = scale * (width if task.several else 1)
+        shifted = np.tile(history, (task.targets, LAGS - 1, 1, 1))
+        for target in range(task.targets):
+            for steps in range(1, LAGS):
+                shifted[target, steps - 1, max(0, task.lookback - steps) :, target] += unit[target]
+        rows = shifted.reshape(-1, *history.shape)
+        point = ask(graph, task, rows, np.tile(future, (len(rows), 1, 1)), [name] * len(rows)).point
+        moved = (point[:, 0] - plain.point[0, 0]) / unit
+        moved = moved.reshape(task.targets, LAGS - 1, task.targets)
+        moved = np.concatenate([np.zeros((task.targets, 1, task.targets)), moved], axis=1)
+        found.append(np.eye(task.targets)[:, None] - np.moveaxis(moved, 1, 1))
+    return np.moveaxis(np.mean(found, axis=0), 0, 1)  # (LAGS, shifted target, targets)
+
+
+def with_room(data: SeriesSet, task: Task) -> SeriesSet:
+    """Series that go on for a horizon without values, so that their last step is forecast, too."""
+    columns, longer = task.columns, []
+    for one in data.series:
+        ahead = times.following(one.times, columns.freq, task.horizon)
+        rows = np.full((task.horizon, one.values.shape[1]), np.nan)
+        if columns.from_time:
+            features = features_of(ahead, columns)
+            rows[:, rows.shape[1] - features.shape[1] :] = features
+        values = np.concatenate([one.values, rows])
+        longer.append(Series(one.name, one.times.append(ahead), values))
+    return dataclasses.replace(data, series=longer)
+
+
+def detect(
+    graph: Graph, detector: Detector, data: SeriesSet, starts: Sequence[int], per_1000: float
+) -> pd.DataFrame:
+    """Looks for what is surprising.
+
+    Args:
+        graph: A `ForecastPipeline`, or the function that it was compiled to.
+        detector: The detector.
+        data: The series.
+        starts: For each series the first step to look at.
+        per_1000: False alarms to put up with, in 1,000 steps of each series and target.
+
+    Returns:
+        A row for each step, series and target: `time`, `series` where there are several, `target`,
+        `observed`, `forecast`, `score` (`-log10` of the p-value) and `alarm`.
+
+    Raises:
+        DataError: If a series is too short.
+    """
+    task = dataclasses.replace(detector.task, series=tuple(one.name for one in data.series))
+    least, columns = task.least or task.lookback, task.columns
+    spans = []
+    for one, start in zip(data.series, starts, strict=True):
+        if len(one) <= least:
+            whose = f" of series {one.name}" if one.name else ""
+            raise DataError(
+                f"Expected over {least} steps, the look-back, before the first that is looked at"
+                f"{whose}. Received: {len(one)}."
+            )
+        spans.append((max(start, least), len(one)))
+    roomy = with_room(data, task)
+    early = [(max(least, first - DEPTH), last) for first, last in spans]  # they have a say
+    with working("forecasting"):
+        found = one_step(graph, Parts(roomy, task, []), early)
+    frames = []
+    for one, steps, (first, last) in zip(data.series, found, spans, strict=True):
+        arrays = (steps.observed, steps.forecast, steps.width)
+        score = detector.surprise(*(tf.constant(x[None]) for x in arrays)).numpy()[0]
+        kept = slice(first - steps.first, None)
+        local = times.in_zone(one.times[first:last], columns.zone, columns.freq)
+        for j, target in enumerate(columns.targets):
+            frames.append(pd.DataFrame({
+                "time": local, "series": one.name, "target": target,
+                "observed": steps.observed[kept, j], "forecast": steps.forecast[kept, j],
+                "score": score[kept, j], "alarm": score[kept, j] >= threshold(per_1000),
+            }))  # fmt: skip
+    frame = pd.concat(frames, ignore_index=True)
+    return frame if task.several else frame.drop(columns="series")
+
+
+def threshold(per_1000: float) -> float:
+    """The score from which on there is an alarm.
+
+    Args:
+        per_1000: False alarms in 1,000 steps.
+
+    Raises:
+        ConfigError: If that is no rate.
+    """
+    if not 0 < per_1000 <= 1000:
+        raise ConfigError(
+            f"Expected --alarms-per-1000 to be over 0 and at most 1000. Received: {per_1000:g}."
+        )
+    return float(np.log10(1000 / per_1000))
+
+
+def notes_of(detector: Detector, per_1000: float) -> list[str]:
+    """What is to be known of the alarms, a sentence each."""
+    if detector.alarms.rarest <= per_1000 / 1000:
+        return []
+    held = round(1 / detector.alarms.rarest) - 1
+    return [
+        f"The validation part has {held:,} steps; how rare an error is that exceeds all of theirs "
+        "is guessed by an exponential tail."
+    ]
+
+
+def draw(frame: pd.DataFrame, path: pathlib.Path) -> None:
+    """Draws what was observed and forecast of each series and target, with the alarms.
+
+    Args:
+        frame: The table of `Forecaster.detect`.
+        path: The PNG to write.
+    """
+    keys = [name for name in ("series", "target") if name in frame]
+    parts = {
+        " ".join(filter(None, key)): tuple(
+            part[name].to_numpy() for name in ("time", "observed", "forecast", "alarm")
+        )
+        for key, part in frame.groupby(keys, sort=False)
+    }
+    figures.alarms(parts, path)
+
+
+def detect_signature(model, detector: Detector, served: Signature) -> Signature:
+    """What a server answers of one observed step.
+
+    Its inputs are those of `serving_default`, and `observed (batch, targets)` at the first step of
+    the horizon. A history that is up to 119 steps longer than the look-back lets the steps before
+    have their say, as they have in `detect`; without them, no shift is found.
+
+    Args:
+        model: The forecaster.
+        detector: The detector.
+        served: The signature `serving_default`.
+
+    Returns:
+        The signature, with `forecast`, `score` and `alarm`, each `(batch, targets)`; the alarm is
+        at one false one in 1,000 steps.
+    """
+    task = detector.task
+    names = [spec.name for spec in served.inputs]
+
+    def answer(*tensors):
+        *tensors, observed = tensors
+        given = dict(zip(names, tensors, strict=True))
+        history, wanted = given["history"], task.lookback
+        steps = tf.shape(history)[1]
+        expected = f"Expected a history of at least {wanted} steps."
+        with tf.control_dependencies([require(steps >= wanted, expected, steps)]):
+            more = tf.minimum(steps - wanted, DEPTH)
+        history = history[:, steps - wanted - more :]
+        ago = tf.range(more + 1)[:, None]
+        batch = tf.shape(history)[0]
+        windows = tf.gather(history, ago + tf.range(wanted), axis=1)
+        inputs = {"history": tf.reshape(windows, (-1, wanted, history.shape[-1]))}
+        if task.future:
+            ahead = history[:, wanted:, history.shape[-1] - task.future :]
+            ahead = tf.concat([ahead, given["future_covariates"]], axis=1)
+            ahead = tf.gather(ahead, ago + tf.range(task.horizon), axis=1)
+            inputs["future_covariates"] = tf.reshape(ahead, (-1, task.horizon, task.future))
+        if task.several:
+            inputs["series"] = tf.repeat(given["series"], more + 1)
+        found = model(inputs)
+        first = (batch, more + 1, task.targets)
+        forecast = tf.reshape(found["forecast"][:, 0], first)
+        quantiles = found["quantiles"][:, 0]
+        width = tf.reshape((quantiles[..., -1] - quantiles[..., 0]) / 2, first)
+        seen = tf.concat([history[:, wanted:, : task.targets], observed[:, None]], axis=1)
+        score = detector.surprise(tf.cast(seen, forecast.dtype), forecast, width)[:, -1]
+        return {
+            "forecast": tf.cast(forecast[:, -1], tf.float32),
+            "score": score,
+            "alarm": score >= threshold(RATE),
+        }
+
+    example = served.request
+    longer = tf.concat([example["history"][:, :1], example["history"]], axis=1)
+    observed = example["history"][:, -1, : task.targets]
+    specs = [
+        tf.TensorSpec((None, None, spec.shape[-1]), spec.dtype, spec.name)
+        if spec.name == "history"
+        else spec
+        for spec in served.inputs
+    ]
+    specs.append(tf.TensorSpec((None, task.targets), tf.float32, "observed"))
+    return Signature(answer, specs, [longer, *served.example[1:], observed])

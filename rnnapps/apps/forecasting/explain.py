@@ -1,0 +1,132 @@
+"""What a forecast owes to each column and lag, by integrated gradients."""
+
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from rnnapps import figures
+from rnnapps.apps.forecasting.data import Task
+from rnnapps.errors import ConfigError
+from rnnapps.progress import tracked
+
+START = "(start)"
+_STEPS = 32  # of the way from the start to the inputs
+
+
+def explain(
+    model: keras.Model, task: Task, history: np.ndarray, future: np.ndarray, names: Sequence[str]
+) -> pd.DataFrame:
+    """What forecasts owe to each column and lag.
+
+    The forecast, its mean over the horizon, is followed on the straight way from a start to the
+    inputs; the start has each column's mean of training in every step, and of the targets each
+    look-back's own mean. A change of the forecast on the way is put down to the inputs that changed
+    with it. Contributions add up to the forecast less that of the start.
+
+    Args:
+        model: The forecaster.
+        task: What it forecasts from what.
+        history: `(series, lookback, columns)`.
+        future: `(series, horizon, future)`.
+        names: The series' names.
+
+    Returns:
+        A row for each series, target, column and lag: `series` where there are several, `target`,
+        `column`, `lag`, `contribution`. Lag 1 is the last step of the look-back, 0 the first of the
+        horizon, -1 its second. A first row of each target, of the column `(start)`, holds the
+        forecast of the start; its rows sum to the forecast.
+
+    Raises:
+        ConfigError: If the network draws its forecasts, so that they have no gradients.
+
+    Reference:
+        - [Sundararajan et al., 2017](https://arxiv.org/abs/1703.01365)
+    """
+    if any(one.config.paths for one in _networks(model)):
+        raise ConfigError(
+            "Expected --explain with a network whose forecasts have gradients. Received: --model="
+            "deepar, which draws paths."
+        )
+    center = model.get_layer("scaler").center.numpy()[0]
+    frames = []
+    for i in tracked(range(len(names)), "series", len(names)):
+        own = np.tile(center, (task.lookback, 1))
+        seen = history[i, :, : task.targets]
+        known = np.isfinite(seen)
+        mean = np.where(known, seen, 0).sum(0) / np.maximum(1, known.sum(0))
+        own[:, : task.targets] = np.where(known.any(0), mean, center[: task.targets])
+        start = {"history": np.where(np.isfinite(history[i]), own, np.nan)}
+        given = {"history": history[i]}
+        if task.future:
+            ahead = np.tile(center[len(center) - task.future :], (task.horizon, 1))
+            start["future_covariates"] = np.where(np.isfinite(future[i]), ahead, np.nan)
+            given["future_covariates"] = future[i]
+        at_start, contributions = _integrate(model, task, start, given, names[i])
+        for j, target in enumerate(task.columns.targets):
+            frames.append(pd.DataFrame({"series": names[i], "target": target,
+                "column": START, "lag": 0, "contribution": [at_start[j]]}))  # fmt: skip
+            for name, steps, first in (
+                ("history", task.lookback, task.lookback),
+                ("future_covariates", task.horizon, 0),
+            ):
+                if name not in given:
+                    continue
+                columns = task.columns.names if first else task.columns.future_names
+                values = contributions[name][j]  # (time, columns)
+                frames.append(pd.DataFrame({
+                    "series": names[i], "target": target, "column": np.repeat(columns, steps),
+                    "lag": np.tile(first - np.arange(steps), len(columns)),
+                    "contribution": values.T.ravel(),
+                }))  # fmt: skip
+    frame = pd.concat(frames, ignore_index=True)
+    return frame if task.several else frame.drop(columns="series")
+
+
+def _networks(model: keras.Model) -> list:
+    network = model.get_layer("network")
+    return getattr(network, "networks", [network])
+
+
+def _integrate(
+    model: keras.Model, task: Task, start: dict, given: dict, name: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The start's forecast `(targets,)`, and for each input `(targets, time, columns)`."""
+    shares = (np.arange(_STEPS) + 0.5) / _STEPS
+    # The last row is the start itself.
+    way = np.append(shares, 0.0)[:, None, None]
+    inputs = {
+        key: tf.constant(start[key] + way * (given[key] - start[key]), tf.float64) for key in given
+    }
+    others = {"series": tf.constant([name] * len(way))} if task.several else {}
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        forecast = tf.reduce_mean(model({**inputs, **others})["forecast"], axis=1)
+        each = tf.unstack(forecast, axis=-1)  # (way,) for each target
+    found: dict[str, list] = {key: [] for key in given}
+    for one in each:
+        slopes = tape.gradient(one, inputs, unconnected_gradients="zero")
+        for key, slope in slopes.items():
+            mean = np.nan_to_num(slope.numpy()[:-1]).mean(0)
+            found[key].append(mean * np.nan_to_num(given[key] - start[key]))
+    return forecast.numpy()[-1], {key: np.stack(rows) for key, rows in found.items()}
+
+
+def draw(frame: pd.DataFrame, path: pathlib.Path) -> None:
+    """Draws what columns and lags contribute to the first series' first target.
+
+    Args:
+        frame: What `explain` found.
+        path: The PNG to write.
+    """
+    keys = [name for name in ("series", "target") if name in frame]
+    first = frame[(frame[keys] == frame[keys].iloc[0]).all(axis=1) & (frame["column"] != START)]
+    columns = {
+        str(name): (part["lag"].to_numpy(), part["contribution"].to_numpy())
+        for name, part in first.groupby("column", sort=False)
+    }
+    title = " ".join(str(frame[key].iloc[0]) for key in keys)
+    figures.contributions(columns, title, path)
