@@ -9,6 +9,7 @@ whichever of its folders.
 
 import argparse
 import csv
+import dataclasses
 import gzip
 import resource
 import tempfile
@@ -35,6 +36,9 @@ AIR = [
     "--normalization", "none", "--log", "--calendar", "hour", "yearday", "--units", "128",
     "--linear", "--epochs", "5",
 ]  # fmt: skip
+# For alarms one step ahead counts, and a short look-back and horizon are as good.
+DETECT = ["--lookback", "168", "--segment", "24", "--units", "64", "--epochs", "2"]
+KINDS = ("spikes", "shifts")
 
 
 def run(table: str, measures: list[str], flags: list[str], *evaluate: str) -> tuple[dict, dict]:
@@ -108,6 +112,62 @@ def wide(data_dir: Path, *names: str) -> dict[str, list[str]]:
     return found
 
 
+def detect(data_dir: Path) -> None:
+    """Faults put into ETTh1's test part, and alarms at one false one in 1,000 steps of a target."""
+    import numpy as np
+
+    import rnnapps as package
+    from rnnapps.apps.forecasting import detect as detecting
+    from rnnapps.apps.forecasting.data import divide, load_series
+
+    flags = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), *DETECT]
+    with tempfile.TemporaryDirectory() as folder:
+        rnnapps("train", "forecasting", *flags, "--run-dir", f"{folder}/run")
+        app = package.load(f"{folder}/run")
+    parts = divide(load_series(app.config), app.config, app.task)
+    targets, (train, first, last) = parts.task.columns.targets, parts.ends[0]
+    detector = detecting.fit_detector(app.graph, parts)
+    sigma, values = detector.alarms.scale, parts.values[0]
+
+    def ours(values):
+        series = dataclasses.replace(parts.data.series[0], values=values)
+        data = dataclasses.replace(parts.data, series=[series])
+        found = detecting.detect(app.graph, detector, data, [(first, last)], 1.0)
+        return np.stack([found[found["target"] == name]["alarm"] for name in targets], axis=1)
+
+    def naive(values):  # a z-score, its threshold from the validation part, too
+        off = np.abs(values[24:] - values[:-24])
+        return off[first - 24 :] > np.quantile(off[train - 24 : first - 24], 0.999, axis=0)
+
+    found = {name: {"spikes": [], "shifts": []} for name in ("rnnapps", "seasonal naive")}
+    rng = np.random.default_rng(0)
+    for copy in range(4):  # of 25 faults each, far from each other
+        faulty, faults = values.copy(), []
+        for number, start in enumerate(np.linspace(first + 24, last - 96, 25).astype(int)):
+            at, target = start + int(rng.integers(48)), int(rng.integers(len(targets)))
+            size = sigma[target] * float(rng.choice([-1, 1]))
+            if (number + copy) % 2:
+                faulty[at, target] += 4 * size
+                faults.append(("spikes", slice(at - first, at - first + 2), target))
+            else:
+                faulty[at : at + 24, target] += 2 * size
+                faults.append(("shifts", slice(at - first, at - first + 24), target))
+        for name, alarms in (("rnnapps", ours(faulty)), ("seasonal naive", naive(faulty))):
+            for kind, steps, target in faults:
+                found[name][kind].append((target, bool(alarms[steps, target].any())))
+    rows = {}
+    for name, alarms in (("rnnapps", ours(values)), ("seasonal naive", naive(values))):
+        rows[name] = {kind: float(np.mean([hit for _, hit in found[name][kind]])) for kind in KINDS}
+        rows[name]["false in 1,000"] = 1000 * float(alarms.mean())
+        for number, target in enumerate(targets):
+            hits = [[hit for one, hit in found[name][kind] if one == number] for kind in KINDS]
+            print(f"{name:16}{target:6}", *(f"{sum(one)} of {len(one)}" for one in hits), sep="  ")
+    show("test", rows, [*KINDS, "false in 1,000"])
+    record("forecasting-detect", rows)
+    for kind in KINDS:
+        verdict(f"share of {kind} missed", 1 - rows["rnnapps"][kind], 0.2)
+
+
 def memory(data_dir: Path) -> None:
     import numpy as np
 
@@ -153,6 +213,7 @@ ROWS = {
     "passengers": passengers,
     "air": air,
     "m4-weekly": m4_weekly,
+    "detect": detect,
     "memory": memory,
 }
 

@@ -35,9 +35,16 @@ def config_class(name: str) -> type["TrainingConfig"]:
 
 
 def command_options(name: str, command: str) -> type:
-    """What an application's `"predict"` or `"evaluate"` takes, as a dataclass of flags."""
+    """What an application's `"predict"`, `"evaluate"` or the like takes, as a dataclass of flags.
+
+    Raises:
+        ConfigError: If the application has no such command.
+    """
     home = importlib.import_module(f"{_home(name)[0]}.config")
-    return getattr(home, f"{command.title()}Options")
+    options = getattr(home, f"{command.title()}Options", None)
+    if options is None:
+        raise ConfigError(f"Expected a run that knows {command}. Received: one of {name}.")
+    return options
 
 
 def installed() -> dict[str, str]:

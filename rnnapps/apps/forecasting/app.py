@@ -233,13 +233,15 @@ class Forecaster(Application):
             RunError: If the data is gone whose validation part calibrates the alarms.
         """
         detecting.threshold(alarms_per_1000)  # before anything is read
-        found = self._table(inputs) if inputs is not None else None
+        given = None if inputs is None else self._table(inputs)
+        spans = detecting.steps_of(given, self.task) if given else []
         splits = self._set_aside()
+        if given is None:
+            starts = [first for first, _ in splits.spans("test")]
+            given, spans = splits.data, detecting.steps_of(splits.data, self.task, starts)
         detector = detecting.fit_detector(self.graph, splits)
         say(detecting.notes_of(detector, alarms_per_1000))
-        starts = [first for first, _ in splits.spans("test")]
-        found, starts = (splits.data, starts) if found is None else (found, [0] * len(found.series))
-        return detecting.detect(self.graph, detector, found, starts, alarms_per_1000)
+        return detecting.detect(self.graph, detector, given, spans, alarms_per_1000)
 
     def _print_alarms(self, options: DetectOptions, as_json: bool) -> None:
         """Prints the alarms as `_print_predictions` does forecasts, and draws them if asked to."""

@@ -176,8 +176,38 @@ def with_room(data: SeriesSet, task: Task) -> SeriesSet:
     return dataclasses.replace(data, series=longer)
 
 
+def steps_of(data: SeriesSet, task: Task, starts: Sequence[int] = ()) -> list[tuple[int, int]]:
+    """The steps that have a look-back before them.
+
+    Args:
+        data: The series.
+        task: What is forecast from what.
+        starts: For each series the first step to look at; by default its first.
+
+    Returns:
+        For each series its first such step, and the one after the last.
+
+    Raises:
+        DataError: If a series has none.
+    """
+    least, spans = task.least or task.lookback, []
+    for one, start in zip(data.series, starts or [0] * len(data.series), strict=True):
+        if len(one) <= least:
+            whose = f" in series {one.name}" if one.name else ""
+            raise DataError(
+                f"Expected over {least} steps, the look-back, before which no step is looked at"
+                f"{whose}. Received: {len(one)}."
+            )
+        spans.append((max(start, least), len(one)))
+    return spans
+
+
 def detect(
-    graph: Graph, detector: Detector, data: SeriesSet, starts: Sequence[int], per_1000: float
+    graph: Graph,
+    detector: Detector,
+    data: SeriesSet,
+    spans: Sequence[tuple[int, int]],
+    per_1000: float,
 ) -> pd.DataFrame:
     """Looks for what is surprising.
 
@@ -185,27 +215,15 @@ def detect(
         graph: A `ForecastPipeline`, or the function that it was compiled to.
         detector: The detector.
         data: The series.
-        starts: For each series the first step to look at.
+        spans: What `steps_of` says of them.
         per_1000: False alarms to put up with, in 1,000 steps of each series and target.
 
     Returns:
         A row for each step, series and target: `time`, `series` where there are several, `target`,
         `observed`, `forecast`, `score` (`-log10` of the p-value) and `alarm`.
-
-    Raises:
-        DataError: If a series is too short.
     """
     task = dataclasses.replace(detector.task, series=tuple(one.name for one in data.series))
     least, columns = task.least or task.lookback, task.columns
-    spans = []
-    for one, start in zip(data.series, starts, strict=True):
-        if len(one) <= least:
-            whose = f" of series {one.name}" if one.name else ""
-            raise DataError(
-                f"Expected over {least} steps, the look-back, before the first that is looked at"
-                f"{whose}. Received: {len(one)}."
-            )
-        spans.append((max(start, least), len(one)))
     roomy = with_room(data, task)
     early = [(max(least, first - DEPTH), last) for first, last in spans]  # they have a say
     with working("forecasting"):
