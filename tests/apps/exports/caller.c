@@ -18,15 +18,19 @@ static void check(TF_Status* status) {
 
 /* Reads a tensor from TYPE RANK DIM... VALUE...; returns how many words that took. */
 static int read_tensor(char** words, TF_Tensor** tensor) {
-  TF_DataType type = *words[0] == 's' ? TF_STRING : *words[0] == 'i' ? TF_INT32 : TF_FLOAT;
+  TF_DataType type = *words[0] == 's'   ? TF_STRING
+                     : *words[0] == 'i' ? TF_INT32
+                     : *words[0] == 'l' ? TF_INT64
+                                        : TF_FLOAT;
   int rank = atoi(words[1]), taken = 2;
   int64_t dims[8], count = 1;
   for (int i = 0; i < rank; i++) count *= dims[i] = atoll(words[taken++]);
-  size_t size = type == TF_STRING ? sizeof(TF_TString) : 4;
+  size_t size = type == TF_STRING ? sizeof(TF_TString) : type == TF_INT64 ? 8 : 4;
   *tensor = TF_AllocateTensor(type, dims, rank, count * size);
   void* data = TF_TensorData(*tensor);
   for (int64_t i = 0; i < count; i++, taken++) {
     if (type == TF_INT32) ((int*)data)[i] = atoi(words[taken]);
+    if (type == TF_INT64) ((int64_t*)data)[i] = atoll(words[taken]);
     if (type == TF_FLOAT) ((float*)data)[i] = strtof(words[taken], NULL);
     if (type == TF_STRING) {
       TF_StringInit((TF_TString*)data + i);
@@ -42,6 +46,7 @@ static void print_tensor(const TF_Tensor* tensor) {
   for (int i = 0; i < TF_NumDims(tensor); i++) printf(" %lld", (long long)TF_Dim(tensor, i));
   for (int64_t i = 0; i < TF_TensorElementCount(tensor); i++) {
     if (TF_TensorType(tensor) == TF_INT32) printf(" %d", ((const int*)data)[i]);
+    if (TF_TensorType(tensor) == TF_BOOL) printf(" %d", ((const unsigned char*)data)[i]);
     if (TF_TensorType(tensor) == TF_FLOAT) printf(" %.9g", ((const float*)data)[i]);
     if (TF_TensorType(tensor) == TF_STRING) {
       const TF_TString* text = (const TF_TString*)data + i;

@@ -52,8 +52,8 @@ def train_forecasting(folder):
     }
     pd.DataFrame(columns).to_csv(file, index=False)
     return Forecaster(
-        data=str(file), target=("load",), future_covariates=("heat",), units=32, epochs=1,
-        lookback=24, horizon=6, segment=6,
+        data=str(file), target=("load",), future_covariates=("heat",), calendar=("hour",), units=32,
+        epochs=1, lookback=24, horizon=6, segment=6,
     ).fit()  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def graph_of(version):
 def ask_cpp(program, version, name, request):
     signature, words = graph_of(version).signature_def[name], []
     for key, tensor in request.items():
-        kind = {tf.string: "s", tf.int32: "i", tf.float32: "f"}[tensor.dtype]
+        kind = {tf.string: "s", tf.int32: "i", tf.int64: "l", tf.float32: "f"}[tensor.dtype]
         words += ["in", *signature.inputs[key].name.split(":"), kind, str(tensor.shape.rank)]
         words += map(str, tensor.shape)
         values = tensor.numpy().reshape(-1).tolist()
