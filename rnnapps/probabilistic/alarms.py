@@ -12,7 +12,6 @@ _STRENGTHS = (3e-3, 3e-2, 0.3, 3.0, np.inf)  # of the filter's ridge, for each e
 _WIDEST = 50  # numbers, about, that the filter tells an error by
 _RARE = 0.005  # share of held-out steps that exceeds 1 in each kind of score
 _FLOOR = 0.15  # share of the usual size in what errors are divided by
-_MOST = 10_000  # held-out scores that are kept for each target
 
 
 class Alarms:
@@ -144,7 +143,7 @@ class Alarms:
         kinds = kinds[:, seen.all(1)] if seen.all(1).any() else np.nan_to_num(kinds)
         usual = np.quantile(kinds, 1 - _RARE, axis=1)
         self.usual = np.maximum(usual, 1e-6).astype(np.float32)
-        held = np.sort((kinds / self.usual[:, None]).max(0), axis=0)[-_MOST:]
+        held = np.sort((kinds / self.usual[:, None]).max(0), axis=0)
         self.held = np.ascontiguousarray(held.T, np.float32)  # (targets, steps)
         top = self.held[:, -max(1, held.shape[0] // 10) :]
         self.tail = np.maximum((top - top[:, :1]).mean(1), 1e-3)
