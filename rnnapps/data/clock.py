@@ -11,7 +11,7 @@ _DAY = 86400
 _ERA = 146097  # days of 400 years
 
 
-def civil(days):
+def civil(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Year, month and day of the month of days since 1970-01-01, int64 of any shape.
 
     Years are counted from March, so that a leap day is the last of its year.
@@ -27,7 +27,7 @@ def civil(days):
     return years + era * 400 + tf.cast(month <= 2, tf.int64), month, day
 
 
-def calendar_of(seconds, features: Sequence[str]):
+def calendar_of(seconds: tf.Tensor, features: Sequence[str]) -> tf.Tensor:
     """Places of times in their day, week, month or year, each as a point on a circle.
 
     Args:
@@ -63,7 +63,9 @@ def calendar_of(seconds, features: Sequence[str]):
     return tf.cast(tf.stack(points, axis=-1), tf.float32)
 
 
-def holidays_of(seconds, tables: Sequence[np.ndarray], years: tuple[int, int]):
+def holidays_of(
+    seconds: tf.Tensor, tables: Sequence[np.ndarray], years: tuple[int, int]
+) -> tf.Tensor:
     """Which times lie on a holiday.
 
     Args:
