@@ -379,7 +379,7 @@ class VectorOptions(Config):
             )
         tokenizer = getattr(self, "tokenizer", "word")
         for name in self.vector_files:
-            if tokenizer not in ("word", "auto"):
+            if tokenizer not in ("word", "treebank", "auto"):
                 raise ValueError(
                     f"Expected --tokenizer=word with {flag(name)}, which are of words. Received: "
                     f"{tokenizer!r}."

@@ -20,6 +20,7 @@ APPLICATIONS = {
     "chargen": "CharGenerator",
     "translation": "Translator",
     "forecasting": "Forecaster",
+    "tagging": "Tagger",
 }
 
 

@@ -19,6 +19,7 @@ _ABOUT = {
     "chargen": "writes text, a character at a time",
     "translation": "translates sentences",
     "forecasting": "forecasts time series",
+    "tagging": "finds names in texts, or tags their tokens",
 }
 
 

@@ -39,10 +39,11 @@ class CRF(keras.layers.Layer):
         scores: How well each tag suits each step by itself, `(batch, time, tags)`.
         mask: Booleans `(batch, time)`, false where a step is not to be seen.
         return_tags: Whether to return the best tags instead of scores.
+        return_marginals: Whether to return each tag's probability instead of scores.
 
     Output:
         float32 scores `(batch, time, tags)`; or the best tags, int32 `(batch, time)`, 0 where a
-        step is masked.
+        step is masked; or the tags' probabilities `(batch, time, tags)`, as `marginals` has them.
 
     Raises:
         ValueError: If `allowed` is not of the shape that the scores ask for.
@@ -100,16 +101,18 @@ class CRF(keras.layers.Layer):
         self.start = self.add_weight((tags,), "zeros", name="start")
         self.end = self.add_weight((tags,), "zeros", name="end")
 
-    def call(self, scores, mask=None, return_tags=False):
+    def call(self, scores, mask=None, return_tags=False, return_marginals=False):
         scores = tf.cast(scores, self.compute_dtype)
         if mask is not None:
             scores = tf.where(tf.cast(mask, tf.bool)[..., tf.newaxis], scores, _MASKED)
+        if return_marginals:
+            return self.marginals(scores)
         return self.decode(scores)[0] if return_tags else scores
 
     def compute_mask(self, scores, mask=None):
         return None  # it is in the scores
 
-    def compute_output_spec(self, scores, mask=None, return_tags=False):
+    def compute_output_spec(self, scores, mask=None, return_tags=False, return_marginals=False):
         if return_tags:
             return keras.KerasTensor(scores.shape[:-1], "int32")
         return keras.KerasTensor(scores.shape, self.compute_dtype)

@@ -30,12 +30,16 @@ def make_tokenizer(kind: str, texts: Sequence[str], max_tokens: int) -> Tokenize
         The adapted tokenizer, a layer named `tokenizer`.
     """
     if kind == "auto":
-        sample = "".join(texts[:1000])
-        dense = len(_NO_SPACES.findall(sample)) > 0.2 * max(1, len(sample))
-        kind = "character" if dense else "word"
+        kind = "character" if without_spaces(texts) else "word"
     tokenizer = TOKENIZERS[kind](max_tokens, name="tokenizer")
     tokenizer.adapt(texts)
     return tokenizer
+
+
+def without_spaces(texts: Sequence[str]) -> bool:
+    """Whether a fifth of the texts is of a script without spaces between words."""
+    sample = "".join(texts[:1000])
+    return len(_NO_SPACES.findall(sample)) > 0.2 * max(1, len(sample))
 
 
 def kind_of(tokenizer: Tokenizer) -> str:

@@ -4,7 +4,7 @@ import collections
 import contextlib
 import contextvars
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -132,6 +132,10 @@ class Tokenizer(keras.layers.Layer):
         counts: collections.Counter[bytes] = collections.Counter()
         for tokens in self._chunks(texts, self.tokens):
             counts.update(tokens.flat_values.numpy().tolist())
+        self.adapt_tokens(counts)
+
+    def adapt_tokens(self, counts: Mapping[bytes, int]) -> None:
+        """Takes the most frequent ones of tokens that are cut already as the vocabulary."""
         frequent = [(-n, token) for token, n in counts.items() if n >= self.min_count]
         best = sorted(frequent)[: self.max_tokens - 2]
         self._set_vocabulary([token.decode() for _, token in best])
@@ -142,7 +146,11 @@ class Tokenizer(keras.layers.Layer):
 
     def ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The ids of texts `(batch,)`, ragged `(batch, time)`."""
-        return tf.ragged.map_flat_values(self._to_id.lookup, self.tokens(texts))
+        return tf.ragged.map_flat_values(self.lookup, self.tokens(texts))
+
+    def lookup(self, tokens: tf.Tensor) -> tf.Tensor:
+        """The ids of tokens that are cut already, of any shape."""
+        return self._to_id.lookup(tokens)
 
     def call(self, texts):
         return to_dense(self.ids(texts), PADDING)  # (batch, time)

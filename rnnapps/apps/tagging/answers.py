@@ -1,0 +1,103 @@
+"""What a tagger answers to many texts, in batches of like length."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rnnapps.progress import tracked
+from rnnapps.spans import spans_of
+
+_CELLS = 4096  # tokens of a batch, filling included, at most
+_ROWS = 128
+
+
+class TagsFound(NamedTuple):
+    """The tags of sentences.
+
+    Args:
+        tags: The best tag of each token.
+        probabilities: The probability of each of them.
+    """
+
+    tags: list[list[str]]
+    probabilities: list[list[float]]
+
+
+def tags_of_tokens(
+    tag: Callable[[tf.Tensor], dict[str, tf.Tensor]], sentences: Sequence[Sequence[str]]
+) -> TagsFound:
+    """The tags of sentences that are cut into tokens, batched by length.
+
+    Args:
+        tag: From tokens `(batch, time)` to `tags` and `probabilities`, as a graph.
+        sentences: The tokens of each sentence, none of them empty.
+
+    Returns:
+        The tags.
+    """
+    sizes = np.array([len(tokens) for tokens in sentences], int)
+    tags: list[list[str]] = [[] for _ in sentences]
+    probabilities: list[list[float]] = [[] for _ in sentences]
+    for chunk in tracked(_chunks(sizes), "batches"):
+        width = max(1, sizes[chunk].max())
+        filled = [[*sentences[i], *[""] * (width - sizes[i])] for i in chunk]
+        answer = tag(tf.constant(filled, tf.string))
+        names, chances = (answer[name].numpy() for name in ("tags", "probabilities"))
+        for row, i in enumerate(chunk):
+            tags[i] = [name.decode() for name in names[row, : sizes[i]]]
+            probabilities[i] = chances[row, : sizes[i]].tolist()
+    return TagsFound(tags, probabilities)
+
+
+def _chunks(sizes: np.ndarray) -> list[np.ndarray]:
+    """Sentences of like length, few where they are long."""
+    order, chunks, start = np.argsort(sizes, kind="stable"), [], 0
+    for end in range(1, len(order) + 1):
+        last = end == len(order)
+        if last or (end + 1 - start) * sizes[order[end]] > _CELLS or end - start == _ROWS:
+            chunks.append(order[start:end])
+            start = end
+    return chunks
+
+
+def answer_of(
+    text: str,
+    tokens: Sequence[str],
+    places: Sequence[tuple[int, int]],
+    tags: Sequence[str],
+    probabilities: Sequence[float],
+    spans: bool,
+) -> dict[str, Any]:
+    """What is answered to one text.
+
+    Args:
+        text: The text.
+        tokens: Its tokens.
+        places: Where each begins and ends in the text, in characters.
+        tags: Their tags.
+        probabilities: The tags' probabilities.
+        spans: Whether the tags write spans.
+
+    Returns:
+        `tokens`, `tags` and `probabilities`; and `spans` with `start` and `end` in characters,
+        `label`, `text` and `probability`, that of the least likely of its tags.
+    """
+    answer: dict[str, Any] = {
+        "tokens": list(tokens),
+        "tags": list(tags),
+        "probabilities": list(probabilities),
+    }
+    if spans:
+        answer["spans"] = [
+            {
+                "start": places[first][0],
+                "end": places[last - 1][1],
+                "label": kind or "span",
+                "text": text[places[first][0] : places[last - 1][1]],
+                "probability": min(probabilities[first:last]),
+            }
+            for first, last, kind in spans_of(tags)
+        ]
+    return answer

@@ -1,0 +1,109 @@
+"""What a person would try first: each word's most frequent tag, and CRFsuite."""
+
+import collections
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+from rnnapps.progress import tracked
+
+Sentences = Sequence[Sequence[str]]
+
+
+def most_frequent_tags(tokens: Sentences, tags: Sentences, test: Sentences) -> list[list[str]]:
+    """Gives each token the tag that it has most often in training; else the most frequent of all.
+
+    Args:
+        tokens: The training sentences' tokens.
+        tags: Their tags.
+        test: The sentences to tag.
+
+    Returns:
+        The tags of each.
+    """
+    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for words, labels in zip(tokens, tags, strict=True):
+        for word, label in zip(words, labels, strict=True):
+            counts[word][label] += 1
+    best = {word: found.most_common(1)[0][0] for word, found in counts.items()}
+    usual = collections.Counter(tag for labels in tags for tag in labels).most_common(1)[0][0]
+    return [[best.get(word, usual) for word in words] for words in test]
+
+
+def crfsuite(
+    tokens: Sentences, tags: Sentences, test: Sentences, iterations: int = 100
+) -> list[list[str]]:
+    """Trains a CRF of hand-made features by L-BFGS, and tags sentences.
+
+    Args:
+        tokens: The training sentences' tokens.
+        tags: Their tags.
+        test: The sentences to tag.
+        iterations: Steps of L-BFGS, at most.
+
+    Returns:
+        The tags of each.
+
+    Reference:
+        [Okazaki, 2007](http://www.chokkan.org/software/crfsuite/).
+    """
+    import pycrfsuite  # only a measurement needs it
+
+    trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
+    trainer.set_params(
+        {"c1": 0.1, "c2": 0.1, "max_iterations": iterations,
+         "feature.possible_transitions": True}
+    )  # fmt: skip
+    for words, labels in zip(tracked(tokens, "sentences"), tags, strict=True):
+        trainer.append(features(words), labels)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(pathlib.Path(folder) / "model")
+        trainer.train(path)
+        tagger = pycrfsuite.Tagger()
+        tagger.open(path)
+        found = [tagger.tag(features(words)) for words in tracked(test, "sentences")]
+        tagger.close()
+    return found
+
+
+def features(words: Sequence[str]) -> list[list[str]]:
+    """The usual features of each token.
+
+    Of the token: itself, its lower case, its first and last 1 to 4 characters, its shape (`Xxx` for
+    Paris, `XX-dd` for AB-12), whether it is a title, all capitals, a number, or has a hyphen. Of
+    the two before and the two behind it: lower case, shape, title, capitals. Of neighbours: both
+    together. Where a sentence begins and ends.
+
+    Args:
+        words: A sentence's tokens.
+
+    Returns:
+        The names of each token's features.
+    """
+    lower, shapes = [word.lower() for word in words], [_shape(word) for word in words]
+    found = []
+    for i, word in enumerate(words):
+        own = ["bias", f"word={word}", f"lower={lower[i]}", f"shape={shapes[i]}"]
+        own += [f"prefix={word[:n]}" for n in range(1, 5) if n <= len(word)]
+        own += [f"suffix={word[-n:]}" for n in range(1, 5) if n <= len(word)]
+        own += [f"title={word.istitle()}", f"upper={word.isupper()}", f"digit={word.isdigit()}"]
+        own += [f"hyphen={'-' in word}"]
+        for step in (-2, -1, 1, 2):
+            j = i + step
+            if 0 <= j < len(words):
+                own += [f"{step}:lower={lower[j]}", f"{step}:shape={shapes[j]}"]
+                own += [f"{step}:title={words[j].istitle()}", f"{step}:upper={words[j].isupper()}"]
+        own += [f"-1,0={lower[i - 1]}|{lower[i]}"] if i else ["begins"]
+        own += [f"0,1={lower[i]}|{lower[i + 1]}"] if i + 1 < len(words) else ["ends"]
+        found.append(own)
+    return found
+
+
+def _shape(word: str) -> str:
+    """Capitals as X, letters as x, digits as d; of four alike in a row and more, three."""
+    shape = ""
+    for one in word:
+        kind = "d" if one.isdigit() else "X" if one.isupper() else "x" if one.isalpha() else one
+        if not shape.endswith(kind * 3):
+            shape += kind
+    return shape

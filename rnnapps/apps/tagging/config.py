@@ -1,0 +1,98 @@
+"""What can be set about a tagger. Imports no TensorFlow."""
+
+import dataclasses
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from tyro.conf import Positional
+
+from rnnapps.config import (
+    PretrainingOptions,
+    StepCell,
+    TableOptions,
+    TrainingConfig,
+    Tune,
+    TuneChoice,
+    VectorOptions,
+)
+
+
+class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingConfig):
+    """The settings of a tagger."""
+
+    sections: ClassVar = {
+        **TrainingConfig.sections,
+        **VectorOptions.sections,
+        **PretrainingOptions.sections,
+        "encoding": "tables",
+        "token_column": "data",
+        "embedding_dim": "model",
+    }
+    inherited: ClassVar = (
+        "tokenizer", "embedding_dim", "character_dim", "character_units", "cell", "units", "layers",
+        "bidirectional",
+    )  # fmt: skip
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Passes over the training data, at most."""
+    batch_size: Annotated[int, Field(ge=1), TuneChoice((16, 32, 64))] = 32
+    """Sentences per training step, over all replicas."""
+    learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 3e-3
+    """Adam's step size at its highest."""
+    token_column: str | None = None
+    """Column of the token, in your own file: a name, or a number from 1; by default the first, or
+    CoNLL-U's form."""
+    tag_column: str | None = None
+    """Column of the tag: a name, or a number from 1; by default the last, or CoNLL-U's upos."""
+    sentence_column: str | None = None
+    """Column that says which sentence a token is of, for a table with a token a row."""
+    text_column: str = "text"
+    """Column of the text, in tables of texts to answer and of unlabelled ones."""
+    tokenizer: Literal["auto", "word", "treebank", "character"] = "auto"
+    """How a raw text is cut into tokens; auto goes by the training data's: treebank has n't and 's
+    apart and numbers whole, character is for scripts without spaces."""
+    max_tokens: Annotated[int, Field(ge=3), TuneChoice((10_000, 20_000, 50_000))] = 50_000
+    """Size of the vocabulary, at most."""
+    max_length: Annotated[int, Field(ge=2)] = 200
+    """Tokens of a training sentence; a longer one is learned in pieces."""
+    embedding_dim: Annotated[int, Field(ge=1), Tune(50, 300, step=50)] = 100
+    """Width of a token's vector."""
+    character_dim: Annotated[int, Field(ge=1)] = 30
+    """Width of a character's vector."""
+    character_units: Annotated[int, Field(ge=0), Tune(25, 100, step=25)] = 50
+    """Units of the recurrent network over a token's characters, in each direction; 0 for none."""
+    cell: StepCell = "lstm"
+    """The recurrent cell."""
+    units: Annotated[int, Field(ge=1), Tune(50, 300, step=50)] = 128
+    """Units of the cell, in each direction."""
+    layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
+    """Recurrent layers, one on the other."""
+    bidirectional: bool = True
+    """Read the sentence in both directions."""
+    output: Literal["crf", "softmax"] = "crf"
+    """Choose the tags of a sentence together (crf), or each by itself."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
+    """Share of units dropped: of embeddings, between layers, and before the last one."""
+    word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.3, step=0.05)] = 0.05
+    """Share of words read as unknown in training, so that their characters are learned from."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """Finds the names in texts, or tags their tokens."""
+
+    row_options: ClassVar[tuple[str, ...]] = ("tokens",)
+    """Those that a table's answers take, too."""
+
+    text: Positional[tuple[str, ...]] = ()
+    """The texts; without any, the lines of standard input."""
+    tokens: bool = False
+    """Take texts that are tokenised already, with spaces between tokens."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Measures a run on its test part, with baselines trained on the same data beside it."""
+
+
+CONFIG = TaggingConfig

@@ -1,0 +1,349 @@
+"""Where a tagger's sentences come from, and how they become numbers."""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from rnnapps.apps.tagging.config import TaggingConfig
+from rnnapps.data import (
+    NO_TAG,
+    Forms,
+    Splits,
+    Table,
+    TagColumns,
+    Tagged,
+    TaggedBatches,
+    Unlabelled,
+    check_known,
+    from_long_table,
+    load_registered,
+    make_names,
+    make_tagged,
+    read_tagged,
+    read_unlabelled,
+    splits,
+    stratified_split,
+)
+from rnnapps.errors import DataError
+from rnnapps.spans import scheme_of
+from rnnapps.text import OffsetTokenizer, TokenEncoder, tokenize_texts, utf8
+from rnnapps.training import static_lengths
+
+PREPARED = ("ud_english_ewt", "wnut17", "resume_ner")
+NAMED = ("sample", *PREPARED)
+MOST_CHARACTERS = 20  # of a token
+_PARTS = {  # by what stands in a file's name
+    "train": ("train",),
+    "validation": ("dev", "valid", "testa"),
+    "test": ("test", "testb"),
+}
+
+
+def load_splits(config: TaggingConfig) -> Splits[Tagged]:
+    """Loads the configuration's data and divides it.
+
+    A part that the data itself sets aside stays as it is. Otherwise validation and test are a tenth
+    each.
+
+    Args:
+        config: Its `data`, `data_dir`, columns, `seed` and how its table is written are read.
+
+    Returns:
+        The parts.
+
+    Raises:
+        DataError: If the data cannot be read, or has fewer than two tags.
+    """
+    parts = _load(config)
+    whole = parts.get("all") or parts["train"]
+    check(whole, config.data)
+    if "all" in parts:
+        train, validation, test = split(parts["all"], (0.8, 0.1, 0.1), config.seed)
+    else:
+        train, validation, test = (parts.get(name) for name in _PARTS)
+        if test is None:
+            train, test = split(train, (0.9, 0.1), config.seed)
+        if validation is None:
+            train, validation = split(train, (0.9, 0.1), config.seed)
+    notes = [*whole.notes]
+    if "all" not in parts:
+        notes += [note for name in ("validation", "test") if name in parts
+                  for note in parts[name].notes]  # fmt: skip
+    return Splits(train, validation, test, whole.said, tuple(notes))
+
+
+def given_splits(config: TaggingConfig, **given: Any) -> Splits[Tagged]:
+    """Divides a person's own sentences.
+
+    Args:
+        config: The configuration.
+        **given: `train`, `validation` and `test`, each as `as_tagged` takes it or `None`.
+
+    Returns:
+        The parts: `test` alone where it is given.
+
+    Raises:
+        DataError: If the sentences cannot be read, or have fewer than two tags.
+    """
+
+    def divide(part: Tagged) -> list[Tagged]:
+        return split(part, (0.9, 0.1), config.seed)
+
+    parts = splits.given_splits(lambda one: as_tagged(one, config), divide, **given)
+    if parts.train is not None:
+        check(parts.train, "the training part")
+    found = (part for part in (parts.train, parts.validation, parts.test) if part is not None)
+    notes = tuple(dict.fromkeys(note for part in found for note in part.notes))
+    return dataclasses.replace(parts, notes=notes)
+
+
+def split(tagged: Tagged, fractions: Sequence[float], seed: int) -> list[Tagged]:
+    """Divides sentences into parts; copies of one land in the same part."""
+    # All of one class: which tags a sentence has makes too many.
+    parts = stratified_split(tagged.keys, [""] * len(tagged), fractions, seed)
+    if not all(map(len, parts)):
+        raise DataError(
+            "Expected enough distinct sentences to set some aside. Received: "
+            f"{len(set(tagged.keys))} in all."
+        )
+    first, *others = (tagged.take(part) for part in parts)
+    return [dataclasses.replace(first, said=tagged.said, notes=tagged.notes), *others]
+
+
+def as_tagged(given: Any, config: TaggingConfig) -> Tagged:
+    """Sentences from what a person has at hand.
+
+    Args:
+        given: A pair of lists, of tokens and of tags, with a list for each sentence; a DataFrame
+            with a token a row and the configuration's `sentence_column`; the path of a file that
+            `read_tagged` reads; or `Tagged`.
+        config: The configuration.
+
+    Returns:
+        The sentences.
+
+    Raises:
+        DataError: If it is anything else, or tokens and tags differ in number.
+    """
+    if isinstance(given, Tagged):
+        return given
+    if isinstance(given, pathlib.Path):
+        return read_tagged(given, columns_of(config), config)
+    if isinstance(given, pd.DataFrame):
+        return from_long_table(Table(given), columns_of(config))
+    if not isinstance(given, tuple | list) or len(given) != 2 or len(given[0]) != len(given[1]):
+        raise DataError(
+            "Expected a pair of tokens and tags, each with a list for each sentence; a DataFrame "
+            f"with a token a row; or a Path. Received: a {type(given).__name__}."
+        )
+    columns = [[list(map(str, sentence)) for sentence in column] for column in given]
+    return dataclasses.replace(make_tagged(*columns), said=())
+
+
+def columns_of(config: TaggingConfig) -> TagColumns:
+    """Where the tokens and tags are in the configuration's files."""
+    return TagColumns(config.token_column, config.tag_column, config.sentence_column)
+
+
+def tag_names(tagged: Tagged) -> list[str]:
+    """The tags in order: O first, then by the alphabet."""
+    names = {tag for tags in tagged.tags for tag in tags}
+    return sorted(names, key=lambda name: (name != "O", name))
+
+
+def fingerprint(*parts: Tagged) -> str:
+    """What tells these sentences from any others: a run is only evaluated beside its own."""
+    contents = (json.dumps([part.tokens, part.tags]).encode() for part in parts)
+    return splits.fingerprint("sentences", *zip(parts, contents, strict=True))
+
+
+def unlabelled(parts: Splits[Tagged], config: TaggingConfig) -> Unlabelled:
+    """The configuration's texts without tags, but for those of any part of the data."""
+    named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    texts = {
+        name: [" ".join(tokens) for tokens in part.tokens]
+        for name, part in named.items()
+        if part is not None
+    }
+    return read_unlabelled(config.unlabelled, config.text_column, config, **texts)
+
+
+def in_pieces(tagged: Tagged, longest: int) -> Tagged:
+    """The same sentences, where those that are too long are cut, and spans with them."""
+    tokens: list[list[str]] = []
+    tags: list[list[str]] = []
+    for words, labels in zip(tagged.tokens, tagged.tags, strict=True):
+        for start in range(0, len(words), longest):
+            tokens.append(words[start : start + longest])
+            piece = labels[start : start + longest]
+            whole = len(piece) == len(labels)
+            tags.append(piece if whole else tagged.scheme.mended(piece))
+    return dataclasses.replace(tagged, tokens=tokens, tags=tags)
+
+
+def batches(
+    tagged: Tagged, encoder: TokenEncoder, names: Sequence[str], config: TaggingConfig
+) -> TaggedBatches:
+    """Batches by length, of sentences in pieces of `max_length`.
+
+    Args:
+        tagged: The sentences.
+        encoder: The adapted encoder of tokens.
+        names: The tags' names; others are not learned from.
+        config: The configuration.
+
+    Returns:
+        The batches.
+    """
+    pieces = in_pieces(tagged, config.max_length)
+    flat = np.array([token for tokens in pieces.tokens for token in tokens], dtype=object)
+    forms, rows = np.unique(flat, return_inverse=True)
+    encoded = encoder(tf.constant([["", *forms]], tf.string))
+    ids, characters = encoded if encoder.max_characters else (encoded, None)
+    table = Forms(ids[0], None if characters is None else characters[0])
+    place = {name: i for i, name in enumerate(names)}
+    lengths = tf.constant([len(tokens) for tokens in pieces.tokens], tf.int64)
+    tags = [place.get(tag, NO_TAG) for one in pieces.tags for tag in one]
+    ragged = (
+        tf.RaggedTensor.from_row_lengths(tf.constant(values, tf.int32), lengths)
+        for values in (rows + 1, tags)
+    )
+    bounds = static_lengths(config, config.max_length)
+    return TaggedBatches(*ragged, table, config.batch_size, bounds, config.seed)
+
+
+def check(tagged: Tagged, what: str) -> None:
+    """Refuses sentences from which nothing can be learned."""
+    names = tag_names(tagged)
+    if len(names) < 2:
+        raise DataError(
+            f"Expected at least two tags. Received: {what}, with only {', '.join(names)}; name "
+            "another --tag-column."
+        )
+
+
+def _load(config: TaggingConfig) -> dict[str, Tagged]:
+    if (registered := load_registered(config.data)) is not None:
+        return {"all": as_tagged(registered, config)}
+    if config.data == "sample":
+        tokens, tags = make_names()
+        return {"all": Tagged(tokens, tags, scheme=scheme_of(tags))}
+    if config.data in PREPARED:
+        return _from_folder(_prepared(config), config)
+    check_known(config.data, NAMED, "a file or folder")
+    path = pathlib.Path(config.data)
+    if path.is_dir():
+        return _from_folder(path, config)
+    return {"all": read_tagged(path, columns_of(config), config)}
+
+
+def _prepared(config: TaggingConfig) -> pathlib.Path:
+    """The folder of a data set of this name."""
+    root = pathlib.Path(config.data_dir or ".")
+    if not (root / config.data).is_dir():
+        raise DataError(
+            f"{config.data} is not prepared: expected a folder {root / config.data} with its files "
+            "of training, development and test; name the folder that holds it with --data-dir, or "
+            "train on --data=sample."
+        )
+    return root / config.data
+
+
+def _from_folder(folder: pathlib.Path, config: TaggingConfig) -> dict[str, Tagged]:
+    """A file for each part, by what stands in its name."""
+    found: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        name = path.name.lower()
+        if name.startswith(".") or path.is_dir():
+            continue
+        part = next((p for p, words in _PARTS.items() if any(w in name for w in words)), None)
+        if part in found:
+            raise DataError(
+                f"Expected one file of each part in {folder}. Received: {found[part].name} and "
+                f"{path.name}; name a file."
+            )
+        if part:
+            found[part] = path
+    if "train" not in found:
+        raise DataError(f"Expected a file with train in its name in {folder}. Received: none.")
+    parts = {name: read_tagged(path, columns_of(config), config) for name, path in found.items()}
+    written = {name: part.scheme for name, part in parts.items()}
+    if len({scheme.written for scheme in written.values()}) > 1:
+        shown = ", ".join(f"{found[name].name} in {s.name}" for name, s in written.items())
+        raise DataError(f"Expected the parts' tags in one scheme. Received: {shown}.")
+    said = tuple(line for part in parts.values() for line in part.said)
+    parts["train"] = dataclasses.replace(parts["train"], said=said)
+    return parts
+
+
+def notes_on(parts: Splits[Tagged], names: Sequence[str], config: TaggingConfig) -> list[str]:
+    """What is to be known of sentences before a network learns from them."""
+    notes, longest = [], config.max_length
+    cut = [len(tokens) for tokens in parts.train.tokens if len(tokens) > longest]
+    if cut:
+        notes.append(
+            f"{len(cut):,} training sentences have over {longest:,} tokens (up to {max(cut):,}) and "
+            "are learned in pieces (--max-length)"
+        )
+    unknown = sorted(set(tag_names(parts.validation)) - set(names))
+    if unknown:
+        notes.append(f"the validation part has tags that training lacks: {', '.join(unknown)}")
+    return notes
+
+
+def word_ids(sentences: Sequence[Sequence[str]], encoder: TokenEncoder) -> tf.RaggedTensor:
+    """The words' ids, ragged `(sentences, time)`."""
+    flat = tf.constant([token for tokens in sentences for token in tokens], tf.string)
+    return tf.RaggedTensor.from_row_lengths(encoder.words.lookup(flat), [len(s) for s in sentences])
+
+
+def cut(texts: Sequence[str], tokenizer: OffsetTokenizer) -> list[list[str]]:
+    """The tokens of texts, without those that have none."""
+    found = (words for words, _, _ in tokenize_texts(texts, tokenizer.kind))
+    return [words for words in found if words]
+
+
+def cut_inputs(
+    inputs: Any,
+    tokenised: bool,
+    tokenizer: OffsetTokenizer,
+    read: Callable[[Any], list[str | bytes]],
+) -> tuple[list[str], list[tuple[list[str], list[tuple[int, int]]]]]:
+    """What a person wants tags for, as texts and their tokens.
+
+    Args:
+        inputs: Lists of tokens; or texts.
+        tokenised: Whether spaces stand between a text's tokens.
+        tokenizer: What cuts other texts.
+        read: Makes a list of what texts come as.
+
+    Returns:
+        The texts, those of lists of tokens with spaces between; and of each its tokens with their
+        places.
+    """
+    lists = isinstance(inputs, list) and inputs and all(isinstance(x, list | tuple) for x in inputs)
+    if lists:
+        texts = [" ".join(map(str, tokens)) for tokens in inputs]
+        return texts, [_placed(list(map(str, tokens))) for tokens in inputs]
+    texts = [utf8(text).decode("utf-8", "replace") for text in read(inputs)]
+    if tokenised:
+        found = ([(m[0], m.span()) for m in re.finditer(r"\S+", text)] for text in texts)
+        return texts, [([word for word, _ in row], [place for _, place in row]) for row in found]
+    cuts = tokenize_texts(texts, tokenizer.kind)
+    return texts, [(words, list(zip(starts, ends, strict=True))) for words, starts, ends in cuts]
+
+
+def _placed(tokens: list[str]) -> tuple[list[str], list[tuple[int, int]]]:
+    """Tokens, and where each stands in the text that spaces between them make."""
+    ends = list(itertools.accumulate(len(token) + 1 for token in tokens))
+    return tokens, [
+        (end - 1 - len(token), end - 1) for token, end in zip(tokens, ends, strict=True)
+    ]

@@ -1,0 +1,122 @@
+"""How good a tagger is: entities found, tokens right."""
+
+import collections
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from rnnapps.spans import spans_of
+
+Tags = Sequence[Sequence[str]]
+
+
+def measures(
+    tokens: Tags, truth: Tags, predicted: Tags, known: Collection[str], spans: bool
+) -> dict[str, Any]:
+    """Measures predicted tags.
+
+    Args:
+        tokens: The tokens of each sentence.
+        truth: Their tags.
+        predicted: The tags that were predicted.
+        known: The tokens that were trained on.
+        spans: Whether the tags write spans.
+
+    Returns:
+        `f1`, `precision` and `recall` of spans, which count where start, end and kind are right,
+        and `by_type` the same of each kind; where there are no spans, each token is one, whose `f1`
+        is the accuracy, and there is `by_tag`. `accuracy` of tokens; `accuracy_unseen`, of tokens
+        that were not trained on, where there are such.
+    """
+    found: dict[str, Any] = spans_found(truth, predicted) if spans else {}
+    right, unseen = [], []
+    for words, a, b in zip(tokens, truth, predicted, strict=True):
+        for word, mine, other in zip(words, a, b, strict=True):
+            right.append(mine == other)
+            if word not in known:
+                unseen.append(mine == other)
+    found["accuracy"] = sum(right) / max(1, len(right))
+    if unseen:
+        found["accuracy_unseen"] = sum(unseen) / len(unseen)
+    if spans:
+        found["by_type"] = found.pop("by_type")  # behind the numbers over all
+    else:
+        found = {"f1": found["accuracy"], **found, "by_tag": by_tag(truth, predicted)}
+    return found
+
+
+def confusion(truth: Tags, predicted: Tags, most: int = 20) -> dict[str, Any]:
+    """How often the tokens of each kind were taken for each other.
+
+    Args:
+        truth: The tags of each sentence.
+        predicted: The tags that were predicted.
+        most: Kinds, at most: the commonest.
+
+    Returns:
+        `classes`, the kinds, and `confusion`, counts `(classes, classes)`; rows are true.
+    """
+    pairs = collections.Counter(
+        (_kind(mine), _kind(other))
+        for a, b in zip(truth, predicted, strict=True)
+        for mine, other in zip(a, b, strict=True)
+    )
+    sizes = collections.Counter[str]()
+    for (mine, _), count in pairs.items():
+        sizes[mine] += count
+    classes = sorted(name for name, _ in sizes.most_common(most))
+    return {"classes": classes, "confusion": [[pairs[a, b] for b in classes] for a in classes]}
+
+
+def _kind(tag: str) -> str:
+    """A tag's kind; the tag itself where it has none."""
+    spans = spans_of([tag])
+    return spans[0].kind or tag if spans else tag
+
+
+def spans_found(truth: Tags, predicted: Tags) -> dict[str, Any]:
+    """Precision, recall and F1 of spans, as CoNLL's shared tasks measure names.
+
+    Args:
+        truth: The tags of each sentence.
+        predicted: The tags that were predicted.
+
+    Returns:
+        `f1`, `precision` and `recall`, over all spans; `by_type` the same of each kind, with
+        `spans`, how many there are.
+
+    Reference:
+        [Tjong Kim Sang and De Meulder, 2003](https://aclanthology.org/W03-0419/).
+    """
+    there, said, both = (collections.Counter[str]() for _ in range(3))
+    for a, b in zip(truth, predicted, strict=True):
+        mine, other = set(spans_of(a)), set(spans_of(b))
+        for counts, spans in ((there, mine), (said, other), (both, mine & other)):
+            counts.update(span.kind or "span" for span in spans)
+    by_type = {
+        kind: {**_scores(both[kind], said[kind], there[kind]), "spans": there[kind]}
+        for kind in sorted(there | said)
+    }
+    return {**_scores(both.total(), said.total(), there.total()), "by_type": by_type}
+
+
+def by_tag(truth: Tags, predicted: Tags) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of each tag, with how many tokens have it.
+
+    Args:
+        truth: The tags of each sentence.
+        predicted: The tags that were predicted.
+    """
+    pairs = [pair for a, b in zip(truth, predicted, strict=True) for pair in zip(a, b, strict=True)]
+    there = collections.Counter(mine for mine, _ in pairs)
+    said = collections.Counter(other for _, other in pairs)
+    both = collections.Counter(mine for mine, other in pairs if mine == other)
+    return {
+        tag: {**_scores(both[tag], said[tag], there[tag]), "tokens": there[tag]}
+        for tag in sorted(there | said)
+    }
+
+
+def _scores(both: int, said: int, there: int) -> dict[str, float]:
+    precision, recall = both / said if said else 0.0, both / there if there else 0.0
+    total = said + there
+    return {"f1": 2 * both / total if total else 0.0, "precision": precision, "recall": recall}

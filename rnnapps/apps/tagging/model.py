@@ -1,0 +1,182 @@
+"""The tagger's network: the page to edit."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from rnnapps.apps.tagging.config import TaggingConfig
+from rnnapps.layers import CRF, RecurrentStack, allowed_transitions
+from rnnapps.text import UNKNOWN
+from rnnapps.training import Rows
+
+
+def build_network(
+    config: TaggingConfig,
+    vocabulary_size: int,
+    characters: int,
+    tags: Sequence[str],
+    spans: bool,
+) -> keras.Model:
+    """Builds the recurrent network.
+
+    Args:
+        config: The configuration.
+        vocabulary_size: Number of token ids.
+        characters: Number of character ids; 0 where tokens have none to be read.
+        tags: The tags' names.
+        spans: Whether they write spans, so that not every tag may follow every other.
+
+    Returns:
+        A model from int32 ids `(batch, time)`, 0 where there is no token, and the ids of each
+        token's characters `(batch, time, characters)`, to `scores` of the tags `(batch, time,
+        tags)`, as `layers.CRF` returns them, the best `tags` `(batch, time)`, and each tag's
+        probability, `marginals` `(batch, time, tags)`.
+    """
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    inputs, mask = [ids], keras.ops.not_equal(ids, 0)  # (batch, time)
+    known = ReadAsUnknown(config.word_dropout)(ids)
+    x = layers.Embedding(vocabulary_size, config.embedding_dim, name="embedding")(known)
+    if characters:
+        spelled = keras.Input((None, None), dtype="int32", name="characters")
+        inputs.append(spelled)
+        spelling = CharacterReader(
+            characters, config.character_dim, config.character_units, config.cell, name="spelling"
+        )(spelled)  # (batch, time, 2 * character_units)
+        spelling = layers.SpatialDropout1D(config.dropout)(spelling)
+        # A sum, whose width is the embedding's: the layers above can learn from texts alone.
+        x = layers.Add()([x, layers.Dense(config.embedding_dim, name="spelled")(spelling)])
+    x = layers.SpatialDropout1D(config.dropout)(x)  # the same features of all tokens
+    x = RecurrentStack(
+        config.cell,
+        config.units,
+        num_layers=config.layers,
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        separate_directions=config.layers > 1,  # or there would be nothing to pretrain
+        name="recurrent",
+    )(x, mask=mask)
+    x = layers.Dropout(config.dropout)(x)  # (batch, time, features)
+    x = layers.Dense(len(tags), dtype="float32", name="logits")(x)
+    if config.output == "crf":
+        crf = CRF(allowed_transitions(tags) if spans else None, name="crf")
+    else:  # transitions that say nothing: each tag by itself
+        crf = CRF(transition_initializer="zeros", trainable=False, name="crf")
+    scores = crf(x, mask=mask)
+    best, marginals = crf(scores, return_tags=True), crf(scores, return_marginals=True)
+    outputs = {"scores": scores, "tags": best, "marginals": marginals}
+    return keras.Model(inputs, outputs, name="network")
+
+
+def trained_network(network: keras.Model) -> keras.Model:
+    """The part of a network that is trained: to the scores, for the loss of its CRF."""
+    return keras.Model(network.inputs, network.output["scores"], name="network")
+
+
+def named_rows(tokens: Sequence[str], characters: Sequence[str], tags: Sequence[str]) -> dict:
+    """What the rows of the network's weights stand for.
+
+    Args:
+        tokens: The vocabulary.
+        characters: The characters' vocabulary.
+        tags: The tags' names.
+    """
+    return {
+        "embedding/*": Rows(0, tokens),
+        "spelling/*embedding/*": Rows(0, characters),
+        "logits/*": Rows(-1, tags, mean=False),
+        "crf/start": Rows(0, tags, mean=False),
+        "crf/end": Rows(0, tags, mean=False),
+        "crf/transitions": Rows(-1, tags, mean=False),
+    }
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class ReadAsUnknown(layers.Layer):
+    """Reads a share of the tokens as unknown ones while a network is trained.
+
+    Args:
+        rate: The share.
+        seed: Seed of the draws.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        ids: int32 `(batch, time)`.
+        training: Whether to do it.
+
+    Output:
+        The ids, of which some are that of an unknown token.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+        super().__init__(dtype="int32", **kwargs)
+        self.rate, self.seed = rate, seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, ids, training=None):
+        if not training or not self.rate:
+            return ids
+        drawn = keras.random.uniform(tf.shape(ids), dtype="float32", seed=self.generator)
+        return tf.where((drawn < self.rate) & (ids != 0), UNKNOWN, ids)
+
+    def compute_output_spec(self, ids, training=None):
+        return keras.KerasTensor(ids.shape, "int32")
+
+    def get_config(self):
+        return {"name": self.name, "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class CharacterReader(layers.Layer):
+    """Reads each token's characters, in both directions.
+
+    Args:
+        characters: Number of character ids.
+        width: Width of a character's vector.
+        units: Units of the cell, in each direction.
+        cell: The recurrent cell.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        ids: int32 `(batch, time, characters)`, 0 where there is none.
+
+    Output:
+        A vector of each token, `(batch, time, 2 * units)`.
+
+    Reference:
+        [Ling et al., 2015](https://arxiv.org/abs/1508.02096);
+        [Lample et al., 2016](https://arxiv.org/abs/1603.01360).
+    """
+
+    def __init__(self, characters: int, width: int, units: int, cell: str = "lstm", **kwargs):
+        super().__init__(**kwargs)
+        self.characters, self.width, self.units, self.cell = characters, width, units, cell
+        self.embedding = layers.Embedding(
+            characters, width, mask_zero=True, name="character_embedding"
+        )
+        self.reader = RecurrentStack(
+            cell, units, bidirectional=True, return_sequences=False, name="characters"
+        )
+
+    def build(self, ids_shape):
+        self.embedding.build((None, None))
+        self.reader.build((None, None, self.width))
+
+    def call(self, ids, training=None):
+        batch, time, most = tf.unstack(tf.shape(ids))
+        x = tf.reshape(ids, (batch * time, most))
+        x = self.reader(self.embedding(x), mask=x != 0, training=training)
+        return tf.reshape(x, (batch, time, 2 * self.units))
+
+    def compute_output_spec(self, ids, training=None):
+        return keras.KerasTensor((*ids.shape[:2], 2 * self.units), self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "characters": self.characters,
+            "width": self.width,
+            "units": self.units,
+            "cell": self.cell,
+        }

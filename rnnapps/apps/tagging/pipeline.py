@@ -1,0 +1,152 @@
+"""From a text to its tags: tokens with their places before the network, the tags' names behind."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from rnnapps.assertions import require
+from rnnapps.serving import ExportSpec, Signature
+from rnnapps.text import OffsetTokenizer, TokenEncoder, limited
+
+TEXT = tf.TensorSpec((None,), tf.string, name="text")
+TOKENS = tf.TensorSpec((None, None), tf.string, name="tokens")
+MOST_TOKENS = 20_000  # of a text: the network reads one after the other
+
+
+def build_tagger(
+    tokenizer: OffsetTokenizer, encoder: TokenEncoder, network: keras.Model, tags: Sequence[str]
+) -> keras.Model:
+    """Puts the tokenizer before the network, and the tags' names behind it.
+
+    Args:
+        tokenizer: What cuts texts into tokens.
+        encoder: The adapted encoder of tokens.
+        network: The trained network.
+        tags: The tags' names.
+
+    Returns:
+        A model from strings `(batch,)` to `tokens`, `tags`, `starts`, `ends` and `probabilities`,
+        each `(batch, time)`, and `lengths` `(batch,)`.
+    """
+    text = keras.Input((), dtype="string", name="text")
+    tokens, starts, ends = tokenizer(text)  # (batch, time)
+    network = keras.Model(network.inputs, network.output, name="network")  # leaves the optimizer
+    found = network(encoder(tokens))
+    found = TagNames(tags, name="tags")(tokens, found["tags"], found["marginals"])
+    places = {"tokens": tokens, "starts": starts, "ends": ends}
+    return keras.Model(text, {**places, **found}, name="tagger")
+
+
+def build_encoder(
+    tokenizer: OffsetTokenizer, encoder: TokenEncoder, network: keras.Model
+) -> keras.Model:
+    """The part that reads: strings `(batch,)` to states `(batch, time, features)`.
+
+    Args:
+        tokenizer: What cuts texts into tokens.
+        encoder: The adapted encoder of tokens.
+        network: The network.
+    """
+    states = keras.Model(network.inputs, network.get_layer("recurrent").output, name="network")
+    text = keras.Input((), dtype="string", name="text")
+    return keras.Model(text, states(encoder(tokenizer(text)[0])), name="encoder")
+
+
+def tag_tokens(model: keras.Model, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Tags tokens that are cut already.
+
+    Args:
+        model: What `build_tagger` built.
+        tokens: Strings `(batch, time)`, `""` where there is none.
+
+    Returns:
+        `tags` and `probabilities` `(batch, time)`, and `lengths` `(batch,)`.
+    """
+    # Time is at least 1: a batch of empty sentences may come without a place.
+    width = tf.maximum(1, tf.shape(tokens)[1])
+    tokens = tf.pad(tokens, [[0, 0], [0, width - tf.shape(tokens)[1]]], constant_values="")
+    found = model.get_layer("network")(model.get_layer("encoder")(tokens))
+    return model.get_layer("tags")(tokens, found["tags"], found["marginals"])
+
+
+def serving_spec(model: keras.Model) -> ExportSpec:
+    """What an export answers; see `Tagger.serving_spec`.
+
+    Args:
+        model: What `build_tagger` built.
+
+    Returns:
+        The signatures, and what they need.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+
+    def from_text(texts):
+        tokens, starts, ends = layers["tokenizer"](limited(texts))
+        found = tag_tokens(model, _bounded(tokens))
+        return {"tokens": tokens, "starts": starts, "ends": ends, **found}
+
+    signatures = {
+        "serving_default": Signature(
+            from_text, [TEXT], [tf.constant(["Will May met April in Paris .", ""])]
+        ),
+        "tag": Signature(
+            lambda tokens: tag_tokens(model, _bounded(tokens)),
+            [TOKENS],
+            [tf.constant([["Will", "met", "May"], ["Yes", "", ""]])],
+        ),
+    }
+    assets = {"tags.txt": "".join(name + "\n" for name in layers["tags"].tags)}
+    numeric = [layers["network"].call]
+    return ExportSpec(signatures, numeric, [layers["tokenizer"], layers["encoder"]], assets)
+
+
+def _bounded(tokens: tf.Tensor) -> tf.Tensor:
+    """Tokens as they are, unless a text has too many for a server to read."""
+    most = tf.shape(tokens)[1]
+    said = f"Expected every text to have at most {MOST_TOKENS:,} tokens."
+    checks = [require(most <= MOST_TOKENS, said, most)]
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        return tf.identity(tokens)
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class TagNames(keras.layers.Layer):
+    """The best tags' names, with their probabilities.
+
+    Args:
+        tags: The names.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        tokens: Strings `(batch, time)`, `""` where there is no token.
+        best: int32 tags `(batch, time)`.
+        marginals: The probability of each tag `(batch, time, tags)`.
+
+    Output:
+        `tags` (strings, `""` where there is no token), `probabilities`, each `(batch, time)`, and
+        `lengths`, int32 `(batch,)`.
+    """
+
+    def __init__(self, tags: Sequence[str], **kwargs):
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.tags = list(tags)
+
+    def call(self, tokens, best, marginals):
+        there = tokens != ""
+        chosen = tf.gather(marginals, best, batch_dims=2)
+        return {
+            "tags": tf.where(there, tf.gather(tf.constant(list(self.tags)), best), ""),
+            "probabilities": tf.where(there, chosen, 0.0),
+            "lengths": tf.reduce_sum(tf.cast(there, tf.int32), axis=1),
+        }
+
+    def compute_output_spec(self, tokens, best, marginals):
+        return {
+            "tags": keras.KerasTensor(best.shape, "string"),
+            "probabilities": keras.KerasTensor(best.shape, "float32"),
+            "lengths": keras.KerasTensor(best.shape[:1], "int32"),
+        }
+
+    def get_config(self):
+        return {"name": self.name, "tags": list(self.tags)}

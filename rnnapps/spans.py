@@ -1,0 +1,233 @@
+"""Spans of tokens and the tags that write them: IO, IOB1, IOB2, BIOES, BILOU and BMES."""
+
+import collections
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rnnapps.errors import DataError
+
+_TAG = re.compile(r"(?P<letter>[OBIMELSUW])(?:[-_](?P<kind>.+))?")
+_SAME = {"M": "I", "L": "E", "U": "S", "W": "S"}  # other schemes' letters for the same
+_LETTERS = {  # those of each scheme; the first that has all of a file's is the file's
+    "IOB2": "BI",
+    "BIOES": "BIES",
+    "BMES": "BMES",
+    "BILOU": "BILU",
+    "BMEWO": "BMEW",
+}
+
+
+class Span(NamedTuple):
+    """Some tokens in a row that are one thing.
+
+    Args:
+        start: Position of the first token.
+        end: Position behind the last one.
+        kind: What they are; empty where tags name no kinds, as those of words do.
+    """
+
+    start: int
+    end: int
+    kind: str
+
+
+def spans_of(tags: Sequence[str]) -> list[Span]:
+    """Reads the spans off a sentence's tags.
+
+    A span ends where another begins, the kind changes, or a tag says so. Tags that no scheme allows
+    are read as CoNLL's evaluation does: a span that nothing begins begins there. Where no tag is of
+    a scheme, a tag other than O is the kind itself, and neighbours of one kind are one span.
+
+    Args:
+        tags: A tag for each token, of any of the schemes.
+
+    Returns:
+        The spans, in their order.
+
+    Reference:
+        [Ramshaw and Marcus, 1995](https://aclanthology.org/W95-0107/);
+        [Ratinov and Roth, 2009](https://aclanthology.org/W09-1119/).
+
+    Example:
+    >>> spans_of(["B-person", "I-person", "O", "B-place"])
+    [Span(start=0, end=2, kind='person'), Span(start=3, end=4, kind='place')]
+    """
+    spans, start, before = [], 0, ("O", "")
+    for place, tag in enumerate([*tags, "O"]):
+        letter, kind = _parsed(tag)
+        begins = letter in "BS" or before[0] in "OES" or kind != before[1]
+        if before[0] != "O" and (letter == "O" or begins):
+            spans.append(Span(start, place, before[1]))
+        if letter != "O" and begins:
+            start = place
+        before = (letter, kind)
+    return spans
+
+
+def tags_of(spans: Sequence[Span], length: int, scheme: str = "IOB2") -> list[str]:
+    """Writes spans as tags.
+
+    Args:
+        spans: The spans, none of which crosses another.
+        length: Number of tokens.
+        scheme: `"IOB2"`, `"BIOES"`, `"BILOU"`, `"BMES"` or `"BMEWO"`.
+
+    Returns:
+        A tag for each token.
+
+    Example:
+    >>> tags_of([Span(0, 3, "person"), Span(3, 4, "place")], 5, "BIOES")
+    ['B-person', 'I-person', 'E-person', 'S-place', 'O']
+    """
+    begin, inside, *closing = _LETTERS[scheme]
+    end, single = closing or (inside, begin)
+    tags = ["O"] * length
+    for start, stop, kind in spans:
+        letters = single if stop - start == 1 else begin + inside * (stop - start - 2) + end
+        tags[start:stop] = [f"{letter}-{kind}" if kind else letter for letter in letters]
+    return tags
+
+
+@dataclasses.dataclass(frozen=True)
+class Scheme:
+    """How a data set's tags write spans.
+
+    Args:
+        name: What the scheme is called; empty where tags are of single tokens, as parts of speech.
+        written: The scheme in which the spans are learned: that of the tags, or IOB2.
+    """
+
+    name: str = ""
+    written: str = ""
+
+    def mended(self, tags: Sequence[str]) -> list[str]:
+        """The same spans as the scheme wants them written."""
+        return tags_of(spans_of(tags), len(tags), self.written) if self.written else list(tags)
+
+
+def scheme_of(sentences: Sequence[Sequence[str]], where: Sequence[str] | None = None) -> Scheme:
+    """Recognises the scheme of tags.
+
+    Args:
+        sentences: The tags of each sentence.
+        where: What errors call each sentence.
+
+    Returns:
+        The scheme.
+
+    Raises:
+        DataError: If the tags are of two schemes.
+    """
+    first: dict[str, int] = {}  # the sentence where each tag is first
+    for number, tags in enumerate(sentences):
+        for tag in tags:
+            first.setdefault(tag, number)
+    where = where or [f"sentence {i + 1}" for i in range(len(sentences))]
+    parsed = {tag: _TAG.fullmatch(tag) for tag in first}
+    of_scheme = [tag for tag, one in parsed.items() if one and (one["kind"] or len(tag) == 1)]
+    others = [tag for tag in first if tag not in of_scheme]
+    prefixed = [tag for tag in of_scheme if tag != "O"]
+    if others:
+        kinds = [tag for tag in prefixed if len(tag) > 1]
+        if not kinds or "O" not in first:
+            return Scheme("IO", "IOB2") if _is_outside_common(sentences) else Scheme()
+        raise DataError(
+            f"Expected tags of one scheme. Received: {kinds[0]!r} in {where[first[kinds[0]]]}, and "
+            f"{others[0]!r}, which is of none, in {where[first[others[0]]]}."
+        )
+    letters = {tag[0] for tag in prefixed}
+    if not letters & set("BI") and not any(len(tag) > 1 for tag in prefixed):
+        return Scheme("IO", "IOB2") if _is_outside_common(sentences) else Scheme()
+    for name, its in _LETTERS.items():
+        if letters <= set(its):
+            break
+    else:
+        raise _mixed(letters, prefixed, first, where)
+    if name == "IOB2":
+        return Scheme(_iob(sentences), "IOB2")
+    _check_closed(sentences, name, where)
+    return Scheme(name, name)
+
+
+def _parsed(tag: str) -> tuple[str, str]:
+    """A tag's letter, in BIOES, and its kind; a tag that is of no scheme is a kind itself."""
+    found = _TAG.fullmatch(tag)
+    if found is None or (found["letter"] == "O" and found["kind"]):
+        return "I", tag
+    return _SAME.get(found["letter"], found["letter"]), found["kind"] or ""
+
+
+def _is_outside_common(sentences: Sequence[Sequence[str]]) -> bool:
+    """Whether O is the commonest tag: then the others are kinds of spans, not parts of speech."""
+    counts = collections.Counter(tag for tags in sentences for tag in tags)
+    return bool(counts) and counts["O"] == max(counts.values()) and len(counts) > 1
+
+
+def _iob(sentences: Sequence[Sequence[str]]) -> str:
+    """IOB1 where B- stands between neighbours of one kind alone."""
+    for before, tag in _neighbours(sentences):
+        if tag[0] == "B" and (before == "O" or before[1:] != tag[1:]):
+            return "IOB2"
+    begun = any(
+        tag[0] == "I" and (before == "O" or before[1:] != tag[1:])
+        for before, tag in _neighbours(sentences)
+    )
+    return "IOB1" if begun else "IOB2"
+
+
+def _neighbours(sentences: Sequence[Sequence[str]]) -> Iterator[tuple[str, str]]:
+    return (pair for tags in sentences for pair in zip(["O", *tags], tags, strict=False))
+
+
+def _check_closed(sentences: Sequence[Sequence[str]], name: str, where: Sequence[str]) -> None:
+    """Refuses a file in which many spans are closed as the scheme says, and many are not."""
+    scheme = Scheme(name, name)
+    wrong, right = [], 0
+    for number, tags in enumerate(sentences):
+        written = scheme.mended(tags)
+        for start, end, _ in spans_of(tags):
+            if list(tags[start:end]) == written[start:end]:
+                right += 1
+            else:
+                wrong.append(number)
+    if len(wrong) > max(1, 0.1 * (right + len(wrong))):
+        raise DataError(
+            f"Expected tags of one scheme. Received: {right:,} spans as {name} writes them, and "
+            f"{len(wrong):,} as it does not, the first in {where[wrong[0]]}."
+        )
+
+
+def _mixed(
+    letters: set[str], tags: Sequence[str], first: dict[str, int], where: Sequence[str]
+) -> DataError:
+    """Names two tags that no scheme has both of."""
+    pairs = (
+        (one, other)
+        for i, one in enumerate(tags)
+        for other in tags[i + 1 :]
+        if not any({one[0], other[0]} <= set(its) for its in _LETTERS.values())
+    )
+    one, other = next(pairs, (tags[0], tags[-1]))
+    return DataError(
+        f"Expected tags of one scheme. Received: {one!r} in {where[first[one]]}, and {other!r} in "
+        f"{where[first[other]]}, among the letters {', '.join(sorted(letters))}."
+    )
+
+
+def written_in(tags: Sequence[str]) -> str:
+    """The scheme in which a model's tags are written, by their letters.
+
+    Args:
+        tags: The tags' names.
+
+    Returns:
+        The scheme; empty where the tags are of single tokens.
+    """
+    names = [tag for tag in tags if tag != "O"]
+    found = [_TAG.fullmatch(tag) for tag in names]
+    letters = {one["letter"] for one in found if one and one["letter"] != "O"}
+    if not all(found) or not (letters & set("BI") or any(one["kind"] for one in found if one)):
+        return ""
+    return next((name for name, its in _LETTERS.items() if letters <= set(its)), "")

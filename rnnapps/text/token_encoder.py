@@ -1,0 +1,75 @@
+"""Tokens that are cut already, to what a network sees of them: a word's id, its characters' ids."""
+
+import collections
+from collections.abc import Iterable
+
+import keras
+import tensorflow as tf
+
+from rnnapps.text.character import CharacterTokenizer
+from rnnapps.text.tokenizer import to_dense, utf8
+from rnnapps.text.word import WordTokenizer
+
+
+@keras.saving.register_keras_serializable("rnnapps")
+class TokenEncoder(keras.layers.Layer):
+    """Looks up tokens, and the characters of each. Case is kept.
+
+    Args:
+        max_tokens: Size of the vocabulary, at most.
+        max_characters: Characters of a token, at most; a longer one loses its middle. 0 leaves the
+            characters out.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        tokens: Strings `(batch, time)`, `""` where there is no token.
+
+    Output:
+        int32 ids `(batch, time)`, 0 where there is no token and 1 for one that is not known; with
+        characters a list of these and of their ids, `(batch, time, characters)`.
+    """
+
+    def __init__(self, max_tokens: int = 30_000, max_characters: int = 20, **kwargs):
+        super().__init__(trainable=False, dtype="int32", **kwargs)
+        self.max_tokens, self.max_characters = max_tokens, max_characters
+        self.words = WordTokenizer(max_tokens, lower=False)
+        self.characters = CharacterTokenizer(lower=False)
+        self.built = True
+
+    def adapt(self, tokens: Iterable[str]) -> None:
+        """Takes the most frequent of these tokens as the vocabulary, and all their characters."""
+        counts = collections.Counter(map(utf8, tokens))
+        self.words.adapt_tokens(counts)
+        single: collections.Counter[bytes] = collections.Counter()
+        for token, count in counts.items():
+            for character in token.decode("utf-8", "replace"):
+                single[character.encode()] += count
+        self.characters.adapt_tokens(single)
+
+    def call(self, tokens):
+        ids = tf.where(tokens == "", 0, self.words.lookup(tokens))
+        if not self.max_characters:
+            return ids
+        head, tail = (self.max_characters + 1) // 2, self.max_characters // 2
+        flat = tf.reshape(tokens, (-1,))
+        sizes = tf.strings.length(flat, unit="UTF8_CHAR")
+        first = tf.strings.substr(flat, 0, head, unit="UTF8_CHAR")
+        places = tf.maximum(sizes - tail, 0)
+        last = tf.strings.substr(flat, places, tf.fill(tf.shape(places), tail), unit="UTF8_CHAR")
+        short = tf.where(sizes > self.max_characters, tf.strings.join([first, last]), flat)
+        characters = to_dense(self.characters.ids(short), 0)
+        shape = tf.concat([tf.shape(tokens), [tf.shape(characters)[1]]], axis=0)
+        return [ids, tf.reshape(characters, shape)]
+
+    def compute_output_spec(self, tokens):
+        ids = keras.KerasTensor(tokens.shape, "int32")
+        if not self.max_characters:
+            return ids
+        return [ids, keras.KerasTensor((*tokens.shape, None), "int32")]
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "max_tokens": self.max_tokens,
+            "max_characters": self.max_characters,
+        }
