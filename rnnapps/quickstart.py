@@ -1,4 +1,4 @@
-"""The whole path, for all four applications: train, evaluate, export, ask the export."""
+"""The whole path, for all applications: train, evaluate, export, ask the export."""
 
 import dataclasses
 import time

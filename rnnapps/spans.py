@@ -2,9 +2,10 @@
 
 import collections
 import dataclasses
+import itertools
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rnnapps.errors import DataError
 
@@ -90,6 +91,37 @@ def tags_of(spans: Sequence[Span], length: int, scheme: str = "IOB2") -> list[st
     return tags
 
 
+def tokens_answered(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What an exported tagger answers to one text, without what fills it up.
+
+    Args:
+        answer: `tokens`, `tags`, `starts`, `ends`, `probabilities` and `lengths`, a row of each; as
+            it is, where it has `spans` or no places.
+
+    Returns:
+        The same as lists of texts and numbers; and, where the tags write spans, `spans`: `start`
+        and `end` in characters, `label`, and `probability`, that of the least likely of its tags.
+    """
+    if "spans" in answer or "starts" not in answer:
+        return dict(answer)
+    length = answer["lengths"]
+    found = {name: list(row[:length]) for name, row in answer.items() if name != "lengths"}
+    for name in ("tokens", "tags"):
+        found[name] = [x.decode("utf-8", "replace") if isinstance(x, bytes) else x
+                       for x in found[name]]  # fmt: skip
+    if not found["tags"] or written_in(found["tags"]) or set(found["tags"]) == {"O"}:
+        found["spans"] = [
+            {
+                "start": found["starts"][start],
+                "end": found["ends"][end - 1],
+                "label": kind or "span",
+                "probability": min(found["probabilities"][start:end]),
+            }
+            for start, end, kind in spans_of(found["tags"])
+        ]
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Scheme:
     """How a data set's tags write spans.
@@ -126,29 +158,38 @@ def scheme_of(sentences: Sequence[Sequence[str]], where: Sequence[str] | None = 
             first.setdefault(tag, number)
     where = where or [f"sentence {i + 1}" for i in range(len(sentences))]
     parsed = {tag: _TAG.fullmatch(tag) for tag in first}
-    of_scheme = [tag for tag, one in parsed.items() if one and (one["kind"] or len(tag) == 1)]
-    others = [tag for tag in first if tag not in of_scheme]
-    prefixed = [tag for tag in of_scheme if tag != "O"]
-    if others:
-        kinds = [tag for tag in prefixed if len(tag) > 1]
-        if not kinds or "O" not in first:
-            return Scheme("IO", "IOB2") if _is_outside_common(sentences) else Scheme()
+    others = [tag for tag, one in parsed.items() if one is None or tag.startswith(("O-", "O_"))]
+    prefixed = [tag for tag in first if tag != "O" and tag not in others]
+    if others and "O" in first and (kinds := [tag for tag in prefixed if len(tag) > 1]):
         raise DataError(
             f"Expected tags of one scheme. Received: {kinds[0]!r} in {where[first[kinds[0]]]}, and "
             f"{others[0]!r}, which is of none, in {where[first[others[0]]]}."
         )
-    letters = {tag[0] for tag in prefixed}
-    if not letters & set("BI") and not any(len(tag) > 1 for tag in prefixed):
+    if others or _are_plain(prefixed):
         return Scheme("IO", "IOB2") if _is_outside_common(sentences) else Scheme()
-    for name, its in _LETTERS.items():
-        if letters <= set(its):
-            break
-    else:
-        raise _mixed(letters, prefixed, first, where)
+    name = written_in(prefixed)
+    if not name:
+        raise _mixed(prefixed, first, where)
     if name == "IOB2":
         return Scheme(_iob(sentences), "IOB2")
     _check_closed(sentences, name, where)
     return Scheme(name, name)
+
+
+def written_in(tags: Sequence[str]) -> str:
+    """The scheme in which a model's tags are written, by their letters.
+
+    Args:
+        tags: The tags' names.
+
+    Returns:
+        The scheme; empty where the tags are of single tokens.
+    """
+    names = [tag for tag in tags if tag != "O"]
+    if _are_plain(names) or not all(_TAG.fullmatch(tag) for tag in names):
+        return ""
+    letters = {tag[0] for tag in names}
+    return next((name for name, its in _LETTERS.items() if letters <= set(its)), "")
 
 
 def _parsed(tag: str) -> tuple[str, str]:
@@ -199,35 +240,20 @@ def _check_closed(sentences: Sequence[Sequence[str]], name: str, where: Sequence
         )
 
 
-def _mixed(
-    letters: set[str], tags: Sequence[str], first: dict[str, int], where: Sequence[str]
-) -> DataError:
+def _are_plain(tags: Sequence[str]) -> bool:
+    """Whether tags other than O, such as S or M, are too few to write spans."""
+    return not any(len(tag) > 1 or tag in "BI" for tag in tags)
+
+
+def _mixed(tags: Sequence[str], first: dict[str, int], where: Sequence[str]) -> DataError:
     """Names two tags that no scheme has both of."""
-    pairs = (
-        (one, other)
-        for i, one in enumerate(tags)
-        for other in tags[i + 1 :]
-        if not any({one[0], other[0]} <= set(its) for its in _LETTERS.values())
+    one, other = next(
+        pair
+        for pair in itertools.combinations(tags, 2)
+        if not any({tag[0] for tag in pair} <= set(its) for its in _LETTERS.values())
+        or pair == (tags[-2], tags[-1])
     )
-    one, other = next(pairs, (tags[0], tags[-1]))
     return DataError(
         f"Expected tags of one scheme. Received: {one!r} in {where[first[one]]}, and {other!r} in "
-        f"{where[first[other]]}, among the letters {', '.join(sorted(letters))}."
+        f"{where[first[other]]}."
     )
-
-
-def written_in(tags: Sequence[str]) -> str:
-    """The scheme in which a model's tags are written, by their letters.
-
-    Args:
-        tags: The tags' names.
-
-    Returns:
-        The scheme; empty where the tags are of single tokens.
-    """
-    names = [tag for tag in tags if tag != "O"]
-    found = [_TAG.fullmatch(tag) for tag in names]
-    letters = {one["letter"] for one in found if one and one["letter"] != "O"}
-    if not all(found) or not (letters & set("BI") or any(one["kind"] for one in found if one)):
-        return ""
-    return next((name for name, its in _LETTERS.items() if letters <= set(its)), "")

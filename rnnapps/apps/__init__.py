@@ -1,4 +1,4 @@
-"""The applications, by name: the four, and those of installed packages.
+"""The applications, by name: rnnapps' own, and those of installed packages.
 
 A package has an application where its `pyproject.toml` says so, as `rnnapps new` writes it:
 
@@ -50,7 +50,7 @@ def command_options(name: str, command: str) -> type:
 
 def installed() -> dict[str, str]:
     """The applications of installed packages: by name, where each is, as `package.app:Class`."""
-    from importlib.metadata import entry_points  # takes 50 ms, and the four do without
+    from importlib.metadata import entry_points  # takes 50 ms, and rnnapps' own do without
 
     found = {one.name: one.value for one in entry_points(group="rnnapps.applications")}
     return {name: found[name] for name in sorted(found) if name not in APPLICATIONS}

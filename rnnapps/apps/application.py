@@ -1,4 +1,4 @@
-"""What the four applications share: fit, evaluate, predict, save, load, export."""
+"""What the applications share: fit, evaluate, predict, save, load, export."""
 
 import abc
 import contextlib

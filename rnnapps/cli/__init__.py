@@ -25,7 +25,7 @@ commands:
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
   new APPLICATION NAME       copy an application out as the start of a package of your own
-  quickstart                 all four on embedded data: train, evaluate, export, ask; five minutes
+  quickstart                 all on embedded data: train, evaluate, export, ask; five minutes
   doctor                     versions, devices, and what will be slow and why
 
 `rnnapps help COMMAND` says more.

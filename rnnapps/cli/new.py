@@ -46,7 +46,7 @@ def copy_out(application: str, name: str, force: bool = False) -> Path:
     """Writes a package: an application's rooms, a test, a notebook, a README, `pyproject.toml`.
 
     Args:
-        application: One of the four.
+        application: One of rnnapps' own.
         name: The package's name, and that of the folder in the working directory.
         force: Whether to move what has that name out of the way.
 

@@ -20,6 +20,7 @@ from rnnapps.cli.flags import Group, read
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.run_options import OutputOptions, read_run_options
 from rnnapps.errors import ConfigError, DataError, flag
+from rnnapps.spans import tokens_answered
 from rnnapps.standard_input import batches_of
 
 _FILE = re.compile(r"\S+\.(csv|tsv|txt|jsonl|json|xlsx|parquet)(\.gz)?")
@@ -249,6 +250,7 @@ def _number(row: str) -> Any:
 
 def _line(row: str, answer: dict[str, Any], as_json: bool) -> str:
     """JSON; or a label and its probability before the text; or the outputs alone."""
+    answer = tokens_answered(answer)
     if as_json:
         return _json({"input": row, **answer})
     if {"label", "probability"} <= answer.keys():

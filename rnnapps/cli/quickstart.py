@@ -1,4 +1,4 @@
-"""`rnnapps quickstart`: the whole path, for all four applications."""
+"""`rnnapps quickstart`: the whole path, for all applications."""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +11,7 @@ from rnnapps.cli.parsing import parse
 
 @dataclasses.dataclass(frozen=True)
 class Quickstart:
-    """Trains, evaluates and exports all four on embedded data, and asks each export."""
+    """Trains, evaluates and exports all of them on embedded data, and asks each export."""
 
     run_dir: Path = Path("runs/quickstart")
     """Where the runs are kept, a folder for each application."""

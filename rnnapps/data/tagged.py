@@ -57,7 +57,7 @@ class Tagged:
     tags: list[list[str]]
     said: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    scheme: Scheme = Scheme()
+    scheme: Scheme = dataclasses.field(default_factory=Scheme)
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -57,6 +57,7 @@ def start_from_vectors(
     ids: tf.RaggedTensor | np.ndarray,
     path: pathlib.Path | None,
     frozen: bool = False,
+    any_case: bool = False,
 ) -> None:
     """Gives an embedding a file's vectors to start from, and says of how much it has any.
 
@@ -68,6 +69,8 @@ def start_from_vectors(
         ids: The training text's ids.
         path: The file; `None` does nothing.
         frozen: Whether the rows, found and drawn, stay as they are.
+        any_case: Whether a word whose case is kept takes the vector of one that differs in case,
+            where the file lacks its own; one in lower case always does.
 
     Raises:
         DataError: If the tokens are no words, or the file cannot be read or has none of them.
@@ -81,7 +84,7 @@ def start_from_vectors(
             "--tokenizer=word."
         )
     with working("reading the vectors"):
-        rows, found = read_vectors(path, tokenizer.vocabulary, tokenizer.lower)
+        rows, found = read_vectors(path, tokenizer.vocabulary, tokenizer.lower or any_case)
     words = found[2:]  # behind padding and unknown
     if not words.any():
         raise DataError(f"{path} has none of the training text's {len(words):,} words.")

@@ -88,6 +88,9 @@ def read_vectors(path: pathlib.Path, tokens: Sequence[str | bytes], lower: bool 
     for place, token in enumerate(tokens):
         places.setdefault(utf8(token).strip(b" "), []).append(place)
     places.pop(b"", None)
+    alike: dict[bytes, list[int]] = {}  # by lower case
+    for one, here in places.items() if lower else ():
+        alike.setdefault(_lower(one), []).extend(here)
     with _opened(path) as file:
         rows = np.zeros((len(tokens), file.width), np.float32)
         exact, folded = np.zeros((2, len(tokens)), bool)
@@ -98,12 +101,13 @@ def read_vectors(path: pathlib.Path, tokens: Sequence[str | bytes], lower: bool 
         for number, (where, token, content) in enumerate(records):
             if number % _LOOK == 0:
                 file.said()
-            here, seen = places.get(token), exact
-            if here is None and lower:
-                here, seen = places.get(token.decode("utf-8", "replace").lower().encode()), folded
-            if here is None or seen[here[0]] or exact[here[0]]:
-                continue
-            rows[here], seen[here] = numbers(where, content), True
+            here = places.get(token)
+            if here is not None and not exact[here[0]]:
+                rows[here], exact[here] = numbers(where, content), True
+            if lower and (others := alike.get(_lower(token))):
+                others = [place for place in others if not (exact[place] or folded[place])]
+                if others:
+                    rows[others], folded[others] = numbers(where, content), True
     return Vectors(rows, exact | folded)
 
 
@@ -230,6 +234,10 @@ def _cut_off(file: _File, rows: int) -> DataError:
         f"{file.path} was cut off: it ends behind {rows:,} of the {file.count or 0:,} vectors that "
         "it says it has; load it again."
     )
+
+
+def _lower(token: bytes) -> bytes:
+    return token.decode("utf-8", "replace").lower().encode()
 
 
 def _is_number(piece: bytes) -> bool:

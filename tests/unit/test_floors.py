@@ -15,7 +15,16 @@ FLOORS = [
     {"apps"},
     {"training", "serving"},
     {"data", "text", "decoding", "probabilistic", "layers"},
-    {"figures", "tables", "metrics", "progress", "doctor", "standard_input", "assertions"},
+    {
+        "figures",
+        "tables",
+        "metrics",
+        "progress",
+        "doctor",
+        "standard_input",
+        "assertions",
+        "spans",
+    },
     {"config", "errors", "files", "compatibility"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -6,6 +6,7 @@ A run and an export answer alike: both are a function from texts to a row of col
 import dataclasses
 import hashlib
 import importlib
+import json
 import pathlib
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from rnnapps.data.row_writer import RowWriter
 from rnnapps.data.rows import Row
 from rnnapps.errors import RunError
 from rnnapps.files import checksum, read_json
+from rnnapps.spans import tokens_answered
 
 _EXPORT_BATCH = 64  # texts that an export answers at a time
 _RUN = ("config.toml", "model.keras")  # what a run's answers depend on
@@ -177,7 +179,17 @@ def _free(name: str, taken: Sequence[str]) -> str:
 
 
 def _columns(answer: dict[str, Any]) -> Row:
-    """What of an answer is a column: texts and numbers, not lists."""
+    """What of an answer is a column: texts and numbers; tags as one text, spans as JSON."""
+    if "tags" in answer:
+        return _tagged(answer)
     decoded = {k: v.decode("utf-8", "replace") if isinstance(v, bytes) else v
                for k, v in answer.items()}  # fmt: skip
     return {name: value for name, value in decoded.items() if isinstance(value, str | float | int)}
+
+
+def _tagged(answer: dict[str, Any]) -> Row:
+    """A sentence's tokens and tags, with spaces between, and its spans where the tags write any."""
+    answer = tokens_answered(answer)
+    row = {name: " ".join(answer[name]) for name in ("tokens", "tags")}
+    spans = answer.get("spans")
+    return row if spans is None else {**row, "spans": json.dumps(spans, ensure_ascii=False)}

@@ -25,7 +25,7 @@ from rnnapps.apps.tagging.pipeline import (
     tag_tokens,
 )
 from rnnapps.apps.tagging.printing import print_predictions
-from rnnapps.data import Splits, Tagged, texts_given
+from rnnapps.data import Splits, Tagged
 from rnnapps.errors import RunError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
@@ -36,7 +36,6 @@ from rnnapps.text import (
     TokenEncoder,
     kind_of_tokens,
     start_from_vectors,
-    utf8,
 )
 from rnnapps.training import Rows, compile_model, fit, precision, pretrain, strategy_of
 
@@ -142,7 +141,8 @@ class Tagger(Application):
             network = build_network(config, *sizes, names, spans)
             embedding = network.get_layer("embedding")
             ids = data.word_ids(train.tokens, encoder)
-            start_from_vectors(embedding, encoder.words, ids, config.vectors, config.vectors_frozen)
+            vectors = config.vectors, config.vectors_frozen
+            start_from_vectors(embedding, encoder.words, ids, *vectors, any_case=True)
             rows = named_rows(encoder.words.vocabulary, encoder.characters.vocabulary, names)
             self._start(network, rows)
             if config.passes:
@@ -186,8 +186,8 @@ class Tagger(Application):
         """
         self._check_head()
         inputs = self._set_aside().test.tokens if inputs is None else inputs
-        texts, cut = data.cut_inputs(inputs, tokens, self.model.get_layer("tokenizer"),
-                                     lambda given: texts_given(given, self.config.text_column))  # fmt: skip
+        tokenizer, column = self.model.get_layer("tokenizer"), self.config.text_column
+        texts, cut = data.cut_inputs(inputs, tokens, tokenizer, column)
         found = self._tag([words for words, _ in cut])
         rows = zip(texts, cut, found.tags, found.probabilities, strict=True)
         spans = bool(written_in(self.tags))

@@ -5,7 +5,7 @@ import itertools
 import json
 import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from rnnapps.data import (
     read_unlabelled,
     splits,
     stratified_split,
+    texts_given,
 )
 from rnnapps.errors import DataError
 from rnnapps.spans import scheme_of
@@ -95,6 +96,7 @@ def given_splits(config: TaggingConfig, **given: Any) -> Splits[Tagged]:
     """
 
     def divide(part: Tagged) -> list[Tagged]:
+        check(part, "the training part")
         return split(part, (0.9, 0.1), config.seed)
 
     parts = splits.given_splits(lambda one: as_tagged(one, config), divide, **given)
@@ -287,11 +289,11 @@ def _from_folder(folder: pathlib.Path, config: TaggingConfig) -> dict[str, Tagge
 def notes_on(parts: Splits[Tagged], names: Sequence[str], config: TaggingConfig) -> list[str]:
     """What is to be known of sentences before a network learns from them."""
     notes, longest = [], config.max_length
-    cut = [len(tokens) for tokens in parts.train.tokens if len(tokens) > longest]
-    if cut:
+    long = [len(tokens) for tokens in parts.train.tokens if len(tokens) > longest]
+    if long:
         notes.append(
-            f"{len(cut):,} training sentences have over {longest:,} tokens (up to {max(cut):,}) and "
-            "are learned in pieces (--max-length)"
+            f"{len(long):,} training sentences have over {longest:,} tokens (up to {max(long):,}), "
+            "and are learned in pieces (--max-length)"
         )
     unknown = sorted(set(tag_names(parts.validation)) - set(names))
     if unknown:
@@ -315,7 +317,7 @@ def cut_inputs(
     inputs: Any,
     tokenised: bool,
     tokenizer: OffsetTokenizer,
-    read: Callable[[Any], list[str | bytes]],
+    column: str,
 ) -> tuple[list[str], list[tuple[list[str], list[tuple[int, int]]]]]:
     """What a person wants tags for, as texts and their tokens.
 
@@ -323,7 +325,7 @@ def cut_inputs(
         inputs: Lists of tokens; or texts.
         tokenised: Whether spaces stand between a text's tokens.
         tokenizer: What cuts other texts.
-        read: Makes a list of what texts come as.
+        column: The column of the texts, where they come in a table.
 
     Returns:
         The texts, those of lists of tokens with spaces between; and of each its tokens with their
@@ -333,7 +335,7 @@ def cut_inputs(
     if lists:
         texts = [" ".join(map(str, tokens)) for tokens in inputs]
         return texts, [_placed(list(map(str, tokens))) for tokens in inputs]
-    texts = [utf8(text).decode("utf-8", "replace") for text in read(inputs)]
+    texts = [utf8(text).decode("utf-8", "replace") for text in texts_given(inputs, column)]
     if tokenised:
         found = ([(m[0], m.span()) for m in re.finditer(r"\S+", text)] for text in texts)
         return texts, [([word for word, _ in row], [place for _, place in row]) for row in found]

@@ -66,12 +66,12 @@ def build_network(
     scores = crf(x, mask=mask)
     best, marginals = crf(scores, return_tags=True), crf(scores, return_marginals=True)
     outputs = {"scores": scores, "tags": best, "marginals": marginals}
-    return keras.Model(inputs, outputs, name="network")
+    return keras.Model(inputs if characters else ids, outputs, name="network")
 
 
 def trained_network(network: keras.Model) -> keras.Model:
     """The part of a network that is trained: to the scores, for the loss of its CRF."""
-    return keras.Model(network.inputs, network.output["scores"], name="network")
+    return keras.Model(network.input, network.output["scores"], name="network")
 
 
 def named_rows(tokens: Sequence[str], characters: Sequence[str], tags: Sequence[str]) -> dict:

@@ -31,7 +31,7 @@ def build_tagger(
     """
     text = keras.Input((), dtype="string", name="text")
     tokens, starts, ends = tokenizer(text)  # (batch, time)
-    network = keras.Model(network.inputs, network.output, name="network")  # leaves the optimizer
+    network = keras.Model(network.input, network.output, name="network")  # leaves the optimizer
     found = network(encoder(tokens))
     found = TagNames(tags, name="tags")(tokens, found["tags"], found["marginals"])
     places = {"tokens": tokens, "starts": starts, "ends": ends}
@@ -48,7 +48,7 @@ def build_encoder(
         encoder: The adapted encoder of tokens.
         network: The network.
     """
-    states = keras.Model(network.inputs, network.get_layer("recurrent").output, name="network")
+    states = keras.Model(network.input, network.get_layer("recurrent").output, name="network")
     text = keras.Input((), dtype="string", name="text")
     return keras.Model(text, states(encoder(tokenizer(text)[0])), name="encoder")
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from rnnapps.errors import ConfigError, DataError, ServerError
 from rnnapps.serving.client.transport import RestTransport, SignatureTypes, Transport, Unavailable
+from rnnapps.spans import tokens_answered
 
 Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.1  # seconds, doubled from one retry to the next
@@ -70,6 +71,27 @@ class Client:
         if len(sizes) != 1 or None in sizes:
             raise ServerError(f"The outputs of the signature {signature} are not a row for a row.")
         return [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
+
+    def find_spans(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """Has a tagger find spans, such as names.
+
+        Args:
+            texts: The texts.
+
+        Returns:
+            For each text its spans: `start` and `end` in characters, `label`, `text`, and
+            `probability`, that of the least likely of its tags.
+
+        Raises:
+            ServerError: If the model is no tagger, or its tags write no spans.
+        """
+        answers = [tokens_answered(answer) for answer in self.predict(texts)]
+        if not all("spans" in answer for answer in answers):
+            raise ServerError("Expected a model that finds spans. Received: one that does not.")
+        return [
+            [{**span, "text": text[span["start"] : span["end"]]} for span in answer["spans"]]
+            for text, answer in zip(texts, answers, strict=True)
+        ]
 
     def generate_stream(
         self, prompt: str, length: int = 400, temperature: float = 0.8, seed: int = 0

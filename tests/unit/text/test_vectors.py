@@ -91,6 +91,9 @@ def test_only_a_word_that_is_nowhere_as_it_is_takes_one_that_differs_in_case(wri
     assert found.tolist() == [True, True, False]
     np.testing.assert_array_equal(rows[:2], VECTORS[[2, 3]])  # the first of those that differ
     assert read_vectors(path, ["paris", "rom"]).found.tolist() == [True, False]
+    rows, found = read_vectors(path, ["Rom", "rOM", "pARIS", "Paris"], lower=True)
+    assert found.all()
+    np.testing.assert_array_equal(rows, VECTORS[[4, 3, 0, 1]])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""Tagged sentences from people's files."""
+
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from rnnapps.config import TableOptions
+from rnnapps.data import (
+    Forms,
+    Table,
+    TagColumns,
+    TaggedBatches,
+    from_long_table,
+    make_names,
+    make_tagged,
+    read_tagged,
+)
+from rnnapps.errors import DataError
+
+TOKENS, TAGS = [["Ada", "lives"], ["in", "Rome", "."]], [["B-p", "O"], ["O", "B-l", "O"]]
+
+
+def written(path, text):
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.txt", "a.bio", "eng.train", "a"])
+def test_columns_under_any_ending(tmp_path, name):
+    text = "-DOCSTART- -X- O\n\nAda NNP B-p\nlives VBZ O\n\n\nin IN O\nRome NNP B-l\n. . O\n"
+    found = read_tagged(written(tmp_path / name, text))
+    assert (found.tokens, found.tags) == (TOKENS, TAGS)
+    assert "1 -DOCSTART- skipped" in found.said[0]
+    other = read_tagged(tmp_path / name, TagColumns(tag="2"))
+    assert other.tags[0] == ["NNP", "VBZ"] and not other.scheme.name
+
+
+def test_tabs_keep_spaces_within_tokens_and_quotation_marks(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_bytes(gzip.compress(b'New York\tB-l\r\n"\tO\r\n\t\r\n#1\tO\r\n'))
+    assert read_tagged(path).tokens == [["New York", '"'], ["#1"]]
+
+
+def test_conllu_skips_comments_and_what_is_no_word(tmp_path):
+    rows = [
+        "# text = can't",
+        "1-2\tcan't" + "\t_" * 8,
+        "1\tca\tcan\tAUX\tMD" + "\t_" * 5,
+        "2\tn't\tnot\tPART\tRB" + "\t_" * 5,
+        "2.1\tx" + "\t_" * 8,
+        "",
+    ]
+    path = written(tmp_path / "a.conllu", "\n".join(rows))
+    assert read_tagged(path).tokens == [["ca", "n't"]]
+    assert read_tagged(path).tags == [["AUX", "PART"]]
+    assert read_tagged(path, TagColumns(tag="xpos")).tags == [["MD", "RB"]]
+    with pytest.raises(DataError, match=r"upos.*Did you mean xpos"):
+        read_tagged(path, TagColumns(tag="xposs"))
+
+
+def test_objects_a_line_with_tokens(tmp_path):
+    rows = [{"tokens": a, "tags": b} for a, b in zip(TOKENS, TAGS, strict=True)]
+    path = written(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    assert read_tagged(path).tags == TAGS
+    assert read_tagged(written(tmp_path / "a.json", json.dumps(rows))).tags == TAGS
+
+
+def test_spans_in_characters(tmp_path):
+    rows = [
+        {"text": "Ada lives", "spans": [{"start": 0, "end": 3, "label": "p"}]},
+        {"text": "in Rome.", "spans": [[3, 7, "l"]]},
+        {"text": "x", "spans": []},
+    ]
+    path = written(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    found = read_tagged(path)
+    assert (found.tokens[:2], found.tags[:2]) == (TOKENS, TAGS) and not found.notes
+
+
+def test_spans_of_chinese_are_of_characters(tmp_path):
+    row = {"text": "我在北京", "spans": [[2, 4, "地"]]}
+    found = read_tagged(written(tmp_path / "a.jsonl", json.dumps(row)))
+    assert found.tokens == [list("我在北京")] and found.tags == [["O", "O", "B-地", "I-地"]]
+
+
+@pytest.mark.parametrize(
+    ("spans", "said"),
+    [
+        ([[0, 3, "p"], [1, 6, "q"]], "do not cross.*'Ada'"),
+        ([[0, 99, "p"]], "within the text's 9 characters"),
+        ([[3, 4, "p"]], "holds no token"),
+        ([{"start": 0, "end": 3}], "a start, an end and a label"),
+    ],
+)
+def test_spans_that_cannot_be(tmp_path, spans, said):
+    path = written(tmp_path / "a.jsonl", json.dumps({"text": "Ada lives", "spans": spans}))
+    with pytest.raises(DataError, match=rf"line 1.*{said}"):
+        read_tagged(path)
+
+
+def test_a_span_within_a_token_takes_all_of_it(tmp_path):
+    path = written(tmp_path / "a.jsonl", json.dumps({"text": "Ada lives", "spans": [[4, 7, "v"]]}))
+    found = read_tagged(path)
+    assert found.tags == [["O", "B-v"]] and "1 spans" in found.notes[0] and "liv" in found.notes[0]
+
+
+def test_a_long_table(tmp_path):
+    text = (
+        "Sentence #,Word,POS,Tag\nS1,Ada,NNP,B-p\n,lives,VBZ,O\nS2,in,IN,O\n,Rome,N,B-l\n,.,.,O\n"
+    )
+    path = written(tmp_path / "a.csv", text)
+    assert read_tagged(path, TagColumns(sentence="Sentence #")).tags == TAGS
+    frame = pd.DataFrame({"w": ["a", "b", "c"], "t": ["X", "Y", "X"], "n": [7, 3, 7]})
+    found = from_long_table(Table(frame), TagColumns("w", "t", "n"))
+    assert found.tokens == [["a", "c"], ["b"]]
+    with pytest.raises(DataError, match="no column 'Satz'"):
+        read_tagged(path, TagColumns(sentence="Satz"))
+
+
+def test_a_row_of_fewer_columns_names_its_line(tmp_path):
+    path = written(tmp_path / "a.conll", "Ada NNP B-p\nlives O\n")
+    with pytest.raises(DataError, match=r"a\.conll, line 2: expected 3 columns.*Received: 2"):
+        read_tagged(path)
+    with pytest.raises(DataError, match="one column"):
+        read_tagged(written(tmp_path / "b.conll", "Ada\nlives\n"))
+    with pytest.raises(DataError, match="is empty"):
+        read_tagged(written(tmp_path / "c.conll", "\n \n"))
+
+
+def test_an_inside_without_a_beginning_is_mended_and_said(tmp_path):
+    found = read_tagged(written(tmp_path / "a.conll", "a O\nb I-p\n\nc B-p\nd I-q\n"))
+    assert found.tags == [["O", "B-p"], ["B-p", "B-q"]]
+    assert "2 sentences" in found.notes[0] and "line 1" in found.notes[0]
+
+
+def test_empty_sentences_are_left_out_and_said():
+    found = make_tagged([["a"], [], ["b"]], [["X"], [], ["Y"]])
+    assert found.tokens == [["a"], ["b"]] and found.notes == ("1 empty sentences are left out",)
+    with pytest.raises(DataError, match="sentence 1: expected a tag for each token"):
+        make_tagged([["a", "b"]], [["X"]])
+
+
+def test_encodings_are_told(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_bytes("Zoë B-p\nist O\n".encode("cp1252"))
+    assert read_tagged(path, options=TableOptions(encoding="cp1252")).tokens == [["Zoë", "ist"]]
+    with pytest.raises(DataError, match="line 1: byte 0xeb"):
+        read_tagged(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentences", "scheme"),
+    [
+        ("ud_english_ewt/dev.conllu.gz", 2001, ""),
+        ("wnut17/emerging.dev.conll", 1009, "IOB2"),
+        ("resume_ner/dev.char.bmes", 463, "BMES"),
+    ],
+)
+def test_published_files(test_data, name, sentences, scheme):
+    found = read_tagged(test_data / name)
+    assert (len(found), found.scheme.name, found.notes) == (sentences, scheme, ())
+
+
+def test_the_samples_words_are_names_by_context():
+    tokens, tags = make_names(2000)
+    assert (tokens, tags) == make_names(2000)
+    seen = {}
+    for words, labels in zip(tokens, tags, strict=True):
+        assert len(words) == len(labels)
+        for word, label in zip(words, labels, strict=True):
+            seen.setdefault(word, set()).add(label)
+    names = {word: found for word, found in seen.items() if any(t[0] == "B" for t in found)}
+    assert names and all(len(found) > 1 for found in names.values())
+
+
+def test_batches_hold_each_sentence_once():
+    tokens = tf.ragged.constant([[1, 2, 3], [3], [2, 2]], dtype=tf.int32)
+    tags = tf.ragged.constant([[0, 1, 0], [1], [0, 0]], dtype=tf.int32)
+    letters = np.array([[0, 0, 0], [5, 0, 0], [6, 7, 0], [8, 0, 0]], np.int32)
+    forms = Forms(tf.constant([0, 10, 20, 1]), tf.constant(letters))
+    batches = TaggedBatches(tokens, tags, forms, 2, seed=3)
+    dataset, order = batches.one_pass()
+    assert order.tolist() == [1, 2, 0]
+    ((ids, characters), found, weights), (_, last, rest) = list(dataset)
+    assert ids.numpy().tolist() == [[1, 0], [20, 20]]
+    assert characters.shape == (2, 2, 2) and characters.numpy()[1, 0].tolist() == [6, 7]
+    assert found.numpy().tolist() == [[1, -1], [0, 0]] and weights.numpy().tolist() == [1, 1]
+    assert last.numpy().tolist() == [[0, 1, 0], [-1, -1, -1]] and rest.numpy().tolist() == [1, 0]
