@@ -15,6 +15,7 @@ from rnnapps.apps.application import Application
 from rnnapps.apps.forecasting.data import load_series, prediction_inputs
 from rnnapps.data import make_reviews
 from rnnapps.serving.export.saved_model import load
+from rnnapps.spans import tokens_answered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,14 @@ def _forecast(app: Application, ask: Callable) -> str:
     return f"the {app.task.columns.targets[0]} from {times[0][0]:%Y-%m-%d %H:%M} on: {values}"
 
 
+def _find_names(app: Application, ask: Callable) -> str:
+    text = "We met Jordan Baker near the old mill ."
+    row = {name: values.numpy()[0] for name, values in ask(text=tf.constant([text])).items()}
+    found = tokens_answered(row)["spans"]
+    names = [f"{text[span['start'] : span['end']]!r} ({span['label']})" for span in found]
+    return f"in {text!r}: {', '.join(names) or 'no name'}"
+
+
 STAGES = (
     Stage(
         "sentiment",
@@ -109,6 +118,15 @@ STAGES = (
         },
         "mae",
         _forecast,
+    ),
+    Stage(
+        "tagging",
+        {
+            "epochs": 3, "embedding_dim": 48, "units": 48, "character_units": 16,
+            "learning_rate": 1e-2, "dropout": 0.2,
+        },
+        "f1",
+        _find_names,
     ),
 )  # fmt: skip
 

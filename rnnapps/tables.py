@@ -40,7 +40,11 @@ _SHOWN = {"series": 20}  # rows of a table, of which there may be thousands
 _BOUND = "noise alone"  # what no forecaster can beat: it is no competitor
 
 MEASURES = {
-    "accuracy": Measure("max", "share of the texts whose class is right"),
+    "accuracy": Measure("max", "share of the texts, or tokens, whose class is right"),
+    "accuracy_unseen": Measure("max", "the same of tokens that training did not have"),
+    "f1": Measure("max", "harmonic mean of precision and recall"),
+    "precision": Measure("max", "share of the spans found that are right in start, end and kind"),
+    "recall": Measure("max", "share of the spans there that were found so"),
     "macro_f1": Measure("max", "mean over classes of F1, of precision and recall"),
     "roc_auc": Measure("max", "chance that a positive is ranked above a negative; 0.5 is a guess"),
     "log_loss": Measure("min", "mean of -log p(right class), in nats"),

@@ -16,16 +16,19 @@ SMALL = {
     "forecasting": {
         "epochs": 1, "units": 4, "lookback": 48, "validation_share": 0.1, "test_share": 0.02,
     },
+    "tagging": {"epochs": 1, "units": 4, "embedding_dim": 4, "data": "names.conll"},
 }  # fmt: skip
 
 
-def test_quickstart_takes_all_four_the_whole_way(capsys, tmp_path, monkeypatch):
+def test_quickstart_takes_all_the_whole_way(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "140")
     (tmp_path / "reviews.csv").write_text(
         "text,label\n" + "".join(f"a fine film {i},good\na dull film {i},bad\n" for i in range(60))
     )
     (tmp_path / "pairs.tsv").write_text("".join(f"number {i}\t{i}\n" for i in range(200)))
+    names = "".join(f"May B-name\nmet O\n{i} O\n\n" for i in range(60))
+    (tmp_path / "names.conll").write_text(names)
     stages = tuple(
         dataclasses.replace(stage, settings={**stage.settings, **SMALL[stage.application]})
         for stage in STAGES
@@ -43,4 +46,5 @@ def test_quickstart_takes_all_four_the_whole_way(capsys, tmp_path, monkeypatch):
     assert [stage.application for stage in STAGES] == list(APPLICATIONS)
     assert "the plot was tedious' is " in out
     assert "although the acting was " in out
+    assert "in 'We met Jordan Baker near the old mill .': " in out
     assert re.search(r"the load from 20\d\d-\d\d-\d\d \d\d:00 on:( -?\d+){24}\n", out)

@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_text
 from tensorflow.core.protobuf import saved_model_pb2
 
-from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Translator
-from rnnapps.data import make_dates, make_reviews
+from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Tagger, Translator
+from rnnapps.data import make_dates, make_names, make_reviews
 from rnnapps.serving import Client, Server
 from rnnapps.serving.export.accelerating import rounded
 
@@ -57,7 +57,14 @@ def train_forecasting(folder):
     ).fit()  # fmt: skip
 
 
-TRAINED = [train_sentiment, train_chargen, train_translation, train_forecasting]
+def train_tagging(folder):
+    file = folder / "names.conll"
+    rows = (zip(*row, strict=True) for row in zip(*make_names(200), strict=True))
+    file.write_text("\n".join("".join(f"{a} {b}\n" for a, b in row) for row in rows), "utf-8")
+    return Tagger(**TINY, data=str(file), batch_size=16).fit()
+
+
+TRAINED = [train_sentiment, train_chargen, train_translation, train_forecasting, train_tagging]
 
 
 @pytest.fixture(scope="module", params=TRAINED, ids=lambda train: train.__name__[6:])

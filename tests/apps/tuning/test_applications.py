@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnapps import CharGenConfig, ForecastingConfig, TranslationConfig
+from rnnapps import CharGenConfig, ForecastingConfig, TaggingConfig, TranslationConfig
+from rnnapps.data import make_names
 from rnnapps.tuning import HyperApplication
 
 HOURS = pd.date_range("2024-01-01", periods=400, freq="h")
@@ -22,6 +23,10 @@ SEARCHES = {
     "forecasting": (
         ForecastingConfig(epochs=1, units=4, horizon=6, lookback=24, segment=6, season=24),
         pd.DataFrame({"time": HOURS, "load": LOAD}),
+    ),
+    "tagging": (
+        TaggingConfig(epochs=1, units=4, embedding_dim=4, character_units=2),
+        make_names(60),
     ),
 }
 
