@@ -32,6 +32,7 @@ SMALL = {
         "units": 4, "embedding_dim": 4, "epochs": 1, "max_tokens": 40, "beam_width": 1,
     },
     "forecasting": {"units": 4, "epochs": 1, "lookback": 24},
+    "tagging": {"units": 4, "embedding_dim": 4, "epochs": 1},
 }  # fmt: skip
 
 
@@ -49,6 +50,8 @@ def here(tmp_path, monkeypatch):
     pathlib.Path("book.txt").write_text(TEXT)
     pathlib.Path("pairs.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS))
     TABLE.to_csv("load.csv", index=False)
+    names = "".join(f"May B-name\nmet O\n{i} O\n\n" for i in range(60))
+    pathlib.Path("names.conll").write_text(names)
     for application, name in rnnapps.apps.APPLICATIONS.items():
         monkeypatch.setattr(rnnapps, name, small(getattr(rnnapps, name), SMALL[application]))
     return tmp_path

@@ -1,0 +1,55 @@
+"""Trains taggers with the default settings, and prints what they reached on test beside CRFsuite.
+
+`--data-dir DIR` is the folder that holds the folders ud_english_ewt, wnut17 and resume_ner. Names
+of them choose rows; any flag of `rnnapps train tagging` may follow a `--`. What is chosen between
+is chosen with `--validation`, which leaves the test part alone.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from common import measured, options_of, record, rnnapps, show, show_machine, verdict
+
+MEASURES = ("f1", "precision", "recall", "accuracy", "accuracy_unseen")
+BARS = {  # the measure, how low it may be, and in how many minutes it is to be reached
+    "ud_english_ewt": ("accuracy", 0.945, 30),
+    "resume_ner": ("f1", 0.935, 20),
+    "wnut17": ("f1", None, 30),  # not below CRFsuite's
+}
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    flags = words[words.index("--") + 1 :] if "--" in words else []
+    sys.argv[1:] = words[: len(words) - len(flags) - 1] if "--" in words else words
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--validation", action="store_true", help="do not measure on test")
+    options = options_of(parser, BARS)
+    show_machine()
+    for name in options.row or BARS:
+        with tempfile.TemporaryDirectory() as folder:
+            run = Path(folder, "run")
+            trained = rnnapps("train", "tagging", "--data", name, "--data-dir", options.data_dir,
+                              *flags, "--run-dir", run)  # fmt: skip
+            print(f"rnnapps train tagging --data {name} {' '.join(flags)}")
+            print(f"training {trained['seconds']:.0f} s, {trained['command_seconds']:.0f} s in all")
+            show("validation", measured(trained["validation"]), MEASURES)
+            if not options.validation:
+                report(name, measured(rnnapps("evaluate", run)), trained["seconds"], bool(flags))
+
+
+def report(name: str, found: dict, seconds: float, changed: bool) -> None:
+    measure, bar, minutes = BARS[name]
+    show("test", found, MEASURES)
+    bar = found["CRFsuite"][measure] if bar is None else bar
+    verdict(f"{name}, {measure}", found["rnnapps"][measure], 1.0, bar)
+    verdict(f"{name}, minutes", seconds / 60, minutes)
+    if not changed:
+        record(f"tagging-{name}", found, MEASURES)
+
+
+if __name__ == "__main__":
+    main()
