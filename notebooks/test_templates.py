@@ -25,6 +25,7 @@ SMALL = {
         "data": "load.csv", "target": ["load"], "horizon": 12, "lookback": 48, "units": 4,
         "epochs": 1,
     },
+    "tagging": {"data": "names.conll", "units": 4, "embedding_dim": 4, "epochs": 1},
 }  # fmt: skip
 
 
@@ -39,6 +40,8 @@ def test_a_notebook_runs_from_top_to_bottom(application, tmp_path, monkeypatch):
     (tmp_path / name / "own.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS))
     pd.DataFrame(REVIEWS, columns=["text", "label"]).to_csv("own.csv", index=False)
     LOAD.to_csv("load.csv", index=False)
+    names = "".join(f"May B-name\nmet O\n{i} O\n\n" for i in range(60))
+    (tmp_path / name / "names.conll").write_text(names)
     cells = json.loads((tmp_path / name / f"{name}.ipynb").read_text())["cells"]
     codes = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     found: dict = {}

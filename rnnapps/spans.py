@@ -234,9 +234,12 @@ def _check_closed(sentences: Sequence[Sequence[str]], name: str, where: Sequence
             else:
                 wrong.append(number)
     if len(wrong) > max(1, 0.1 * (right + len(wrong))):
+        own = set(_LETTERS[name]) - set("BI")
+        number, tag = next((n, tag) for n, tags in enumerate(sentences) for tag in tags
+                           if tag[0] in own)  # fmt: skip
         raise DataError(
-            f"Expected tags of one scheme. Received: {right:,} spans as {name} writes them, and "
-            f"{len(wrong):,} as it does not, the first in {where[wrong[0]]}."
+            f"Expected tags of one scheme. Received: {tag!r} of {name} in {where[number]}, and "
+            f"{len(wrong):,} spans that {name} writes otherwise, the first in {where[wrong[0]]}."
         )
 
 

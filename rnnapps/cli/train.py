@@ -24,6 +24,7 @@ _ASK = {  # what to try first
     "sentiment": "'I would see it again'",
     "chargen": "'The ' --length 200",
     "translation": "'le 3 mars 2021'",
+    "tagging": "'We met Jordan near the old mill .'",
 }
 
 

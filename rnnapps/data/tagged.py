@@ -100,13 +100,24 @@ def read_tagged(
 
     Raises:
         DataError: If the file is missing, empty or cannot be decoded, a row lacks a column, or the
-            tags are of two schemes.
+            tags are of two schemes; if the options are strict, also where something would be
+            mended.
     """
     columns, options, where = columns or TagColumns(), options or TableOptions(), str(path)
     content, kind = read_contents(path)
+    found = _read(content, kind, where, columns, options)
+    if options.strict and found.notes:
+        raise DataError(f"{where}: {found.notes[0]} (refused by --strict).")
+    return found
+
+
+def _read(
+    content: bytes, kind: str, where: str, columns: TagColumns, options: TableOptions
+) -> Tagged:
+    """Reads what a file holds."""
     if columns.sentence or kind in (".xlsx", ".parquet"):
         wanted = [name for name in dataclasses.astuple(columns) if name]
-        return from_long_table(read_table(path, options, wanted), columns)
+        return from_long_table(read_table(where, options, wanted), columns)
     text, _ = decode(content, where, options.encoding)
     if not text.strip():
         raise DataError(f"{where} is empty.")
@@ -281,7 +292,8 @@ def _chosen(columns: TagColumns, width: int, universal: bool, where: str) -> tup
     """The positions of the token and the tag."""
     if width < 2:
         raise DataError(
-            f"{where}: expected a token and its tag, with a space or a tab between. Received: one "
+            f"{where}: expected a token and its tag, with a space or a tab between (else name the "
+            "--separator; of a table with a token a row, the --sentence-column). Received: one "
             "column."
         )
     usual = (1, 3) if universal else (0, width - 1)

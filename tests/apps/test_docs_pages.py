@@ -46,6 +46,11 @@ def test_a_transfer(tmp_path, monkeypatch):
     assert names["found"].keys() == {"objective", "validation", "test", "updated"}
 
 
+def test_tagging(tmp_path, monkeypatch):
+    app = run("tagging.md", tmp_path, monkeypatch)["app"]
+    assert 0 <= app.metrics["test"]["f1"] <= 1
+
+
 def test_an_application():
     from rnnapps.apps.application import Application
 

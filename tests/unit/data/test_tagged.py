@@ -134,6 +134,8 @@ def test_an_inside_without_a_beginning_is_mended_and_said(tmp_path):
     found = read_tagged(written(tmp_path / "a.conll", "a O\nb I-p\n\nc B-p\nd I-q\n"))
     assert found.tags == [["O", "B-p"], ["B-p", "B-q"]]
     assert "2 sentences" in found.notes[0] and "line 1" in found.notes[0]
+    with pytest.raises(DataError, match="refused by strict"):
+        read_tagged(tmp_path / "a.conll", options=TableOptions(strict=True))
 
 
 def test_empty_sentences_are_left_out_and_said():
