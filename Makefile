@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
+.PHONY: quickstart test test-unit test-system mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -61,6 +61,10 @@ bench-layers: .venv/.installed-dev
 
 bench-crf: .venv/.installed-dev
 	$(BIN)/python benchmarks/crf.py
+
+# make bench-tagging DATA_DIR=a folder that holds ud_english_ewt, wnut17, resume_ner [ROWS='wnut17']
+bench-tagging: .venv/.installed-dev
+	$(BIN)/python benchmarks/tagging.py --data-dir $(DATA_DIR) $(ROWS)
 
 # make bench-translation DATA_DIR=a tensorflow_datasets folder for multi30k [ROWS='de-en speed']
 bench-translation: .venv/.installed-dev

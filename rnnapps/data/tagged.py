@@ -68,7 +68,7 @@ class Tagged:
         return ["\t".join(tokens) for tokens in self.tokens]
 
     def __add__(self, other: "Tagged") -> "Tagged":
-        tokens, tags = self.tokens + other.tokens, self.tags + other.tags
+        tokens, tags = self.tokens + other.tokens, self.tags + other.written_as(self.scheme).tags
         return Tagged(tokens, tags, self.said, self.notes, self.scheme)
 
     def take(self, indices: Iterable[int]) -> "Tagged":
@@ -76,6 +76,13 @@ class Tagged:
         indices = list(indices)
         tokens, tags = ([column[i] for i in indices] for column in (self.tokens, self.tags))
         return Tagged(tokens, tags, scheme=self.scheme)
+
+    def written_as(self, scheme: Scheme) -> "Tagged":
+        """The same spans as another scheme writes them; as it is, where one writes no spans."""
+        if not scheme.written or self.scheme.written in ("", scheme.written):
+            return self
+        tags = [scheme.mended(one) for one in self.tags]
+        return dataclasses.replace(self, tags=tags, scheme=scheme)
 
 
 def read_tagged(
@@ -192,6 +199,11 @@ def from_long_table(table: Table, columns: TagColumns) -> Tagged:
     """
     frame = table.frame
     named = [str(name) for name in frame.columns]
+    if frame.empty or len(named) < 3:
+        raise DataError(
+            f"{table.where}: expected rows with a sentence, a token and a tag. Received: "
+            f"{len(frame):,} rows of {len(named)} columns."
+        )
     sentence = columns.sentence
     if sentence is None:
         raise DataError(
@@ -212,6 +224,8 @@ def from_long_table(table: Table, columns: TagColumns) -> Tagged:
             f"{text_of(frame[token].iloc[row - 1])!r} and {text_of(frame[tag].iloc[row - 1])!r}."
         )
     numbers = pd.factorize(groups)[0]
+    if len(numbers) and numbers[0] < 0:
+        raise DataError(f"{table.where}, row 1: expected a sentence in column {sentence!r}.")
     found: list[tuple[list[str], list[str]]] = [([], []) for _ in range(numbers.max() + 1)]
     pairs = zip(numbers, frame[token], frame[tag], strict=True)
     for number, word, label in tracked(list(pairs), "rows"):

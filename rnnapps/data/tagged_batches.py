@@ -25,7 +25,8 @@ class Forms(NamedTuple):
 class TaggedBatches(BatchesByLength):
     """Sentences with tags: `(inputs, tags, weights)` of each batch. See `BatchesByLength`.
 
-    The inputs are ids `(batch, time)`, or these and characters `(batch, time, characters)`.
+    The inputs are ids `(batch, time)`, and as far as there are such, characters `(batch, time,
+    characters)` and pairs `(batch, time)`.
 
     Args:
         tokens: int32 rows of `forms`, ragged `(sentences, time)`.
@@ -34,6 +35,7 @@ class TaggedBatches(BatchesByLength):
         batch_size: Rows of a batch.
         boundaries: See `BatchesByLength`.
         seed: Seed of the order.
+        pairs: int32 ids of each token and the one behind it, ragged `(sentences, time)`.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class TaggedBatches(BatchesByLength):
         batch_size: int,
         boundaries: Sequence[int] = (),
         seed: int = 0,
+        pairs: tf.RaggedTensor | None = None,
     ):
         super().__init__(tokens.row_lengths(), batch_size, boundaries, seed)
-        self.tokens, self.tags, self.forms = tokens, tags, forms
+        self.tokens, self.tags, self.forms, self.pairs = tokens, tags, forms, pairs
 
     def _batch(self, indices: tf.Tensor) -> tuple:
         rows, real = tf.maximum(indices, 0), (indices >= 0)[:, None]
@@ -54,7 +57,7 @@ class TaggedBatches(BatchesByLength):
         tags = tf.where(real, tf.gather(self.tags, rows).to_tensor(NO_TAG), NO_TAG)
         missing = tf.shape(tokens)[1] - tf.shape(tags)[1]
         tags = tf.pad(tags, [[0, 0], [0, missing]], constant_values=NO_TAG)
-        inputs = tf.gather(self.forms.ids, tokens)  # (batch, time)
+        inputs = [tf.gather(self.forms.ids, tokens)]  # (batch, time)
         if self.forms.characters is not None:
             characters = tf.gather(self.forms.characters, tokens)  # (batch, time, characters)
             if not self.boundaries:
@@ -62,6 +65,9 @@ class TaggedBatches(BatchesByLength):
                 characters = characters[
                     :, :, : tf.maximum(1, tf.reduce_sum(tf.cast(used, tf.int32)))
                 ]
-            inputs = (inputs, characters)
+            inputs.append(characters)
+        if self.pairs is not None:
+            inputs.append(self._pad(tf.where(real, tf.gather(self.pairs, rows).to_tensor(), 0)))
         tags = tf.ensure_shape(tags, (self.batch_size, None))
+        inputs = tuple(inputs) if len(inputs) > 1 else inputs[0]
         return inputs, tags, tf.cast(indices >= 0, tf.float32)

@@ -1,6 +1,6 @@
 """Strings to ids and back, inside the graph."""
 
-from rnnapps.text.auto import TOKENIZERS, kind_of, make_tokenizer, without_spaces
+from rnnapps.text.auto import TOKENIZERS, kind_of, make_tokenizer
 from rnnapps.text.bytes import ByteTokenizer, as_utf8, whole_characters
 from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.from_vectors import at_width_of_vectors, start_from_vectors
@@ -48,5 +48,4 @@ __all__ = [
     "vectors_width",
     "warn_of_unknown",
     "whole_characters",
-    "without_spaces",
 ]

@@ -19,19 +19,28 @@ class TokenEncoder(keras.layers.Layer):
         max_tokens: Size of the vocabulary, at most.
         max_characters: Characters of a token, at most; a longer one loses its middle. 0 leaves the
             characters out.
+        pair_buckets: Ids among which pairs of neighbours are hashed; 0 leaves them out.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         tokens: Strings `(batch, time)`, `""` where there is no token.
 
     Output:
-        int32 ids `(batch, time)`, 0 where there is no token and 1 for one that is not known; with
-        characters a list of these and of their ids, `(batch, time, characters)`.
+        int32 ids `(batch, time)`, 0 where there is no token and 1 for one that is not known. With
+        characters or pairs a list: these; the characters' ids `(batch, time, characters)`; and an
+        id of each token and the one behind it together, `(batch, time)`.
     """
 
-    def __init__(self, max_tokens: int = 30_000, max_characters: int = 20, **kwargs):
+    def __init__(
+        self,
+        max_tokens: int = 30_000,
+        max_characters: int = 20,
+        pair_buckets: int = 0,
+        **kwargs,
+    ):
         super().__init__(trainable=False, dtype="int32", **kwargs)
         self.max_tokens, self.max_characters = max_tokens, max_characters
+        self.pair_buckets = pair_buckets
         self.words = WordTokenizer(max_tokens, lower=False)
         self.characters = CharacterTokenizer(lower=False)
         self.built = True
@@ -47,9 +56,22 @@ class TokenEncoder(keras.layers.Layer):
         self.characters.adapt_tokens(single)
 
     def call(self, tokens):
-        ids = tf.where(tokens == "", 0, self.words.lookup(tokens))
-        if not self.max_characters:
-            return ids
+        found = [tf.where(tokens == "", 0, self.words.lookup(tokens))]
+        if self.max_characters:
+            found.append(self.spell(tokens))
+        if self.pair_buckets:
+            following = tf.pad(tokens[:, 1:], [[0, 0], [0, 1]], constant_values="")
+            found.append(self.pairs(tokens, following))
+        return found if len(found) > 1 else found[0]
+
+    def pairs(self, tokens: tf.Tensor, following: tf.Tensor) -> tf.Tensor:
+        """Ids of tokens and those behind them, of any shape; 0 where there is no token."""
+        both = tf.strings.join([tokens, following], "\x1f")
+        ids = tf.strings.to_hash_bucket_fast(both, self.pair_buckets - 1)
+        return tf.where(tokens == "", 0, 1 + tf.cast(ids, tf.int32))
+
+    def spell(self, tokens: tf.Tensor) -> tf.Tensor:
+        """The ids of tokens' characters, of one dimension more."""
         head, tail = (self.max_characters + 1) // 2, self.max_characters // 2
         flat = tf.reshape(tokens, (-1,))
         sizes = tf.strings.length(flat, unit="UTF8_CHAR")
@@ -59,17 +81,19 @@ class TokenEncoder(keras.layers.Layer):
         short = tf.where(sizes > self.max_characters, tf.strings.join([first, last]), flat)
         characters = to_dense(self.characters.ids(short), 0)
         shape = tf.concat([tf.shape(tokens), [tf.shape(characters)[1]]], axis=0)
-        return [ids, tf.reshape(characters, shape)]
+        return tf.reshape(characters, shape)
 
     def compute_output_spec(self, tokens):
-        ids = keras.KerasTensor(tokens.shape, "int32")
-        if not self.max_characters:
-            return ids
-        return [ids, keras.KerasTensor((*tokens.shape, None), "int32")]
+        shapes = [tokens.shape]
+        shapes += [(*tokens.shape, None)] if self.max_characters else []
+        shapes += [tokens.shape] if self.pair_buckets else []
+        found = [keras.KerasTensor(shape, "int32") for shape in shapes]
+        return found if len(found) > 1 else found[0]
 
     def get_config(self):
         return {
             "name": self.name,
             "max_tokens": self.max_tokens,
             "max_characters": self.max_characters,
+            "pair_buckets": self.pair_buckets,
         }

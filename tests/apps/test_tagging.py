@@ -29,7 +29,7 @@ TINY = {
 TOKENS, TAGS = make_names(160)
 NAMES = ["O", "B-a", "I-a", "B-b", "I-b"]
 VARIANTS = [
-    {"cell": "simple_rnn", "bidirectional": False, "character_units": 0},
+    {"cell": "simple_rnn", "bidirectional": False, "character_units": 0, "pair_dim": 3},
     {"cell": "gru", "layers": 2, "output": "softmax"},
     {"cell": "peephole_lstm", "layers": 2},
     {"cell": "lstm"},
@@ -48,7 +48,7 @@ def compiled(config):
 def some_inputs(config, rows):
     ids = np.array([[*row, *[0] * (7 - len(row))] for row in rows])
     if not config.character_units:
-        return ids
+        return [ids, ids * 7]
     letters = np.array([[[1 + i * j % 11 for j in range(1, 4)] for i in row] for row in ids])
     return [ids, letters * (ids != 0)[..., None]]
 
@@ -59,10 +59,7 @@ def test_padding_changes_nothing_and_tags_are_allowed(variant):
     network, _ = compiled(config)
     inputs = some_inputs(config, [[3, 7, 2, 9], [5], []])
     found = network(inputs)
-    if config.character_units:
-        short = network([inputs[0][:, :4], inputs[1][:, :4]])
-    else:
-        short = network(inputs[:, :4])
+    short = network([inputs[0][:, :4], inputs[1][:, :4]])
     np.testing.assert_allclose(found["marginals"][:, :4], short["marginals"], atol=1e-5)
     np.testing.assert_array_equal(found["tags"][:, :4], short["tags"])
     there = np.array([[1, 1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0], [0] * 7])
@@ -177,6 +174,8 @@ def test_odd_texts_are_answered(app):
 def test_tokens_are_taken_as_they_are(app):
     (given,) = app.predict([["We", "met", "Jordan", "near", "New York"]])
     assert given["tokens"] == ["We", "met", "Jordan", "near", "New York"]
+    (odd,) = app.predict([["We", "", "\ud800"]])
+    assert len(odd["tags"]) == 3 and odd["tags"][1] == "O"
     (split,) = app.predict(["We met  a.b c"], tokens=True)
     assert split["tokens"] == ["We", "met", "a.b", "c"]
     one = app.predict(["We met Jordan ."])[0]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rnnapps.progress import tracked
 from rnnapps.spans import spans_of
+from rnnapps.text import utf8
 
 _CELLS = 4096  # tokens of a batch, filling included, at most
 _ROWS = 128
@@ -42,11 +43,11 @@ def tags_of_tokens(
     probabilities: list[list[float]] = [[] for _ in sentences]
     for chunk in tracked(_chunks(sizes), "batches"):
         width = max(1, sizes[chunk].max())
-        filled = [[*sentences[i], *[""] * (width - sizes[i])] for i in chunk]
+        filled = [[*map(utf8, sentences[i]), *[b""] * (width - sizes[i])] for i in chunk]
         answer = tag(tf.constant(filled, tf.string))
         names, chances = (answer[name].numpy() for name in ("tags", "probabilities"))
         for row, i in enumerate(chunk):
-            tags[i] = [name.decode() for name in names[row, : sizes[i]]]
+            tags[i] = [name.decode() or "O" for name in names[row, : sizes[i]]]  # of no token
             probabilities[i] = chances[row, : sizes[i]].tolist()
     return TagsFound(tags, probabilities)
 

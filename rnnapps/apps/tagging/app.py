@@ -16,7 +16,12 @@ from rnnapps.apps.tagging.answers import TagsFound, answer_of, tags_of_tokens
 from rnnapps.apps.tagging.baseline import crfsuite, most_frequent_tags
 from rnnapps.apps.tagging.config import PredictOptions, TaggingConfig
 from rnnapps.apps.tagging.metrics import confusion, measures
-from rnnapps.apps.tagging.model import build_network, named_rows, trained_network
+from rnnapps.apps.tagging.model import (
+    PAIR_BUCKETS,
+    build_network,
+    named_rows,
+    trained_network,
+)
 from rnnapps.apps.tagging.pipeline import (
     TOKENS,
     build_encoder,
@@ -29,7 +34,7 @@ from rnnapps.data import Splits, Tagged
 from rnnapps.errors import RunError
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
-from rnnapps.spans import spans_of, tags_of, written_in
+from rnnapps.spans import Scheme, written_in
 from rnnapps.standard_input import batches_of
 from rnnapps.text import (
     OffsetTokenizer,
@@ -57,7 +62,8 @@ class Tagger(Application):
     Example:
     >>> names = ["Ada", "Bob", "Eve", "Max"]
     >>> tokens = [[a, "met", b, str(n)] for n in range(20) for a in names for b in names]
-    >>> app = Tagger(epochs=2, units=16).fit(tokens, labels=[["B-name", "O", "B-name", "O"]] * 320)
+    >>> app = Tagger(epochs=4, units=16, learning_rate=2e-2, dropout=0.1)
+    >>> app = app.fit(tokens, labels=[["B-name", "O", "B-name", "O"]] * 320)
     >>> [span["text"] for span in app.predict(["Ada met Max 3"])[0]["spans"]]
     ['Ada', 'Max']
     """
@@ -97,10 +103,10 @@ class Tagger(Application):
         return named_rows(encoder.words.vocabulary, encoder.characters.vocabulary, tags)
 
     def _settled(self) -> dict[str, Any]:
-        layers = {layer.name: layer for layer in self.model.layers}
-        units = self.config.character_units if layers["encoder"].max_characters else 0
-        kind = layers["tokenizer"].kind  # where it was found
-        return {**super()._settled(), "tokenizer": kind, "character_units": units}
+        kind = self.model.get_layer("tokenizer").kind  # where it was found
+        found = data.decided(self.config, kind)
+        settled = {"character_units": found.character_units, "pair_dim": found.pair_dim}
+        return {**super()._settled(), "tokenizer": kind, **settled}
 
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[Tagged]:
         if train is None and test is None:
@@ -125,9 +131,10 @@ class Tagger(Application):
             kind = kind_of_tokens(train.tokens) if config.tokenizer == "auto" else config.tokenizer
             tokenizer = OffsetTokenizer(kind, name="tokenizer")
             others = data.cut(more.texts, tokenizer)
-            characters = config.character_units and kind != "character"
-            most = data.MOST_CHARACTERS if characters else 0
-            encoder = TokenEncoder(config.max_tokens, most, name="encoder")
+            config = data.decided(config, kind)
+            most = data.MOST_CHARACTERS if config.character_units else 0
+            pairs = PAIR_BUCKETS if config.pair_dim else 0
+            encoder = TokenEncoder(config.max_tokens, most, pairs, name="encoder")
             encoder.adapt(token for part in (train.tokens, others) for row in part for token in row)
         say([f"texts are cut as --tokenizer={kind} does", *more.said, *more.notes, *notes])
         self.info.notes += more.notes
@@ -231,9 +238,7 @@ class Tagger(Application):
     def _truth(self, part: Tagged) -> list[list[str]]:
         """The tags of a part, written as the model's are."""
         written = written_in(self.tags)
-        if not written or part.scheme.written == written:
-            return part.tags
-        return [tags_of(spans_of(tags), len(tags), written) for tags in part.tags]
+        return part.written_as(Scheme(written, written)).tags
 
     def _pairs(self, splits: Splits[Tagged], part: str) -> tuple[list, list]:
         """The tags of each sentence, and those that are predicted."""

@@ -29,8 +29,8 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
         "embedding_dim": "model",
     }
     inherited: ClassVar = (
-        "tokenizer", "embedding_dim", "character_dim", "character_units", "cell", "units", "layers",
-        "bidirectional",
+        "tokenizer", "embedding_dim", "character_dim", "character_units", "pair_dim", "cell",
+        "units", "layers", "bidirectional",
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=1)] = 20
@@ -61,6 +61,9 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     """Width of a character's vector."""
     character_units: Annotated[int, Field(ge=0), Tune(25, 100, step=25)] = 50
     """Units of the recurrent network over a token's characters, in each direction; 0 for none."""
+    pair_dim: Annotated[int | None, Field(ge=0)] = None
+    """Width of the vector of a token and its neighbour together; 0 for none; by default 50 where
+    tokens are characters, else 0."""
     cell: StepCell = "lstm"
     """The recurrent cell."""
     units: Annotated[int, Field(ge=1), Tune(50, 300, step=50)] = 128

@@ -102,6 +102,8 @@ def given_splits(config: TaggingConfig, **given: Any) -> Splits[Tagged]:
     parts = splits.given_splits(lambda one: as_tagged(one, config), divide, **given)
     if parts.train is not None:
         check(parts.train, "the training part")
+        held = parts.validation.written_as(parts.train.scheme)
+        parts = dataclasses.replace(parts, validation=held)
     found = (part for part in (parts.train, parts.validation, parts.test) if part is not None)
     notes = tuple(dict.fromkeys(note for part in found for note in part.notes))
     return dataclasses.replace(parts, notes=notes)
@@ -146,8 +148,13 @@ def as_tagged(given: Any, config: TaggingConfig) -> Tagged:
             "Expected a pair of tokens and tags, each with a list for each sentence; a DataFrame "
             f"with a token a row; or a Path. Received: a {type(given).__name__}."
         )
-    columns = [[list(map(str, sentence)) for sentence in column] for column in given]
+    columns = [[list(map(_text, sentence)) for sentence in column] for column in given]
     return dataclasses.replace(make_tagged(*columns), said=())
+
+
+def _text(value: Any) -> str:
+    """A token or tag as text that UTF-8 has."""
+    return utf8(str(value)).decode()
 
 
 def columns_of(config: TaggingConfig) -> TagColumns:
@@ -176,6 +183,22 @@ def unlabelled(parts: Splits[Tagged], config: TaggingConfig) -> Unlabelled:
         if part is not None
     }
     return read_unlabelled(config.unlabelled, config.text_column, config, **texts)
+
+
+def decided(config: TaggingConfig, kind: str) -> TaggingConfig:
+    """What the configuration leaves open, by how texts are cut.
+
+    Args:
+        config: The configuration.
+        kind: How they are cut, as `OffsetTokenizer` has it.
+
+    Returns:
+        The configuration; where tokens are characters, they have none of their own, but pairs.
+    """
+    alone = kind == "character"
+    pairs = config.pair_dim if config.pair_dim is not None else 50 if alone else 0
+    units = 0 if alone else config.character_units
+    return config.model_copy(update={"pair_dim": pairs, "character_units": units})
 
 
 def in_pieces(tagged: Tagged, longest: int) -> Tagged:
@@ -208,9 +231,9 @@ def batches(
     pieces = in_pieces(tagged, config.max_length)
     flat = np.array([token for tokens in pieces.tokens for token in tokens], dtype=object)
     forms, rows = np.unique(flat, return_inverse=True)
-    encoded = encoder(tf.constant([["", *forms]], tf.string))
-    ids, characters = encoded if encoder.max_characters else (encoded, None)
-    table = Forms(ids[0], None if characters is None else characters[0])
+    every = tf.constant(["", *forms], tf.string)
+    spelled = encoder.spell(every) if encoder.max_characters else None
+    table = Forms(tf.where(every == "", 0, encoder.words.lookup(every)), spelled)
     place = {name: i for i, name in enumerate(names)}
     lengths = tf.constant([len(tokens) for tokens in pieces.tokens], tf.int64)
     tags = [place.get(tag, NO_TAG) for one in pieces.tags for tag in one]
@@ -218,8 +241,13 @@ def batches(
         tf.RaggedTensor.from_row_lengths(tf.constant(values, tf.int32), lengths)
         for values in (rows + 1, tags)
     )
+    pairs = None
+    if encoder.pair_buckets:
+        behind = [token for tokens in pieces.tokens for token in (*tokens[1:], "")]
+        ids = encoder.pairs(tf.constant(flat, tf.string), tf.constant(behind, tf.string))
+        pairs = tf.RaggedTensor.from_row_lengths(ids, lengths)
     bounds = static_lengths(config, config.max_length)
-    return TaggedBatches(*ragged, table, config.batch_size, bounds, config.seed)
+    return TaggedBatches(*ragged, table, config.batch_size, bounds, config.seed, pairs)
 
 
 def check(tagged: Tagged, what: str) -> None:
@@ -277,13 +305,9 @@ def _from_folder(folder: pathlib.Path, config: TaggingConfig) -> dict[str, Tagge
     if "train" not in found:
         raise DataError(f"Expected a file with train in its name in {folder}. Received: none.")
     parts = {name: read_tagged(path, columns_of(config), config) for name, path in found.items()}
-    written = {name: part.scheme for name, part in parts.items()}
-    if len({scheme.written for scheme in written.values()}) > 1:
-        shown = ", ".join(f"{found[name].name} in {s.name}" for name, s in written.items())
-        raise DataError(f"Expected the parts' tags in one scheme. Received: {shown}.")
     said = tuple(line for part in parts.values() for line in part.said)
-    parts["train"] = dataclasses.replace(parts["train"], said=said)
-    return parts
+    train = dataclasses.replace(parts.pop("train"), said=said)
+    return {"train": train, **{name: p.written_as(train.scheme) for name, p in parts.items()}}
 
 
 def notes_on(parts: Splits[Tagged], names: Sequence[str], config: TaggingConfig) -> list[str]:

@@ -11,6 +11,8 @@ from rnnapps.layers import CRF, RecurrentStack, allowed_transitions
 from rnnapps.text import UNKNOWN
 from rnnapps.training import Rows
 
+PAIR_BUCKETS = 2**16  # ids of pairs of neighbours
+
 
 def build_network(
     config: TaggingConfig,
@@ -22,17 +24,18 @@ def build_network(
     """Builds the recurrent network.
 
     Args:
-        config: The configuration.
+        config: The configuration, in which `pair_dim` is decided.
         vocabulary_size: Number of token ids.
         characters: Number of character ids; 0 where tokens have none to be read.
         tags: The tags' names.
         spans: Whether they write spans, so that not every tag may follow every other.
 
     Returns:
-        A model from int32 ids `(batch, time)`, 0 where there is no token, and the ids of each
-        token's characters `(batch, time, characters)`, to `scores` of the tags `(batch, time,
-        tags)`, as `layers.CRF` returns them, the best `tags` `(batch, time)`, and each tag's
-        probability, `marginals` `(batch, time, tags)`.
+        A model from int32 ids `(batch, time)`, 0 where there is no token, the ids of each token's
+        characters `(batch, time, characters)`, and those of pairs `(batch, time)`, as far as the
+        configuration has them, to `scores` of the tags `(batch, time, tags)`, as `layers.CRF`
+        returns them, the best `tags` `(batch, time)`, and each tag's probability, `marginals`
+        `(batch, time, tags)`.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
     inputs, mask = [ids], keras.ops.not_equal(ids, 0)  # (batch, time)
@@ -47,6 +50,14 @@ def build_network(
         spelling = layers.SpatialDropout1D(config.dropout)(spelling)
         # A sum, whose width is the embedding's: the layers above can learn from texts alone.
         x = layers.Add()([x, layers.Dense(config.embedding_dim, name="spelled")(spelling)])
+    if config.pair_dim:
+        behind = keras.Input((None,), dtype="int32", name="pairs")  # each token and the next
+        inputs.append(behind)
+        before = keras.ops.pad(behind, [[0, 0], [1, 0]])[:, :-1]  # the last one and it
+        look_up = layers.Embedding(PAIR_BUCKETS, config.pair_dim, name="pair_embedding")
+        pairs = layers.Concatenate()([look_up(before), look_up(behind)])
+        pairs = layers.Dropout(config.dropout)(pairs)
+        x = layers.Add()([x, layers.Dense(config.embedding_dim, name="paired")(pairs)])
     x = layers.SpatialDropout1D(config.dropout)(x)  # the same features of all tokens
     x = RecurrentStack(
         config.cell,
@@ -66,7 +77,7 @@ def build_network(
     scores = crf(x, mask=mask)
     best, marginals = crf(scores, return_tags=True), crf(scores, return_marginals=True)
     outputs = {"scores": scores, "tags": best, "marginals": marginals}
-    return keras.Model(inputs if characters else ids, outputs, name="network")
+    return keras.Model(inputs if len(inputs) > 1 else ids, outputs, name="network")
 
 
 def trained_network(network: keras.Model) -> keras.Model:

@@ -17,7 +17,9 @@ def app(tmp_path_factory):
             for other in NAMES:
                 tokens += [["yesterday", one, "met", other, "."], ["nobody", "came", str(n), one]]
                 tags += [["O", "B-name", "O", "B-name", "O"], ["O", "O", "O", "B-name"]]
-    app = Tagger(units=8, embedding_dim=8, character_units=4, epochs=2, learning_rate=1e-2)
+    app = Tagger(
+        units=8, embedding_dim=8, character_units=4, epochs=2, learning_rate=2e-2, dropout=0.1
+    )
     return app.fit((tokens, tags), run_dir=tmp_path_factory.mktemp("runs") / "small")
 
 

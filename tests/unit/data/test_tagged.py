@@ -118,6 +118,8 @@ def test_a_long_table(tmp_path):
     assert found.tokens == [["a", "c"], ["b"]]
     with pytest.raises(DataError, match="no column 'Satz'"):
         read_tagged(path, TagColumns(sentence="Satz"))
+    with pytest.raises(DataError, match="row 1: expected a sentence in column 'n'"):
+        from_long_table(Table(frame.assign(n=[None, 3, 7])), TagColumns("w", "t", "n"))
 
 
 def test_a_row_of_fewer_columns_names_its_line(tmp_path):
@@ -143,6 +145,12 @@ def test_empty_sentences_are_left_out_and_said():
     assert found.tokens == [["a"], ["b"]] and found.notes == ("1 empty sentences are left out",)
     with pytest.raises(DataError, match="sentence 1: expected a tag for each token"):
         make_tagged([["a", "b"]], [["X"]])
+
+
+def test_what_is_put_together_is_written_alike():
+    first, second = make_tagged([["a", "b"]], [["B-p", "I-p"]]), make_tagged([["c"]], [["S-q"]])
+    assert (first + second).tags == [["B-p", "I-p"], ["B-q"]]
+    assert (second + first).tags == [["S-q"], ["B-p", "E-p"]]
 
 
 def test_encodings_are_told(tmp_path):

@@ -77,3 +77,11 @@ def test_long_words_lose_their_middle_and_case_is_kept():
     letters = encoder.characters.vocabulary
     assert "".join(letters[i] for i in characters[0, 0].numpy()) == "abef"
     assert "".join(letters[i] for i in characters[0, 1].numpy()) == "AB"
+
+
+def test_pairs_are_of_a_token_and_the_next():
+    encoder = TokenEncoder(max_characters=0, pair_buckets=1000)
+    encoder.adapt(["a", "b"])
+    ids, pairs = encoder(tf.constant([["a", "b", "a", "b"], ["a", "b", "", ""]]))
+    assert pairs[0, 0] == pairs[0, 2] == pairs[1, 0] != pairs[0, 1]
+    assert pairs[0, 3] == pairs[1, 1] and pairs[1, 2] == 0 and ids.shape == pairs.shape
