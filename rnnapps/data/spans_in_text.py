@@ -29,7 +29,7 @@ def from_spans(
     cut = tokenize_texts([str(text) for text in texts])
     tokens, tags, widened = [], [], []
     for (words, starts, ends), given, text, place in zip(cut, spans, texts, where, strict=True):
-        found = []
+        found: list[Span] = []
         for start, end, label in sorted(_checked(one, text, place) for one in given):
             inside = [i for i in range(len(words)) if starts[i] < end and ends[i] > start]
             if not inside:

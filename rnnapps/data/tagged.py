@@ -334,8 +334,10 @@ def _chosen(columns: TagColumns, width: int, universal: bool, where: str) -> tup
 def _from_objects(text: str, where: str, columns: TagColumns) -> Tagged:
     """An object a line, or an array of them."""
     token_key, tag_key = columns.token or "tokens", columns.tag or "tags"
-    tokens, tags, notes, places = [], [], [], []
-    texts, spans = [], []
+    tokens: list[list[str]] = []
+    tags: list[list[str]] = []
+    notes: list[str] = []
+    places, texts, spans = [], [], []
     for place, row in _objects(text, where):
         if "text" in row and "spans" in row and token_key not in row:
             texts.append(row["text"])

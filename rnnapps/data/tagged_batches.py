@@ -69,5 +69,5 @@ class TaggedBatches(BatchesByLength):
         if self.pairs is not None:
             inputs.append(self._pad(tf.where(real, tf.gather(self.pairs, rows).to_tensor(), 0)))
         tags = tf.ensure_shape(tags, (self.batch_size, None))
-        inputs = tuple(inputs) if len(inputs) > 1 else inputs[0]
-        return inputs, tags, tf.cast(indices >= 0, tf.float32)
+        fed = tuple(inputs) if len(inputs) > 1 else inputs[0]
+        return fed, tags, tf.cast(indices >= 0, tf.float32)
