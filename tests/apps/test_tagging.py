@@ -31,7 +31,7 @@ NAMES = ["O", "B-a", "I-a", "B-b", "I-b"]
 VARIANTS = [
     {"cell": "simple_rnn", "bidirectional": False, "character_units": 0, "pair_dim": 3},
     {"cell": "gru", "layers": 2, "output": "softmax"},
-    {"cell": "peephole_lstm", "layers": 2},
+    {"cell": "mingru", "layers": 2, "block": "pre_norm"},
     {"cell": "lstm"},
 ]
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from tyro.conf import Positional
 
 from rnnapps.config import (
+    Block,
     PretrainingOptions,
     StepCell,
     TableOptions,
@@ -30,7 +31,7 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     }
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "character_dim", "character_units", "pair_dim", "cell",
-        "units", "layers", "bidirectional",
+        "units", "layers", "bidirectional", "block",
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=1)] = 20
@@ -72,6 +73,9 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     """Recurrent layers, one on the other."""
     bidirectional: bool = True
     """Read the sentence in both directions."""
+    block: Block = "plain"
+    """What stands around each recurrent layer; pre_norm, for deep networks: normalisation
+    before it, a gate, a feed-forward layer and residual connections."""
     output: Literal["crf", "softmax"] = "crf"
     """Choose the tags of a sentence together (crf), or each by itself."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5

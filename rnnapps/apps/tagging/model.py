@@ -65,7 +65,9 @@ def build_network(
         num_layers=config.layers,
         bidirectional=config.bidirectional,
         dropout=config.dropout,
-        separate_directions=config.layers > 1,  # or there would be nothing to pretrain
+        # Or there would be nothing to pretrain.
+        separate_directions=config.layers > 1 or config.block != "plain",
+        block=config.block,
         name="recurrent",
     )(x, mask=mask)
     x = layers.Dropout(config.dropout)(x)  # (batch, time, features)
