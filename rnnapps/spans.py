@@ -91,12 +91,13 @@ def tags_of(spans: Sequence[Span], length: int, scheme: str = "IOB2") -> list[st
     return tags
 
 
-def tokens_answered(answer: Mapping[str, Any]) -> dict[str, Any]:
+def tokens_answered(answer: Mapping[str, Any], spans: bool | None = None) -> dict[str, Any]:
     """What an exported tagger answers to one text, without what fills it up.
 
     Args:
         answer: `tokens`, `tags`, `starts`, `ends`, `probabilities` and `lengths`, a row of each; as
             it is, where it has `spans` or no places.
+        spans: Whether the model's tags write spans; `None` to go by those that are here.
 
     Returns:
         The same as lists of texts and numbers; and, where the tags write spans, `spans`: `start`
@@ -109,7 +110,9 @@ def tokens_answered(answer: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("tokens", "tags"):
         found[name] = [x.decode("utf-8", "replace") if isinstance(x, bytes) else x
                        for x in found[name]]  # fmt: skip
-    if not found["tags"] or written_in(found["tags"]) or set(found["tags"]) == {"O"}:
+    if spans is None:
+        spans = not found["tags"] or bool(written_in(found["tags"])) or set(found["tags"]) == {"O"}
+    if spans:
         found["spans"] = [
             {
                 "start": found["starts"][start],

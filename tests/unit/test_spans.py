@@ -6,7 +6,7 @@ import pytest
 from seqeval.metrics.sequence_labeling import get_entities
 
 from rnnapps.errors import DataError
-from rnnapps.spans import Scheme, Span, scheme_of, spans_of, tags_of, written_in
+from rnnapps.spans import Scheme, Span, scheme_of, spans_of, tags_of, tokens_answered, written_in
 
 SCHEMES = ["IOB2", "BIOES", "BMES", "BILOU", "BMEWO"]
 
@@ -69,3 +69,9 @@ def test_two_schemes_are_refused(sentences):
     with pytest.raises(DataError, match="one scheme") as error:
         scheme_of(sentences, [f"f.txt, line {i}" for i in range(len(sentences))])
     assert "f.txt, line" in str(error.value)
+
+
+def test_an_empty_text_has_spans_as_the_others_of_its_model_do():
+    parts = {"tokens": [b""], "tags": [b""], "starts": [0], "ends": [0], "probabilities": [0.0]}
+    assert "spans" not in tokens_answered({**parts, "lengths": 0}, spans=False)
+    assert tokens_answered({**parts, "lengths": 0}, spans=True)["spans"] == []

@@ -19,7 +19,7 @@ from rnnapps.data.row_writer import RowWriter
 from rnnapps.data.rows import Row
 from rnnapps.errors import RunError
 from rnnapps.files import checksum, read_json
-from rnnapps.spans import tokens_answered
+from rnnapps.spans import tokens_answered, written_in
 
 _EXPORT_BATCH = 64  # texts that an export answers at a time
 _RUN = ("config.toml", "model.keras")  # what a run's answers depend on
@@ -154,6 +154,8 @@ def _export(version: pathlib.Path) -> Ask:
             "predict --server, or use its run."
         )
     (name,) = inputs
+    names = version / "assets" / "tags.txt"  # a tagger's
+    spans = names.is_file() and bool(written_in(names.read_text("utf-8").splitlines()))
 
     def ask(texts: Sequence[str], first: int, model: Any = model) -> list[Row]:  # keeps it alive
         rows = [text.encode("utf-8", "replace") for text in texts]
@@ -164,7 +166,7 @@ def _export(version: pathlib.Path) -> Ask:
             found = signature(**{name: tf.constant([rows[i] for i in places])})
             columns = {key: value.numpy().tolist() for key, value in sorted(found.items())}
             for row, place in enumerate(places):
-                answers[place] = _columns({key: value[row] for key, value in columns.items()})
+                answers[place] = _columns({k: value[row] for k, value in columns.items()}, spans)
         return answers
 
     return ask
@@ -178,18 +180,19 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return free
 
 
-def _columns(answer: dict[str, Any]) -> Row:
+def _columns(answer: dict[str, Any], spans: bool | None = None) -> Row:
     """What of an answer is a column: texts and numbers; tags as one text, spans as JSON."""
     if "tags" in answer:
-        return _tagged(answer)
+        return _tagged(answer, spans)
     decoded = {k: v.decode("utf-8", "replace") if isinstance(v, bytes) else v
                for k, v in answer.items()}  # fmt: skip
     return {name: value for name, value in decoded.items() if isinstance(value, str | float | int)}
 
 
-def _tagged(answer: dict[str, Any]) -> Row:
+def _tagged(answer: dict[str, Any], spans: bool | None) -> Row:
     """A sentence's tokens and tags, with spaces between, and its spans where the tags write any."""
-    answer = tokens_answered(answer)
+    answer = tokens_answered(answer, spans)
     row = {name: " ".join(answer[name]) for name in ("tokens", "tags")}
-    spans = answer.get("spans")
-    return row if spans is None else {**row, "spans": json.dumps(spans, ensure_ascii=False)}
+    if "spans" in answer:
+        row["spans"] = json.dumps(answer["spans"], ensure_ascii=False)
+    return row

@@ -69,7 +69,9 @@ def test_the_client_gives_spans(app, version, tmp_path, capsys):
                 [(s["start"], s["end"], s["label"], s["text"]) for s in row] for row in found
             ] == [[(s["start"], s["end"], s["label"], s["text"]) for s in row] for row in expected]
     assert expected[0][0]["text"] == "Jordan\tBaker"
-    (tmp_path / "in.jsonl").write_text(json.dumps({"text": TEXTS[0]}) + "\n")
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in ("", TEXTS[0]))
+    (tmp_path / "in.jsonl").write_text(lines)
     assert cli.main(["predict", str(version.parent), str(tmp_path / "in.jsonl")]) == 0
-    row = json.loads(capsys.readouterr().out)
+    empty, row = map(json.loads, capsys.readouterr().out.splitlines())
+    assert empty["spans"] == "[]"
     assert [span["label"] for span in json.loads(row["spans"])] == ["person"]
