@@ -4,7 +4,8 @@
 
 Rows: `hour` and `minutes` (tiny_shakespeare within 60 and within 5 minutes, of a prepared
 tensorflow_datasets folder), `writing` (one stream against a Python loop), `batch` (64 streams
-against one after another), `training` (steps against keras.layers.LSTM); without any, all of these.
+against one after another), `cached` (a Transformer's carried keys and values against reading the
+window anew), `training` (steps against keras.layers.LSTM); without any, all of these.
 Their contenders take turns, so that their ratios mean something on a busy machine, too. `lengths`
 measures on short texts, beside n-gram models, on validation alone.
 """
@@ -24,10 +25,12 @@ import tensorflow as tf
 from common import measured, options_of, record, rnnapps, show, show_machine
 
 from rnnapps import CharGenConfig, CharGenerator
+from rnnapps.apps.chargen.config import WINDOW
 from rnnapps.apps.chargen.data import encode, make_tokenizer, sample, stream_shape
 from rnnapps.apps.chargen.model import build_network
 from rnnapps.apps.chargen.pipeline import build_model
 from rnnapps.data import Streams, load_tfds
+from rnnapps.layers import TransformerStack
 from rnnapps.text import KneserNey
 from rnnapps.training import StreamedNetwork, compile_model
 
@@ -82,9 +85,9 @@ def turns(contenders: dict[str, Callable[[], int]], repeats: int = 5) -> dict[st
     return {name: float(np.median(times)) for name, times in seconds.items()}
 
 
-def small_app() -> CharGenerator:
+def small_app(**settings: str) -> CharGenerator:
     """An untrained generator of two layers of 256 units, over the characters of the sample."""
-    app = CharGenerator(**SMALL)
+    app = CharGenerator(**SMALL, **settings)
     tokenizer = make_tokenizer(app.config, sample()[:100_000])
     app.model = build_model(tokenizer, build_network(app.config, tokenizer.vocabulary_size))
     return app
@@ -144,6 +147,36 @@ def batch() -> None:
     report("a stream of 320 characters", seconds, "64 at once")
 
 
+def cached() -> None:
+    app, count = small_app(cell="transformer"), 256
+    size = app.tokenizer.vocabulary_size
+    whole = keras.Sequential([
+        keras.layers.Embedding(size, SMALL["embedding_dim"]),
+        TransformerStack(SMALL["units"], SMALL["layers"], causal=True, return_sequences=False),
+        keras.layers.Dense(size),
+    ])  # fmt: skip
+
+    @tf.function
+    def window_after_window():
+        """Also in the graph, and with the logits of the last token alone."""
+        read = tf.ones([1, WINDOW], tf.int32)
+        for _ in tf.range(count):
+            token = tf.random.categorical(whole(read) / 0.8, 1, dtype=tf.int32)
+            read = tf.concat([read[:, 1:], token], 1)
+        return read
+
+    def anew() -> int:
+        window_after_window().numpy()
+        return count
+
+    seconds = turns({
+        "carried keys and values": lambda: len(app.predict(["import "], length=count)[0]),
+        "window read anew": anew,
+    })  # fmt: skip
+    title = f"one stream of {count}, 2 x 256 Transformer, window {WINDOW}, a character"
+    report(title, seconds, "carried keys and values")
+
+
 def training() -> None:
     config = CharGenConfig(**SMALL)
     text = sample()[:400_000]
@@ -185,7 +218,7 @@ def report(title: str, seconds: dict[str, float], ours: str) -> None:
 
 
 def main() -> None:
-    rows = {"writing": writing, "batch": batch, "training": training}
+    rows = {"writing": writing, "batch": batch, "cached": cached, "training": training}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
     options = options_of(parser, ["minutes", "hour", "lengths", *rows])

@@ -49,9 +49,11 @@ class TuneChoice:
 
     Args:
         values: The values to choose from.
+        by_name: Whether it is tuned only where a search names it.
     """
 
     values: tuple[Any, ...]
+    by_name: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,15 +63,17 @@ class OneOf:
     Args:
         names: The list to which names are added.
         but: Those of them that the field does not take.
+        more: Those that it takes beside them.
     """
 
     names: list[str]
     but: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
     @property
     def values(self) -> tuple[str, ...]:
         """The names that the field takes now."""
-        return tuple(name for name in self.names if name not in self.but)
+        return (*(name for name in self.names if name not in self.but), *self.more)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
@@ -88,13 +92,19 @@ CELLS = [
 ]  # fmt: skip
 
 
-def _cell(*but: str) -> Any:
-    """The type of a field that names a cell, any but these."""
-    return Annotated[str, OneOf(CELLS, but)]
+TRANSFORMER = "transformer"  # which is no cell, and goes by a cell's name where there are layers
+
+
+def _cell(but: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Any:
+    """The type of a field that names a cell, any but some, or something more."""
+    return Annotated[str, OneOf(CELLS, but, more)]
 
 
 Cell = _cell()
-StepCell = _cell("attention_lstm")  # one whose output at a step is its state, as a decoder wants
+BodyCell = _cell(more=(TRANSFORMER,))  # of what `rnnapps.layers.make_body` makes
+StepCell = _cell(
+    but=("attention_lstm",)
+)  # one whose output at a step is its state, as a decoder wants
 Block = Literal["plain", "pre_norm"]  # what stands around each recurrent layer
 
 
@@ -271,6 +281,58 @@ def check_block(config: Config) -> None:
             )
 
 
+class TransformerOptions(Config):
+    """What an application whose `cell` may be a Transformer says of it."""
+
+    sections: ClassVar[dict[str, str]] = {"heads": "model"}
+    heads: Annotated[int, Field(ge=1), TuneChoice((2, 4, 8), by_name=True)] = 4
+    """Heads of each layer, with --cell=transformer."""
+    positions: Literal["rotary", "sinusoidal", "learned", "none"] = "rotary"
+    """How a transformer tells where tokens stand: by turning what its heads compare, or by what is
+    added to the tokens' vectors."""
+    learned_positions: Annotated[int, Field(ge=1)] = 512
+    """Positions that are learned, with --positions=learned."""
+
+    @property
+    def reach(self) -> tuple[str, int]:
+        """The setting that says over how many tokens it looks, and how many these are."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _is_a_transformer(self) -> Self:
+        settings = self.model_dump()
+        if settings["cell"] != TRANSFORMER:
+            return self
+        for name, none in (
+            ("residual", False), ("normalization", "none"), ("block", "plain"),
+            ("recurrent_dropout", 0.0), ("weight_drop", 0.0),
+        ):  # fmt: skip
+            value = settings.get(name, none)
+            if value != none:
+                raise ValueError(
+                    f"Expected no {flag(name)} with --cell=transformer, which is not recurrent and "
+                    f"has its own normalisation and connections. Received: {value!r}."
+                )
+        units, rotary = settings["units"], self.positions == "rotary"
+        if units % (self.heads * (1 + rotary)):
+            what = "heads of an even width, which --positions=rotary wants," if rotary else "heads"
+            raise ValueError(
+                f"Expected --heads to divide --units={units} into {what} with --cell=transformer. "
+                f"Received: {self.heads}."
+            )
+        if self.positions == "sinusoidal" and units % 2:
+            raise ValueError(
+                f"Expected --units to be even with --positions=sinusoidal. Received: {units}."
+            )
+        name, reach = self.reach
+        if self.positions == "learned" and reach > self.learned_positions:
+            raise ValueError(
+                f"Expected {flag(name)} to be at most as many as there are --learned-positions "
+                f"({self.learned_positions}). Received: {reach}."
+            )
+        return self
+
+
 class TextOptions(Config):
     """How the characters of a user's files are written."""
 
@@ -416,9 +478,10 @@ class PretrainingOptions(Config):
 
     @model_validator(mode="after")
     def _can_be_pretrained(self) -> Self:
-        if self.passes and getattr(self, "cell", None) == "attention_lstm":
+        cell = getattr(self, "cell", None)
+        if self.passes and cell in ("attention_lstm", TRANSFORMER):
             raise ValueError(
-                "Expected a --cell other than attention_lstm, which sees the whole text, with "
+                f"Expected a --cell other than {cell}, which sees the whole text, with "
                 "pretraining (--unlabelled, --pretrain-epochs or --pretrain-only)."
             )
         taught = getattr(self, "self_training", 0)

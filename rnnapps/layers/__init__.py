@@ -3,6 +3,7 @@
 from rnnapps.layers.attention import AttentionPooling
 from rnnapps.layers.attention_decoder import AttentionDecoder
 from rnnapps.layers.attention_lstm import AttentionLSTM, AttentionLSTMCell
+from rnnapps.layers.body import make_body
 from rnnapps.layers.crf import CRF, CRFLoss
 from rnnapps.layers.feed_forward import FeedForward
 from rnnapps.layers.gru import GRU
@@ -46,6 +47,7 @@ __all__ = [
     "TransformerBlock",
     "TransformerStack",
     "allowed_transitions",
+    "make_body",
     "recurrent",
     "register",
 ]

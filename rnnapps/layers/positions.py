@@ -63,6 +63,7 @@ class PositionEmbedding(keras.layers.Layer):
     Args:
         kind: `"sinusoidal"`, or `"learned"`, a table.
         length: Steps of the table; a sinusoid has no end.
+        repeats: Whether the table begins anew behind its end, for what sees no further than that.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -74,7 +75,7 @@ class PositionEmbedding(keras.layers.Layer):
 
     Raises:
         ValueError: If an argument is not as expected, a sinusoid is to have an odd number of
-            features, or there are more steps than the table has.
+            features, or there are more steps than a table has that does not repeat.
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
@@ -84,13 +85,20 @@ class PositionEmbedding(keras.layers.Layer):
     TensorShape([2, 5, 4])
     """
 
-    def __init__(self, kind: str = "sinusoidal", length: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        kind: str = "sinusoidal",
+        length: int | None = None,
+        repeats: bool = False,
+        **kwargs: Any,
+    ) -> None:
         check_choice(kind, ("sinusoidal", "learned"), "kind")
         if kind == "learned":
             check_units(length, "length")
         super().__init__(**kwargs)
         self.kind = kind
         self.length = length
+        self.repeats = repeats
         self.supports_masking = True
 
     def build(self, x_shape: tuple) -> None:
@@ -106,18 +114,25 @@ class PositionEmbedding(keras.layers.Layer):
 
     def call(self, x, positions=None):
         """See the class."""
-        if self.kind == "learned" and x.shape[1] is not None and x.shape[1] > self.length:
-            raise ValueError(
-                f"Expected at most `length={self.length}` steps, as many as positions are learned. "
-                f"Received: shape={tuple(x.shape)}"
-            )
+        if self.kind == "learned" and not self.repeats:
+            self._check_steps(x)
         if positions is None:
             positions = tf.range(tf.shape(x)[1])[tf.newaxis]  # (1, time)
         if self.kind == "sinusoidal":
             return x + ops.cast(sinusoids(positions, x.shape[-1]), x.dtype)
-        # What comes behind the table's end stands where its last step does.
-        return x + tf.gather(ops.cast(self.table, x.dtype), tf.minimum(positions, self.length - 1))
+        # Where a table does not repeat, what comes behind its end stands where its last step does.
+        last = tf.minimum(positions, self.length - 1)
+        rows = positions % self.length if self.repeats else last
+        return x + tf.gather(ops.cast(self.table, x.dtype), rows)
+
+    def _check_steps(self, x) -> None:
+        if (x.shape[1] or 0) > self.length:
+            raise ValueError(
+                f"Expected at most `length={self.length}` steps, as many as positions are learned. "
+                f"Received: shape={tuple(x.shape)}"
+            )
 
     def get_config(self) -> dict:
         """The layer's arguments."""
-        return {**super().get_config(), "kind": self.kind, "length": self.length}
+        own = {"kind": self.kind, "length": self.length, "repeats": self.repeats}
+        return {**super().get_config(), **own}

@@ -11,7 +11,7 @@ from rnnapps.layers.positions import POSITIONS, PositionEmbedding
 from rnnapps.layers.registry import independent_seeds
 from rnnapps.layers.self_attention import SelfAttention, check_heads
 
-DIGITS = 128  # a count is two digits on this base, which bfloat16 can tell apart
+BASES = (128**2, 128, 1)  # a count is a digit of each, which bfloat16 can tell apart
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -112,9 +112,11 @@ class TransformerStack(keras.layers.Layer):
         window: How many steps before its own a step sees; all by default. With `causal=True`.
         positions: `"rotary"`, by which each head tells distances; `"sinusoidal"` or `"learned"`,
             which are added to the input; or `"none"`.
-        length: How many positions are learned.
+        length: How many positions are learned; with `window`, which is no longer, they repeat.
         expansion: How many times wider the feed-forward layers are.
         dropout: The share of features to drop of what each layer adds, and of the input.
+        return_sequences: Whether to return the output at each step, or at the last one that is to
+            be seen.
         return_state: Whether to return the state behind the last step too. With `window`.
         seed: Seed of the dropouts, of which each draws for itself.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -127,8 +129,9 @@ class TransformerStack(keras.layers.Layer):
             default nothing has been seen, as with zeros.
 
     Output:
-        `(batch, time, units)`; then, with `return_state=True`, the list of states: what sinusoidal
-        and learned positions have counted, and three tensors of each block (see `SelfAttention`).
+        `(batch, time, units)`, or `(batch, units)` with `return_sequences=False`; then, with
+        `return_state=True`, the list of states: what sinusoidal and learned positions have counted,
+        and three tensors of each block (see `SelfAttention`).
 
     Raises:
         ValueError: If an argument or the shape of the input is not as expected.
@@ -153,6 +156,7 @@ class TransformerStack(keras.layers.Layer):
         length: int | None = None,
         expansion: int = 4,
         dropout: float = 0.0,
+        return_sequences: bool = True,
         return_state: bool = False,
         seed: int | None = None,
         **kwargs: Any,
@@ -177,15 +181,17 @@ class TransformerStack(keras.layers.Layer):
         self.length = length
         self.expansion = expansion
         self.dropout = dropout
+        self.return_sequences = return_sequences
         self.return_state = return_state
         self.seed = seed
         self.supports_masking = True
         dtype = self.dtype_policy
         seeds = independent_seeds(seed, 2 * num_layers + 1)
-        self.widen = keras.layers.Dense(units, use_bias=False, dtype=dtype, name="widen")
+        self.embed = keras.layers.Dense(units, use_bias=False, dtype=dtype, name="embed")
         self.places = None
         if positions in ("sinusoidal", "learned"):
-            self.places = PositionEmbedding(positions, length, dtype=dtype, name="positions")
+            own = {"repeats": window is not None, "dtype": dtype, "name": "position_embedding"}
+            self.places = PositionEmbedding(positions, length, **own)
         self.drop = keras.layers.Dropout(dropout, seed=seeds[-1], dtype=dtype)
         self.blocks = []
         for index in range(num_layers):
@@ -210,7 +216,7 @@ class TransformerStack(keras.layers.Layer):
         check_rank(sequence_shape, 3, "sequence")
         shape = (*sequence_shape[:2], self.units)
         if sequence_shape[-1] != self.units:
-            self.widen.build(sequence_shape)
+            self.embed.build(sequence_shape)
         if self.places:
             self.places.build(shape)
         for layer in (*self.blocks, self.norm):
@@ -226,15 +232,15 @@ class TransformerStack(keras.layers.Layer):
     def state_sizes(self) -> list[int]:
         """The width of each state."""
         of_block = [self.window * self.units, self.window * self.units, self.window]
-        return [2] * bool(self.places) + of_block * self.num_layers
+        return [len(BASES)] * bool(self.places) + of_block * self.num_layers
 
     def call(self, sequence, mask=None, training=None, initial_state=None):
         """See the class."""
         x = keras.ops.cast(sequence, self.compute_dtype)
-        x = self.widen(x) if self.widen.built else x
+        x = self.embed(x) if self.embed.built else x
         last, states = [], list(initial_state or [])
+        seen = tf.ones(tf.shape(x)[:2], tf.int32) if mask is None else tf.cast(mask, tf.int32)
         if self.places:
-            seen = tf.ones(tf.shape(x)[:2], tf.int32) if mask is None else tf.cast(mask, tf.int32)
             count = _from_digits(states.pop(0)) if states else tf.zeros(tf.shape(x)[:1], tf.int32)
             places = count[:, tf.newaxis] + tf.cumsum(seen, axis=1)  # (batch, time), from 1
             x = self.places(x, positions=tf.maximum(places - 1, 0))
@@ -246,6 +252,9 @@ class TransformerStack(keras.layers.Layer):
             x, *state = results if self.return_state else [results]
             last += state
         x = self.norm(x)
+        if not self.return_sequences:
+            steps = tf.range(1, tf.shape(x)[1] + 1) * seen  # 0 where a step is not seen
+            x = tf.gather(x, tf.argmax(steps, axis=1), batch_dims=1)
         return (x, last) if self.return_state else x
 
     def step(self, x, state: list) -> tuple:
@@ -259,7 +268,7 @@ class TransformerStack(keras.layers.Layer):
             The output `(batch, units)`, and the states after.
         """
         y, state = self(x[:, tf.newaxis], initial_state=state, training=False)
-        return y[:, 0], state
+        return y[:, 0] if self.return_sequences else y, state
 
     def compute_output_spec(self, sequence, **arguments):
         """The outputs' shapes and types."""
@@ -267,13 +276,15 @@ class TransformerStack(keras.layers.Layer):
         def spec(*shape):
             return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
-        y = spec(*sequence.shape[:2], self.units)
+        steps = sequence.shape[1:2] if self.return_sequences else ()
+        y = spec(sequence.shape[0], *steps, self.units)
         if not self.return_state:
             return y
         return y, [spec(sequence.shape[0], size) for size in self.state_sizes]
 
     def compute_mask(self, sequence, mask=None):
         """The input's mask, for the first output."""
+        mask = mask if self.return_sequences else None
         if not self.return_state:
             return mask
         return mask, [None] * len(self.state_sizes)
@@ -282,15 +293,14 @@ class TransformerStack(keras.layers.Layer):
         """The layer's arguments."""
         names = (
             "units", "num_layers", "num_heads", "causal", "window", "positions", "length",
-            "expansion", "dropout", "return_state", "seed",
+            "expansion", "dropout", "return_sequences", "return_state", "seed",
         )  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _to_digits(count, dtype):
-    return tf.cast(tf.stack([count // DIGITS, count % DIGITS], axis=-1), dtype)
+    return tf.cast(count[:, tf.newaxis] // BASES % 128, dtype)
 
 
 def _from_digits(digits):
-    digits = tf.cast(digits, tf.int32)
-    return digits[:, 0] * DIGITS + digits[:, 1]
+    return tf.reduce_sum(tf.cast(digits, tf.int32) * BASES, axis=-1)

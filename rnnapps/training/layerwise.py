@@ -1,5 +1,6 @@
 """Layers that learn at rates of their own, and from different epochs on."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -26,8 +27,8 @@ def as_whole(config: C) -> C:
 def levels(variables: Sequence[keras.Variable]) -> list[int]:
     """How high in its network each weight stands.
 
-    Embeddings stand at 0, then come the recurrent layers, one above the other, and at the top all
-    that is neither, such as the layer that makes the output.
+    Embeddings stand at 0, then come the recurrent layers or a Transformer's blocks, one above the
+    other, and at the top all that is neither, such as the layer that makes the output.
 
     Args:
         variables: Weights of a network, in its order.
@@ -35,15 +36,16 @@ def levels(variables: Sequence[keras.Variable]) -> list[int]:
     Returns:
         The level of each.
     """
-    blocks: dict[str, int] = {}  # recurrent layers and the normalisations behind them, by path
+    blocks: dict[str, int] = {}  # recurrent layers and what stands around each of them, by path
     owners: list[str | None] = []
     for variable in variables:
         parts = variable.path.split("/")
         inside = [i for i, part in enumerate(parts) if "_cell" in part]
+        inside = inside or [i + 1 for i, part in enumerate(parts) if re.match(r"block_\d+$", part)]
         if inside:
             end = inside[0] - (parts[inside[0] - 1].startswith(("forward_", "backward_")))
             own = (part for part in parts[: max(1, end)] if part not in ("forward", "backward"))
-            block = "/".join(own)  # a stack for each direction has the same levels
+            block = _numbered("/".join(own))  # a stack for each direction has the same levels
             blocks.setdefault(block, 1 + len(blocks))
             owners.append(block)
         elif "normalization" in parts[-2] and owners and owners[-1]:
@@ -52,6 +54,11 @@ def levels(variables: Sequence[keras.Variable]) -> list[int]:
             owners.append("" if "embed" in "/".join(parts[:-1]) else None)
     top = 1 + len(blocks)
     return [top if one is None else blocks.get(one, 0) for one in owners]
+
+
+def _numbered(path: str) -> str:
+    """A layer's path with its number alone: `recurrent/gru_1` and `recurrent/block_1` are one."""
+    return re.sub(r"[a-z_]+_(\d+)$", r"\1", path)
 
 
 def freeze(model: keras.Model) -> None:

@@ -59,8 +59,11 @@ VARIANTS = [
     {"cell": "peephole_lstm"},
     {"cell": "layer_norm_lstm", "tied": True, "embedding_dim": 12, "residual": True},
     {"cell": "attention_lstm"},
+    {"cell": "transformer", "heads": 2, "window": 3},
+    {"cell": "transformer", "heads": 3, "window": 3, "positions": "sinusoidal", "tied": True},
+    {"cell": "transformer", "window": 3, "positions": "learned", "learned_positions": 4},
 ]
-NAMES = [variant["cell"] for variant in VARIANTS]
+NAMES = [f"{variant['cell']}-{i}" for i, variant in enumerate(VARIANTS)]
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +166,29 @@ def test_a_run_goes_on_with_another_number_of_replicas(tmp_path):
         weights.append([w.numpy() for w in network.trainable_variables])
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_a_transformer_s_state_is_what_recomputing_its_window_gives():
+    """Prompts longer than the window and shorter, in one batch; then token by token."""
+    keras.utils.set_random_seed(2)
+    config = CharGenConfig(**{**TINY, "window": 6}, cell="transformer", heads=2, layers=2)
+    tokenizer = CharacterTokenizer(lower=False, verbatim=True)
+    tokenizer.adapt([TEXT])
+    network = build_network(config, tokenizer.vocabulary_size)
+    for weight in network.trainable_variables:  # or all it writes is one token
+        weight.assign(weight + rng.normal(size=weight.shape) / 3)
+    generator = TextGenerator(tokenizer, network)
+    prompts, one = ["cat: abcd abcd", "", "dog"], tf.ones(3, tf.int32)
+    options = (0 * one + 20, 0.5 + 0.0 * tf.ones(3), one, tf.ones(3), one)  # greedy
+    written = generator.generate(tf.constant(prompts), *options)["text"].numpy()
+    for prompt, text in zip(prompts, written, strict=True):
+        ids = np.array([0, *encode(tokenizer, prompt), *encode(tokenizer, text.decode())])
+        begin = len(ids) - 20
+        for t in range(begin, len(ids)):
+            seen = ids[max(0, t - 13) : t]  # what two layers of six tokens see
+            logits = network(seen[None])[0][0, -1].numpy()
+            logits[:2] = -np.inf
+            assert logits.argmax() == ids[t]
 
 
 # Streams.
@@ -372,13 +398,15 @@ def test_bfloat16_learns_is_kept_and_answers(tmp_path):
         assert len(again.predict(["cat"], length=20, seed=1)[0]) == 20
 
 
-@pytest.mark.parametrize("cell", ["lstm", "attention_lstm"])
-@pytest.mark.parametrize("order", [0, 3])
+@pytest.mark.parametrize(
+    ("cell", "order"),
+    [*itertools.product(["lstm", "attention_lstm"], [0, 3]), ("transformer", 3)],
+)
 def test_what_is_streamed_in_bfloat16_is_of_types_that_json_holds(cell, order):
     tokenizer = CharacterTokenizer(lower=False, verbatim=True)
     tokenizer.adapt([TEXT])
     with precision("mixed_bfloat16"):
-        config = CharGenConfig(**TINY, cell=cell)
+        config = CharGenConfig(**TINY, cell=cell, heads=2)
         network = build_network(config, tokenizer.vocabulary_size)
     ids = encode(tokenizer, TEXT)
     mixed = beside_ngrams(network, order, ids, ids[:0], len) if order else network

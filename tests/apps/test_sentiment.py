@@ -34,6 +34,7 @@ VARIANTS = [
     {"cell": "peephole_lstm", "pooling": "attention", "bidirectional": False},
     {"cell": "layer_norm_lstm", "pooling": "max_mean", "bidirectional": False},
     {"cell": "attention_lstm", "layers": 2},
+    {"cell": "transformer", "layers": 2, "heads": 3, "pooling": "last"},
 ]
 NAMES = [variant["cell"] for variant in VARIANTS]
 

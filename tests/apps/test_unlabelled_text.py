@@ -72,6 +72,7 @@ def test_a_run_of_the_language_model_alone(tmp_path):
         ({"pretrain_only": True, "pretrain_epochs": 0}, "pretrain_epochs= of at least 1"),
         ({"cell": "simple_rnn", "weight_drop": 0.1}, "weight_drop="),
         ({"cell": "mingru", "weight_drop": 0.1}, "weight_drop="),
+        ({"cell": "transformer", "pretrain_epochs": 1}, "other than transformer, which sees"),
     ],
 )
 def test_settings_that_contradict_each_other(settings, sentence):

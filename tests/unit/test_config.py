@@ -32,6 +32,45 @@ def test_an_unknown_cell_names_the_known_ones():
         SentimentConfig(cell="ltsm")
 
 
+def test_what_takes_no_transformer_names_what_it_takes():
+    for config_class in (TranslationConfig, ForecastingConfig):
+        with pytest.raises(ConfigError, match=r"cell= to be 'simple_.* Received: 'transformer'\.$"):
+            config_class(cell="transformer")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"heads": 5}, "heads= to divide units=128 into heads of an even width"),
+        ({"units": 12}, "heads= to divide units=12 into heads of an even width, which pos"),
+        ({"units": 10, "positions": "none"}, "heads= to divide units=10 into heads with"),
+        ({"units": 9, "heads": 3, "positions": "sinusoidal"}, "units= to be even with"),
+        ({"residual": True}, "no residual= with cell=transformer"),
+        ({"normalization": "layer"}, "no normalization= with cell=transformer"),
+        ({"block": "pre_norm"}, "no block= with cell=transformer"),
+        ({"recurrent_dropout": 0.1}, "no recurrent_dropout= with cell=transformer"),
+        ({"positions": "rotating"}, "positions= to be 'rotary', 'sinusoidal', 'learned' or 'none'"),
+    ],
+)
+@pytest.mark.parametrize("config_class", [CharGenConfig, SentimentConfig])
+def test_a_transformer_s_settings_agree(config_class, settings, sentence):
+    with pytest.raises(ConfigError, match=sentence) as raised:
+        config_class(**{"cell": "transformer", "units": 128, **settings})
+    assert str(raised.value).count(". ") == 1  # Expected ... . Received: ... .
+
+
+def test_no_window_is_longer_than_the_learned_positions():
+    learned = {"cell": "transformer", "positions": "learned", "learned_positions": 64}
+    for config_class, name in ((CharGenConfig, "window"), (SentimentConfig, "max_length")):
+        assert config_class(**learned, **{name: 64})
+        with pytest.raises(ConfigError, match=rf"{name}= to be at most .*64\)\. Received: 65\."):
+            config_class(**learned, **{name: 65})
+    with pytest.raises(ConfigError, match=r"window= .* Received: 128\."):  # where none is set
+        CharGenConfig(**learned)
+    with pytest.raises(ConfigError, match="embedding_dim= to be at least 1 with cell=transformer"):
+        CharGenConfig(cell="transformer", embedding_dim=0)
+
+
 def test_texts_take_no_settings_of_numbers_and_times():
     marks = {"decimal": ",", "thousands": ".", "time_format": "%d.%m.%Y", "day_first": True}
     assert ForecastingConfig(**marks).thousands == "."

@@ -8,25 +8,30 @@ from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from rnnapps.config import (
+    TRANSFORMER,
     Block,
-    Cell,
+    BodyCell,
     GenerationOptions,
     TextOptions,
     TrainingConfig,
+    TransformerOptions,
     Tune,
     TuneChoice,
     VectorOptions,
     check_block,
 )
 
+WINDOW = 128  # tokens, of a text that is long enough
 
-class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
+
+class CharGenConfig(TransformerOptions, VectorOptions, TextOptions, TrainingConfig):
     """The settings of a character generator."""
 
     renamed: ClassVar = {"unit": "tokenizer"}
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
+        **TransformerOptions.sections,
         "encoding": "data",
         "glob": "data",
         "window": "training",
@@ -34,7 +39,7 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
     }
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "tied", "cell", "units", "layers", "residual",
-        "normalization", "block",
+        "normalization", "block", "heads", "positions", "learned_positions",
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=0)] = 0
@@ -62,13 +67,13 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
     """Share of the text, behind the training part, that chooses the weights; 0: the last ones."""
     window: Annotated[int, Field(ge=0), TuneChoice((0, 64, 128, 256))] = 0
     """Tokens through which errors are propagated back; the state is carried on beyond them. 0: 128,
-    or fewer of a short text."""
+    or fewer of a short text. A layer of a transformer sees so many tokens back, 0: 128."""
     embedding_dim: Annotated[int, Field(ge=0), TuneChoice((0, 64, 128, 256))] = 64
     """Width of a token's vector; 0 feeds one-hot vectors."""
     tied: bool = False
     """Use the embedding as the output layer, too."""
-    cell: Cell = "lstm"
-    """The recurrent cell."""
+    cell: BodyCell = "lstm"
+    """The recurrent cell, or transformer."""
     units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
     """Units of each layer."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 2
@@ -90,11 +95,19 @@ class CharGenConfig(VectorOptions, TextOptions, TrainingConfig):
     ngrams: Annotated[int, Field(ge=0, le=10), TuneChoice((0, 5, 6, 7))] = 6
     """Longest n-gram of the Kneser-Ney model that is mixed with the network; 0 leaves it out."""
 
+    @property
+    def reach(self) -> tuple[str, int]:
+        return "window", self.window or WINDOW
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         check_block(self)
         if self.tied and not self.embedding_dim:
             raise ValueError("Expected --embedding-dim to be at least 1 with --tied. Received: 0.")
+        if self.cell == TRANSFORMER and not self.embedding_dim:
+            raise ValueError(
+                "Expected --embedding-dim to be at least 1 with --cell=transformer. Received: 0."
+            )
         return self
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnapps.apps.chargen.config import CharGenConfig
+from rnnapps.apps.chargen.config import WINDOW, CharGenConfig
 from rnnapps.data import (
     Splits,
     Streams,
@@ -26,7 +26,7 @@ from rnnapps.text import ByteTokenizer, CharacterTokenizer, Tokenizer, WordToken
 
 NAMED = ("sample", "tiny_shakespeare")
 _SAMPLE = 2_000_000  # characters
-_STREAMS, _WINDOW = 32, 128  # of a text that is long enough
+_STREAMS = 32  # of a text that is long enough
 _FEWEST, _SHORTEST = 4, 32  # of one that is not
 _STEPS = 100  # of an epoch: 35,000 characters learn 1.90 nats in 100, 2.06 in 50, 3.31 in 7
 _ENOUGH = 70_000  # characters, of which a network was measured to learn more than an n-gram model
@@ -220,7 +220,7 @@ def stream_shape(tokens: int, config: CharGenConfig, replicas: int = 1) -> tuple
     Returns:
         Streams and window.
     """
-    streams, window = config.batch_size or _STREAMS, config.window or _WINDOW
+    streams, window = config.batch_size or _STREAMS, config.window or WINDOW
     while not config.window and window > _SHORTEST and tokens < _STEPS * streams * window:
         window //= 2
     fewest = _FEWEST * replicas

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from rnnapps.apps.chargen.config import CharGenConfig
-from rnnapps.layers import RecurrentStack
+from rnnapps.apps.chargen.config import WINDOW, CharGenConfig
+from rnnapps.layers import make_body
 from rnnapps.training import Rows, precision
 
 
@@ -35,6 +35,10 @@ def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
         dropout=config.dropout,
         embedding_dropout=config.embedding_dropout,
         recurrent_dropout=config.recurrent_dropout,
+        num_heads=config.heads,
+        positions=config.positions,
+        length=config.learned_positions,
+        window=config.reach[1],
         name="network",
     )
     network.build((None, None))
@@ -59,7 +63,7 @@ def named_rows(network: "CharNetwork", tokens: Sequence[Hashable]) -> dict[str, 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class CharNetwork(keras.layers.Layer):
-    """A recurrent language model: from each token, and all before it, to the next one's logits.
+    """A language model: from each token, and those before it, to the next one's logits.
 
     It reads a sequence at once (`call`) or one token at a time (`step`), with the same weights.
 
@@ -67,15 +71,19 @@ class CharNetwork(keras.layers.Layer):
         vocabulary_size: Number of token ids.
         embedding_dim: Width of a token's vector; 0 feeds one-hot vectors.
         tied: Whether the embedding is the output layer, too.
-        cell: One of `rnnapps.config.CELLS`.
-        units: Units of each recurrent layer.
-        num_layers: Number of recurrent layers.
+        cell: One of `rnnapps.config.CELLS`, or `"transformer"`.
+        units: Units of each layer.
+        num_layers: Number of layers.
         residual: Whether each layer's input is added to its output, where their widths agree.
         normalization: `None` or `"layer"`.
         block: `"plain"` or `"pre_norm"`, what stands around each recurrent layer.
         dropout: Share of the layers' outputs to drop.
         embedding_dropout: Share of the embeddings' features to drop.
         recurrent_dropout: Share of the state's units to drop, the same at each step.
+        num_heads: Heads of each layer of a Transformer.
+        positions: How it tells where tokens stand, see `TransformerStack`.
+        length: How many positions are learned, with `positions="learned"`.
+        window: How many tokens back each of its layers sees: their keys and values are the state.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -101,6 +109,10 @@ class CharNetwork(keras.layers.Layer):
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        num_heads: int = 4,
+        positions: str = "rotary",
+        length: int | None = None,
+        window: int = WINDOW,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -117,6 +129,10 @@ class CharNetwork(keras.layers.Layer):
             "dropout": dropout,
             "embedding_dropout": embedding_dropout,
             "recurrent_dropout": recurrent_dropout,
+            "num_heads": num_heads,
+            "positions": positions,
+            "length": length,
+            "window": window,
         }
         if tied and not embedding_dim:
             raise ValueError("Expected embedding_dim to be at least 1 with tied=True. Received: 0")
@@ -135,7 +151,7 @@ class CharNetwork(keras.layers.Layer):
             else None
         )
         self.embedding_dropout = layers.Dropout(embedding_dropout)
-        self.recurrent = RecurrentStack(
+        self.recurrent = make_body(
             cell, **of_stack, dropout=dropout, return_state=True, name="recurrent"
         )
         self.dropout = layers.Dropout(dropout)

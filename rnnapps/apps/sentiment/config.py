@@ -8,10 +8,11 @@ from tyro.conf import Positional
 
 from rnnapps.config import (
     Block,
-    Cell,
+    BodyCell,
     PretrainingOptions,
     TableOptions,
     TrainingConfig,
+    TransformerOptions,
     Tune,
     TuneChoice,
     VectorOptions,
@@ -19,12 +20,15 @@ from rnnapps.config import (
 )
 
 
-class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingConfig):
+class SentimentConfig(
+    TransformerOptions, VectorOptions, PretrainingOptions, TableOptions, TrainingConfig
+):
     """The settings of a sentiment classifier."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
+        **TransformerOptions.sections,
         **PretrainingOptions.sections,
         "encoding": "tables",
         "text_column": "data",
@@ -32,7 +36,7 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     }
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "cell", "units", "layers", "bidirectional", "residual",
-        "normalization", "block",
+        "normalization", "block", "heads", "positions", "learned_positions",
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=1)] = 8
@@ -51,8 +55,8 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     """Tokens that the network reads of a text; a longer one loses its middle."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
     """Width of a token's vector."""
-    cell: Cell = "gru"
-    """The recurrent cell."""
+    cell: BodyCell = "gru"
+    """The recurrent cell, or transformer."""
     units: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
     """Units of the cell, in each direction."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
@@ -93,6 +97,10 @@ class SentimentConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingC
     """Rounds in which the n-grams, and then the network with them, label the --unlabelled texts
     for a network to learn from: for few labels. 2 are good with 500 labels, 3 with 100, of 2
     --epochs each."""
+
+    @property
+    def reach(self) -> tuple[str, int]:
+        return "max_length", self.max_length
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -6,12 +6,12 @@ import keras
 from keras import layers
 
 from rnnapps.apps.sentiment.config import SentimentConfig
-from rnnapps.layers import AttentionPooling, RecurrentStack, SequencePooling
+from rnnapps.layers import AttentionPooling, SequencePooling, make_body
 from rnnapps.training import PerturbedNetwork, Rows
 
 
 def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -> keras.Model:
-    """Builds the recurrent network.
+    """Builds the network.
 
     Args:
         config: The configuration.
@@ -30,7 +30,7 @@ def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -
     rate = config.dropout if config.embedding_dropout is None else config.embedding_dropout
     x = layers.SpatialDropout1D(rate)(x)  # the same features of all words
     x = layers.Dropout(config.word_dropout, noise_shape=(None, None, 1))(x)  # whole words
-    stack = RecurrentStack(
+    stack = make_body(
         config.cell,
         config.units,
         num_layers=config.layers,
@@ -43,6 +43,9 @@ def build_network(config: SentimentConfig, vocabulary_size: int, classes: int) -
         # Or there would be nothing to pretrain.
         separate_directions=config.layers > 1 or config.block != "plain",
         block=config.block,
+        num_heads=config.heads,
+        positions=config.positions,
+        length=config.learned_positions,
         return_sequences=not attends and config.pooling != "last",
         name="recurrent",
     )

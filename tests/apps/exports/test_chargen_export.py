@@ -39,9 +39,16 @@ print(json.dumps([answers, texts]))
 """
 
 
-@pytest.fixture(scope="module", params=["character", "byte"])
+KINDS = {
+    "character": {},
+    "byte": {"tokenizer": "byte"},
+    "transformer": {"cell": "transformer", "heads": 2, "epochs": 1},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def app(request):
-    return CharGenerator(**SETTINGS, tokenizer=request.param).fit(TEXT)
+    return CharGenerator(**{**SETTINGS, **request.param}).fit(TEXT)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,8 @@ def test_the_export_answers_without_rnnapps_as_the_application_does(app, version
 
 def test_signatures_have_names_and_stock_ops(app, version):
     signatures = tf.saved_model.load(str(version)).signatures
-    state = [f"state_{i}" for i in range(6 if app.config.tokenizer == "byte" else 5)]
+    count = len(app.network.state_sizes) + (2 if app.config.tokenizer == "byte" else 1)
+    state = [f"state_{i}" for i in range(count)]
     numbers = ["length", "temperature", "top_k", "top_p", "seed"]
     expected = {
         "serving_default": (["prompt"], ["text"]),

@@ -16,6 +16,7 @@ KINDS = {
     "learned": {"positions": "learned", "length": 9},
     "none": {"positions": "none"},
 }
+REPEATING = {"positions": "learned", "length": 4}  # behind which the table begins anew
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
@@ -29,7 +30,7 @@ def made(**arguments):
     return stack
 
 
-@each_kind
+@pytest.mark.parametrize("kind", [*KINDS.values(), REPEATING], ids=[*KINDS, "repeating"])
 def test_cached_equals_uncached(kind):
     window = {"causal": True, "window": 3, **kind}
     whole = made(**window)(X)
@@ -75,7 +76,7 @@ def test_causal_is_causal_and_positions_tell_the_order():
         assert same == (kind == {"positions": "none"})
 
 
-@each_kind
+@pytest.mark.parametrize("kind", [{}, REPEATING], ids=["rotary", "learned"])
 def test_trains_is_saved_compiled_and_exported(kind, tmp_path):
     inputs = keras.Input((None, FEATURES))
     stack = made(causal=True, window=3, dropout=0.2, seed=1, **kind)
@@ -103,7 +104,23 @@ def test_mixed_precision_counts_far():
     for _ in range(3):
         y, state = stack.step(np.ones((1, FEATURES), "float32"), state)
     assert y.dtype == tf.bfloat16
-    np.testing.assert_array_equal(tf.cast(state[0], "int32"), [[1003 // 128, 1003 % 128]])
+    np.testing.assert_array_equal(tf.cast(state[0], "int32"), [[0, 1003 // 128, 1003 % 128]])
+    state[0] = tf.constant([[60, 127, 127]], "bfloat16")  # a million
+    _, state = stack.step(np.ones((1, FEATURES), "float32"), state)
+    np.testing.assert_array_equal(tf.cast(state[0], "int32"), [[61, 0, 0]])
+
+
+def test_the_last_step_that_is_seen():
+    y, last = made()(X, mask=MASK), made(return_sequences=False)
+    found = np.array(last(X, mask=MASK))
+    np.testing.assert_allclose(found[:2], [y[0, 6], y[1, 2]], atol=1e-6)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(last(X), made()(X)[:, -1], atol=1e-6)
+    inputs = keras.Input((None, FEATURES))
+    assert last(keras.layers.Masking()(inputs)).shape == (None, UNITS)
+    stepping = made(causal=True, window=3, return_sequences=False, return_state=True)
+    y, state = stepping(X[:, :6])
+    np.testing.assert_allclose(stepping.step(X[:, 6], state)[0], stepping(X)[0], atol=1e-5)
 
 
 def test_bad_input():

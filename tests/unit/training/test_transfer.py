@@ -19,7 +19,7 @@ OLD, NEW = ["", "[UNK]", "good", "bad", "film"], ["", "[UNK]", "film", "dull", "
 
 
 def network(tokens=OLD, classes=2, **settings):
-    return build_network(SentimentConfig(**SMALL, **settings), len(tokens), classes)
+    return build_network(SentimentConfig(**{**SMALL, **settings}), len(tokens), classes)
 
 
 def values(model):
@@ -95,6 +95,19 @@ def test_levels_go_from_the_embedding_over_the_layers_to_the_top():
     assert by_name["recurrent/forward/layer_normalization/gamma"] == 1
     assert by_name["recurrent/backward/gru#1/gru_cell/bias"] == 2
     assert by_name["logits/bias"] == 3
+
+
+@pytest.mark.parametrize(
+    "settings", [{"cell": "transformer", "heads": 1, "units": 4}, {"block": "pre_norm"}]
+)
+def test_a_block_learns_as_a_whole(settings):
+    model = network(layers=2, **settings)
+    heights = levels(model.trainable_variables)
+    found = {"embedding": set(), "block": set(), "block#1": set(), "logits": set()}
+    for name, level in zip(named_weights(model), heights, strict=True):
+        [part] = [part for part in name.split("/") if part in found] or [None]
+        found.get(part, set()).add(level)
+    assert found == {"embedding": {0}, "block": {1}, "block#1": {2}, "logits": {3}}
 
 
 def batch(seed=0):
