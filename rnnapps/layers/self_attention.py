@@ -140,7 +140,7 @@ class SelfAttention(keras.layers.Layer):
         if initial_state is not None or self.return_state:
             before = self.window
             keys, values, seen = self._after_state(initial_state, keys, values, seen)
-        state = self._state(keys, values, seen) if self.return_state else []
+        state = self._state(keys, values, seen, sequence.shape[0]) if self.return_state else []
         if self.rotary:
             queries = rotate(queries, tf.range(before, before + steps))
             keys = rotate(keys, tf.range(before + steps))
@@ -184,11 +184,13 @@ class SelfAttention(keras.layers.Layer):
             tf.concat([state[2] > 0, seen], axis=1),
         )
 
-    def _state(self, keys, values, seen) -> list:
+    def _state(self, keys, values, seen, batch: int | None) -> list:
         """The last of these, as many as the window has."""
         flat = (-1, self.window * self.width)
         tensors = [tf.reshape(x[:, -self.window :], flat) for x in (keys, values)]
-        return [*tensors, tf.cast(seen[:, -self.window :], keys.dtype)]
+        tensors.append(tf.cast(seen[:, -self.window :], keys.dtype))
+        sizes = zip(tensors, self.state_sizes, strict=True)
+        return [tf.ensure_shape(x, (batch, size)) for x, size in sizes]  # as a loop's state has to
 
     def _weights(self, queries, keys, seen, before: int):
         """How much each step looks at each other."""

@@ -244,7 +244,8 @@ class TransformerStack(keras.layers.Layer):
             count = _from_digits(states.pop(0)) if states else tf.zeros(tf.shape(x)[:1], tf.int32)
             places = count[:, tf.newaxis] + tf.cumsum(seen, axis=1)  # (batch, time), from 1
             x = self.places(x, positions=tf.maximum(places - 1, 0))
-            last.append(_to_digits(places[:, -1], x.dtype))
+            digits = _to_digits(places[:, -1], x.dtype)
+            last.append(tf.ensure_shape(digits, (x.shape[0], len(BASES))))
         x = self.drop(x, training=training)
         for block in self.blocks:
             state, states = states[:3], states[3:]
