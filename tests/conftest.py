@@ -41,7 +41,8 @@ def freed():
     """Frees a module's graphs behind it, which a worker would hold to its end.
 
     TensorFlow registers each `tf.custom_gradient` that is traced under a name of its own, and with
-    it the graph, for ever. No graph of one module is derived in another.
+    it the graph, for ever. rnnapps' own go with their graphs; what is left is of Keras' optimizers,
+    which add up replicas' gradients in one. No graph of one module is derived in another.
     """
     yield
     traced = [name for name in gradient_registry._registry if name.startswith("CustomGradient-")]

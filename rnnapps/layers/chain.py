@@ -12,6 +12,7 @@ what the scores and the transitions count for are products over all steps at onc
 
 import tensorflow as tf
 
+from rnnapps.layers.custom_gradient import custom_gradient
 from rnnapps.layers.scan import arrays_like, loop
 
 _LEAST = -600.0  # by which a score can be below the best one of its kind
@@ -33,7 +34,7 @@ def log_partition(scores, transitions, start, end, mask):
         `(batch,)`; 0 of a row without steps.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(scores, transitions, start, end):
         log_z, found = _forward(scores, transitions, start, end, mask)
 

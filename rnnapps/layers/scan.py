@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from rnnapps.layers.custom_gradient import custom_gradient
+
 ELEMENTWISE_STEPS = 8  # in one turn of a loop without products, where the loop is what takes time
 
 
@@ -119,7 +121,7 @@ def lstm(x, recurrent_kernel, h, c, peephole=None, mask=None, dropout_mask=None)
     def drop(h):
         return h if dropout_mask is None else h * dropout_mask
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x, recurrent_kernel, h_0, c_0, peephole):
         if diagonal:
             p_i, p_f, p_o = tf.unstack(peephole)
@@ -236,7 +238,7 @@ def gru(
     def drop(h):
         return h if dropout_mask is None else h * dropout_mask
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x, recurrent_kernel, h_0, bias):
         kernel_zr, kernel_h = tf.split(recurrent_kernel, [2 * units, units], axis=-1)
 
@@ -357,7 +359,7 @@ def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None,
         along = tf.reduce_mean(d_y * y, axis=-1, keepdims=True)
         return scale * (d_y - tf.reduce_mean(d_y, axis=-1, keepdims=True) - y * along)
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x, recurrent_kernel, h_0, c_0, gamma_r, gamma_c, beta):
         def forward(t, h, c, hs, saved):
             a, a_scale = normalize(drop(h) @ recurrent_kernel)
@@ -468,7 +470,7 @@ def slstm(x, recurrent_kernel, h, c, n, m, mask=None, dropout_mask=None):
     def where_seen(values, otherwise):
         return values if mask is None else tf.where(mask, values, tf.cast(otherwise, values.dtype))
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x, recurrent_kernel, h_0, c_0, n_0, m_0):
         def forward(t, h, c, n, m, *arrays):
             z = x[t] + drop(h) @ recurrent_kernel
@@ -559,7 +561,7 @@ def linear(kept, added, h):
         h, hs = loop(turn, steps, state, reverse=reverse, unroll=ELEMENTWISE_STEPS)
         return hs.stack(), h
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(kept, added, h_0):
         hs, h_n = run_loop(kept, added, h_0)
 

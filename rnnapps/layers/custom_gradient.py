@@ -1,0 +1,41 @@
+"""Gradients written by hand, which go when the graph goes that they belong to."""
+
+import functools
+import weakref
+from collections.abc import Callable
+
+import tensorflow as tf
+from tensorflow.python.framework import ops
+
+
+def custom_gradient(function: Callable) -> Callable:
+    """As `tf.custom_gradient`, but what was traced is freed.
+
+    TensorFlow registers the gradient of each trace under a name of its own and never forgets it:
+    with the gradient stays the graph, a megabyte or more of each model in a search. Here the graph
+    holds the gradient, and the registry knows it for as long as the graph lives.
+    """
+    derived = tf.custom_gradient(function)
+
+    @functools.wraps(function)
+    def call(*arguments):
+        results = derived(*arguments)
+        if not tf.executing_eagerly():
+            _hand_to_graph(tf.nest.flatten(results)[0].op)
+        return results
+
+    return call
+
+
+def _hand_to_graph(op: tf.Operation) -> None:
+    name = op.get_attr("_gradient_op_type").decode()
+    try:
+        registry = ops.gradient_registry._registry
+        entry = registry[name]
+        gradient = entry["type"]
+    except (AttributeError, KeyError, TypeError):
+        return  # a TensorFlow that registers it otherwise: test_custom_gradient.py tells
+    graph, known = op.graph, weakref.ref(gradient)
+    graph.custom_gradients = [*getattr(graph, "custom_gradients", ()), gradient]
+    entry["type"] = lambda op, *gradients: known()(op, *gradients)
+    weakref.finalize(graph, registry.pop, name, None).atexit = False
