@@ -87,7 +87,7 @@ def _predict(arguments: list[str]) -> None:
 
 def _answer_with_run(arguments: list[str]) -> None:
     run_dir, options, found = read_run_options("predict", arguments, TableOutput)
-    sources = _files_of(getattr(options, "text", ()), found)
+    sources = _files_of(options.text, found) if hasattr(options, "text") else []
     if sources:
         for field in dataclasses.fields(options):
             usual, value = field.default, getattr(options, field.name)
