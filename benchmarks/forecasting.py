@@ -1,22 +1,27 @@
 """Measures the forecaster on ETTh1, airline passengers, Beijing's air and M4's weekly series.
 
-    python benchmarks/forecasting.py --data-dir DIR [etth1-96 passengers ...]
+    python benchmarks/forecasting.py --data-dir DIR [--runs RUNS] [etth1-96 passengers ...]
 
 DIR holds `ETTh1.csv` (or the prepared tensorflow_datasets), `airline-passengers.csv`,
 `pollution.csv`, and the M4 competition's `Weekly-train.csv.gz` and `Weekly-test.csv.gz`, in
-whichever of its folders.
+whichever of its folders. With --runs the trained runs are kept in a folder, and what is there
+already is not trained again.
 """
 
 import argparse
 import csv
 import dataclasses
+import functools
 import gzip
+import json
 import resource
 import tempfile
 import time
 from pathlib import Path
 
 from common import measured, options_of, record, rnnapps, show, show_machine, verdict
+
+SEEDS = (0, 1, 2)  # of which ETTh1's rows are the mean
 
 # What was chosen on the validation part, and the bars on test MSE and MAE of standardised values.
 ETT = {
@@ -28,7 +33,7 @@ ETT = {
 WEATHER = ["DEWP", "TEMP", "PRES", "cbwd", "Iws", "Is", "Ir"]
 PASSENGERS = [
     "--horizon", "12", "--log", "--test-start", "1958-01", "--lookback", "24", "--segment", "12",
-    "--units", "32", "--linear", "--epochs", "8",
+    "--units", "32", "--linear", "--epochs", "8", "--ensemble", "5",
 ]  # fmt: skip
 AIR = [
     "--time-column", "year", "month", "day", "hour", "--target", "pm2.5",
@@ -41,65 +46,82 @@ DETECT = ["--lookback", "168", "--segment", "24", "--units", "64", "--epochs", "
 KINDS = ("spikes", "shifts")
 
 
-def run(table: str, measures: list[str], flags: list[str], *evaluate: str) -> tuple[dict, dict]:
-    """Trains and evaluates, and keeps a table of these measures; what each command found."""
+def run(
+    runs: Path, table: str, measures: list[str], flags: list[str], *evaluate: str, seeds=(0,)
+) -> tuple[dict, dict]:
+    """Trains and evaluates with each seed, and keeps a table of the measures' means.
+
+    Returns:
+        The seconds of the training, and the rows by name: rnnapps' own, and each baseline's.
+    """
     print(f"\nrnnapps train forecasting {' '.join(flags)}")
-    with tempfile.TemporaryDirectory() as folder:
-        trained = rnnapps("train", "forecasting", *flags, "--run-dir", f"{folder}/run")
-        found = rnnapps("evaluate", f"{folder}/run", *evaluate)
-    print(f"training {trained['seconds']:.0f} s, rnnapps evaluate {' '.join(evaluate)}")
-    show("test", measured(found), measures)
-    record(f"forecasting-{table}", measured(found), measures)
-    return trained, found
+    seconds, found = [], []
+    for seed in seeds:
+        folder = runs / f"{table}-{seed}"
+        if not folder.exists():
+            rnnapps("train", "forecasting", *flags, "--seed", seed, "--run-dir", folder)
+        seconds.append(json.loads((folder / "run.json").read_text("utf-8"))["seconds"])
+        found.append(measured(rnnapps("evaluate", folder, *evaluate)))
+        if len(seeds) > 1:
+            show(f"seed {seed}", found[-1], measures)
+    rows = {
+        name: {m: sum(one[name][m] for one in found) / len(found) for m in measures if m in row}
+        for name, row in found[0].items()
+    }
+    print(f"training {seconds} s, rnnapps evaluate {' '.join(evaluate)}")
+    show("test", rows, measures)
+    record(f"forecasting-{table}", rows, measures)
+    return max(seconds), rows
 
 
-def etth1(horizon: int, data_dir: Path) -> None:
+def etth1(horizon: int, data_dir: Path, runs: Path) -> None:
     flags, mse, mae = ETT[horizon]
     base = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), "--horizon", str(horizon)]
     measures = ["scaled_mse", "scaled_mae", "mase", "coverage_80"]
-    trained, found = run(f"etth1-{horizon}", measures, [*base, *flags])
-    verdict(f"MSE at {horizon}", found["scaled_mse"], mse)
-    verdict(f"MAE at {horizon}", found["scaled_mae"], mae)
+    flags = [*base, *flags]
+    seconds, rows = run(runs, f"etth1-{horizon}", measures, flags, seeds=SEEDS)
+    verdict(f"MSE at {horizon}", rows["rnnapps"]["scaled_mse"], mse)
+    verdict(f"MAE at {horizon}", rows["rnnapps"]["scaled_mae"], mae)
     if horizon == 96:
-        verdict("minutes of training", trained["seconds"] / 60, 10)
+        verdict("minutes of training", seconds / 60, 10)
 
 
-def coverage(data_dir: Path) -> None:
+def coverage(data_dir: Path, runs: Path) -> None:
     base = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), "--target", "OT"]
     flags = [*base, "--horizon", "24", "--units", "64", "--epochs", "4"]
     measures = ["mae", "coverage_95", "coverage_80", "coverage_50"]
-    _, found = run("coverage", measures, flags, "--backtest", "--stride", "1")
-    verdict("coverage of the 80 % interval", found["coverage_80"], 0.84, 0.76)
+    _, rows = run(runs, "coverage", measures, flags, "--backtest", "--stride", "1")
+    verdict("coverage of the 80 % interval", rows["rnnapps"]["coverage_80"], 0.84, 0.76)
 
 
-def passengers(data_dir: Path) -> None:
+def passengers(data_dir: Path, runs: Path) -> None:
     path = next(data_dir.rglob("airline-passengers.csv"))
     flags = ["--data", str(path), *PASSENGERS]
-    _, found = run("passengers", ["mae", "mase", "smape"], flags, "--backtest", "--stride", "1")
-    naive = found["baselines"]["seasonal naive"]["mase"]
-    verdict("MASE", found["mase"], min(0.7, naive))
+    measures = ["mae", "mase", "smape"]
+    _, rows = run(runs, "passengers", measures, flags, "--backtest", "--stride", "1")
+    verdict("MASE", rows["rnnapps"]["mase"], min(0.7, rows["seasonal naive"]["mase"]))
 
 
-def air(data_dir: Path) -> None:
+def air(data_dir: Path, runs: Path) -> None:
     path = next(data_dir.rglob("pollution.csv"))
     measures = ["mae", "rmse", "mase", "weighted_quantile_loss", "coverage_80"]
-    _, found = run("air", measures, ["--data", str(path), *AIR])
-    verdict("MAE", found["mae"], 42.5)
+    _, rows = run(runs, "air", measures, ["--data", str(path), *AIR])
+    verdict("MAE", rows["rnnapps"]["mae"], 42.5)
 
 
-def m4_weekly(data_dir: Path) -> None:
+def m4_weekly(data_dir: Path, runs: Path) -> None:
     """The 359 weekly series of M4 with the defaults; the last 13 weeks, the test part, measure."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "weekly.csv")
-        with path.open("w") as file:
-            file.write("series,step,value\n")
-            for name, values in wide(data_dir, "Weekly-train", "Weekly-test").items():
-                file.writelines(f"{name},{step},{value}\n" for step, value in enumerate(values))
-        flags = ["--data", str(path), "--series-column", "series", "--time-column", "step"]
-        flags += ["--target", "value", "--horizon", "13"]
-        trained, found = run("m4-weekly", ["owa", "smape", "mase", "coverage_80"], flags)
-    verdict("OWA", found["owa"], 0.87)
-    verdict("minutes of training", trained["seconds"] / 60, 30)
+    runs.mkdir(parents=True, exist_ok=True)
+    path = runs / "weekly.csv"
+    with path.open("w") as file:
+        file.write("series,step,value\n")
+        for name, values in wide(data_dir, "Weekly-train", "Weekly-test").items():
+            file.writelines(f"{name},{step},{value}\n" for step, value in enumerate(values))
+    flags = ["--data", str(path), "--series-column", "series", "--time-column", "step"]
+    flags += ["--target", "value", "--horizon", "13"]
+    seconds, rows = run(runs, "m4-weekly", ["owa", "smape", "mase", "coverage_80"], flags)
+    verdict("OWA", rows["rnnapps"]["owa"], 0.87)
+    verdict("minutes of training", seconds / 60, 30)
 
 
 def wide(data_dir: Path, *names: str) -> dict[str, list[str]]:
@@ -112,7 +134,7 @@ def wide(data_dir: Path, *names: str) -> dict[str, list[str]]:
     return found
 
 
-def detect(data_dir: Path) -> None:
+def detect(data_dir: Path, runs: Path) -> None:
     """Faults put into ETTh1's test part, and alarms at one false one in 1,000 steps of a target."""
     import numpy as np
 
@@ -121,9 +143,9 @@ def detect(data_dir: Path) -> None:
     from rnnapps.apps.forecasting.data import divide, load_series
 
     flags = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), *DETECT]
-    with tempfile.TemporaryDirectory() as folder:
-        rnnapps("train", "forecasting", *flags, "--run-dir", f"{folder}/run")
-        app = package.load(f"{folder}/run")
+    if not (folder := runs / "detect").exists():
+        rnnapps("train", "forecasting", *flags, "--run-dir", folder)
+    app = package.load(folder)
     parts = divide(load_series(app.config), app.config, app.task)
     targets, (train, first, last) = parts.task.columns.targets, parts.ends[0]
     detector = detecting.fit_detector(app.graph, parts)
@@ -168,7 +190,7 @@ def detect(data_dir: Path) -> None:
         verdict(f"share of {kind} missed", 1 - rows["rnnapps"][kind], 0.2)
 
 
-def memory(data_dir: Path) -> None:
+def memory(data_dir: Path, runs: Path) -> None:
     import numpy as np
 
     from rnnapps.data import Windows, WindowShape
@@ -208,7 +230,7 @@ def ett_dir(data_dir: Path) -> Path:
 
 
 ROWS = {
-    **{f"etth1-{horizon}": lambda d, h=horizon: etth1(h, d) for horizon in ETT},
+    **{f"etth1-{horizon}": functools.partial(etth1, horizon) for horizon in ETT},
     "coverage": coverage,
     "passengers": passengers,
     "air": air,
@@ -221,10 +243,12 @@ ROWS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, help="a folder that keeps the runs")
     arguments = options_of(parser, ROWS)
     show_machine()
-    for name in arguments.row or ROWS:
-        ROWS[name](arguments.data_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.row or ROWS:
+            ROWS[name](arguments.data_dir, arguments.runs or Path(folder))
 
 
 if __name__ == "__main__":

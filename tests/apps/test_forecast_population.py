@@ -13,6 +13,7 @@ from rnnapps.apps.forecasting.ensemble import Ensemble
 from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.apps.forecasting.scaling import Scaler
+from rnnapps.apps.forecasting.seasons import find_season
 from rnnapps.data import Windows, WindowShape
 from rnnapps.errors import ConfigError, DataError
 
@@ -73,7 +74,42 @@ def test_what_is_chosen_by_the_kind_of_data(settings, count, shift, population, 
     assert (chosen.population, chosen.log) == (population, log)
     assert chosen.season == 7
     if population:
-        assert (chosen.lookback, chosen.least, chosen.segment) == (98, 8, 7)
+        assert (chosen.lookback, chosen.least, chosen.segment) == (98, 14, 7)  # of whole weeks
+
+
+def hourly(count, seed=0):
+    """A day's and a week's cycle, a trend and a random walk."""
+    steps, rng = np.arange(count), np.random.default_rng(seed)
+    day, week = rng.normal(size=24), rng.normal(size=168)
+    walk = 0.3 * rng.normal(size=count).cumsum()
+    return 50 + 3 * day[steps % 24] + week[steps % 168] + 0.1 * steps + walk
+
+
+def test_the_season_of_numbered_steps_is_found_in_the_values():
+    found = [hourly(700 + 260 * (seed % 2), seed) for seed in range(6)]
+    assert find_season(found) == 24
+    found[0][100:200] = np.nan
+    found[1][:] = 7
+    assert find_season(found) == 24
+    assert find_season([10 + np.sin(2 * np.pi * np.arange(40) / 12)]) == 12  # three of them
+    assert find_season([10 + np.sin(2 * np.pi * np.arange(30) / 12)]) == 1
+    assert find_season([RNG.normal(size=900).cumsum() for _ in range(20)]) == 1
+    assert find_season([RNG.normal(size=900) for _ in range(20)]) == 1
+    assert find_season([np.arange(5.0)]) == find_season([np.full(900, np.nan)]) == 1
+
+
+def test_many_numbered_series_see_three_weeks_of_hours():
+    training = [hourly(600 + 260 * (seed % 3 > 0), seed)[:, None] for seed in range(MANY)]
+    chosen = choose(Forecaster(horizon=48).config, "1", training, 1)
+    assert (chosen.season, chosen.cycles) == (24, (24, 168))
+    assert (chosen.lookback, chosen.least, chosen.segment) == (504, 300, 24)
+    rows = [pd.DataFrame({"step": range(700), "y": hourly(700, i), "s": f"s{i}"}) for i in range(2)]
+    config = Forecaster(**TINY).config
+    parts = data.divide(data.load_series(config, pd.concat(rows)), config)
+    assert parts.task.season == 24
+    assert any("repeat themselves after 24 steps" in note for note in parts.notes)
+    none = choose(Forecaster(horizon=48, season=1).config, "1", training, 1)
+    assert (none.cycles, none.lookback, none.least, none.segment) == ((), 384, 48, 48)
 
 
 def test_of_short_series_most_is_learned_from():

@@ -84,7 +84,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     lookback: Annotated[int | None, Field(ge=1)] = None
     """Steps that the network sees; by default 30 seasons, or what training has room for."""
     season: Annotated[int | None, Field(ge=1)] = None
-    """Steps of a season, for the naive baseline and MASE; by default from the frequency."""
+    """Steps of a season, for the naive baseline and MASE; by default from the frequency, and from
+    the values where steps are only numbered."""
     model: Literal["segment", "direct", "encoder_decoder", "deepar"] = "segment"
     """Segments of the look-back to segments of the horizon; all steps from the last state; step by
     step with a decoder; or step by step with a likelihood and sample paths."""

@@ -239,6 +239,11 @@ def _make_task(
     training = [one.values[:end] for one, (end, _, _) in zip(data.series, ends, strict=True)]
     columns, targets = data.columns, len(data.columns.targets)
     chosen = choose(config, columns.freq, training, targets)
+    if columns.freq.isdigit() and not config.season and chosen.season > 1:
+        notes.append(
+            f"The values repeat themselves after {chosen.season} steps, which are taken as a "
+            "season; --season 1 takes none, and another number that one."
+        )
     if chosen.population:
         notes.append(
             f"{len(training)} series are learned as one population, "

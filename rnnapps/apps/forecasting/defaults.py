@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnnapps.apps.forecasting.config import SHARE, ForecastingConfig
+from rnnapps.apps.forecasting.seasons import find_season
 from rnnapps.data import season_of
 
 MANY = 10  # series, from which on they are learned from as one population
@@ -45,8 +46,10 @@ def choose(
     One series, or a few: the look-back is 30 seasons, where training has room for it, and segments
     are two seasons. Many series are one population: where all their values are positive they are
     learned as logarithms, in which their levels don't matter; the look-back is 24 horizons, where
-    half of the series have room for twice of it, and shorter series are filled up; segments are a
-    season, or a horizon. benchmarks/RESULTS.md has what each of these was worth.
+    half of the series have room for twice of it, and shorter series are filled up; where they
+    repeat themselves, it is whole cycles, three of the longest that fits, and two have to be there;
+    segments are a season, or a horizon. Steps that are only numbered have the season that their
+    values show. benchmarks/RESULTS.md has what each of these was worth.
 
     Args:
         config: The configuration.
@@ -57,27 +60,38 @@ def choose(
     Returns:
         What was chosen.
     """
-    season, horizon = config.season or season_of(freq), config.horizon
+    horizon = config.horizon
+    season = config.season or (
+        find_season([part[:, i] for part in training for i in range(targets)])
+        if freq.isdigit()
+        else season_of(freq)
+    )
+    cycles = _cycles(season)
     lengths = [len(part) for part in training]
     many = is_population(config, len(training))
     log = config.log or (many and _all_positive(training, targets))
     if many:
         segment = season if 1 < season <= horizon else horizon
-        room = min(_HORIZONS * horizon, int(np.median(lengths)) // 2)
+        typical = int(np.median(lengths))
+        room, least = min(_HORIZONS * horizon, typical // 2), horizon
+        if fitting := [cycle for cycle in cycles if 3 * cycle + 4 * horizon <= typical]:
+            longest = fitting[-1]
+            room = max(room, 3 * longest) // longest * longest
+            least = max(horizon, min(2 * longest, min(lengths) // 2))
     else:
-        segment = 0
+        segment = least = 0
         shortest = min(lengths)
         room = min(30 * season, max(shortest // 4, min(3 * season, shortest // 2)))
-    longest = _LONGEST.get(config.model, 7 * season)
-    lookback = config.lookback or max(1, min(longest, room))
+    most = _LONGEST.get(config.model, 7 * season)
+    lookback = config.lookback or max(1, min(most, room))
     segment = config.segment or min(segment, lookback) or _segment(season, lookback, horizon)
     if config.lookback is None and config.model == "segment" and lookback > segment:
         lookback -= lookback % segment
     return Defaults(
         season=season,
-        cycles=_cycles(season),
+        cycles=cycles,
         lookback=lookback,
-        least=min(lookback, horizon) if many else lookback,
+        least=min(lookback, least) if many else lookback,
         segment=segment,
         log=log,
         population=many,
