@@ -13,6 +13,7 @@ from rnnapps.apps.forecasting.networks import fill_missing
 _STEPS = (0.25, 0.1, 0.05, 0.01)  # in which weights are moved, from coarse to fine
 _VALUES = 200_000  # at most, by which weights are chosen
 _BLOCKS = 4  # of the horizon, at most, that have weights of their own
+_FEW = 2  # windows that don't overlap, of which half of what they say is taken
 NETWORK = "network"
 
 
@@ -65,21 +66,30 @@ class Combination(keras.layers.Layer):
         shift = tf.reduce_sum(self.weights_of[:, None, 1:] * away, axis=-1)
         return answer + shift[..., None]
 
-    def adapt(self, history: np.ndarray, point: np.ndarray, truth: np.ndarray, loss: str) -> None:
+    def adapt(
+        self, history: np.ndarray, point: np.ndarray, truth: np.ndarray, loss: str, apart: float
+    ) -> None:
         """Chooses the weights by held-out windows; `ridge` has been assigned before.
 
         All steps share their weights, unless those of blocks of the horizon, chosen by every other
-        stretch of the windows, are better in the rest.
+        stretch of the windows, are better in the rest. Of few windows little can be chosen: the
+        fewer there are, the nearer the weights are to those of network and ridge alone, by how
+        good each of them is.
 
         Args:
             history: Scaled values `(windows, lookback, columns)`.
             point: The network's points `(windows, horizon, targets)`.
             truth: What came true, of that shape; NaN where missing.
             loss: What is minimised: `"mae"`, `"mse"` or `"huber"`.
+            apart: How many windows that don't overlap would be as long.
         """
         others = [self.others(history[i : i + 256]).numpy() for i in range(0, len(history), 256)]
         members = np.concatenate([point[..., None], np.concatenate(others)], axis=-1)
-        self.weights_of.assign(weigh(truth, members, loss))
+        weights = weigh(truth, members, loss)
+        if self.ridge.numpy().any():
+            trust = apart / (apart + _FEW)
+            weights = trust * weights + (1 - trust) * by_error(truth, members)
+        self.weights_of.assign(weights)
 
     def describe(self) -> dict[str, Any]:
         """Each member's weight; where they differ along the horizon, at its first and last step."""
@@ -150,6 +160,20 @@ def weigh(truth: np.ndarray, members: np.ndarray, loss: str) -> np.ndarray:
     return np.concatenate(
         [np.tile(one, (len(block), 1)) for one, block in zip(chosen, blocks, strict=True)]
     )
+
+
+def by_error(truth: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """The weights `(members,)` of network and ridge, inversely to their mean squared errors.
+
+    Args:
+        truth: `(windows, horizon, targets)`, NaN where missing.
+        members: Forecasts `(windows, horizon, targets, members)`, of which these are the first.
+    """
+    off = (truth[..., None] - members[..., :2]).reshape(-1, 2)
+    squares = np.square(off[np.isfinite(off).all(1)]).sum(0)
+    weights = np.zeros(members.shape[-1])
+    weights[:2] = 1 / np.maximum(squares, 1e-12)
+    return weights / weights.sum()
 
 
 def cost(off: np.ndarray, loss: str) -> float:

@@ -276,7 +276,9 @@ def fit_beside(
             np.concatenate(column)[: windows.count] for column in zip(*rows, strict=True)
         )
         if model.combine:
-            model.combine.adapt(history, answers[..., 0], truth, config.loss)
+            spans = [last - first for first, last in parts.spans("validation")]
+            apart = sum(1 + (span - 1) / config.horizon for span in spans if span)
+            model.combine.adapt(history, answers[..., 0], truth, config.loss, apart)
             answers = model.combine(history, answers).numpy()
         if calibrates:
             model.calibrate.adapt(truth, answers)
