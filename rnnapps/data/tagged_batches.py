@@ -16,17 +16,19 @@ class Forms(NamedTuple):
     Args:
         ids: int32 `(forms,)`.
         characters: int32 `(forms, characters)`; `None` where the network sees none.
+        affixes: int32 `(forms, affixes)`; `None` where the network sees none.
     """
 
     ids: tf.Tensor
     characters: tf.Tensor | None
+    affixes: tf.Tensor | None = None
 
 
 class TaggedBatches(BatchesByLength):
     """Sentences with tags: `(inputs, tags, weights)` of each batch. See `BatchesByLength`.
 
     The inputs are ids `(batch, time)`, and as far as there are such, characters `(batch, time,
-    characters)` and pairs `(batch, time)`.
+    characters)`, affixes `(batch, time, affixes)` and pairs `(batch, time)`.
 
     Args:
         tokens: int32 rows of `forms`, ragged `(sentences, time)`.
@@ -66,6 +68,8 @@ class TaggedBatches(BatchesByLength):
                     :, :, : tf.maximum(1, tf.reduce_sum(tf.cast(used, tf.int32)))
                 ]
             inputs.append(characters)
+        if self.forms.affixes is not None:
+            inputs.append(tf.gather(self.forms.affixes, tokens))
         if self.pairs is not None:
             inputs.append(self._pad(tf.where(real, tf.gather(self.pairs, rows).to_tensor(), 0)))
         tags = tf.ensure_shape(tags, (self.batch_size, None))

@@ -10,13 +10,14 @@ from rnnapps.text.ngrams import NGramClassifier, naive_bayes_ratios
 from rnnapps.text.offsets import OffsetTokenizer, kind_of_tokens, tokenize_texts
 from rnnapps.text.shorten import Shorten, shorten
 from rnnapps.text.subword import SubwordTokenizer
-from rnnapps.text.token_encoder import TokenEncoder
+from rnnapps.text.token_encoder import AFFIXES, TokenEncoder
 from rnnapps.text.tokenizer import PADDING, UNKNOWN, Tokenizer, few_lengths, to_dense, utf8
 from rnnapps.text.unknown import warn_of_unknown
 from rnnapps.text.vectors import Vectors, read_vectors, vectors_width
 from rnnapps.text.word import WordTokenizer
 
 __all__ = [
+    "AFFIXES",
     "PADDING",
     "TOKENIZERS",
     "UNKNOWN",

@@ -10,6 +10,8 @@ from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.tokenizer import to_dense, utf8
 from rnnapps.text.word import WordTokenizer
 
+AFFIXES = 9  # ids of a token's beginnings, ends and shape
+
 
 @keras.saving.register_keras_serializable("rnnapps")
 class TokenEncoder(keras.layers.Layer):
@@ -19,6 +21,8 @@ class TokenEncoder(keras.layers.Layer):
         max_tokens: Size of the vocabulary, at most.
         max_characters: Characters of a token, at most; a longer one loses its middle. 0 leaves the
             characters out.
+        affix_buckets: Ids among which tokens' beginnings, ends and shapes are hashed; 0 leaves them
+            out.
         pair_buckets: Ids among which pairs of neighbours are hashed; 0 leaves them out.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -27,20 +31,22 @@ class TokenEncoder(keras.layers.Layer):
 
     Output:
         int32 ids `(batch, time)`, 0 where there is no token and 1 for one that is not known. With
-        characters or pairs a list: these; the characters' ids `(batch, time, characters)`; and an
-        id of each token and the one behind it together, `(batch, time)`.
+        more of these a list: these; the characters' ids `(batch, time, characters)`; those of the
+        affixes `(batch, time, AFFIXES)`; and an id of each token and the one behind it together,
+        `(batch, time)`.
     """
 
     def __init__(
         self,
         max_tokens: int = 30_000,
         max_characters: int = 20,
+        affix_buckets: int = 0,
         pair_buckets: int = 0,
         **kwargs,
     ):
         super().__init__(trainable=False, dtype="int32", **kwargs)
         self.max_tokens, self.max_characters = max_tokens, max_characters
-        self.pair_buckets = pair_buckets
+        self.affix_buckets, self.pair_buckets = affix_buckets, pair_buckets
         self.words = WordTokenizer(max_tokens, lower=False)
         self.characters = CharacterTokenizer(lower=False)
         self.built = True
@@ -59,10 +65,35 @@ class TokenEncoder(keras.layers.Layer):
         found = [tf.where(tokens == "", 0, self.words.lookup(tokens))]
         if self.max_characters:
             found.append(self.spell(tokens))
+        if self.affix_buckets:
+            found.append(self.affixes(tokens))
         if self.pair_buckets:
             following = tf.pad(tokens[:, 1:], [[0, 0], [0, 1]], constant_values="")
             found.append(self.pairs(tokens, following))
         return found if len(found) > 1 else found[0]
+
+    def affixes(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Ids of tokens' first and last characters and shapes, of one dimension more.
+
+        The first and last 1 to 4 characters are those of the lower case; the shape is `Xxx` for
+        Paris and `XX-00` for AB-12, where of four alike in a row and more three are left.
+        """
+        lower = tf.strings.lower(tokens, encoding="utf-8")
+        sizes = tf.strings.length(lower, unit="UTF8_CHAR")
+        found = []
+        for n in range(1, 5):
+            length = tf.fill(tf.shape(sizes), n)
+            first = tf.zeros_like(sizes), length
+            last = tf.maximum(sizes - n, 0), length
+            found += [tf.strings.substr(lower, *one, unit="UTF8_CHAR") for one in (first, last)]
+        shape = tokens
+        for pattern, one in ((r"\p{Ll}", "x"), (r"\p{Lu}", "X"), (r"\p{N}", "0")):
+            shape = tf.strings.regex_replace(shape, pattern, one)
+            shape = tf.strings.regex_replace(shape, f"{one}{{4,}}", one * 3)
+        named = [tf.strings.join([f"{i}=", one]) for i, one in enumerate([*found, shape])]
+        every = tf.stack(named, axis=-1)  # (..., AFFIXES)
+        ids = 1 + tf.strings.to_hash_bucket_fast(every, self.affix_buckets - 1)
+        return tf.where((tokens == "")[..., tf.newaxis], 0, tf.cast(ids, tf.int32))
 
     def pairs(self, tokens: tf.Tensor, following: tf.Tensor) -> tf.Tensor:
         """Ids of tokens and those behind them, of any shape; 0 where there is no token."""
@@ -86,6 +117,7 @@ class TokenEncoder(keras.layers.Layer):
     def compute_output_spec(self, tokens):
         shapes = [tokens.shape]
         shapes += [(*tokens.shape, None)] if self.max_characters else []
+        shapes += [(*tokens.shape, AFFIXES)] if self.affix_buckets else []
         shapes += [tokens.shape] if self.pair_buckets else []
         found = [keras.KerasTensor(shape, "int32") for shape in shapes]
         return found if len(found) > 1 else found[0]
@@ -95,5 +127,6 @@ class TokenEncoder(keras.layers.Layer):
             "name": self.name,
             "max_tokens": self.max_tokens,
             "max_characters": self.max_characters,
+            "affix_buckets": self.affix_buckets,
             "pair_buckets": self.pair_buckets,
         }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rnnapps import figures
@@ -17,6 +18,7 @@ from rnnapps.apps.tagging.baseline import crfsuite, most_frequent_tags
 from rnnapps.apps.tagging.config import PredictOptions, TaggingConfig
 from rnnapps.apps.tagging.metrics import confusion, measures
 from rnnapps.apps.tagging.model import (
+    AFFIX_BUCKETS,
     PAIR_BUCKETS,
     build_network,
     named_rows,
@@ -105,7 +107,7 @@ class Tagger(Application):
     def _settled(self) -> dict[str, Any]:
         kind = self.model.get_layer("tokenizer").kind  # where it was found
         found = data.decided(self.config, kind)
-        settled = {"character_units": found.character_units, "pair_dim": found.pair_dim}
+        settled = {name: getattr(found, name) for name in data.BY_KIND}
         return {**super()._settled(), "tokenizer": kind, **settled}
 
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[Tagged]:
@@ -134,7 +136,8 @@ class Tagger(Application):
             config = data.decided(config, kind)
             most = data.MOST_CHARACTERS if config.character_units else 0
             pairs = PAIR_BUCKETS if config.pair_dim else 0
-            encoder = TokenEncoder(config.max_tokens, most, pairs, name="encoder")
+            affixes = AFFIX_BUCKETS if config.affix_dim else 0
+            encoder = TokenEncoder(config.max_tokens, most, affixes, pairs, name="encoder")
             encoder.adapt(token for part in (train.tokens, others) for row in part for token in row)
         say([f"texts are cut as --tokenizer={kind} does", *more.said, *more.notes, *notes])
         self.info.notes += more.notes
@@ -145,9 +148,10 @@ class Tagger(Application):
         sizes = encoder.words.vocabulary_size, encoder.characters.vocabulary_size if most else 0
         keras.utils.set_random_seed(config.seed)
         with strategy.scope(), precision(config.precision):
-            network = build_network(config, *sizes, names, spans)
-            embedding = network.get_layer("embedding")
             ids = data.word_ids(train.tokens, encoder)
+            counts = np.bincount(ids.flat_values, minlength=sizes[0])
+            network = build_network(config, *sizes, names, spans, counts)
+            embedding = network.get_layer("embedding")
             vectors = config.vectors, config.vectors_frozen
             start_from_vectors(embedding, encoder.words, ids, *vectors, any_case=True)
             rows = named_rows(encoder.words.vocabulary, encoder.characters.vocabulary, names)

@@ -30,8 +30,8 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
         "embedding_dim": "model",
     }
     inherited: ClassVar = (
-        "tokenizer", "embedding_dim", "character_dim", "character_units", "pair_dim", "cell",
-        "units", "layers", "bidirectional", "block",
+        "tokenizer", "embedding_dim", "character_dim", "character_units", "affix_dim", "pair_dim",
+        "cell", "units", "layers", "bidirectional", "block",
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=1)] = 20
@@ -62,6 +62,9 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     """Width of a character's vector."""
     character_units: Annotated[int, Field(ge=0), Tune(25, 100, step=25)] = 50
     """Units of the recurrent network over a token's characters, in each direction; 0 for none."""
+    affix_dim: Annotated[int, Field(ge=0)] = 25
+    """Width of the vectors of a token's shape and its first and last 1 to 4 characters; 0 for
+    none."""
     pair_dim: Annotated[int | None, Field(ge=0)] = None
     """Width of the vector of a token and its neighbour together; 0 for none; by default 50 where
     tokens are characters, else 0."""
@@ -80,8 +83,9 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     """Choose the tags of a sentence together (crf), or each by itself."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
     """Share of units dropped: of embeddings, between layers, and before the last one."""
-    word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.3, step=0.05)] = 0.05
-    """Share of words read as unknown in training, so that their characters are learned from."""
+    word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
+    """Share of the words seen once that training reads as unknown, so that their characters are
+    learned from; of those seen n times, about an nth of it."""
 
 
 @dataclasses.dataclass(frozen=True)

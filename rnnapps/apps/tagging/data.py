@@ -41,6 +41,7 @@ from rnnapps.training import static_lengths
 PREPARED = ("ud_english_ewt", "wnut17", "resume_ner")
 NAMED = ("sample", *PREPARED)
 MOST_CHARACTERS = 20  # of a token
+BY_KIND = ("character_units", "affix_dim", "pair_dim")  # decided by how texts are cut
 _PARTS = {  # by what stands in a file's name
     "train": ("train",),
     "validation": ("dev", "valid", "testa"),
@@ -193,12 +194,15 @@ def decided(config: TaggingConfig, kind: str) -> TaggingConfig:
         kind: How they are cut, as `OffsetTokenizer` has it.
 
     Returns:
-        The configuration; where tokens are characters, they have none of their own, but pairs.
+        The configuration; where tokens are characters, they have none of their own and no affixes,
+        but pairs.
     """
     alone = kind == "character"
     pairs = config.pair_dim if config.pair_dim is not None else 50 if alone else 0
-    units = 0 if alone else config.character_units
-    return config.model_copy(update={"pair_dim": pairs, "character_units": units})
+    found = {"pair_dim": pairs}
+    if alone:
+        found |= {"character_units": 0, "affix_dim": 0}
+    return config.model_copy(update=found)
 
 
 def in_pieces(tagged: Tagged, longest: int) -> Tagged:
@@ -233,7 +237,8 @@ def batches(
     forms, rows = np.unique(flat, return_inverse=True)
     every = tf.constant(["", *forms], tf.string)
     spelled = encoder.spell(every) if encoder.max_characters else None
-    table = Forms(tf.where(every == "", 0, encoder.words.lookup(every)), spelled)
+    affixes = encoder.affixes(every) if encoder.affix_buckets else None
+    table = Forms(tf.where(every == "", 0, encoder.words.lookup(every)), spelled, affixes)
     place = {name: i for i, name in enumerate(names)}
     lengths = tf.constant([len(tokens) for tokens in pieces.tokens], tf.int64)
     tags = [place.get(tag, NO_TAG) for one in pieces.tags for tag in one]

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
 from rnnapps.apps.tagging.config import TaggingConfig
 from rnnapps.layers import CRF, RecurrentStack, allowed_transitions
-from rnnapps.text import UNKNOWN
+from rnnapps.text import AFFIXES, UNKNOWN
 from rnnapps.training import Rows
 
+AFFIX_BUCKETS = 2**17  # ids of tokens' beginnings, ends and shapes
 PAIR_BUCKETS = 2**16  # ids of pairs of neighbours
 
 
@@ -20,6 +22,7 @@ def build_network(
     characters: int,
     tags: Sequence[str],
     spans: bool,
+    counts: np.ndarray,
 ) -> keras.Model:
     """Builds the recurrent network.
 
@@ -29,17 +32,19 @@ def build_network(
         characters: Number of character ids; 0 where tokens have none to be read.
         tags: The tags' names.
         spans: Whether they write spans, so that not every tag may follow every other.
+        counts: How often each token id is in the training data.
 
     Returns:
         A model from int32 ids `(batch, time)`, 0 where there is no token, the ids of each token's
-        characters `(batch, time, characters)`, and those of pairs `(batch, time)`, as far as the
-        configuration has them, to `scores` of the tags `(batch, time, tags)`, as `layers.CRF`
-        returns them, the best `tags` `(batch, time)`, and each tag's probability, `marginals`
-        `(batch, time, tags)`.
+        characters `(batch, time, characters)` and affixes `(batch, time, affixes)`, and those of
+        pairs `(batch, time)`, as far as the configuration has them, to `scores` of the tags
+        `(batch, time, tags)`, as `layers.CRF` returns them, the best `tags` `(batch, time)`, and
+        each tag's probability, `marginals` `(batch, time, tags)`.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
     inputs, mask = [ids], keras.ops.not_equal(ids, 0)  # (batch, time)
-    known = ReadAsUnknown(config.word_dropout)(ids)
+    alpha = config.word_dropout / (1 - config.word_dropout)  # rates: the share where a count is 1
+    known = ReadAsUnknown(alpha / (alpha + np.maximum(counts, 1)))(ids)
     x = layers.Embedding(vocabulary_size, config.embedding_dim, name="embedding")(known)
     if characters:
         spelled = keras.Input((None, None), dtype="int32", name="characters")
@@ -50,6 +55,13 @@ def build_network(
         spelling = layers.SpatialDropout1D(config.dropout)(spelling)
         # A sum, whose width is the embedding's: the layers above can learn from texts alone.
         x = layers.Add()([x, layers.Dense(config.embedding_dim, name="spelled")(spelling)])
+    if config.affix_dim:
+        affixes = keras.Input((None, AFFIXES), dtype="int32", name="affixes")
+        inputs.append(affixes)
+        look_up = layers.Embedding(AFFIX_BUCKETS, config.affix_dim, name="affix_embedding")
+        parts = layers.Reshape((-1, AFFIXES * config.affix_dim))(look_up(affixes))
+        parts = layers.SpatialDropout1D(config.dropout)(parts)
+        x = layers.Add()([x, layers.Dense(config.embedding_dim, name="affixed")(parts)])
     if config.pair_dim:
         behind = keras.Input((None,), dtype="int32", name="pairs")  # each token and the next
         inputs.append(behind)
@@ -110,7 +122,7 @@ class ReadAsUnknown(layers.Layer):
     """Reads a share of the tokens as unknown ones while a network is trained.
 
     Args:
-        rate: The share.
+        rates: The share of each id; `None` in a network that was loaded, which is not trained.
         seed: Seed of the draws.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -120,24 +132,29 @@ class ReadAsUnknown(layers.Layer):
 
     Output:
         The ids, of which some are that of an unknown token.
+
+    Reference:
+        [Kiperwasser and Goldberg, 2016](https://aclanthology.org/Q16-1023/), who drop rare words
+        more often than frequent ones.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+    def __init__(self, rates: np.ndarray | None = None, seed: int | None = None, **kwargs):
         super().__init__(dtype="int32", **kwargs)
-        self.rate, self.seed = rate, seed
+        self.rates, self.seed = None if rates is None else np.asarray(rates, "float32"), seed
         self.generator = keras.random.SeedGenerator(seed)
 
     def call(self, ids, training=None):
-        if not training or not self.rate:
+        if not training or self.rates is None:
             return ids
         drawn = keras.random.uniform(tf.shape(ids), dtype="float32", seed=self.generator)
-        return tf.where((drawn < self.rate) & (ids != 0), UNKNOWN, ids)
+        rates = tf.gather(tf.constant(self.rates), ids)
+        return tf.where((drawn < rates) & (ids != 0), UNKNOWN, ids)
 
     def compute_output_spec(self, ids, training=None):
         return keras.KerasTensor(ids.shape, "int32")
 
     def get_config(self):
-        return {"name": self.name, "rate": self.rate, "seed": self.seed}
+        return {"name": self.name, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("rnnapps")
