@@ -14,17 +14,17 @@ from rnnapps.apps.tagging.answers import tags_of_tokens
 from rnnapps.apps.tagging.baseline import crfsuite, features, most_frequent_tags
 from rnnapps.apps.tagging.data import batches, in_pieces, load_splits
 from rnnapps.apps.tagging.metrics import measures
-from rnnapps.apps.tagging.model import build_network, trained_network
+from rnnapps.apps.tagging.model import ReadAsUnknown, build_network, trained_network
 from rnnapps.apps.tagging.printing import coloured, marked
 from rnnapps.data import Tagged, make_names, make_tagged
 from rnnapps.errors import DataError, RnnappsError
 from rnnapps.spans import Span, scheme_of, spans_of, tags_of
-from rnnapps.text import TokenEncoder
+from rnnapps.text import AFFIXES, UNKNOWN, TokenEncoder
 from rnnapps.training import compile_model, precision, static_lengths
 
 TINY = {
-    "units": 6, "embedding_dim": 5, "character_dim": 4, "character_units": 3, "epochs": 1,
-    "dropout": 0.0, "word_dropout": 0.0, "batch_size": 16,
+    "units": 6, "embedding_dim": 5, "character_dim": 4, "character_units": 3, "affix_dim": 0,
+    "epochs": 1, "dropout": 0.0, "word_dropout": 0.0, "batch_size": 16,
 }  # fmt: skip
 TOKENS, TAGS = make_names(160)
 NAMES = ["O", "B-a", "I-a", "B-b", "I-b"]
@@ -32,14 +32,15 @@ VARIANTS = [
     {"cell": "simple_rnn", "bidirectional": False, "character_units": 0, "pair_dim": 3},
     {"cell": "gru", "layers": 2, "output": "softmax"},
     {"cell": "mingru", "layers": 2, "block": "pre_norm"},
-    {"cell": "lstm"},
+    {"cell": "lstm", "affix_dim": 2},
 ]
 
 
 def compiled(config):
     keras.utils.set_random_seed(1)
     with precision(config.precision):
-        network = build_network(config, 30, 12 if config.character_units else 0, NAMES, True)
+        characters = 12 if config.character_units else 0
+        network = build_network(config, 30, characters, NAMES, True, np.ones(30))
         trained = trained_network(network)
         compile_model(trained, config, 10, network.get_layer("crf").loss)
     return network, trained
@@ -50,7 +51,8 @@ def some_inputs(config, rows):
     if not config.character_units:
         return [ids, ids * 7]
     letters = np.array([[[1 + i * j % 11 for j in range(1, 4)] for i in row] for row in ids])
-    return [ids, letters * (ids != 0)[..., None]]
+    inputs = [ids, letters * (ids != 0)[..., None]]
+    return [*inputs, np.repeat(ids[..., None] * 5, AFFIXES, 2)] if config.affix_dim else inputs
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v["cell"])
@@ -59,7 +61,7 @@ def test_padding_changes_nothing_and_tags_are_allowed(variant):
     network, _ = compiled(config)
     inputs = some_inputs(config, [[3, 7, 2, 9], [5], []])
     found = network(inputs)
-    short = network([inputs[0][:, :4], inputs[1][:, :4]])
+    short = network([one[:, :4] for one in inputs])
     np.testing.assert_allclose(found["marginals"][:, :4], short["marginals"], atol=1e-5)
     np.testing.assert_array_equal(found["tags"][:, :4], short["tags"])
     there = np.array([[1, 1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0], [0] * 7])
@@ -96,6 +98,14 @@ def test_softmax_chooses_each_tag_by_itself():
     np.testing.assert_allclose(found["marginals"], tf.nn.softmax(scores), atol=1e-5)
     np.testing.assert_array_equal(found["tags"], scores.argmax(-1))
     assert not network.get_layer("crf").transitions.numpy().any()
+
+
+def test_rare_words_are_read_as_unknown_more_often():
+    layer = ReadAsUnknown(np.array([0.0, 0.0, 0.5, 0.1]), seed=1)
+    ids = np.tile([[2, 3, 0]], (4000, 1))
+    found = layer(ids, training=True).numpy()
+    np.testing.assert_allclose((found == UNKNOWN).mean(0), [0.5, 0.1, 0], atol=0.03)
+    assert set(found[:, 0]) == {UNKNOWN, 2} and (layer(ids).numpy() == ids).all()
 
 
 def test_measures_are_seqevals():

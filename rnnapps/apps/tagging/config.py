@@ -58,9 +58,9 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     """Tokens of a training sentence; a longer one is learned in pieces."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(50, 300, step=50)] = 100
     """Width of a token's vector."""
-    character_dim: Annotated[int, Field(ge=1)] = 30
+    character_dim: Annotated[int, Field(ge=1)] = 25
     """Width of a character's vector."""
-    character_units: Annotated[int, Field(ge=0), Tune(25, 100, step=25)] = 50
+    character_units: Annotated[int, Field(ge=0), Tune(25, 100, step=25)] = 25
     """Units of the recurrent network over a token's characters, in each direction; 0 for none."""
     affix_dim: Annotated[int, Field(ge=0)] = 25
     """Width of the vectors of a token's shape and its first and last 1 to 4 characters; 0 for

@@ -85,3 +85,18 @@ def test_pairs_are_of_a_token_and_the_next():
     ids, pairs = encoder(tf.constant([["a", "b", "a", "b"], ["a", "b", "", ""]]))
     assert pairs[0, 0] == pairs[0, 2] == pairs[1, 0] != pairs[0, 1]
     assert pairs[0, 3] == pairs[1, 1] and pairs[1, 2] == 0 and ids.shape == pairs.shape
+
+
+def test_tokens_share_what_they_begin_and_end_with_and_their_shape():
+    encoder = TokenEncoder(max_characters=0, affix_buckets=2**20)
+    encoder.adapt(["a"])
+    words = ["Paris", "paris", "Parma", "Chablis", "é", "É", "AB-12345", "XY-987", ""]
+    _, affixes = encoder(tf.constant([words]))
+    paris, lower, parma, chablis, small, large, code, other, none = affixes.numpy()[0]
+    first, last, shape = slice(0, 8, 2), slice(1, 8, 2), 8  # of 1, 2, 3 and 4 characters
+    assert (paris[:8] == lower[:8]).all() and paris[shape] != lower[shape]
+    assert (paris[first] == parma[first]).tolist() == [True, True, True, False]
+    assert (paris[last] == chablis[last]).tolist() == [True, True, False, False]
+    assert paris[shape] == chablis[shape] == parma[shape]  # Xxxx
+    assert (small[:8] == large[:8]).all() and small[shape] != large[shape]
+    assert code[shape] == other[shape] and not none.any() and len(set(small[:8])) == 8
