@@ -1,4 +1,4 @@
-"""Tokens that are cut already, to what a network sees of them: a word's id, its characters' ids."""
+"""Tokens that are cut already, to what a network sees: ids of words, characters and affixes."""
 
 import collections
 from collections.abc import Iterable

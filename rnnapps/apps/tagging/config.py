@@ -40,6 +40,8 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     """Sentences per training step, over all replicas."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 3e-3
     """Adam's step size at its highest."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Epochs without a better validation loss before training stops; 0 never stops."""
     token_column: str | None = None
     """Column of the token, in your own file: a name, or a number from 1; by default the first, or
     CoNLL-U's form."""
