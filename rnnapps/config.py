@@ -214,6 +214,12 @@ class TrainingConfig(Config):
     """A data set's name, or the path of your own file or folder."""
     data_dir: Path | None = None
     """Where tensorflow_datasets keeps prepared data."""
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the data to take, drawn by the seed, and the same of each part; of a text and of a
+    single series what stands together."""
+    max_examples: Annotated[int | None, Field(ge=1)] = None
+    """Examples to take, at most, of all parts together; of a text characters, of several series
+    series, of one its steps."""
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training data, at most."""
     batch_size: Annotated[int, Field(ge=1), TuneChoice((32, 64, 128))] = 64

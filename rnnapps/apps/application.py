@@ -37,6 +37,7 @@ from rnnapps.apps.updating import GIVEN, TOLERANCE, update
 from rnnapps.config import TrainingConfig, VectorOptions
 from rnnapps.data import Splits, together
 from rnnapps.data.learned import FILE, Learned, hashes, joined, to_training, without
+from rnnapps.data.subset import fewer
 from rnnapps.errors import ConfigError, DataError, RnnappsError, RunError, flag
 from rnnapps.files import checksum, enough_space, read_json, remove_tree, write
 from rnnapps.progress import say, working
@@ -134,6 +135,14 @@ class Application(Shown, abc.ABC):
         """The settings that a run has which starts from this one."""
         return {name: getattr(self.config, name) for name in self.config.inherited}
 
+    def _taken(self, train: Any = None, validation: Any = None) -> Any:
+        """The data in its parts, as much of each as the configuration takes."""
+        return self._fewer(self._load(train, validation))
+
+    def _fewer(self, splits: Any) -> Any:
+        """The share of each part that the configuration takes."""
+        return self._of_rows(fewer(self._in_rows(splits), self.config))
+
     # How parts are kept from those that an earlier run has learned from: row by row.
 
     def _in_rows(self, splits: Any) -> Splits:
@@ -186,7 +195,7 @@ class Application(Shown, abc.ABC):
 
     def _given_data(self) -> Any:
         """What `fit` was given, in its parts."""
-        return self._kept_apart(self._load(*self.given), self.learned.before)
+        return self._kept_apart(self._taken(*self.given), self.learned.before)
 
     def _given_again(self, splits: Any) -> tuple[Any, Any]:
         """What `fit` would have to be given for these parts."""
@@ -307,7 +316,7 @@ class Application(Shown, abc.ABC):
         source = self.config.init_from
         before = Learned() if source is None else Learned.read(pathlib.Path(source))
         with working("reading the data"):
-            splits = self._kept_apart(self._load(train, validation), before.all)
+            splits = self._kept_apart(self._taken(train, validation), before.all)
         if validation is not None and len(before.all):
             validation = splits.validation
         self.given = (train, validation)
@@ -458,7 +467,7 @@ class Application(Shown, abc.ABC):
         Raises:
             RunError: If it is not: its test part may hold what the model has learned.
         """
-        splits = self._kept_apart(self._load(), self.learned.before)
+        splits = self._kept_apart(self._taken(), self.learned.before)
         for source in self.info.added:
             splits = self._joined(splits, self._added(pathlib.Path(source), splits))
         if self._fingerprint(splits) != self.info.fingerprint:

@@ -1,5 +1,6 @@
 """What a terminal shows of a training: a line that moves, and one for each epoch behind it."""
 
+import sys
 import time
 
 import keras
@@ -8,6 +9,8 @@ from rnnapps.progress import bar
 
 _EVERY = 0.1  # seconds between two looks at the loss
 _FIRST = "compiling the first step"
+_TRIED = 5.0  # seconds of steps from which the whole is told
+_LONG = 60.0  # seconds of a training of which is said at its beginning how long it takes
 
 
 class ProgressLine(keras.callbacks.Callback):
@@ -31,6 +34,8 @@ class ProgressLine(keras.callbacks.Callback):
             "", total=steps * epochs, completed=steps * done + begun, said=_FIRST
         )
         self.shown = self.began = 0.0
+        self.first: tuple[int, float] | None = None  # a step that had been traced, and its end
+        self.told = False
 
     def on_train_begin(self, logs=None):
         self.bar.start()
@@ -40,6 +45,7 @@ class ProgressLine(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
+        self._tell(self.epoch * self.steps + self.begun + batch + 1, now)
         if now - self.shown < _EVERY or self.bar.disable:
             return
         self.shown = now
@@ -47,6 +53,20 @@ class ProgressLine(keras.callbacks.Callback):
         loss = f"loss {float((logs or {}).get('loss', 0.0)):.4g}"
         said = f"epoch {self.epoch + 1}/{self.epochs}  step {batch + 1:,}/{self.steps:,}  {loss}"
         self.bar.update(self.task, completed=self.epoch * self.steps + batch + 1, said=said)
+
+    def _tell(self, done: int, now: float) -> None:
+        """Says once how long a long training takes, where there is no terminal, too."""
+        self.first = self.first or (done, now)
+        begun, since = self.first
+        if self.told or now - since < _TRIED:
+            return
+        self.told = True
+        left = (self.steps * self.epochs - done) * (now - since) / (done - begun)
+        if left > _LONG:
+            minutes = f"{left / 60:,.0f} min" if left < 5400 else f"{left / 3600:,.1f} h"
+            what = f"{self.epochs} epochs of {self.steps:,} steps"
+            said = f"rnnapps: training takes about {minutes} at most, {what}."
+            print(said, file=sys.stderr) if self.bar.disable else self.bar.console.print(said)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}

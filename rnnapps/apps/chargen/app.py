@@ -29,6 +29,7 @@ from rnnapps.apps.chargen.pipeline import TextGenerator, build_model, serving_sp
 from rnnapps.apps.chargen.printing import answer
 from rnnapps.config import GENERATION
 from rnnapps.data import Splits
+from rnnapps.data.subset import fewer
 from rnnapps.decoding import make_options
 from rnnapps.errors import ConfigError
 from rnnapps.metrics import language_model
@@ -89,6 +90,9 @@ class CharGenerator(Application):
         if train is None and test is None:
             return data.load_splits(self.config)
         return data.given_splits(self.config, train=train, validation=validation, test=test)
+
+    def _fewer(self, splits: Splits[str]) -> Splits[str]:
+        return fewer(splits, self.config, in_order=True)
 
     def _in_rows(self, splits: Splits[str]) -> Splits[data.Lines]:
         return data.in_lines(splits)

@@ -100,6 +100,9 @@ class Forecaster(Application):
         parts = data.divide(series, self.config, self.task if self.trained else None)
         return dataclasses.replace(parts, notes=[*parts.notes, *parts.task.notes])
 
+    def _fewer(self, splits: data.Parts) -> data.Parts:
+        return splits  # of fewer series, or steps, as `load_series` took them
+
     def _keys(self, splits: data.Parts) -> list[bytes]:
         targets, ends = splits.task.targets, [train for train, _, _ in splits.ends]
         rows = (list(later.keys(one, targets)) for one in splits.data.series)

@@ -22,6 +22,7 @@ from rnnapps.data import (
     stamp_of,
     times,
 )
+from rnnapps.data.subset import fewer_series
 from rnnapps.errors import ConfigError, DataError
 
 NAMED = ("sample", "ett_h1")
@@ -154,10 +155,11 @@ class Parts:
 
 
 def load_series(config: ForecastingConfig, given: pd.DataFrame | None = None) -> SeriesSet:
-    """Loads a person's own table, or the configuration's data.
+    """Loads a person's own table, or the configuration's data, as much as is to be taken.
 
     Args:
-        config: Its `data`, `data_dir` and the names of columns are read.
+        config: Its `data`, `data_dir`, the names of columns, `fraction` and `max_examples` are
+            read.
         given: The table; `None` for the configuration's data.
 
     Returns:
@@ -166,6 +168,10 @@ def load_series(config: ForecastingConfig, given: pd.DataFrame | None = None) ->
     Raises:
         DataError: If the data cannot be read, or is not what is needed.
     """
+    return fewer_series(_all_series(config, given), config)
+
+
+def _all_series(config: ForecastingConfig, given: pd.DataFrame | None) -> SeriesSet:
     given = load_registered(config.data) if given is None else given
     if given is not None:
         return read_series(given, columns_of(config), options=config)
