@@ -2,11 +2,11 @@
 
 import pytest
 
-from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Translator, load
+from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Tagger, Translator, load
 from rnnapps.errors import ConfigError
 
 
-@pytest.mark.parametrize("app_class", [SentimentClassifier, Translator, CharGenerator])
+@pytest.mark.parametrize("app_class", [SentimentClassifier, Translator, CharGenerator, Tagger])
 def test_each_part_is_a_share_of_what_it_would_be(app_class):
     whole, some = (app_class(fraction=share)._taken() for share in (1.0, 0.1))
     for part in ("train", "validation", "test"):
