@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import scipy.sparse
+import scipy.special
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
@@ -12,6 +13,7 @@ from rnnapps.text.tokenizer import PADDING
 
 _PRIME = 1_000_003
 _BITS = 40  # of a hash; int64 holds its product with the prime
+_STRENGTHS = (0.1, 0.2, 0.5, 1.0)  # long texts want a small one, short texts a large one
 
 
 def naive_bayes_ratios(seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> np.ndarray:
@@ -22,10 +24,11 @@ def naive_bayes_ratios(seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> np.nd
         mine: bool `(texts,)`, which texts are of the class.
 
     Returns:
-        The ratios `(grams,)`, smoothed by one text.
+        The ratios `(grams,)`, smoothed by one text; those that no text holds have no share in it.
     """
     inside, outside = (1 + np.asarray(seen[rows].sum(0))[0] for rows in (mine, ~mine))
-    return np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+    held = inside + outside > 2
+    return np.log(inside / inside[held].sum()) - np.log(outside / outside[held].sum())
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -39,7 +42,7 @@ class NGramClassifier(keras.layers.Layer):
         classes: Number of classes.
         n: Longest n-gram, in tokens.
         bits: The n-grams are hashed into `2**bits` buckets.
-        strength: Inverse strength of the L2 regularization.
+        strength: Inverse strength of the L2 regularization, where `adapt` doesn't choose it.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -73,33 +76,64 @@ class NGramClassifier(keras.layers.Layer):
         repeated = tf.pad(grams[:, 1:] == grams[:, :-1], [[0, 0], [1, 0]])
         return tf.where(repeated, 0, grams)
 
-    def adapt(self, ids: tf.RaggedTensor, labels: Sequence[int]) -> None:
+    def adapt(
+        self,
+        ids: tf.RaggedTensor,
+        labels: Sequence[int],
+        held: tuple[tf.RaggedTensor, Sequence[int]] | None = None,
+    ) -> None:
         """Fits the weights to texts.
 
         Args:
             ids: int32 ids, ragged `(texts, time)`.
             labels: The classes' indices `(texts,)`.
+            held: The same of other texts, for which the best strength is chosen.
         """
-        rows = [
-            self.buckets(ids[i : i + 256].to_tensor()).numpy() for i in range(0, len(labels), 256)
-        ]
+        seen, labels = self._seen(ids), np.asarray(labels)
+        if held is None:
+            self._assign(*self._solved(seen, labels, self.strength))
+            return
+        unseen, known = self._seen(held[0]), np.asarray(held[1])
+        least = np.inf
+        for strength in _STRENGTHS:
+            table, bias = self._solved(seen, labels, strength)
+            loss = _log_loss(unseen @ table + bias, known)
+            if loss >= least:
+                break
+            least, self.strength = loss, strength
+            self._assign(table, bias)
+
+    def _seen(self, ids: tf.RaggedTensor) -> scipy.sparse.csr_matrix:
+        """Which buckets each text fills `(texts, buckets)`."""
+        parts = (ids[i : i + 256].to_tensor() for i in range(0, int(ids.nrows()), 256))
+        rows = [self.buckets(part).numpy() for part in parts]
         filled = [row[row > 0] for chunk in rows for row in chunk]
         ends = np.cumsum([0] + [len(row) for row in filled])
-        seen = scipy.sparse.csr_matrix(
+        return scipy.sparse.csr_matrix(
             (np.ones(ends[-1], np.float32), np.concatenate(filled), ends),
             shape=(len(filled), 2**self.bits),
         )
-        targets = [1] if self.columns == 1 else range(self.classes)
-        solved = [self._solve(seen, np.asarray(labels) == target) for target in targets]
-        self.table.assign(np.stack([weights for weights, _ in solved], axis=1))
-        self.bias.assign([bias for _, bias in solved])
 
-    def _solve(self, seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> tuple[np.ndarray, float]:
+    def _assign(self, table: np.ndarray, bias: np.ndarray) -> None:
+        self.table.assign(table)
+        self.bias.assign(bias)
+
+    def _solved(
+        self, seen: scipy.sparse.csr_matrix, labels: np.ndarray, strength: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The table `(buckets, columns)` and the bias `(columns,)`."""
+        targets = [1] if self.columns == 1 else range(self.classes)
+        solved = [self._solve(seen, labels == target, strength) for target in targets]
+        return np.stack([w for w, _ in solved], axis=1), np.array([bias for _, bias in solved])
+
+    def _solve(
+        self, seen: scipy.sparse.csr_matrix, mine: np.ndarray, strength: float
+    ) -> tuple[np.ndarray, float]:
         """Weights `(buckets,)` and bias that tell one class from the rest."""
         ratio = naive_bayes_ratios(seen, mine)
         scaled = seen @ scipy.sparse.diags(ratio.astype(np.float32))
         solver = LogisticRegression(
-            C=self.strength, solver="liblinear", dual=True, tol=1e-2, random_state=0
+            C=strength, solver="liblinear", dual=True, tol=1e-2, random_state=0
         )
         solver.fit(scaled, mine)
         weights = ratio * solver.coef_[0]
@@ -124,3 +158,9 @@ class NGramClassifier(keras.layers.Layer):
             "bits": self.bits,
             "strength": self.strength,
         }
+
+
+def _log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
+    """That of scores `(texts, columns)`."""
+    logits = np.pad(scores, [(0, 0), (1, 0)]) if scores.shape[1] == 1 else scores
+    return -scipy.special.log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()

@@ -49,9 +49,10 @@ def build_classifier(
 
 def make_ngrams(config: SentimentConfig, parts: Encoded) -> NGramClassifier:
     """The linear classifier of n-grams, which is still to be fitted."""
-    # Room for every n-gram there may be, up to 2**22 weights for all classes together.
+    # Room for four times the n-grams there may be, so that few share a bucket, up to 2**22 weights
+    # for all classes together.
     count, tokens = len(parts.classes), int(tf.size(parts.ids.flat_values))
-    bits = min((tokens * config.ngrams).bit_length(), 22 - (count - 2).bit_length())
+    bits = min((4 * tokens * config.ngrams).bit_length(), 22 - (count - 2).bit_length())
     return NGramClassifier(count, config.ngrams, bits, name="ngrams")
 
 
@@ -68,7 +69,7 @@ def fit_beside(model: keras.Model, parts: Encoded, config: SentimentConfig) -> N
     logits = [logits_of(network, batches) for network in networks_of(model)]
     if config.ngrams:
         ngrams = model.get_layer("ngrams")
-        ngrams.adapt(parts.ids, parts.labels)
+        ngrams.adapt(parts.ids, parts.labels, (ids, labels))
         logits.append(logits_of(ngrams, Batches(ids, labels, config.batch_size)))
     model.get_layer("ensemble").adapt(logits, labels)
 

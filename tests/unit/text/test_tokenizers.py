@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 
 from rnnapps.text import (
@@ -9,6 +10,7 @@ from rnnapps.text import (
     Shorten,
     SubwordTokenizer,
     WordTokenizer,
+    naive_bayes_ratios,
 )
 
 TEXTS = [
@@ -132,9 +134,39 @@ def test_the_ngram_classifier_agrees_with_scikit_learn(classes):
     for column in range(1, classes) if classes == 2 else range(classes):
         mine = labels == column
         inside, outside = 1 + seen[mine].sum(0), 1 + seen[~mine].sum(0)
-        # Empty buckets, one text each after smoothing, belong to the sums as well.
-        empty = 2**18 - seen.shape[1]
-        ratio = np.log(inside / (inside.sum() + empty)) - np.log(outside / (outside.sum() + empty))
+        ratio = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
         solver = LogisticRegression(C=0.5, solver="liblinear", dual=True, tol=1e-2)
         expected = solver.fit(seen * ratio, mine).decision_function(seen * ratio)
         np.testing.assert_allclose(logits[:, column], expected, atol=0.05)
+
+
+def test_the_strength_is_the_one_that_suits_held_out_texts():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 240)
+    ids = np.where(rng.random((240, 6)) < 0.6, labels[:, None] * 2, 0) + rng.integers(
+        1, 9, (240, 6)
+    )
+    ids, strengths = tf.RaggedTensor.from_tensor(tf.constant(ids, tf.int32)), (0.1, 0.2, 0.5, 1.0)
+    noise = np.where(np.arange(100) % 3 == 0, (labels[140:] + 1) % 3, labels[140:])
+    for known, best in ((labels[140:], 0.2), (noise, 0.1)):
+        losses = []
+        for strength in strengths:
+            layer = NGramClassifier(3, n=2, bits=14, strength=strength)
+            layer.adapt(ids[:140], labels[:140])
+            scores = tf.nn.log_softmax(layer(ids[140:].to_tensor())).numpy()
+            losses.append(-scores[np.arange(100), known].mean())
+        assert strengths[int(np.argmin(losses))] == best
+        chosen = NGramClassifier(3, n=2, bits=14)
+        chosen.adapt(ids[:140], labels[:140], (ids[140:], known))
+        assert chosen.get_config()["strength"] == best
+        expected = -tf.nn.log_softmax(chosen(ids[140:].to_tensor())).numpy()
+        assert expected[np.arange(100), known].mean() == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_empty_buckets_have_no_share_in_the_ratios():
+    seen = scipy.sparse.csr_matrix(np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]]))
+    wide = scipy.sparse.csr_matrix((seen.data, seen.indices, seen.indptr), shape=(4, 50))
+    mine = np.array([True, False, False, False])
+    expected = np.log(np.array([2 / 4, 2 / 4])) - np.log(np.array([2 / 5, 3 / 5]))
+    np.testing.assert_allclose(naive_bayes_ratios(seen, mine)[:2], expected)
+    np.testing.assert_allclose(naive_bayes_ratios(wide, mine)[:2], expected)
