@@ -1,5 +1,7 @@
 """Sentiment classifiers of several networks, and networks that n-grams teach."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from rnnapps.apps.sentiment.pipeline import (
 from rnnapps.apps.sentiment.self_training import self_train, soft_labels
 from rnnapps.data import Batches, make_reviews
 from rnnapps.errors import ConfigError
-from rnnapps.text import WordTokenizer
+from rnnapps.text import CharacterTokenizer, WordTokenizer
 
 TINY = {"units": 4, "embedding_dim": 5, "epochs": 1, "batch_size": 16}
 TEXTS, LABELS = make_reviews(160)
@@ -59,6 +61,15 @@ def test_networks_and_ngrams_are_added_up_with_their_weights(parts, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_allclose(again(texts)["probabilities"], expected, atol=1e-5)
+
+
+def test_ngrams_are_triples_of_words_and_pairs_of_characters(parts):
+    characters = CharacterTokenizer()
+    characters.adapt(TEXTS)
+    spelt = dataclasses.replace(parts, tokenizer=characters, ids=characters.encode(TEXTS[:120]))
+    three = SentimentConfig(ngrams=3)
+    found = [make_ngrams(*one).n for one in ((CONFIG, parts), (CONFIG, spelt), (three, spelt))]
+    assert found == [3, 2, 3]
 
 
 def test_labels_are_as_sure_as_their_teachers_are_apart():

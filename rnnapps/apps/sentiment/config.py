@@ -85,8 +85,9 @@ class SentimentConfig(
     ensemble: Annotated[int, Field(ge=1)] = 1
     """Networks that learn with one seed after the other; what each is worth the validation part
     says. Of several, only the first starts from a language model."""
-    ngrams: Annotated[int, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = 3
-    """Longest n-gram of the linear classifier beside the network; 0 leaves it out."""
+    ngrams: Annotated[int | None, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = None
+    """Longest n-gram of the linear classifier beside the network, 0 for none; by default 3, or 2
+    where tokens are characters."""
     crops: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the training texts of which an epoch also has a span of a few sentences or words."""
     adversarial: Annotated[float, Field(ge=0)] = 0.0
@@ -123,7 +124,7 @@ class SentimentConfig(
             return self
         if not self.unlabelled:
             raise ValueError("Expected --unlabelled FILES with --self-training. Received: none.")
-        if not self.ngrams:
+        if self.ngrams == 0:
             raise ValueError(
                 "Expected --ngrams of at least 1 with --self-training, which n-grams begin. "
                 "Received: 0."

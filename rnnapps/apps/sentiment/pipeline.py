@@ -15,7 +15,14 @@ from rnnapps.apps.sentiment.model import attention_of
 from rnnapps.compatibility import formerly
 from rnnapps.data import Batches
 from rnnapps.serving import ExportSpec, Signature
-from rnnapps.text import NGramClassifier, Shorten, limited, shorten, to_dense
+from rnnapps.text import (
+    CharacterTokenizer,
+    NGramClassifier,
+    Shorten,
+    limited,
+    shorten,
+    to_dense,
+)
 
 TEXT = tf.TensorSpec((None,), tf.string, name="text")
 
@@ -41,7 +48,7 @@ def build_classifier(
         name = "network" if number == 1 else f"network_{number}"
         # Another model of the same layers leaves the optimizer behind.
         logits.append(keras.Model(network.input, network.output, name=name)(shortened))
-    if config.ngrams:
+    if config.ngrams != 0:
         logits.append(make_ngrams(config, parts)(ids))
     logits = LogitEnsemble(len(logits), name="ensemble")(logits)  # (batch, classes)
     return keras.Model(text, ClassLabels(parts.classes, name="labels")(logits), name="classifier")
@@ -52,8 +59,9 @@ def make_ngrams(config: SentimentConfig, parts: Encoded) -> NGramClassifier:
     # Room for four times the n-grams there may be, so that few share a bucket, up to 2**22 weights
     # for all classes together.
     count, tokens = len(parts.classes), int(tf.size(parts.ids.flat_values))
-    bits = min((4 * tokens * config.ngrams).bit_length(), 22 - (count - 2).bit_length())
-    return NGramClassifier(count, config.ngrams, bits, name="ngrams")
+    longest = config.ngrams or (2 if isinstance(parts.tokenizer, CharacterTokenizer) else 3)
+    bits = min((4 * tokens * longest).bit_length(), 22 - (count - 2).bit_length())
+    return NGramClassifier(count, longest, bits, name="ngrams")
 
 
 def fit_beside(model: keras.Model, parts: Encoded, config: SentimentConfig) -> None:
@@ -67,7 +75,7 @@ def fit_beside(model: keras.Model, parts: Encoded, config: SentimentConfig) -> N
     ids, labels = parts.held_ids, parts.held_labels
     batches = ordered_batches(ids, labels, config)
     logits = [logits_of(network, batches) for network in networks_of(model)]
-    if config.ngrams:
+    if config.ngrams != 0:
         ngrams = model.get_layer("ngrams")
         ngrams.adapt(parts.ids, parts.labels, (ids, labels))
         logits.append(logits_of(ngrams, Batches(ids, labels, config.batch_size)))
