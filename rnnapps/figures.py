@@ -17,10 +17,11 @@ _PANELS = 8  # at most, one below the other
 def _plot(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
     """A figure, and its axes or, of several columns, a list of them."""
     figure = Figure(figsize=(width, height))
-    row = figure.subplots(1, columns, squeeze=False)[0]
+    row = figure.subplots(1, columns, squeeze=False, gridspec_kw={"wspace": 0.35})[0]
     for axes in row:
         axes.set_prop_cycle(color=_COLOURS)
         axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
     return figure, row if columns > 1 else row[0]
 
 
@@ -54,7 +55,7 @@ def learning_curves(history: Sequence[dict[str, float]], path: pathlib.Path | st
             if points:
                 axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
         axes.set(xlabel="epoch", ylabel=name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     _legend(axes)  # of all of them
     _save(figure, path)
 

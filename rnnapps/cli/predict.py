@@ -159,6 +159,8 @@ def _engine(found: dict[str, Any]) -> Any:
 
 def _files_of(words: Sequence[str], found: dict[str, Any]) -> list[Path]:
     """The files that the words name; none where they are texts."""
+    if not words and "as_text" not in found:  # an application that answers for no texts
+        return []
     named = [] if found["as_text"] else [_matching(word) for word in words]
     if any(named):
         for word, files in zip(words, named, strict=True):

@@ -5,7 +5,6 @@ Values stay as they stand in the file, and so do the order of rows and columns.
 
 import codecs
 import contextlib
-import csv
 import dataclasses
 import gzip
 import io
@@ -16,7 +15,7 @@ from typing import IO, Any
 
 from rnnapps.config import TableOptions
 from rnnapps.data.encodings import decode
-from rnnapps.data.separators import check_header, find_separator, name_of, row_reader, unclosed
+from rnnapps.data.separators import check_header, find_separator, name_of, rows_of
 from rnnapps.data.tables import json_object, read_table
 from rnnapps.errors import DataError
 
@@ -129,31 +128,16 @@ def _stream(
         )
         return Rows(list(json_object(first, f"{where}, line 1")), _chunks(rows, share), "jsonl")
     separator = options.separator or find_separator(head, _SEPARATED[kind], (), where)
-    reader = row_reader(text, separator, head)
-    names = [name_of(field) for field in next(filter(any, reader), [])]
+    found = rows_of(text, separator, head, where)
+    names = [name_of(field) for field in next(found, [])]
     check_header(names, where)
     form = "tsv" if separator == "\t" else "csv"
-    return Rows(names, _chunks(_named(reader, names, where), share), form, separator)
+    return Rows(names, _chunks(_named(found, names), share), form, separator)
 
 
-def _named(reader: Any, names: list[str], where: str) -> Iterator[Row]:
-    began, width = reader.line_num + 1, len(names)
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error:
-            raise DataError(unclosed(where, began)) from None
-        if row is None:
-            return
-        began = reader.line_num + 1
-        if not row:
-            continue
-        if any(row[width:]):
-            raise DataError(
-                f"{where}, line {reader.line_num}: {len(row)} fields where the first line has "
-                f"{len(names)}; put quotation marks around a text that holds the separator."
-            )
-        yield dict(zip(names, row[:width] + [""] * (width - len(row)), strict=True))
+def _named(rows: Iterator[list[str]], names: list[str]) -> Iterator[Row]:
+    for row in rows:
+        yield dict(zip(names, row + [""] * (len(names) - len(row)), strict=True))
 
 
 def _parquet(path: pathlib.Path) -> Rows:

@@ -5,7 +5,7 @@ import io
 import itertools
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -131,19 +131,52 @@ def check_header(names: Sequence[str], where: str) -> None:
         )
 
 
-def row_reader(lines: Iterable[str], separator: str, head: str) -> Any:
-    """The rows of a table that is too long to be read at once.
+def rows_of(lines: Iterable[str], separator: str, head: str, where: str) -> Iterator[list[str]]:
+    """The rows of a table that is too long to be read at once, but for empty lines.
 
     Args:
         lines: Its lines, with their ends.
         separator: What stands between columns.
         head: The first of them, which say how it is written.
+        where: What errors call the table.
 
-    Returns:
-        A `csv.reader`, which raises where a quotation mark is not closed.
+    Yields:
+        The fields of each row, the header's first, without empty ones that it has too many.
+
+    Raises:
+        DataError: If a row has more fields than the header, or a quotation is not closed.
     """
     spaces = _quotes_after_spaces(_rows(head, separator, _LOOKED)) or separator == " "
-    return csv.reader(lines, delimiter=separator, skipinitialspace=spaces, strict=True)
+    form: dict[str, Any] = {"delimiter": separator, "skipinitialspace": spaces}
+    row_lines: list[str] = []
+    reader = csv.reader(_kept(lines, row_lines), **form)
+    width, line = 0, 1
+    for row in reader:
+        if any(row) or (row and width):
+            if len(row_lines) > 1 or len(row) < width:
+                _check_closed(row_lines, form, where, line)
+            width = width or len(row)
+            if any(row[width:]):
+                raise DataError(_too_many(row, width, separator, where, line))
+            yield row[:width]
+        row_lines.clear()
+        line = reader.line_num + 1
+
+
+def _kept(lines: Iterable[str], kept: list[str]) -> Iterator[str]:
+    for line in lines:
+        kept.append(line)
+        yield line
+
+
+def _check_closed(lines: Sequence[str], form: dict[str, Any], where: str, line: int) -> None:
+    """Refuses a row of several lines whose quotation is not closed where it seems to be."""
+    try:
+        for _ in csv.reader(lines, strict=True, **form):
+            pass
+    except csv.Error as error:
+        if len(lines) > 1 or "unexpected end" in str(error):
+            raise DataError(_unclosed(where, line)) from None
 
 
 def _rows(text: str, separator: str, count: int) -> list[list[str]]:
@@ -173,15 +206,23 @@ def _check_quotes(text: str, separator: str, where: str) -> None:
             done = True
         except csv.Error:  # something stands behind a quotation's end
             if reader.line_num > began:
-                raise DataError(unclosed(where, began)) from None
+                raise DataError(_unclosed(where, began)) from None
             began = reader.line_num + 1
 
 
-def unclosed(where: str, line: int) -> str:
+def _unclosed(where: str, line: int) -> str:
     """Says that a quotation begins in a line and does not end."""
     return (
         f"{where}, line {line}: a quotation mark is opened and never closed; within a text, write "
         "it twice."
+    )
+
+
+def _too_many(row: Sequence[str], width: int, separator: str, where: str, line: int) -> str:
+    return (
+        f"{where}, line {line}: {len(row)} fields where the first line has {width}; put quotation "
+        f"marks around a text that holds a {NAMES.get(separator, separator)}, or name another "
+        "--separator."
     )
 
 
@@ -201,12 +242,8 @@ def _unreadable(text: str, separator: str, where: str, error: Exception | None) 
                     "another --separator."
                 )
             if any(row[width:]):
-                return (
-                    f"{where}, line {began}: {len(row)} fields where the first line has {width}; "
-                    f"put quotation marks around a text that holds a "
-                    f"{NAMES.get(separator, separator)}, or name another --separator."
-                )
+                return _too_many(row, width, separator, where, began)
             began = reader.line_num + 1
     except csv.Error:
-        return unclosed(where, began)
+        return _unclosed(where, began)
     return f"{where} is not a readable table: {' '.join(str(error).split()).rstrip('.')}."

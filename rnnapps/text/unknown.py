@@ -23,6 +23,12 @@ def warn_of_unknown(tokenizer: Tokenizer, texts: Sequence[str | bytes] | tf.Tens
         texts = tf.constant([utf8(text) for text in texts])
     ids, tokens = tokenizer.ids(texts), tokenizer.tokens(texts)
     strange = tf.boolean_mask(tokens.flat_values, ids.flat_values == UNKNOWN).numpy()
+    if b"<unk>" in strange:  # pieces of words, of which the unknown have no text of their own
+        letters = dict.fromkeys(b"".join(texts.numpy()).decode("utf-8", "replace"))
+        rows = tokenizer.ids(tf.constant(list(letters))).to_list()
+        strange = [
+            one.encode() for one, row in zip(letters, rows, strict=True) if UNKNOWN in row
+        ] or strange
     unknown = [repr(one.decode("utf-8", "replace")) for one in dict.fromkeys(strange)]
     if unknown:
         shown = ", ".join(unknown[:_SHOWN]) + (", ..." if len(unknown) > _SHOWN else "")

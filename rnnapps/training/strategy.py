@@ -13,6 +13,7 @@ from rnnapps.progress import say
 _MOST = 8  # replicas
 _FEWEST = 8  # rows of a batch for each of them: with fewer, adding gradients takes longer
 _cores: list[str] = []  # the logical CPUs of `share_cores`
+_threads: list[int] = []  # how many a user asked for
 
 
 def share_cores(threads: int | None = None) -> None:
@@ -56,6 +57,7 @@ def use_cores(config: TrainingConfig, threads: int | None = None) -> None:
         ConfigError: If `threads` is less than 1.
     """
     cores = _checked(threads)
+    _threads[:] = [] if threads is None else [threads]
     rows = config.batch_size or _MOST * _FEWEST  # 0: the application decides, later
     shared = config.strategy == "auto" and not config.jit
     with contextlib.suppress(RuntimeError):  # TensorFlow runs already, as it has been set up
@@ -98,7 +100,7 @@ def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribut
     if config.strategy != "auto" or config.jit or _devices("GPU"):
         return make_strategy(config.strategy)
     rows = rows or config.batch_size
-    if not _cores and replicas_for(rows, usable_cores()) > 1:
+    if not (_cores or _threads) and replicas_for(rows, usable_cores()) > 1:
         _say_how()
     count = replicas_for(rows, len(_cores))
     return _mirrored(tuple(_cores[:count])) if count > 1 else tf.distribute.get_strategy()

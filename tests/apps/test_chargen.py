@@ -664,7 +664,7 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
         (b"abc " * 90 + b"\xff", "", "line 1: byte 0xff is not UTF-8"),
         (b"\xef\xbb\xbf" + b"a" * 90 + b"\xff", "", "line 1: byte 0xff is not UTF-8"),
         (b"abc " * 90, "--min-count 999", "a character that stands 999 times (--min-count)"),
-        (b"\x1f\x8b", "--data text.gz", "Cannot read text.gz"),
+        (b"\x1f\x8b", "--data text.gz", "text.gz ends before all of it is unpacked"),
         (b"a", "--data nowhere.txt", "No such file or folder: nowhere.txt."),
         (b"a", "--data tiny", "--data to be sample, tiny_shakespeare, or the path"),
         (b"a", "--data . --glob *.py", "holds no file that --glob '*.py' matches"),

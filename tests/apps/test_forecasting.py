@@ -727,12 +727,12 @@ MISTAKES = [
     (table(), "--target c", "no column 'c' (--target); its columns are time, a, b, wind, weather."),
     (table(), "--past-covariates wnd", "(--past-covariates); its columns are time, a, b, wind, "),
     (spoiled(7, "time", "noon"), "", "Expected times in column time of table.csv. Received: 'noon'"
-     " in row 7."),
+     " in row 7; leave that row out."),
     (spoiled(7, "time", "2024-01-01 06:30:00"), "", "Expected regular steps of h from 2024-01-01 "
      "00:00:00 on in table.csv. Received: 2024-01-01 06:30:00 in row 7;"),
     (table(100), "--lookback 60", "Expected at least 66 steps to train on, a look-back of 60 and a "
      "horizon of 6. Received: 60 (of 100 in all), 6 too few;"),
-    (table(a=None), "", "table.csv has no value at all in column 'a'."),
+    (table(a=None), "", "table.csv has no value at all in column 'a'; leave it out"),
     (spoiled(7, "a", "inf"), "", "finite numbers in column 'a' of table.csv. Received: inf in row"),
     (spoiled(7, "a", "many"), "", "Expected numbers in column 'a' of table.csv. Received: 'many' in"
      " row 7."),

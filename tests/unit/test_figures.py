@@ -56,3 +56,15 @@ def test_a_confusion_matrix_has_the_shares_of_each_true_class(drawn, tmp_path):
         ("8", 0, 0), ("2", 1, 0), ("30", 0, 1), ("10", 1, 1),
     ]  # fmt: skip
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 30])
+def test_learning_curves_count_whole_epochs_and_stand_clear_of_each_other(drawn, epochs, tmp_path):
+    row = {"loss": 0.725, "mae": 0.525, "mse": 0.475, "val_loss": 0.5, "val_mae": 0.4, "val_mse": 1}
+    figures.learning_curves([{"epoch": i + 1, **row} for i in range(epochs)], tmp_path / "l.png")
+    panels = drawn[0].axes
+    for axes, before in zip(panels[1:], panels, strict=False):
+        label = axes.yaxis.label.get_window_extent()
+        assert label.x0 > before.get_window_extent().x1
+    shown = [tick for tick in panels[0].get_xticks() if 1 <= tick <= epochs]
+    assert shown and all(tick == int(tick) for tick in shown)

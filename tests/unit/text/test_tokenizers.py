@@ -12,6 +12,7 @@ from rnnapps.text import (
     WordTokenizer,
     naive_bayes_ratios,
 )
+from rnnapps.text.unknown import warn_of_unknown
 
 TEXTS = [
     "Not bad, not bad at all!<br /><br />I'd see it again 😀",
@@ -74,6 +75,13 @@ def test_characters_and_subwords_give_the_text_back():
         tokenizer.adapt(texts * 4)
         ids = tokenizer(tf.constant(texts))
         assert [t.decode() for t in tokenizer.detokenize(ids).numpy()] == texts
+
+
+def test_unknown_characters_are_named_also_where_pieces_have_none():
+    tokenizer = SubwordTokenizer(60)
+    tokenizer.adapt(["the cat sat on the mat", "the dog sat on the log"] * 5)
+    with pytest.warns(UserWarning, match="read as unknown: '漢', '字'$"):
+        warn_of_unknown(tokenizer, ["the 漢字 sat", "a 漢"])
 
 
 def test_subwords_agree_with_sentencepiece_itself():

@@ -17,6 +17,8 @@ from rnnapps.training import (
     fit,
     make_strategy,
     share_cores,
+    strategy_of,
+    use_cores,
 )
 from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import Observed
@@ -166,3 +168,10 @@ def test_every_replica_gets_as_many_rows():
 def test_no_core_is_a_mistake():
     with pytest.raises(ConfigError, match=r"Expected threads= to be at least 1\. Received: 0"):
         share_cores(0)
+
+
+def test_one_device_is_no_news_to_who_asked_for_one_core(capfd):
+    config = SentimentConfig(batch_size=64)
+    use_cores(config, threads=1)
+    assert strategy_of(config).num_replicas_in_sync == 1
+    assert capfd.readouterr().err == ""
