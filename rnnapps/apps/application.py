@@ -320,7 +320,8 @@ class Application(Shown, abc.ABC):
         if validation is not None and len(before.all):
             validation = splits.validation
         self.given = (train, validation)
-        self.info = RunInfo(source=self.config.data if train is None else GIVEN)
+        source = self.config.data if train is None else GIVEN
+        self.info = RunInfo(source=source, folder=str(pathlib.Path.cwd()))
         self.learned = Learned(before=before.all)
         self.learn(splits, state_dir, callbacks)
 
@@ -339,6 +340,7 @@ class Application(Shown, abc.ABC):
         self.info = self.info.model_copy(
             update={
                 "fingerprint": self._fingerprint(splits),
+                "sizes": getattr(splits, "sizes", {}),  # others' applications may have none
                 "lineage": lineage(self.config.init_from),
                 "notes": list(splits.notes),
                 "versions": installed_versions(),
@@ -587,6 +589,7 @@ class Application(Shown, abc.ABC):
         info = RunInfo.read(run_dir)
         if info:
             info.check(run_dir)
+            settings = info.located(settings)
         try:
             app = cls(cls.config_class.of_run(settings))
         except ConfigError as error:

@@ -33,9 +33,13 @@ class RunInfo(BaseModel):
 
     source: str
     """The configuration's data, or that it was given to `fit`."""
+    folder: str = ""
+    """Where the training was started: what its relative paths are meant from."""
     fingerprint: str = ""
     """Of the training data: an interrupted run goes on, and a finished one is measured, with
     these."""
+    sizes: dict[str, int] = {}
+    """How much is in each part of the data."""
     notes: list[str] = []
     """What was mended in the data as it was read."""
     seconds: float = 0.0
@@ -77,6 +81,25 @@ class RunInfo(BaseModel):
             raise RunError(
                 f"{run_dir / 'metrics.json'} is damaged: {error.errors()[0]['msg']}."
             ) from None
+
+    def located(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings whose data is found from another folder, too.
+
+        Args:
+            settings: A run's settings.
+
+        Returns:
+            The same, with the absolute paths of files that are where they were, but not from here.
+        """
+        paths = {name: settings[name] for name in ("data", "target_data") if settings.get(name)}
+        moved = {
+            name: str(pathlib.Path(self.folder, path))
+            for name, path in paths.items()
+            if self.folder and not pathlib.Path(path).exists()
+        }
+        return settings | {
+            name: path for name, path in moved.items() if pathlib.Path(path).exists()
+        }
 
     def check(self, run_dir: pathlib.Path) -> None:
         """Refuses files that are not what the run has written.

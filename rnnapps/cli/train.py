@@ -95,11 +95,9 @@ def _summarize(app: "Application", run_dir: Path) -> None:
     from rnnapps.tables import show_training, stopped
 
     config, where = app.config, shlex.quote(str(run_dir))
-    sizes = re.findall(r"(?:^|; )(\d+) (\w+)", app.info.fingerprint)
-    said = [
-        f"{part}: {int(size):,} {what}"
-        for part, (size, what) in zip(("training", "validation"), sizes, strict=False)
-    ]
+    what = re.search(r"[a-z]+", app.info.fingerprint.partition(",")[0])  # such as texts
+    parts = [f"{name} {size:,}" for name, size in app.info.sizes.items()]
+    said = [f"{what[0]}: {', '.join(parts)}."] if what and parts else []
     alone = getattr(config, "pretrain_only", False)
     if found := app.metrics.get("pretraining"):
         said.append(f"language model: perplexity {found['perplexity']:.1f} of the validation part")

@@ -2,12 +2,12 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-Part = TypeVar("Part")
+Part = TypeVar("Part", bound=Sized)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Splits(Generic[Part]):
     test: Part | None = None
     said: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How long each part is that there is."""
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}
+        return {name: len(part) for name, part in parts.items() if part is not None}
 
 
 def given_splits(

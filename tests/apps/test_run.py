@@ -265,3 +265,16 @@ def test_a_configuration_is_read_from_the_file_that_a_run_holds(app):
     assert read == app.config
     with pytest.raises(ConfigError, match="Unknown setting self="):
         type(app.config)(**{"self": 1})
+
+
+def test_a_run_s_data_is_found_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "data.csv").write_text("text,label\n")
+    info = RunInfo(source="data.csv", folder=str(tmp_path / "there"))
+    monkeypatch.chdir(tmp_path)
+    settings = {"data": "data.csv", "units": 4}
+    assert info.located(settings) == {"data": str(tmp_path / "there" / "data.csv"), "units": 4}
+    assert info.located({"data": "sample"}) == {"data": "sample"}
+    assert RunInfo(source="data.csv").located(settings) == settings
+    (tmp_path / "data.csv").write_text("text,label\n")  # what is here goes first
+    assert info.located(settings) == settings

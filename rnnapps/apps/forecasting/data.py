@@ -129,6 +129,12 @@ class Parts:
         return list(self.data.said)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """How many steps each part has, of all series."""
+        steps = np.diff(np.array(self.ends), axis=1, prepend=0).sum(0)
+        return dict(zip(("training", "validation", "test"), map(int, steps), strict=True))
+
+    @property
     def values(self) -> list[np.ndarray]:
         """The values of each series, `(time, columns)`."""
         return [one.values for one in self.data.series]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 _MANY = 20  # series, of which each is drawn as a whole
+_FAR = 100  # times the error of a baseline that repeats a series to the digit
 _STILL = 0.05  # of what a series moves, less than which is no forecast of its moves
 
 
@@ -196,6 +197,8 @@ def skill(
 
 def said_of_skill(found: Mapping[str, Any]) -> str:
     """What `skill` found, in a sentence."""
+    if found["skill"] < -_FAR:
+        return f"The best baseline, {found['against']}, makes next to no error: nothing is gained."
     less = "less" if found["skill"] >= 0 else "more"
     return (
         f"{abs(found['skill']):.1%} {less} error (MASE) than the best baseline, "
