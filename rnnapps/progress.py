@@ -4,7 +4,9 @@ import contextlib
 import contextvars
 import datetime
 import io
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -185,10 +187,15 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, float], None]]:
 
 
 def say(lines: Iterable[str]) -> None:
-    """Says what a person should know, a line each.
+    """Says what a person should know, a line each; a terminal's lines end between words.
 
     Args:
         lines: The sentences.
     """
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
     for line in lines:
-        print(f"rnnapps: {line.rstrip('.')}.", file=sys.stderr)
+        said = f"rnnapps: {line.rstrip('.')}."
+        if len(said) > width:
+            said = textwrap.fill(said, width, subsequent_indent="  ", break_long_words=False,
+                                 break_on_hyphens=False)  # fmt: skip
+        print(said, file=sys.stderr)

@@ -17,7 +17,7 @@ import pandas as pd
 from rnnapps.data.contents import read_contents
 from rnnapps.data.separators import read_separated
 from rnnapps.data.tables import read_table
-from rnnapps.progress import counting, tracked, working
+from rnnapps.progress import counting, say, tracked, working
 from rnnapps.text import WordTokenizer
 from rnnapps.training.progress_line import ProgressLine
 
@@ -153,3 +153,15 @@ def test_nothing_is_shown_where_there_is_no_terminal(capfd):
     with working("reading the data"):
         list(map(time.sleep, tracked([0.3] * 8, "rows")))
     assert capfd.readouterr() == ("", "")
+
+
+def test_long_sentences_end_a_terminal_s_lines_between_words(monkeypatch, capsys):
+    sentence = "a sentence of some words that is longer than a line of a terminal holds " * 2
+    say([sentence])
+    assert capsys.readouterr().err == f"rnnapps: {sentence}.\n"
+    with a_terminal(monkeypatch) as lines:
+        say([sentence + "x" * 90])
+        shown = lines()
+    assert " ".join(one.strip() for one in shown if one.strip()).split() == [
+        "rnnapps:", *sentence.split(), "x" * 90 + ".",
+    ]  # fmt: skip
