@@ -141,6 +141,7 @@ def detect(data_dir: Path, runs: Path) -> None:
     import rnnapps as package
     from rnnapps.apps.forecasting import detect as detecting
     from rnnapps.apps.forecasting.data import divide, load_series
+    from rnnapps.probabilistic import raised
 
     flags = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), *DETECT]
     if not (folder := runs / "detect").exists():
@@ -157,9 +158,17 @@ def detect(data_dir: Path, runs: Path) -> None:
         found = detecting.detect(app.graph, detector, data, [(first, last)], 1.0)
         return np.stack([found[found["target"] == name]["alarm"] for name in targets], axis=1)
 
-    def naive(values):  # a z-score, its threshold from the validation part, too
-        off = np.abs(values[24:] - values[:-24])
-        return off[first - 24 :] > np.quantile(off[train - 24 : first - 24], 0.999, axis=0)
+    off = np.abs(values[24:] - values[:-24])  # a z-score, its threshold from the validation part, too
+    held = off[train - 24 : first - 24]
+    limits = np.empty(len(targets))
+    for number, one in enumerate(held.T):
+        tried = np.sort(one)[-500:]
+        counts = [raised(one[None, :, None], limit).numpy().sum() for limit in tried]
+        limits[number] = tried[np.argmax(np.array(counts) <= len(one) / 1000)]
+
+    def naive(values):
+        off = np.abs(values[24:] - values[:-24])[first - 24 :]
+        return raised(off[None], limits).numpy()[0]
 
     found = {name: {"spikes": [], "shifts": []} for name in ("rnnapps", "seasonal naive")}
     rng = np.random.default_rng(0)

@@ -1,11 +1,12 @@
 """Forecasts that say how sure they are: likelihoods, their losses, intervals that hold."""
 
-from rnnapps.probabilistic.alarms import DEPTH, LAGS, Alarms, fit_alarms
+from rnnapps.probabilistic.alarms import APART, DEPTH, LAGS, Alarms, fit_alarms, raised
 from rnnapps.probabilistic.conformal import AdaptiveConformal, ConformalCalibration
 from rnnapps.probabilistic.likelihoods import make_likelihood, quantiles_of
 from rnnapps.probabilistic.losses import ForecastLoss, PointError
 
 __all__ = [
+    "APART",
     "DEPTH",
     "LAGS",
     "AdaptiveConformal",
@@ -16,4 +17,5 @@ __all__ = [
     "fit_alarms",
     "make_likelihood",
     "quantiles_of",
+    "raised",
 ]

@@ -6,12 +6,18 @@ import numpy as np
 import tensorflow as tf
 
 LAGS = 24  # steps that the filter of errors looks back, at most; within as many a shift is found
-RECENT = 72  # steps whose median says how large errors are of late
-DEPTH = RECENT + 2 * LAGS - 1  # steps before one that have a say in its score
+APART = 24  # steps; alarms that are closer to each other are one
+RECENT = 168  # steps whose median says how large errors are of late
+DEPTH = RECENT + 2 * LAGS - 1 + APART  # steps before one that have a say in whether it is an alarm
 _STRENGTHS = (3e-3, 3e-2, 0.3, 3.0, np.inf)  # of the filter's ridge, for each error
+_NEARLY = 1.1  # times the least loss a weaker ridge may have
 _WIDEST = 50  # numbers, about, that the filter tells an error by
-_RARE = 0.005  # share of held-out steps that exceeds 1 in each kind of score
 _FLOOR = 0.15  # share of the usual size in what errors are divided by
+_CLIP = 4.0  # usual sizes that one step may say for a shift, at most
+_ALONE = 0.7  # of its size is the score of a step whose next one is not known yet
+_LASTING = (3, 4, 6, 8, 12, 18, 24)  # steps for which shifts are looked for
+_RARE = 0.01  # share of held-out steps that exceeds 1 in each kind of score
+_TAIL = 0.1  # share of held-out scores that says how fast higher ones become rare
 
 
 class Alarms:
@@ -19,12 +25,14 @@ class Alarms:
 
     An error first loses what other errors say of it, those of the other targets at its step and all
     of the steps before, by a linear map. What is left, in units of the forecast's spread where that
-    helps, and of its size of late, gets three scores: how large it is; how well it and those before
-    it look like a shift of the level that began up to 24 steps ago, as long as each step makes that
-    likelier; and how fully the forecast has just been pulled after a single value that was off.
+    helps, and of its size of late, gets scores: how large it is, and how well it and the one before
+    look like a single value that was off, and pulled the next forecast; and how well those of the
+    last 3, 4 ... 24 steps look like a shift of the level, which forecasts follow. No step has more
+    than a limited say for a shift.
 
-    The largest counts. Its conformal p-value is the share of held-out scores that are as large,
-    each by the map of the other half. Beyond the largest of them an exponential tail goes on.
+    The largest score counts, each in units of what is rare in held-out errors. Alarms fewer than 24 steps apart are one: the surprise says how many of those a step
+    held-out scores would raise from this one on, and beyond the highest tenth of them an
+    exponential tail.
 
     Args:
         scale: What errors are divided by, `(targets,)`.
@@ -38,13 +46,13 @@ class Alarms:
         spread: How wide the forecast was, as a share of what is usual; of the same shape.
 
     Output:
-        The surprise `-log10(p)` of the same shape, NaN where the error is: 3 stands for one in
-        1,000 steps.
+        The surprise, `-log10` of alarms a step, of the same shape; NaN where the error is. 3 stands
+        for one in 1,000 steps.
 
     Reference:
-        - [Vovk et al., 2005](https://doi.org/10.1007/b106715), conformal p-values
-        - [Vovk, 2015](https://arxiv.org/abs/1208.0806), of all halves together
         - [Willsky and Jones, 1976](https://doi.org/10.1109/TAC.1976.1101146), shifts by innovations
+        - [Chen and Liu, 1993](https://doi.org/10.1080/01621459.1993.10594321), single values
+        - [Leadbetter, 1991](https://doi.org/10.1016/0167-7152(91)90107-3), peaks over a threshold
 
     Example:
     >>> errors = np.random.default_rng(0).normal(size=(2000, 1))
@@ -60,34 +68,19 @@ class Alarms:
         self.targets = targets = len(scale)
         paths = np.moveaxis(response, 1, 0)  # (shifted target, LAGS, targets)
         left = self._filtered(tf.constant(paths, tf.float32)).numpy()
-        shape = left[np.arange(targets), :, np.arange(targets)]  # (targets, LAGS)
-        shifts = np.zeros((LAGS, 1, targets, LAGS), np.float32)  # the last axis: when it began
-        for steps in range(1, LAGS + 1):  # of which the shift has lasted
-            size = np.sqrt((shape[:, :steps] ** 2).sum(1, keepdims=True))
-            shifts[LAGS - steps :, 0, :, steps - 1] = (shape[:, :steps] / size).T
-        self.shifts = shifts
-        self.back = np.where(shape[:, 1] < 0.8, 1 - shape[:, 1], np.inf).astype(np.float32)
+        self.shape = left[np.arange(targets), :, np.arange(targets)].T  # (LAGS, targets)
         self.typical = np.ones(targets, np.float32)
-        self.usual = np.ones((3, targets), np.float32)  # what each kind of score is divided by
-        self.held = np.ones((targets, 1), np.float32)  # ascending
-        self.tail = np.ones(targets, np.float32)
-
-    @property
-    def rarest(self) -> float:
-        """The smallest p-value that held-out scores can give."""
-        return 1 / (1 + self.held.shape[1])
+        self.usual = np.ones((len(_LASTING) + 1, targets), np.float32)  # what is rare in each kind
+        self.start = np.zeros(targets, np.float32)  # the score from which on the tail goes
+        self.tail = np.ones(targets, np.float32)  # by as much more it grows e times rarer
+        self.rate = np.ones(targets, np.float32)  # alarms a step at its start
+        self.steps = 0  # that were held out
 
     def __call__(self, errors, spread):
-        known = tf.math.is_finite(errors)
         score = self._score(self._steady(self.left(errors, spread)))
-        flat = tf.transpose(tf.reshape(score, (-1, self.targets)))  # (targets, batch * time)
-        count, largest = self.held.shape[1], self.held[:, -1:]
-        below = tf.searchsorted(tf.constant(self.held), flat, side="left")
-        share = tf.cast(1 + count - below, tf.float32) / (1 + count)
-        beyond = tf.maximum(flat - largest, 0) / self.tail[:, None]
-        surprise = (beyond - tf.math.log(share)) / np.log(10.0).astype(np.float32)
-        surprise = tf.reshape(tf.transpose(surprise), tf.shape(score))
-        return tf.where(known, surprise, np.nan)
+        surprise = (score - self.start) / self.tail - np.log(self.rate)
+        surprise = surprise / np.log(10.0).astype(np.float32)
+        return tf.where(tf.math.is_finite(errors), surprise, np.nan)
 
     def left(self, errors, spread):
         """What others don't say of each error, in units of the spread; 0 where it is missing."""
@@ -98,12 +91,15 @@ class Alarms:
         return tf.where(known, left, 0)
 
     def _steady(self, left):
-        """Errors in units of what their size has been of late, as far as that is unusual."""
-        size, typical = tf.abs(left), tf.constant(self.typical)
+        """Errors in units of what their size has been of late, and partly of what it is usually."""
+        typical = tf.constant(self.typical)
         start = tf.broadcast_to(typical, (tf.shape(left)[0], RECENT, self.targets))
-        recent = tf.signal.frame(tf.concat([start, size[:, :-1]], axis=1), RECENT, 1, axis=1)
-        median = tf.sort(recent, axis=2)[:, :, RECENT // 2]  # of (batch, time, RECENT, targets)
-        return left * typical / (_FLOOR * typical + (1 - _FLOOR) * median)
+        sizes = tf.concat([start, tf.abs(left)[:, :-1]], axis=1)
+        median = [
+            tf.sort(tf.signal.frame(one, RECENT, 1, axis=1), axis=2)[:, :, RECENT // 2]
+            for one in tf.unstack(sizes, axis=2)  # one target at a time, for memory's sake
+        ]
+        return left / (_FLOOR * typical + (1 - _FLOOR) * tf.stack(median, axis=2))
 
     def _filtered(self, scaled):
         """What the linear map does not say of scaled errors."""
@@ -113,40 +109,73 @@ class Alarms:
         return scaled - tf.nn.conv1d(padded, kernel, 1, "VALID")
 
     def _kinds(self, left):
-        """The three scores `(3, batch, time, targets)`."""
-        padded = tf.pad(left, [[0, 0], [LAGS - 1, 0], [0, 0]])[:, :, None]
-        found = tf.nn.depthwise_conv2d(padded, self.shifts, [1, 1, 1, 1], "VALID")
-        found = tf.abs(tf.reshape(found, (*tf.unstack(tf.shape(left)), LAGS)))
-        before = tf.pad(found[:, :-1, :, :-1], [[0, 0], [1, 0], [0, 0], [1, 0]])
-        found = tf.where(found > 1.001 * before, found, 0)  # this step speaks for it, too
-        # A single value that is off pulls the next forecast, which is then off the other way.
-        was = tf.pad(left[:, :-1], [[0, 0], [1, 0], [0, 0]])
-        back = tf.minimum(was * tf.sign(was), -left * tf.sign(was) / self.back)
-        return tf.stack([tf.abs(left), tf.reduce_max(found, axis=-1), tf.maximum(back, 0)])
+        """The scores of each kind `(kinds, batch, time, targets)`."""
+        before = tf.pad(left[:, :-1], [[0, 0], [1, 0], [0, 0]])
+        pulled = self.shape[1] - 1  # what a single value that was off leaves of the next error
+        single = tf.abs(before + pulled * left) / np.sqrt(1 + pulled**2)
+        kinds = [tf.maximum(single, _ALONE * tf.abs(left))]
+        said = tf.pad(tf.clip_by_value(left, -_CLIP, _CLIP), [[0, 0], [LAGS - 1, 0], [0, 0]])
+        for steps in _LASTING:
+            shape = self.shape[:steps] / np.sqrt((self.shape[:steps] ** 2).sum(0))
+            found = tf.nn.depthwise_conv2d(
+                said[:, LAGS - steps :, None], shape[:, None, :, None], [1, 1, 1, 1], "VALID"
+            )
+            kinds.append(tf.abs(found[:, :, 0]))
+        return tf.stack(kinds)
 
     def _score(self, left):
         return tf.reduce_max(self._kinds(left) / self.usual[:, None, None], axis=0)
 
     def calibrate(self, left: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> None:
-        """Keeps the scores of held-out errors.
+        """Learns from held-out errors how rare scores are.
 
         Args:
             left: For each stretch of time what `left` gave, `(time, targets)`.
             known: Which of them were observed.
         """
-        seen = np.concatenate(known)
-        sizes = np.where(seen, np.abs(np.concatenate(left)), np.nan)
-        self.typical = np.maximum(np.nanmedian(sizes, axis=0), 1e-6).astype(np.float32)
+        sizes = [np.where(seen, np.abs(one), np.nan) for one, seen in zip(left, known, strict=True)]
+        self.typical = np.nan_to_num(np.nanmedian(np.concatenate(sizes), axis=0))
+        self.typical = np.maximum(self.typical, 1e-6).astype(np.float32)
         steady = [self._steady(tf.constant(one[None], tf.float32)) for one in left]
-        kinds = [self._kinds(one).numpy()[:, 0] for one in steady]
-        kinds = np.where(seen, np.concatenate(kinds, axis=1), np.nan)  # (kinds, steps, targets)
-        kinds = kinds[:, seen.all(1)] if seen.all(1).any() else np.nan_to_num(kinds)
-        usual = np.quantile(kinds, 1 - _RARE, axis=1)
+        kinds = [self._kinds(one).numpy()[:, 0] for one in steady]  # (kinds, time, targets)
+        usual = np.quantile(np.concatenate(kinds, axis=1), 1 - _RARE, axis=1)
         self.usual = np.maximum(usual, 1e-6).astype(np.float32)
-        held = np.sort((kinds / self.usual[:, None]).max(0), axis=0)
-        self.held = np.ascontiguousarray(held.T, np.float32)  # (targets, steps)
-        top = self.held[:, -max(1, held.shape[0] // 10) :]
-        self.tail = np.maximum((top - top[:, :1]).mean(1), 1e-3)
+        scores = [(one / self.usual[:, None]).max(0) for one in kinds]
+        self.steps = sum(map(len, scores))
+        self.start = np.quantile(np.concatenate(scores), 1 - _TAIL, axis=0).astype(np.float32)
+        for target, start in enumerate(self.start):
+            peaks = np.concatenate([_peaks(one[:, target], start) for one in scores])
+            if len(peaks):  # their median, as held-out data may have what is off, too
+                self.tail[target] = max(np.median(peaks - start) / np.log(2), 1e-6)
+                self.rate[target] = len(peaks) / self.steps
+
+
+def _peaks(scores: np.ndarray, start: float) -> np.ndarray:
+    """The highest score of each run of those over `start`, APART steps between two runs."""
+    over = np.flatnonzero(scores > start)
+    runs = np.split(over, np.flatnonzero(np.diff(over) > APART) + 1) if len(over) else []
+    return np.array([scores[run].max() for run in runs])
+
+
+def raised(score, threshold: float):
+    """Where an alarm is raised: at the first step over a threshold after APART that are not.
+
+    Args:
+        score: `(batch, time, targets)`, NaN where missing.
+        threshold: The least score of an alarm.
+
+    Returns:
+        Booleans of the same shape.
+
+    Example:
+    >>> score = np.zeros((1, 30, 1), "float32")
+    >>> score[0, [2, 3, 28]] = 5
+    >>> np.flatnonzero(raised(score, 3.0))
+    array([ 2, 28])
+    """
+    over = score >= threshold
+    counts = tf.cumsum(tf.cast(tf.pad(over, [[0, 0], [APART, 0], [0, 0]]), tf.int32), 1, True)
+    return over & (counts[:, APART:] == counts[:, :-APART])
 
 
 def fit_alarms(
@@ -170,29 +199,20 @@ def fit_alarms(
     if response is None:
         response = np.zeros((LAGS, targets, targets))
         response[0] = np.eye(targets)
-    halves: list[list] = [[], []]
-    for one, width in zip(errors, spread, strict=True):
-        middle = len(one) // 2
-        halves[0].append((one[:middle], width[:middle]))
-        halves[1].append((one[middle:], width[middle:]))
-    maps = [_Regression(half, scale) for half in halves]
+    halves = [
+        _Regression([one[: len(one) // 2] for one in errors], scale),
+        _Regression([one[len(one) // 2 :] for one in errors], scale),
+    ]
     lost = sum(
-        one.losses(other.solutions()) for one, other in zip(maps, maps[::-1], strict=True)
+        one.losses(other.solutions()) for one, other in zip(halves, halves[::-1], strict=True)
     )  # (strengths, targets)
-    best = np.argmin(lost, axis=0)
-    power = np.zeros(targets, np.float32)
-    left, seen, widths = [], [], []
-    for half, other in zip(halves, maps[::-1], strict=True):
-        alarms = Alarms(scale, other.chosen(best), power, response)
-        for one, width in half:
-            if len(one):
-                left.append(alarms.left(one[None], np.ones_like(width)[None]).numpy()[0])
-                seen.append(np.isfinite(one))
-                widths.append(width)
-    power = _power(np.concatenate(left), np.concatenate(widths), np.concatenate(seen))
-    whole = _Regression([*halves[0], *halves[1]], scale)
-    alarms = Alarms(scale, whole.chosen(best), power, response)
-    left = [one / width**power for one, width in zip(left, widths, strict=True)]
+    weakest = np.argmax(lost <= _NEARLY * lost.min(0), axis=0)  # a shift stands out most from it
+    linear = _Regression(errors, scale).chosen(weakest)
+    alarms = Alarms(scale, linear, np.zeros(targets, np.float32), response)
+    seen = [np.isfinite(one) for one in errors]
+    left = [alarms.left(one[None], np.ones_like(one)[None]).numpy()[0] for one in errors]
+    alarms.power = _power(np.concatenate(left), np.concatenate(spread), np.concatenate(seen))
+    left = [one / width**alarms.power for one, width in zip(left, spread, strict=True)]
     alarms.calibrate(left, seen)
     return alarms
 
@@ -201,15 +221,15 @@ class _Regression:
     """Linear maps to each target's errors, from those of others and of steps before.
 
     Args:
-        stretches: Errors `(time, targets)`, each with its spread.
+        stretches: Errors `(time, targets)`.
         scale: The errors' scale.
     """
 
-    def __init__(self, stretches: Sequence[tuple[np.ndarray, np.ndarray]], scale: np.ndarray):
+    def __init__(self, stretches: Sequence[np.ndarray], scale: np.ndarray):
         self.targets = targets = len(scale)
         self.lags = min(LAGS, max(1, _WIDEST // targets - 1))
         rows, truth = [], []
-        for errors, _ in stretches:
+        for errors in stretches:
             scaled = np.nan_to_num(errors / scale)
             padded = np.concatenate([np.zeros((self.lags, targets)), scaled])
             shifted = [padded[self.lags - k : len(padded) - k] for k in range(self.lags + 1)]
@@ -231,8 +251,10 @@ class _Regression:
         return found
 
     def losses(self, solutions: np.ndarray) -> np.ndarray:
-        """The absolute error of each map, `(strengths, targets)`."""
-        return np.stack([np.abs(self.truth - self.rows @ one.T).sum(0) for one in solutions])
+        """The median absolute error of each map, `(strengths, targets)`."""
+        if not len(self.rows):
+            return np.zeros((len(solutions), self.targets))
+        return np.stack([np.median(np.abs(self.truth - self.rows @ m.T), 0) for m in solutions])
 
     def chosen(self, best: np.ndarray) -> np.ndarray:
         """The maps of these strengths, `(1 + lags, targets, targets)`."""
@@ -246,5 +268,5 @@ def _power(left: np.ndarray, spread: np.ndarray, known: np.ndarray) -> np.ndarra
     losses = []
     for power in powers:
         size = np.where(known, np.abs(left) / spread**power, np.nan)
-        losses.append(np.log(np.nanmean(size, 0) + 1e-12) + power * np.nanmean(np.log(spread), 0))
+        losses.append(np.log(np.nanmean(size, 0) + 1e-12) + power * np.mean(np.log(spread), 0))
     return powers[np.argmin(losses, axis=0)].astype(np.float32)

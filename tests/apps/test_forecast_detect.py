@@ -63,7 +63,7 @@ def test_a_spike_and_a_shift_are_found_in_a_table(found):
     ]  # fmt: skip
     load, price = (part.set_index("time") for _, part in found.groupby("target"))
     assert len(load) == len(price) == 500 - 24  # up to the last step
-    assert load["alarm"][TABLE["time"][440]]
+    assert load["alarm"][TABLE["time"][440:442]].any()
     assert price["alarm"][TABLE["time"][470:474]].any()
     assert price["observed"].iloc[-1] == pytest.approx(TABLE["price"].iloc[-1] + 1)
     assert np.isnan(load["score"][TABLE["time"][40]])
@@ -72,10 +72,10 @@ def test_a_spike_and_a_shift_are_found_in_a_table(found):
 
 
 def test_more_alarms_are_the_less_surprising_ones(app, found, folder):
-    more = app.detect(folder / "faulty.csv", alarms_per_1000=100)
+    more = app.detect(folder / "faulty.csv", alarms_per_1000=10)
     np.testing.assert_allclose(more["score"], found["score"], rtol=1e-4)
     assert more["alarm"].sum() > found["alarm"].sum()
-    np.testing.assert_array_equal(more["alarm"], more["score"] >= 1)
+    assert (more["score"][more["alarm"]] >= 2).all()
 
 
 def test_the_test_part_is_looked_at_where_no_table_is_given(app):

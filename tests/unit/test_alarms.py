@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnapps.probabilistic import DEPTH, fit_alarms
+from rnnapps.probabilistic import APART, DEPTH, fit_alarms, raised
 
 
 def errors(count, seed):
@@ -23,13 +23,34 @@ def alarms():
     return fit_alarms([held], [np.ones_like(held)])
 
 
-def test_fresh_errors_are_as_rare_as_their_p_values_say(alarms):
+def test_fresh_errors_raise_alarms_as_rarely_as_the_score_says(alarms):
     score = surprise(alarms, errors(20_000, 2))
-    for decades in (0.3, 1, 2):
-        share = (score >= decades).mean(0)
-        np.testing.assert_allclose(share, 10.0**-decades, rtol=0.6)  # they come in clusters
-    assert ((score >= 3).mean(0) < 4e-3).all()
-    assert alarms.rarest == pytest.approx(1 / 4001)
+    for per_1000 in (10, 3, 1):
+        count = raised(score[None], 3 - np.log10(per_1000)).numpy().sum(axis=(0, 1)) / 20
+        assert (count > 0.1 * per_1000).all() and (count < 2 * per_1000).all()
+    assert alarms.steps == 4000
+
+
+def test_held_out_faults_do_not_make_alarms_deaf():
+    held = errors(4000, 1)
+    off = held.copy()
+    off[1000:1020] += 200
+    calm, bold = (fit_alarms([one], [np.ones_like(one)]) for one in (held, off))
+    fresh = errors(300, 4)
+    fresh[250, 1] += 25
+    assert surprise(calm, fresh)[250, 1] > 3
+    assert surprise(bold, fresh)[250:252, 1].max() > 3
+
+
+def test_an_alarm_is_raised_once():
+    score = np.random.default_rng(3).normal(size=(2, 400, 2))
+    score[0, 7, 0] = np.nan
+    own = raised(score, 2.0).numpy()
+    for batch, target in np.ndindex(2, 2):
+        last = -np.inf
+        for step, one in enumerate(score[batch, :, target] >= 2):
+            assert own[batch, step, target] == (one and step - last > APART)
+            last = step if one else last
 
 
 def test_what_is_left_is_what_the_map_does_not_say(alarms):
@@ -89,7 +110,7 @@ def test_beyond_all_held_out_scores_the_surprise_goes_on_growing(alarms):
         one = errors(200, 8)
         one[150, 0] += size
         score.append(surprise(alarms, one)[150, 0])
-    assert np.log10(4001) < score[0] < score[1] < score[2]
+    assert 3 < score[0] < score[1] < score[2]
 
 
 def test_a_wide_forecast_excuses_an_error():

@@ -224,12 +224,13 @@ class Forecaster(Application):
         Args:
             inputs: A table with the columns that were trained on, or its file, all of whose steps
                 behind the first look-back are looked at; `None` for the test part.
-            alarms_per_1000: False alarms to put up with, in 1,000 steps of each series and target.
+            alarms_per_1000: False alarms to put up with, in 1,000 steps of each series and target;
+                those within 24 steps are one, raised at the first.
 
         Returns:
             A row for each step, series and target: `time`, `series` where there are several,
-            `target`, `observed`, `forecast`, `score` and `alarm`. The score is `-log10` of the
-            p-value that the errors of the validation part give: 3 stands for one in 1,000 steps.
+            `target`, `observed`, `forecast`, `score` and `alarm`. The score is `-log10` of
+            alarms a step by the errors of the validation part: 3 stands for one in 1,000 steps.
 
         Raises:
             DataError: If the table is unreadable, too short, or lacks the run's columns.

@@ -202,7 +202,8 @@ class DetectOptions:
     figure: pathlib.Path | None = None
     """A PNG of what was observed and forecast, with the alarms; by default none."""
     alarms_per_1000: float = 1.0
-    """False alarms to put up with, in 1,000 steps of each series and target."""
+    """False alarms to put up with, in 1,000 steps of each series and target; those within 24 steps
+    are one, raised at the first."""
 
 
 @dataclasses.dataclass(frozen=True)

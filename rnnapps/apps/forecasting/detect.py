@@ -15,7 +15,7 @@ from rnnapps.apps.forecasting.data import Parts, Task
 from rnnapps.assertions import require
 from rnnapps.data import Series, SeriesSet, features_of, times
 from rnnapps.errors import ConfigError, DataError
-from rnnapps.probabilistic import DEPTH, LAGS, Alarms, fit_alarms
+from rnnapps.probabilistic import APART, DEPTH, LAGS, Alarms, fit_alarms, raised
 from rnnapps.progress import working
 from rnnapps.serving import Signature
 
@@ -56,7 +56,7 @@ class Detector:
     usual: np.ndarray
 
     def surprise(self, observed, forecast, width):
-        """`-log10(p)` of steps, `(batch, time, targets)` as its arguments are."""
+        """`-log10` of alarms a step, `(batch, time, targets)` as its arguments are."""
         width = tf.maximum(width, 0.05 * self.usual)
         errors = observed - forecast
         if self.task.several:
@@ -220,7 +220,8 @@ def detect(
 
     Returns:
         A row for each step, series and target: `time`, `series` where there are several, `target`,
-        `observed`, `forecast`, `score` (`-log10` of the p-value) and `alarm`.
+        `observed`, `forecast`, `score` (`-log10` of alarms a step) and `alarm`, at the first of
+        steps over the threshold that are within 24 of each other.
     """
     task = dataclasses.replace(detector.task, series=tuple(one.name for one in data.series))
     least, columns = task.least or task.lookback, task.columns
@@ -231,14 +232,15 @@ def detect(
     frames = []
     for one, steps, (first, last) in zip(data.series, found, spans, strict=True):
         arrays = (steps.observed, steps.forecast, steps.width)
-        score = detector.surprise(*(tf.constant(x[None]) for x in arrays)).numpy()[0]
+        score = detector.surprise(*(tf.constant(x[None]) for x in arrays))
+        alarm, score = raised(score, threshold(per_1000)).numpy()[0], score.numpy()[0]
         kept = slice(first - steps.first, None)
         local = times.in_zone(one.times[first:last], columns.zone, columns.freq)
         for j, target in enumerate(columns.targets):
             frames.append(pd.DataFrame({
                 "time": local, "series": one.name, "target": target,
                 "observed": steps.observed[kept, j], "forecast": steps.forecast[kept, j],
-                "score": score[kept, j], "alarm": score[kept, j] >= threshold(per_1000),
+                "score": score[kept, j], "alarm": alarm[kept, j],
             }))  # fmt: skip
     frame = pd.concat(frames, ignore_index=True)
     return frame if task.several else frame.drop(columns="series")
@@ -251,20 +253,22 @@ def threshold(per_1000: float) -> float:
         per_1000: False alarms in 1,000 steps.
 
     Raises:
-        ConfigError: If that is no rate.
+        ConfigError: If there cannot be as many.
     """
-    if not 0 < per_1000 <= 1000:
+    most = 1000 // (APART + 1)
+    if not 0 < per_1000 <= most:
         raise ConfigError(
-            f"Expected --alarms-per-1000 to be over 0 and at most 1000. Received: {per_1000:g}."
+            f"Expected --alarms-per-1000 to be over 0 and at most {most}, as those within {APART} "
+            f"steps are one. Received: {per_1000:g}."
         )
     return float(np.log10(1000 / per_1000))
 
 
 def notes_of(detector: Detector, per_1000: float) -> list[str]:
     """What is to be known of the alarms, a sentence each."""
-    if detector.alarms.rarest <= per_1000 / 1000:
+    held = detector.alarms.steps
+    if held * per_1000 >= 1000:
         return []
-    held = round(1 / detector.alarms.rarest) - 1
     return [
         f"The validation part has {held:,} steps; how rare an error is that exceeds all of theirs "
         "is guessed by an exponential tail."
@@ -292,8 +296,9 @@ def detect_signature(model, detector: Detector, served: Signature) -> Signature:
     """What a server answers of one observed step.
 
     Its inputs are those of `serving_default`, and `observed (batch, targets)` at the first step of
-    the horizon. A history that is up to 119 steps longer than the look-back lets the steps before
-    have their say, as they have in `detect`; without them, no shift is found.
+    the horizon. A history that is up to 239 steps longer than the look-back lets the steps before
+    have their say, as they have in `detect`; without them, no shift is found, and what stays off
+    raises an alarm at each step.
 
     Args:
         model: The forecaster.
@@ -333,11 +338,11 @@ def detect_signature(model, detector: Detector, served: Signature) -> Signature:
         quantiles = found["quantiles"][:, 0]
         width = tf.reshape((quantiles[..., -1] - quantiles[..., 0]) / 2, first)
         seen = tf.concat([history[:, wanted:, : task.targets], observed[:, None]], axis=1)
-        score = detector.surprise(tf.cast(seen, forecast.dtype), forecast, width)[:, -1]
+        score = detector.surprise(tf.cast(seen, forecast.dtype), forecast, width)
         return {
             "forecast": tf.cast(forecast[:, -1], tf.float32),
-            "score": score,
-            "alarm": score >= threshold(RATE),
+            "score": score[:, -1],
+            "alarm": raised(score, threshold(RATE))[:, -1],
         }
 
     example = served.request
