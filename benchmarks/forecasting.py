@@ -158,7 +158,9 @@ def detect(data_dir: Path, runs: Path) -> None:
         found = detecting.detect(app.graph, detector, data, [(first, last)], 1.0)
         return np.stack([found[found["target"] == name]["alarm"] for name in targets], axis=1)
 
-    off = np.abs(values[24:] - values[:-24])  # a z-score, its threshold from the validation part, too
+    off = np.abs(
+        values[24:] - values[:-24]
+    )  # a z-score, its threshold from the validation part, too
     held = off[train - 24 : first - 24]
     limits = np.empty(len(targets))
     for number, one in enumerate(held.T):

@@ -30,9 +30,9 @@ class Alarms:
     last 3, 4 ... 24 steps look like a shift of the level, which forecasts follow. No step has more
     than a limited say for a shift.
 
-    The largest score counts, each in units of what is rare in held-out errors. Alarms fewer than 24 steps apart are one: the surprise says how many of those a step
-    held-out scores would raise from this one on, and beyond the highest tenth of them an
-    exponential tail.
+    The largest score counts, each in units of what is rare in held-out errors. Alarms within 24
+    steps are one: the surprise says how many of those a step held-out scores would raise from this
+    one on, and beyond the highest tenth of them an exponential tail.
 
     Args:
         scale: What errors are divided by, `(targets,)`.
