@@ -57,7 +57,7 @@ def scaled_dot_product_backward(
 
 
 def positional_encoding(positions: Array, width: int) -> Array:
-    """Return sines and cosines that tell where a step stands: `(time, width)`.
+    """Return sines and cosines that tell where a step stands.
 
     Attention by itself does not know the order of steps: it is added to their vectors. Each pair
     turns at its own rate, from one radian a step to one in 10,000; a shift of the position is a
@@ -66,6 +66,9 @@ def positional_encoding(positions: Array, width: int) -> Array:
     Args:
         positions: Numbers of steps, `(time,)`.
         width: An even number of features: the sines come first, then the cosines.
+
+    Returns:
+        The encoding, `(time, width)`.
     """
     angles = np.asarray(positions)[:, None] / 10_000.0 ** (np.arange(0, width, 2) / width)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
