@@ -19,6 +19,7 @@ _HOMES = {
     "TaggingConfig": "rnnapps.apps.tagging.config",
     "TranslationConfig": "rnnapps.apps.translation.config",
     "Translator": "rnnapps.apps.translation.app",
+    "compare": "rnnapps.tuning.comparison",
     "load": "rnnapps.apps.application",
     "RnnappsError": "rnnapps.errors",
 }
@@ -36,6 +37,7 @@ __all__ = [
     "TranslationConfig",
     "Translator",
     "__version__",
+    "compare",
     "load",
 ]
 

@@ -1,5 +1,6 @@
 """Every plot. Each function writes one PNG."""
 
+import itertools
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -143,6 +144,29 @@ def scores_by_setting(trials: Sequence[dict], objective: str, folder: pathlib.Pa
         axes.set(xlabel=name, ylabel=objective)
     figure.tight_layout()
     _save(figure, pathlib.Path(folder, "scores_by_setting.png"))
+
+
+def quality_by_time(
+    curves: dict[str, Sequence[tuple[np.ndarray, np.ndarray]]],
+    measure: str,
+    path: pathlib.Path | str,
+) -> None:
+    """Draws what contenders had reached on the validation part, against the time of training.
+
+    Args:
+        curves: For each contender, seconds and values at the end of each epoch, a pair for each
+            seed.
+        measure: What the values are.
+        path: The PNG to write.
+    """
+    figure, axes = _plot(5, 3.2)
+    for colour, (name, seeds) in zip(itertools.cycle(_COLOURS), curves.items()):
+        for i, (seconds, values) in enumerate(seeds):
+            label = None if i else name
+            axes.plot(seconds, values, marker="o", markersize=3, color=colour, label=label)
+    axes.set(xlabel="seconds of training", ylabel=f"{measure} of the validation part")
+    _legend(axes)
+    _save(figure, path)
 
 
 def gradient_flow(norms: dict[str, np.ndarray], path: pathlib.Path | str) -> None:

@@ -16,6 +16,7 @@ Ready-made applications of recurrent networks in Keras / TensorFlow.
 commands:
   train APPLICATION          train on a data set or on your own data: {applications}
   tune APPLICATION           search its settings; tune --report DIR shows a search
+  compare APPLICATION        train contenders alike, and say which is better on your data
   evaluate RUN_DIR           measure a run on its test part, with baselines beside it
   update RUN_DIR NEW ...     go on with new data, unless the old data would lose by it
   predict RUN_DIR [...]      answer for what follows, or for standard input
@@ -31,8 +32,8 @@ commands:
 `rnnapps help COMMAND` says more.
 """
 _COMMANDS = (
-    "train", "tune", "update", "evaluate", "predict", "detect", "export", "serve", "new",
-    "quickstart", "doctor",
+    "train", "tune", "compare", "update", "evaluate", "predict", "detect", "export", "serve",
+    "new", "quickstart", "doctor",
 )  # fmt: skip
 
 

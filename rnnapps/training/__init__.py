@@ -21,6 +21,7 @@ from rnnapps.training.pretraining import pretrain
 from rnnapps.training.softmax import SampledSoftmax
 from rnnapps.training.strategy import make_strategy, share_cores, strategy_of, use_cores
 from rnnapps.training.streamed import StreamedNetwork
+from rnnapps.training.time_limit import TimeLimit
 from rnnapps.training.transfer import Rows, transfer
 from rnnapps.training.weight_averaging import KeepWeights, average_if_better
 
@@ -38,6 +39,7 @@ __all__ = [
     "SaveEvery",
     "SmoothedCrossentropy",
     "StreamedNetwork",
+    "TimeLimit",
     "as_whole",
     "average_if_better",
     "build_encoder",

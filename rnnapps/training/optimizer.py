@@ -1,6 +1,7 @@
 """Adam with clipping by the global norm, decoupled weight decay and a schedule."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,12 +15,14 @@ FLOOR = 0.01  # what the exponential schedule leaves of the learning rate at the
 class Observed:
     """A mixin for optimizers: adds the replicas' gradients up before they are clipped.
 
-    Keras clips each replica's share. The sums of each step are shown, in the graph, to `observe`.
-    A moving average of the weights begins with a momentum of little more than 0, or it would long
-    remember the weights that the training began with.
+    Keras clips each replica's share. The sums of each step are shown, in the graph, to `observe`;
+    `schedule` is that of the learning rate, if it has one. A moving average of the weights begins
+    with a momentum of little more than 0, or it would long remember the weights that the training
+    began with.
     """
 
     observe: Callable[[Sequence[tf.Tensor | None]], None] | None = None
+    schedule: keras.optimizers.schedules.LearningRateSchedule | None = None
 
     @property
     def ema_momentum(self):
@@ -78,14 +81,20 @@ def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optim
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)
         - [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046) for averages of weights
     """
-    rate = config.learning_rate
+    rate, schedule = config.learning_rate, None
     if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        rate = schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
     elif config.schedule == "exponential":
-        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
+        rate = schedule = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
     options = {"learning_rate": rate, "global_clipnorm": config.clip_norm or None}
     if config.ema:
         options |= {"use_ema": True, "ema_momentum": config.ema}
+    optimizer = _with_decay(config, options)
+    optimizer.schedule = schedule
+    return optimizer
+
+
+def _with_decay(config: TrainingConfig, options: dict[str, Any]) -> keras.optimizers.Optimizer:
     if config.layer_rate_decay < 1 or config.unfreeze_gradually:
         return ObservedLayerwiseAdam(
             decay=config.layer_rate_decay, shrink=config.weight_decay, **options

@@ -18,7 +18,7 @@ from rnnapps.apps.run import partial_dir
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
 from rnnapps.files import locked, read_json, remove_tree, write
-from rnnapps.training import Diverged
+from rnnapps.training import Diverged, TimeLimit
 from rnnapps.tuning.space import declare, make_space
 
 _ATTEMPTS = 3  # at one epoch, by processes that were killed: such a trial takes too much memory
@@ -38,6 +38,7 @@ class HyperApplication(keras_tuner.HyperModel):
             configuration's data.
         validation: Examples on which trials are compared; `None` for a part of `train`.
         application: The application's class; by default the one whose configuration this is.
+        seconds: Time of a trial's training, at most.
 
     Raises:
         ConfigError: If a field cannot be tuned, a range is not valid, or no application has such a
@@ -58,9 +59,10 @@ class HyperApplication(keras_tuner.HyperModel):
         train: Any = None,
         validation: Any = None,
         application: type[Application] | None = None,
+        seconds: float | None = None,
     ):
         super().__init__()
-        self.config, self.data = config, (train, validation)
+        self.config, self.data, self.seconds = config, (train, validation), seconds
         self.space = make_space(config, tune, ranges)
         self.application = application or _application_of(type(config))
 
@@ -132,8 +134,8 @@ class HyperApplication(keras_tuner.HyperModel):
                     "Expected --objective to be measured on this data. Received: "
                     f"{objective.removeprefix('val_')}, which no trial has."
                 )
-            seconds = _progress(folder)["seconds"]
-            result = {"measures": found, "epochs": len(app.history), "seconds": round(seconds, 1)}
+            progress = _progress(folder)
+            result = {**progress, "measures": found, "epochs": len(app.history)}
             write(folder / "result.json", json.dumps(result))
         return found
 
@@ -142,8 +144,11 @@ class HyperApplication(keras_tuner.HyperModel):
     ) -> None:
         _count_attempt(folder)
         progress = _Progress(folder)
+        callbacks = [*callbacks, progress]
+        if self.seconds is not None:
+            callbacks.append(TimeLimit(max(0.0, self.seconds - progress.before)))
         try:
-            app.fit(*self.data, run_dir=folder / "run", callbacks=[*callbacks, progress])
+            app.fit(*self.data, run_dir=folder / "run", callbacks=callbacks)
         except Diverged as error:
             raise FailedTrialError(str(error)) from None
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -208,6 +213,17 @@ class _Progress(keras.callbacks.Callback):
         self.folder, self.began = folder, time.monotonic()
         before = _progress(folder)
         self.epochs, self.before = before["epochs"], before["seconds"]
+        self.steps, self.stepping, self.last = 0, 0.0, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.last = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if self.last is not None:  # an epoch's first batch may have to wait, and trace
+            self.steps += 1
+            self.stepping += now - self.last
+        self.last = now
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs = epoch + 1
@@ -217,6 +233,8 @@ class _Progress(keras.callbacks.Callback):
         """Writes it down."""
         seconds = self.before + time.monotonic() - self.began
         found = {"epochs": self.epochs, "seconds": round(seconds, 3)}
+        if self.steps:
+            found["steps_a_second"] = round(self.steps / self.stepping, 3)
         write(self.folder / "progress.json", json.dumps(found))
 
 

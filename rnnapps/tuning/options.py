@@ -1,4 +1,4 @@
-"""What `rnnapps tune` takes beside the application's own settings. Imports no TensorFlow."""
+"""What `tune` and `compare` take beside the application's settings. Imports no TensorFlow."""
 
 import dataclasses
 import os
@@ -64,11 +64,39 @@ class TuneOptions:
         return host, port
 
 
-def parse_duration(text: str | None) -> float | None:
+@dataclasses.dataclass(frozen=True)
+class CompareOptions:
+    """What to compare."""
+
+    range: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Values of a setting, with commas between: cell=lstm,gru,mingru; several: all combinations."""
+    time_per_run: str | None = None
+    """Time of each training: 90s, 5m. Without it each has its --epochs, or 10 where that is 0."""
+    seeds: int = 3
+    """Trainings of each contender, from --seed on; a seed also divides the data, for all alike."""
+    objective: str | None = None
+    """The measure on the validation part; by default the application's first."""
+    project_dir: Path = Path("runs/comparison")
+    """Where it is kept. Started again with the same folder, it goes on."""
+    config: Path | None = None
+    """A TOML file of settings; flags override it."""
+    json: bool = False
+    """Print the table as JSON."""
+
+    def __post_init__(self):
+        if self.seeds < 1:
+            raise ConfigError(f"Expected --seeds to be at least 1. Received: {self.seeds}.")
+        if not self.range:
+            raise ConfigError("Expected --range with what to compare, such as cell=lstm,gru.")
+        parse_duration(self.time_per_run, "--time-per-run")
+
+
+def parse_duration(text: str | None, name: str = "--time-budget") -> float | None:
     """Seconds of a duration such as `90s`, `30m` or `1h30m`; a bare number is seconds.
 
     Args:
         text: The duration, or `None`.
+        name: The flag that it is of.
 
     Returns:
         Seconds, or `None`.
@@ -87,7 +115,7 @@ def parse_duration(text: str | None) -> float | None:
         seconds = 0.0
     if seconds <= 0:
         raise ConfigError(
-            f"Expected --time-budget to be a time such as 90s, 30m or 1h30m. Received: {text!r}."
+            f"Expected {name} to be a time such as 90s, 30m or 1h30m. Received: {text!r}."
         )
     return seconds
 

@@ -4,6 +4,8 @@ import contextlib
 import json
 import pathlib
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_tuner
@@ -13,6 +15,7 @@ from keras_tuner.engine.trial import Trial
 from rnnapps.files import locked, remove_tree, write
 
 _SILENCE = 60.0  # seconds without a sign of a worker, after which it is taken for dead
+_PATIENT = {"max_consecutive_failed_trials": 2**31}
 
 
 class Budget:
@@ -58,7 +61,7 @@ class StopInTime(keras.callbacks.Callback):
         self.budget.keep()
 
 
-class _Steady(keras_tuner.Oracle):
+class Steady(keras_tuner.Oracle):
     """Mixed in before an oracle: starts from the defaults, outlives its workers, keeps to a budget.
 
     A worker that is gone gives its trial back, and is not waited for; a trial that was begun is
@@ -161,21 +164,46 @@ class _Steady(keras_tuner.Oracle):
         self._retry_queue = [one for one in self._retry_queue if one not in self.end_order]
 
 
-class RandomOracle(_Steady, oracles.RandomSearchOracle):
+class RandomOracle(Steady, oracles.RandomSearchOracle):
     """Random search."""
 
 
-class HyperbandOracle(_Steady, oracles.HyperbandOracle):
+class HyperbandOracle(Steady, oracles.HyperbandOracle):
     """Hyperband."""
 
 
-class BayesianOracle(_Steady, oracles.BayesianOptimizationOracle):
+class BayesianOracle(Steady, oracles.BayesianOptimizationOracle):
     """Bayesian optimization, whose draws depend on the seed and the trial's number alone."""
 
     def populate_space(self, trial_id):
         """See `keras_tuner.Oracle`."""
         self._random_state.seed((self.seed + len(self.trials)) % 2**32)
         return super().populate_space(trial_id)
+
+
+class GridOracle(Steady, keras_tuner.Oracle):
+    """Each of the given trials, in their order.
+
+    Args:
+        grid: The values of each trial, by name.
+        objective: What to improve.
+        seed: The seed.
+        budget: The search's time.
+    """
+
+    def __init__(
+        self,
+        grid: Sequence[dict[str, Any]],
+        objective: keras_tuner.Objective,
+        seed: int,
+        budget: Budget,
+    ):
+        super().__init__(objective, len(grid), seed=seed + 1, **_PATIENT)
+        self.grid, self.budget, self.verbose = grid, budget, 0
+
+    def populate_space(self, trial_id):
+        """See `keras_tuner.Oracle`."""
+        return {"status": "RUNNING", "values": dict(self.grid[int(trial_id)])}
 
 
 def make_oracle(
@@ -185,7 +213,7 @@ def make_oracle(
     max_epochs: int,
     seed: int,
     budget: Budget,
-) -> keras_tuner.Oracle:
+) -> Steady:
     """Makes the oracle of a `--tuner`.
 
     Args:
@@ -199,7 +227,7 @@ def make_oracle(
     Returns:
         The oracle.
     """
-    options = {"objective": objective, "seed": seed + 1, "max_consecutive_failed_trials": 2**31}
+    options = {"objective": objective, "seed": seed + 1, **_PATIENT}
     if kind == "hyperband":
         oracle = HyperbandOracle(max_epochs=max_epochs, **options)
         oracle.max_trials = trials

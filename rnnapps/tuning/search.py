@@ -20,7 +20,7 @@ from rnnapps.errors import ConfigError, RunError, nearest
 from rnnapps.files import alone, enough_space, write
 from rnnapps.tuning.hypermodel import HyperApplication
 from rnnapps.tuning.options import TuneOptions, parse_duration
-from rnnapps.tuning.oracles import Budget, StopInTime, is_mistake, make_oracle
+from rnnapps.tuning.oracles import Budget, Steady, StopInTime, is_mistake, make_oracle
 from rnnapps.tuning.project import check_same, one_search, undone_by_mistakes
 from rnnapps.tuning.space import describe, parse_names, parse_ranges
 
@@ -83,7 +83,8 @@ def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
     names, ranges = parse_names(options.tune), parse_ranges(options.range)
     hypermodel = HyperApplication(config, names, ranges, application=application_class(name))
     objective = make_objective(name, options.objective)
-    manifest = _manifest(name, hypermodel, config, options, objective)
+    epochs = most_epochs(config, options.max_epochs)
+    manifest = manifest_of(name, hypermodel, options.tuner, objective, epochs)
     project = options.project_dir.resolve()
     with contextlib.ExitStack() as stack:
         stack.enter_context(enough_space(project.parent))
@@ -96,32 +97,38 @@ def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
             stack.enter_context(one_search(project, manifest))
         if options.role:
             set_role(options)
-        _search(hypermodel, objective, project, options)
+        budget = Budget(parse_duration(options.time_budget), project / "seconds")
+        oracle = make_oracle(options.tuner, objective, options.trials, epochs, config.seed, budget)
+        search(hypermodel, oracle, project, epochs)
 
 
-def _search(
-    hypermodel: HyperApplication,
-    objective: keras_tuner.Objective,
-    project: pathlib.Path,
-    options: TuneOptions,
+def search(
+    hypermodel: HyperApplication, oracle: Steady, project: pathlib.Path, epochs: int
 ) -> None:
+    """Runs the trials that an oracle hands out, until there are no more.
+
+    Args:
+        hypermodel: The application.
+        oracle: Which trials there are, and by which measure.
+        project: The search's folder, which this process holds.
+        epochs: A trial's epochs, at most.
+
+    Raises:
+        RunError: If the first trial's configuration cannot be trained at all.
+    """
     keras_tuner_config.DEBUG = False  # which prints a traceback for whatever fails
-    config = hypermodel.config
-    budget = Budget(parse_duration(options.time_budget), project / "seconds")
-    epochs = most_epochs(config, options)
-    oracle = make_oracle(options.tuner, objective, options.trials, epochs, config.seed, budget)
     with contextlib.redirect_stdout(sys.stderr):  # KerasTuner prints that it goes on
         tuner = Search(oracle, hypermodel, directory=project.parent, project_name=project.name)
     logs = keras.callbacks.TensorBoard(project / "logs", write_graph=False)
-    callbacks = [logs, StopInTime(budget)]
-    tuner.search(callbacks=callbacks, epochs=epochs, objective=objective.name)
+    callbacks = [logs, StopInTime(oracle.budget)]
+    tuner.search(callbacks=callbacks, epochs=epochs, objective=oracle.objective.name)
     if oracle.refused:  # by a worker
         raise RunError((project / f"trial_{oracle.refused}" / "failure.txt").read_text().strip())
 
 
-def most_epochs(config: TrainingConfig, options: TuneOptions) -> int:
+def most_epochs(config: TrainingConfig, most: int | None) -> int:
     """A trial's epochs at most: as set, or 10 where the application goes by the amount of data."""
-    return options.max_epochs or config.epochs or 10
+    return most or config.epochs or 10
 
 
 def make_objective(name: str, wanted: str | None) -> keras_tuner.Objective:
@@ -147,23 +154,32 @@ def make_objective(name: str, wanted: str | None) -> keras_tuner.Objective:
     return keras_tuner.Objective(f"val_{wanted}", known[wanted])
 
 
-def _manifest(
+def manifest_of(
     name: str,
     hypermodel: HyperApplication,
-    config: TrainingConfig,
-    options: TuneOptions,
+    tuner: str,
     objective: keras_tuner.Objective,
+    epochs: int,
 ) -> dict[str, Any]:
-    """What a search is: another one must not go on in its folder."""
-    fixed = {k: str(v) for k, v in config.to_dict().items() if k not in hypermodel.space}
+    """What a search is: another one must not go on in its folder.
+
+    Args:
+        name: The application.
+        hypermodel: Its configuration and its ranges.
+        tuner: How trials are chosen.
+        objective: What to improve.
+        epochs: A trial's epochs, at most.
+    """
+    settings = hypermodel.config.to_dict().items()
+    fixed = {k: str(v) for k, v in settings if k not in (*hypermodel.space, "epochs")}
     return {
         "application": name,
-        "tuner": options.tuner,
+        "tuner": tuner,
         "objective": objective.name,
         "direction": objective.direction,
-        "max_epochs": most_epochs(config, options),
+        "max_epochs": epochs,
         **{f"range of {field}": text for field, text in describe(hypermodel.space).items()},
-        **{field: value for field, value in fixed.items() if field != "epochs"},
+        **fixed,
     }
 
 

@@ -1,0 +1,48 @@
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from rnnapps.config import TrainingConfig
+from rnnapps.training import TimeLimit, make_optimizer
+
+
+class Rates(keras.callbacks.Callback):
+    """The learning rate of each step, and a network that takes its time."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds, self.rates = seconds, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        time.sleep(self.seconds)
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "exponential"])
+def test_the_rate_has_come_down_when_the_time_is_up(schedule):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    config = TrainingConfig(schedule=schedule, learning_rate=0.1)
+    model.compile(make_optimizer(config, steps=10**6), loss="mse")
+    rates, limit, began = Rates(0.01), TimeLimit(1.5), time.monotonic()
+    x = np.ones((64, 2), "float32")
+    model.fit(x, x[:, :1], 1, epochs=1000, callbacks=[rates, limit], verbose=0)
+    assert 1.4 < time.monotonic() - began < 30  # a busy machine traces for long
+    assert rates.rates[0] == pytest.approx(0.1, rel=1e-3)
+    assert rates.rates[-1] < 0.004  # 0.001 is the exponential schedule's end
+    assert all(
+        later <= rate + 0.02 for rate, later in zip(rates.rates, rates.rates[1:], strict=False)
+    )
+
+
+def test_a_schedule_that_ends_before_the_time_stays_as_it_is():
+    found = []
+    for limits in ([], [TimeLimit(600)]):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(make_optimizer(TrainingConfig(schedule="cosine"), steps=8), loss="mse")
+        rates = Rates(0)
+        x = np.ones((8, 2), "float32")
+        model.fit(x, x[:, :1], 1, callbacks=[rates, *limits], verbose=0)
+        found.append(rates.rates)
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
