@@ -3,7 +3,7 @@
 import itertools
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ def scores_by_setting(trials: Sequence[dict], objective: str, folder: pathlib.Pa
 
 
 def quality_by_time(
-    curves: dict[str, Sequence[tuple[np.ndarray, np.ndarray]]],
+    curves: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
     measure: str,
     path: pathlib.Path | str,
 ) -> None:

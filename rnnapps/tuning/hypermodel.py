@@ -213,7 +213,8 @@ class _Progress(keras.callbacks.Callback):
         self.folder, self.began = folder, time.monotonic()
         before = _progress(folder)
         self.epochs, self.before = before["epochs"], before["seconds"]
-        self.steps, self.stepping, self.last = 0, 0.0, None
+        self.steps, self.stepping = 0, 0.0
+        self.last: float | None = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.last = None
