@@ -145,6 +145,21 @@ class Config(BaseModel):
         """The fields that nothing can vary, each by the one that decides it."""
         return {}
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that are named: paths, patterns of paths, and data sets, which are none."""
+        return ()
+
+    @property
+    def vector_files(self) -> dict[str, Path]:
+        """The files of word vectors that are named, each by its setting."""
+        return {}
+
+    @property
+    def in_updates(self) -> dict[str, Any]:
+        """What an update sets otherwise: what the weights have learned is not learned again."""
+        return {}
+
     def __init__(self, /, **values: Any):
         for old in self.renamed.keys() & values.keys():
             said = f"{flag(old)} is now {flag(self.renamed[old])}."
@@ -269,6 +284,10 @@ class TrainingConfig(Config):
     @property
     def decided(self) -> dict[str, str]:
         return {} if self.init_from is None else dict.fromkeys(self.inherited, "init_from")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*super().files, self.data)
 
     @property
     def pretrained(self) -> bool:
@@ -427,7 +446,6 @@ class VectorOptions(Config):
 
     @property
     def vector_files(self) -> dict[str, Path]:
-        """The files that are named, each by its setting."""
         names = ("vectors", "target_vectors")  # a translator has two sides
         return {name: path for name in names if (path := getattr(self, name, None))}
 
@@ -435,6 +453,14 @@ class VectorOptions(Config):
     def decided(self) -> dict[str, str]:
         here = {"embedding_dim": "vectors"} if self.vector_files else {}
         return {**super().decided, **here}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*super().files, *map(str, self.vector_files.values()))
+
+    @property
+    def in_updates(self) -> dict[str, Any]:
+        return {**super().in_updates, **dict.fromkeys(self.vector_files)}
 
     @model_validator(mode="after")
     def _are_of_words(self) -> Self:
@@ -476,6 +502,14 @@ class PretrainingOptions(Config):
             return self.pretrain_epochs
         taught = getattr(self, "self_training", 0)  # another use of the texts without labels
         return 4 if self.pretrain_only or (self.unlabelled and not taught) else 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*super().files, *self.unlabelled)
+
+    @property
+    def in_updates(self) -> dict[str, Any]:
+        return {**super().in_updates, "unlabelled": (), "pretrain_epochs": 0}
 
     @property
     def pretrained(self) -> bool:

@@ -101,11 +101,8 @@ def _trained(
         app.run_dir, app.info = None, info
     config = app.config
     epochs = epochs or max(1, math.ceil(config.epochs * _SHARE))
-    update = {**app._settled(), "init_from": str(source), "epochs": epochs}
-    update |= dict.fromkeys(getattr(config, "vector_files", {}))  # the weights hold them
-    learned = {"unlabelled": (), "pretrain_epochs": 0, "self_training": 0}  # and what these taught
-    update |= {name: none for name, none in learned.items() if hasattr(config, name)}
-    after = type(app)(config.model_copy(update=update))
+    start = {"init_from": str(source), "epochs": epochs}
+    after = type(app)(config.model_copy(update={**app._settled(), **config.in_updates, **start}))
     after.learned = app.learned
     after.info = app.info.model_copy()
     (folder / "state").mkdir()

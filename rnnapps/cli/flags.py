@@ -150,8 +150,13 @@ def _metavar(hint: Any) -> str | None:
     if typing.get_origin(hint) is Literal:
         return _among(typing.get_args(hint))
     if typing.get_origin(hint) in (Union, types.UnionType):
-        (kind,) = (kind for kind in typing.get_args(hint) if kind is not types.NoneType)
-        return _metavar(kind) or ("PATH" if issubclass(kind, Path) else kind.__name__.upper())
+        kind, *others = (kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+        if others:
+            return None  # tyro says which
+        while typing.get_origin(kind) is Annotated:
+            kind = typing.get_args(kind)[0]
+        plain = isinstance(kind, type) and ("PATH" if issubclass(kind, Path) else kind.__name__)
+        return _metavar(kind) or (plain.upper() if plain else None)
     return None
 
 

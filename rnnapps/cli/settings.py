@@ -79,9 +79,8 @@ def read_settings(
     named |= {new for old, new in settings_class.renamed.items() if f"__{old}" in words}
     named |= from_file.model_fields_set | {key for key in values if values[key] != defaults[key]}
     settings = settings_class(**{key: values[key] for key in values if key in named})
-    more = [*getattr(settings, "vector_files", {}).values(), *getattr(settings, "unlabelled", ())]
-    for path in (settings.data, *more):
-        check_there(str(path))
+    for path in settings.files:
+        check_there(path)
     return settings, found
 
 

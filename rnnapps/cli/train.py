@@ -59,10 +59,7 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
         read_run(settings.init_from)  # says that there is none before TensorFlow is loaded
     run_dir = options.run_dir or _new_run_dir(name, settings)
     check_free(run_dir, name)
-    if not options.overwrite and (run_dir / "config.toml").exists():
-        raise RunError(
-            f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
-        )
+    _check_unfinished(run_dir, options)
     import_tensorflow()
     from rnnapps.apps import application_class
     from rnnapps.apps.application import agreed
@@ -70,6 +67,7 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
 
     use_cores(settings, options.threads)  # before the run that it starts from is loaded
     settings = agreed(settings, name)
+    _check_unfinished(run_dir, options)  # another process may have finished it meanwhile
     if options.overwrite:
         forget_state(run_dir)
     try:
@@ -88,6 +86,13 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
         print(json.dumps({"run_dir": str(run_dir), **info, **app.metrics}))
     else:
         _summarize(app, run_dir)
+
+
+def _check_unfinished(run_dir: Path, options: RunOptions) -> None:
+    if not options.overwrite and (run_dir / "config.toml").exists():
+        raise RunError(
+            f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
+        )
 
 
 def _summarize(app: "Application", run_dir: Path) -> None:

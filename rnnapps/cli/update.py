@@ -1,12 +1,15 @@
 """`rnnapps update`: a run goes on with new data, unless the old data would lose by it."""
 
+import contextlib
 import dataclasses
 import json as json_format
 from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
+from rnnapps.apps import config_class
 from rnnapps.apps.run import read_run
+from rnnapps.apps.updating import TOLERANCE
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.settings import check_there
@@ -27,12 +30,14 @@ class Update:
     """What `rnnapps train` wrote."""
     new: Positional[tuple[Path, ...]]
     """Files like the one that was trained on; a forecaster's go on where its data ends."""
-    tolerance: float = 0.02
+    tolerance: float = TOLERANCE
     """By which share the old validation part may get worse."""
     run_dir: Path | None = None
     """Where the updated run is kept; by default it replaces the run."""
     epochs: int | None = None
     """Passes over all data, at most; by default a quarter of the run's."""
+    threads: int | None = None
+    """CPU cores to train on; by default all that the process may use."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -40,7 +45,12 @@ class Update:
         """Updates, and prints what was measured before and after."""
         from rnnapps.apps.application import load
         from rnnapps.tables import show_update
+        from rnnapps.training import use_cores
 
+        settings = read_run(self.folder)
+        with contextlib.suppress(ConfigError):  # of a damaged run, which `load` says
+            kind = config_class(settings.pop("application"))
+            use_cores(kind.of_run(settings), self.threads)  # before TensorFlow runs
         app = load(self.folder)
         found = app.update(list(self.new), self.run_dir, self.tolerance, self.epochs)
         if self.json:

@@ -8,14 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.config import VectorOptions
+from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, DataError, flag
 from rnnapps.progress import say, working
 from rnnapps.text.tokenizer import Tokenizer
 from rnnapps.text.vectors import read_vectors, vectors_width
 from rnnapps.text.word import WordTokenizer
 
-Options = TypeVar("Options", bound=VectorOptions)
+Options = TypeVar("Options", bound=TrainingConfig)
 
 
 def at_width_of_vectors(config: Options) -> Options:
@@ -25,7 +25,7 @@ def at_width_of_vectors(config: Options) -> Options:
         config: The configuration.
 
     Returns:
-        The same; with the width of the files where its `embedding_dim` is the default one.
+        The same; with the files' width, if there are any, where its `embedding_dim` is the default.
 
     Raises:
         DataError: If a file cannot be read.

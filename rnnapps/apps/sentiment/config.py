@@ -1,7 +1,7 @@
 """What can be set about a sentiment classifier. Imports no TensorFlow."""
 
 import dataclasses
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from tyro.conf import Positional
@@ -102,6 +102,10 @@ class SentimentConfig(
     @property
     def reach(self) -> tuple[str, int]:
         return "max_length", self.max_length
+
+    @property
+    def in_updates(self) -> dict[str, Any]:
+        return {**super().in_updates, "self_training": 0}
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

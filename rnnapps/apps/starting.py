@@ -1,0 +1,95 @@
+"""A run that starts from the weights of another one."""
+
+import functools
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import keras
+
+from rnnapps.apps.run import read_run
+from rnnapps.apps.saving import load
+from rnnapps.config import TrainingConfig
+from rnnapps.errors import ConfigError, RunError, flag
+from rnnapps.files import checksum
+from rnnapps.progress import say
+from rnnapps.training import Rows, transfer
+
+if TYPE_CHECKING:
+    from rnnapps.apps.application import Application
+
+
+def agreed(config: TrainingConfig, name: str) -> TrainingConfig:
+    """A configuration whose network is that of the run which it starts from.
+
+    Args:
+        config: The configuration; what it leaves open is as in the run that `init_from` names.
+        name: The application.
+
+    Returns:
+        The configuration, as it is where it starts from no run.
+
+    Raises:
+        RunError: If there is no such run, or it is another application's.
+        ConfigError: If the two contradict each other.
+    """
+    run = config.init_from
+    if run is None:
+        return config
+    other = read_run(run)["application"]
+    if other != name:
+        raise RunError(f"Expected --init-from to be a run of {name}. Received: {run}, of {other}.")
+    settled = source_of(run)._settled()
+    for field, value in settled.items():
+        mine = getattr(config, field)
+        if field in config.model_fields_set and mine != value:
+            raise ConfigError(
+                f"Expected {flag(field)} to be {value!r}, as in {run} (--init-from), or not to be "
+                f"set. Received: {mine!r}."
+            )
+    return type(config)(**{**config.model_dump(exclude_unset=True), **settled})
+
+
+def start(
+    app: "Application", network: keras.layers.Layer, rows: Mapping[str, Rows], number: int = 0
+) -> None:
+    """Gives a network the weights of the run that it is to start from, if any.
+
+    Args:
+        app: The application that is being trained.
+        network: The network, which is not compiled yet.
+        rows: What the rows of its weights stand for.
+        number: Which of several networks it is: each starts from that of its number.
+
+    Raises:
+        RunError: If nothing fits.
+    """
+    if app.config.init_from is None:
+        return
+    source = source_of(app.config.init_from)
+    other = source.networks[number % len(source.networks)]
+    said = transfer(network, other, rows, source._rows())
+    if not number:  # of the others there is no more to say
+        app.info.notes.append(f"started from {app.config.init_from}: {said}")
+        say(app.info.notes[-1:])
+
+
+def source_of(run: pathlib.Path | str) -> "Application":
+    """The run that another one starts from, which is read once for each training.
+
+    Args:
+        run: Its folder.
+    """
+    run = pathlib.Path(run).resolve()
+    model = run / "model.keras"
+    return _source(run, checksum(model) if model.is_file() else "")
+
+
+def forget_source() -> None:
+    """Frees the run that was started from."""
+    _source.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _source(run: pathlib.Path, stamp: str) -> "Application":
+    return load(run)

@@ -1,0 +1,54 @@
+"""The flags of every command's settings can be made, and say what they take."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import pytest
+from pydantic import Field
+
+from rnnapps.apps import APPLICATIONS, config_class
+from rnnapps.cli import flags
+from rnnapps.cli.settings import read_settings
+from rnnapps.config import Config
+from rnnapps.errors import flag
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_every_setting_of_an_application_has_a_flag(name, capsys):
+    with pytest.raises(SystemExit):
+        read_settings("train", "Trains.", name, ["--help"])
+    said = capsys.readouterr().out
+    missing = [field for field in config_class(name).model_fields if flag(field) not in said]
+    assert not missing
+
+
+class Odd(Config):
+    """Settings in all forms that Python has for what may be left open."""
+
+    sections: ClassVar = {"inner": "model"}
+
+    inner: Annotated[int | None, Field(ge=0)] = None
+    """A number."""
+    outer: Annotated[int, Field(ge=0)] | None = None
+    """A number, too."""
+    path: Annotated[Path, Field()] | None = None
+    """A file."""
+    several: tuple[str, ...] | None = None
+    """Names."""
+    either: int | str | None = None
+    """A number, or a word."""
+
+
+def test_what_may_be_left_open_is_declared_in_any_form(capsys):
+    def read(*arguments):
+        return flags.read("try", "Tries.", flags.sections(Odd, {}), arguments)
+
+    assert set(read().values()) == {None}
+    given = ["--inner", "1", "--outer", "2", "--path", "a.csv", "--several", "b", "c"]
+    assert read(*given, "--either", "d") == {
+        "inner": 1, "outer": 2, "path": Path("a.csv"), "several": ("b", "c"), "either": "d",
+    }  # fmt: skip
+    with pytest.raises(SystemExit):
+        read("--help")
+    said = capsys.readouterr().out
+    assert "--inner INT" in said and "--outer INT" in said and "--path PATH" in said
