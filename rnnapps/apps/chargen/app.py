@@ -5,12 +5,10 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from rnnapps import figures
-from rnnapps.apps.application import Application
+from rnnapps.apps.application import Application, Callbacks
 from rnnapps.apps.chargen import data
 from rnnapps.apps.chargen.answers import (
     make_prompts,
@@ -23,10 +21,11 @@ from rnnapps.apps.chargen.answers import (
 from rnnapps.apps.chargen.baseline import measure_baselines, measure_short_ngrams
 from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
 from rnnapps.apps.chargen.metrics import measures
-from rnnapps.apps.chargen.mixture import Mixture, beside_ngrams
-from rnnapps.apps.chargen.model import CharNetwork, build_network, named_rows
-from rnnapps.apps.chargen.pipeline import TextGenerator, build_model, serving_spec
+from rnnapps.apps.chargen.mixture import Mixture
+from rnnapps.apps.chargen.model import CharNetwork, named_rows
+from rnnapps.apps.chargen.pipeline import TextGenerator, compiled, serving_spec
 from rnnapps.apps.chargen.printing import answer
+from rnnapps.apps.chargen.training import train_generator
 from rnnapps.config import GENERATION
 from rnnapps.data import Splits
 from rnnapps.data.subset import fewer
@@ -35,8 +34,8 @@ from rnnapps.errors import ConfigError
 from rnnapps.metrics import language_model
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
-from rnnapps.text import Tokenizer, start_from_vectors
-from rnnapps.training import Rows, StreamedNetwork, compile_model, fit, precision, strategy_of
+from rnnapps.text import Tokenizer
+from rnnapps.training import Rows
 
 
 class CharGenerator(Application):
@@ -103,42 +102,10 @@ class CharGenerator(Application):
     def _fingerprint(self, splits: Splits[str]) -> str:
         return data.fingerprint(splits.train)
 
-    def _fit(
-        self,
-        splits: Splits[str],
-        checkpoint_dir: pathlib.Path,
-        callbacks: Sequence[keras.callbacks.Callback],
-    ) -> None:
-        train, validation = splits.train, splits.validation
-        config = self.config
-        with working("reading the text"):
-            tokenizer = data.make_tokenizer(config, train)
-            ids, held = data.encode(tokenizer, train), data.encode(tokenizer, validation)
-        strategy = strategy_of(config, data.count_streams(ids, held, config))
-        replicas = strategy.num_replicas_in_sync
-        streams, seen = data.make_streams(ids, held, config, replicas)
-        epochs = data.passes(len(ids), config)
-        keras.utils.set_random_seed(config.seed)
-        with strategy.scope(), precision(config.precision):
-            network = build_network(config, tokenizer.vocabulary_size)
-            vectors = (config.vectors, config.vectors_frozen)
-            start_from_vectors(network.embedding, tokenizer, ids, *vectors)
-            self._start(network, named_rows(network, tokenizer.vocabulary))
-            streamed = StreamedNetwork(network, streams.streams // replicas)
-            compile_model(
-                streamed,
-                config,
-                steps=epochs * len(streams),
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            )
-        checkpoint_dir, seen = checkpoint_dir / "network", seen and seen.one_pass()
-        self.history = fit(streamed, streams, seen, config, epochs, checkpoint_dir, callbacks)
-        self.model = build_model(tokenizer, network)
-        if config.ngrams:
-            nats_of = functools.partial(token_nats, self.graph)
-            with working("counting n-grams"):
-                mixed = beside_ngrams(network, config.ngrams, ids, held, nats_of)
-            self.model = build_model(tokenizer, mixed)
+    def _fit(self, splits: Splits[str], checkpoint_dir: pathlib.Path, callbacks: Callbacks) -> None:
+        self.model, self.history = train_generator(
+            splits, self.config, self._start, checkpoint_dir, callbacks
+        )
 
     @functools.cached_property
     def graph(self) -> dict[str, Any]:
@@ -146,13 +113,7 @@ class CharGenerator(Application):
         return self._graph_of(self._language_model)
 
     def _graph_of(self, network: CharNetwork | Mixture) -> dict[str, Any]:
-        generator = TextGenerator(self.tokenizer, network)
-        options = {"autograph": False, "reduce_retracing": True}
-        functions = (
-            generator.prefill, generator.block, generator.search, generator.nats, generator.costs,
-            network.initial_state,
-        )  # fmt: skip
-        return {one.__name__: tf.function(one, **options) for one in functions}
+        return compiled(TextGenerator(self.tokenizer, network))
 
     def predict(self, inputs: Sequence[str] | None = None, **options: Any) -> list[str]:
         """Writes on from prompts.

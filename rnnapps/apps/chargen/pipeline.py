@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -179,6 +180,16 @@ class TextGenerator:
         nats = tf.reduce_sum(tf.where(ids == PADDING, 0.0, self.nats(ids)), axis=1)
         characters = tf.cast(tf.strings.length(as_utf8(text), "UTF8_CHAR"), tf.float32)
         return {"bits_per_character": nats / math.log(2) / tf.maximum(characters, 1.0)}
+
+
+def compiled(generator: TextGenerator) -> dict[str, Callable]:
+    """A generator's functions by name, and its network's first state, each compiled when called."""
+    options = {"autograph": False, "reduce_retracing": True}
+    functions = (
+        generator.prefill, generator.block, generator.search, generator.nats, generator.costs,
+        generator.network.initial_state,
+    )  # fmt: skip
+    return {one.__name__: tf.function(one, **options) for one in functions}
 
 
 def signatures(generator: TextGenerator) -> dict[str, Signature]:

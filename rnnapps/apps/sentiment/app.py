@@ -1,65 +1,32 @@
 """The sentiment classifier."""
 
-import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from rnnapps import figures
-from rnnapps.apps.application import Application
-from rnnapps.apps.run import keep_to_data, read_run
+from rnnapps.apps.application import Application, Callbacks
+from rnnapps.apps.run import keep_to_data
 from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_of
 from rnnapps.apps.sentiment.baseline import baselines, most_frequent
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
-from rnnapps.apps.sentiment.model import (
-    attention_of,
-    build_network,
-    named_rows,
-    trained_network,
-)
-from rnnapps.apps.sentiment.pipeline import (
-    build_classifier,
-    explainer,
-    fit_beside,
-    networks_of,
-    serving_spec,
-)
+from rnnapps.apps.sentiment.model import attention_of, named_rows
+from rnnapps.apps.sentiment.pipeline import explainer, networks_of, serving_spec
 from rnnapps.apps.sentiment.printing import print_predictions
-from rnnapps.apps.sentiment.self_training import self_train
+from rnnapps.apps.sentiment.training import train_classifier
 from rnnapps.data import Examples, Splits, texts_given
 from rnnapps.errors import RunError
 from rnnapps.metrics import classification
 from rnnapps.progress import say, working
 from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import batches_of
-from rnnapps.text import (
-    CharacterTokenizer,
-    kind_of,
-    make_tokenizer,
-    start_from_vectors,
-    utf8,
-    warn_of_unknown,
-)
-from rnnapps.training import (
-    Rows,
-    as_whole,
-    build_encoder,
-    compile_model,
-    fit,
-    members,
-    precision,
-    pretrain,
-    strategy_of,
-)
-
-HARD = (keras.losses.SparseCategoricalCrossentropy, keras.metrics.SparseCategoricalAccuracy)
-SOFT = (keras.losses.CategoricalCrossentropy, keras.metrics.CategoricalAccuracy)
+from rnnapps.text import CharacterTokenizer, kind_of, utf8, warn_of_unknown
+from rnnapps.training import Rows, build_encoder
 
 
 class SentimentClassifier(Application):
@@ -148,88 +115,20 @@ class SentimentClassifier(Application):
         return data.fingerprint(splits.train, splits.validation)
 
     def _fit(
-        self,
-        splits: Splits[Examples],
-        checkpoint_dir: pathlib.Path,
-        callbacks: Sequence[keras.callbacks.Callback],
+        self, splits: Splits[Examples], checkpoint_dir: pathlib.Path, callbacks: Callbacks
     ) -> None:
-        train, validation, config = splits.train, splits.validation, self.config
-        classes = data.class_names(train)
-        labels = data.indices(train.labels, classes, "training")
-        held_labels = data.indices(validation.labels, classes, "validation")
         with working("reading the texts"):
-            more = data.unlabelled(splits, config)
-            texts = [*train.texts, *more.texts]
-            tokenizer = make_tokenizer(config.tokenizer, texts, config.max_tokens)
-            all_ids, held_ids = tokenizer.encode(texts), tokenizer.encode(validation.texts)
-        say([*more.said, *more.notes])
-        self.info.notes += more.notes
-        if config.unlabelled:
-            keep_to_data(more.fingerprint, checkpoint_dir, "unlabelled texts")
-        ids, unlabelled = all_ids[: len(train)], all_ids[len(train) :]
-        parts = data.Encoded(tokenizer, classes, ids, labels, held_ids, held_labels)
-        networks, histories = [], []
-        for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
-            learn = functools.partial(self._train_network, own, number, unlabelled, callbacks)
-            if config.self_training:
-                network = self_train(learn, parts, unlabelled, own, folder)
-            else:
-                network = learn(parts, folder)
-            if config.pretrain_only:
-                self.model = build_encoder(tokenizer, network, config.max_length)
-                return
-            networks.append(network)
-            histories.append(self.history)
-        self.history = histories[0]
-        self.model = build_classifier(config, networks, parts)
-        with working("fitting the n-grams"):
-            fit_beside(self.model, parts, config)
-
-    def _train_network(
-        self,
-        config: SentimentConfig,
-        number: int,
-        unlabelled: tf.RaggedTensor,
-        callbacks: Sequence[keras.callbacks.Callback],
-        parts: data.Encoded,
-        directory: pathlib.Path,
-    ) -> keras.Model:
-        """Trains one of the networks, or a language model in its place, and keeps its history."""
-        tokenizer, classes, scratch = parts.tokenizer, parts.classes, False
-        if number and from_language_model(config):  # is of more use than a second one like it
-            config, scratch = as_whole(config), True
-        keras.utils.set_random_seed(config.seed)
-        with strategy_of(config).scope(), precision(config.precision):
-            network = build_network(config, tokenizer.vocabulary_size, len(classes))
-            embedding = network.get_layer("embedding")
-            vectors = (config.vectors, config.vectors_frozen)
-            start_from_vectors(embedding, tokenizer, parts.ids, *vectors)
-            if not scratch:
-                self._start(network, named_rows(tokenizer.vocabulary, classes), number)
-            if config.passes and not scratch:
-                self.metrics["pretraining"], self.history = pretrain(
-                    embedding,
-                    network.get_layer("recurrent"),
-                    tf.concat([parts.ids, unlabelled], 0),
-                    parts.held_ids,
-                    config,
-                    config.passes,
-                    directory.with_name("language_model"),
-                )
-            if config.pretrain_only:
-                return network
-            trained = trained_network(network, config)
-            batches, held = data.training_batches(parts, config)
-            loss, accuracy = SOFT if parts.soft else HARD
-            compile_model(
-                trained,
-                config,
-                steps=config.epochs * len(batches),
-                loss=loss(from_logits=True),
-                metrics=[accuracy(name="accuracy")],
-            )
-        self.history = fit(trained, batches, held, config, config.epochs, directory, callbacks)
-        return network
+            parts, unlabelled, found = data.encode(splits, self.config)
+        say([*found.said, *found.notes])
+        self.info.notes += found.notes
+        if self.config.unlabelled:
+            keep_to_data(found.fingerprint, checkpoint_dir, "unlabelled texts")
+        checkpoint_dir = checkpoint_dir / "network"
+        trained = train_classifier(
+            parts, unlabelled, self.config, self._start, checkpoint_dir, callbacks
+        )
+        self.model, self.history = trained.model, trained.history
+        self.metrics |= trained.metrics
 
     def predict(
         self, inputs: Sequence[str] | None = None, explain: bool = False
@@ -333,9 +232,3 @@ class SentimentClassifier(Application):
                 "This run holds a language model alone (--pretrain-only): start a classifier from "
                 "it with --init-from, or take app.encoder for a model of your own."
             )
-
-
-def from_language_model(config: SentimentConfig) -> bool:
-    """Whether a network starts from a language model: from one's run, or from its own."""
-    run = config.init_from
-    return config.passes > 0 or (run is not None and read_run(run).get("pretrain_only", False))

@@ -31,7 +31,7 @@ from rnnapps.data import (
     stratified_split,
 )
 from rnnapps.errors import DataError
-from rnnapps.text import Tokenizer
+from rnnapps.text import Tokenizer, make_tokenizer
 from rnnapps.training import static_lengths
 
 NAMED = ("sample", "imdb_reviews")
@@ -197,6 +197,34 @@ def unlabelled(splits: Splits[Examples], config: SentimentConfig) -> Unlabelled:
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     texts = {name: part.texts for name, part in parts.items() if part is not None}
     return read_unlabelled(config.unlabelled, config.text_column, config, **texts)
+
+
+def encode(
+    splits: Splits[Examples], config: SentimentConfig
+) -> tuple[Encoded, tf.RaggedTensor, Unlabelled]:
+    """Learns the vocabulary, and turns texts and labels into numbers.
+
+    Args:
+        splits: The parts.
+        config: Its `tokenizer`, `max_tokens` and `unlabelled` are read.
+
+    Returns:
+        The labelled texts; the ids of those without labels, ragged `(texts, time)`; and what was
+        read of these.
+
+    Raises:
+        DataError: If the validation part has a class of its own, or there are no such texts.
+    """
+    train, held = splits.train, splits.validation
+    classes = class_names(train)
+    labels = indices(train.labels, classes, "training")
+    held_labels = indices(held.labels, classes, "validation")
+    more = unlabelled(splits, config)
+    texts = [*train.texts, *more.texts]
+    tokenizer = make_tokenizer(config.tokenizer, texts, config.max_tokens)
+    ids, held_ids = tokenizer.encode(texts), tokenizer.encode(held.texts)
+    own, others = ids[: len(train)], ids[len(train) :]
+    return Encoded(tokenizer, classes, own, labels, held_ids, held_labels), others, more
 
 
 def training_batches(

@@ -5,38 +5,21 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import keras
-import numpy as np
-
 from rnnapps import figures
-from rnnapps.apps.application import Application
+from rnnapps.apps.application import Application, Callbacks
 from rnnapps.apps.translation import answers, data
-from rnnapps.apps.translation.baseline import IBMModel1
 from rnnapps.apps.translation.config import PredictOptions, TranslationConfig, check_search
-from rnnapps.apps.translation.metrics import bleu_by_length, text_measures
+from rnnapps.apps.translation.metrics import measures, middling
 from rnnapps.apps.translation.model import EncoderDecoder, named_rows
-from rnnapps.apps.translation.pipeline import (
-    TextTranslator,
-    all_tokens,
-    serving_spec,
-    special_tokens,
-)
+from rnnapps.apps.translation.pipeline import all_tokens, serving_spec
 from rnnapps.apps.translation.printing import answer
-from rnnapps.data import PairBatches, Pairs, Splits, texts_given
+from rnnapps.apps.translation.training import train_translator
+from rnnapps.data import Pairs, Splits, texts_given
 from rnnapps.errors import DataError
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
-from rnnapps.text import start_from_vectors, warn_of_unknown
-from rnnapps.training import (
-    KeepWeights,
-    Rows,
-    SmoothedCrossentropy,
-    average_if_better,
-    compile_model,
-    fit,
-    static_lengths,
-    strategy_of,
-)
+from rnnapps.text import warn_of_unknown
+from rnnapps.training import Rows
 
 
 class Translator(Application):
@@ -70,8 +53,6 @@ class Translator(Application):
         """The recurrent network in the model."""
         return self.model.network
 
-    # Training.
-
     def _rows(self) -> dict[str, Rows]:
         tokenizers = self.model.source_tokenizer, self.model.target_tokenizer
         return named_rows(self.config, *map(all_tokens, tokenizers))
@@ -85,52 +66,11 @@ class Translator(Application):
         return data.fingerprint(splits.train, splits.validation)
 
     def _fit(
-        self,
-        splits: Splits[Pairs],
-        checkpoint_dir: pathlib.Path,
-        callbacks: Sequence[keras.callbacks.Callback],
+        self, splits: Splits[Pairs], checkpoint_dir: pathlib.Path, callbacks: Callbacks
     ) -> None:
-        train, validation = splits.train, splits.validation
-        config, strategy = self.config, strategy_of(self.config)
-        with working("reading the texts"):
-            tokenizers = data.make_tokenizers(train, config)
-            ids, self.metrics["pairs"] = data.encode(train, tokenizers, config)
-            held_ids, _ = data.encode(validation, tokenizers, config, "validation ")
-        special = special_tokens(tokenizers[1])
-        lengths = static_lengths(config, config.max_length + 1)
-        batches, held = (
-            PairBatches(*part, special.bos, special.eos, config.batch_size, lengths, config.seed)
-            for part in (ids, held_ids)
-        )
-        keras.utils.set_random_seed(config.seed)
-        with strategy.scope():
-            network = EncoderDecoder(config, special_tokens(tokenizers[0]).size, special.size)
-            embeddings = (network.source_embedding, network.target_embedding)
-            files = (config.vectors, config.target_vectors)
-            for side in zip(embeddings, tokenizers, ids, files, strict=True):
-                start_from_vectors(*side, config.vectors_frozen)
-            self._start(network, named_rows(config, *map(all_tokens, tokenizers)))
-            compile_model(
-                network,
-                config,
-                steps=config.epochs * len(batches),
-                loss=SmoothedCrossentropy(config.label_smoothing),
-            )
-        held = held.one_pass()[0]
-        keeper = KeepWeights(checkpoint_dir / "weights", config.average)
-        checkpoint_dir, callbacks = checkpoint_dir / "network", [keeper, *callbacks]
-        self.history = fit(network, batches, held, config, config.epochs, checkpoint_dir, callbacks)
-        self.metrics["averaged"] = average_if_better(network, keeper, held)
-        trained, network = network, EncoderDecoder.from_config(network.get_config())
-        network.set_weights(trained.get_weights())  # leaves the optimizer behind
-        ratios = ids[1].row_lengths() / ids[0].row_lengths()
-        expansion = float(max(1.0, np.quantile(ratios, 0.99)))
-        source, target = tokenizers
-        self.model = TextTranslator(
-            source, None if target is source else target, network, expansion
-        )
-
-    # Answers.
+        trained = train_translator(splits, self.config, self._start, checkpoint_dir, callbacks)
+        self.model, self.history = trained.model, trained.history
+        self.metrics |= trained.metrics
 
     def predict(
         self, inputs: Sequence[str] | None = None, n_best: int = 1, **search: Any
@@ -213,8 +153,6 @@ class Translator(Application):
         """Prints a translation a line, or what else was asked for."""
         answer(self, options, as_json)
 
-    # Measures.
-
     def _evaluate(self, splits: Splits[Pairs], part: str) -> dict[str, Any]:
         """Measures the translator on a part, and a baseline beside it.
 
@@ -226,27 +164,16 @@ class Translator(Application):
         Raises:
             DataError: If there are no pairs.
         """
-        pairs, lowercase = getattr(splits, part), self.config.lowercase
+        pairs = getattr(splits, part)
         if not len(pairs):
             raise DataError("Expected pairs to measure on. Received: none.")
         with working(f"translating the {part} part"):
             translations = self._translations(pairs)
             perplexity = answers.perplexity(self.model, self.graph, pairs)
-        found = {**text_measures(pairs, translations, lowercase), "perplexity": perplexity}
-        if part == "validation":
-            copied = text_measures(pairs, pairs.sources, lowercase)
-            return {**found, "baselines": {"the text as it is": copied}}
-        found["by_length"] = bleu_by_length(pairs, translations, lowercase)
-        found["baselines"], found["examples"] = {}, []
-        if splits.train is not None:
-            with working("training the baseline"):
-                naive = IBMModel1(splits.train, lowercase)
-                measured = text_measures(pairs, naive(pairs.sources), lowercase)
-            found["baselines"]["IBM model 1, word by word"] = measured
-        if self.model.network.attends:
-            by_length = np.argsort([len(text) for text in pairs.sources], kind="stable")
-            middle = by_length[len(pairs) // 2 :][:3]
-            found["examples"] = self.align([pairs.sources[i] for i in middle])
+        found = measures(splits, part, translations, perplexity, self.config.lowercase)
+        if part == "test":
+            some = middling(pairs.sources, 3) if self.network.attends else []
+            found["examples"] = self.align(some) if some else []
         return found
 
     def _translations(self, pairs: Pairs) -> list[str]:

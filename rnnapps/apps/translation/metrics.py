@@ -3,11 +3,48 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import sacrebleu
 
-from rnnapps.data import Pairs
+from rnnapps.apps.translation.baseline import IBMModel1
+from rnnapps.data import Pairs, Splits
+from rnnapps.progress import working
 
 _LENGTHS = (5, 10, 15, 20, 30, 50, 100)  # words, the upper bounds of the groups
+
+
+def measures(
+    splits: Splits[Pairs],
+    part: str,
+    translations: Sequence[str],
+    perplexity: float,
+    lowercase: bool,
+) -> dict[str, Any]:
+    """Measures the translations of a part, and those of a baseline.
+
+    Args:
+        splits: The parts; of the training part, if there is one, the baseline learns.
+        part: `"validation"`, whose baseline is the text as it is, or `"test"`.
+        translations: Those of the part's texts.
+        perplexity: Of a token of the right ones.
+        lowercase: Whether case counts for nothing.
+
+    Returns:
+        What `text_measures` returns, and `perplexity`; `baselines` with the former of each; and of
+        the test part `by_length`.
+    """
+    pairs = getattr(splits, part)
+    found = {**text_measures(pairs, translations, lowercase), "perplexity": perplexity}
+    if part == "validation":
+        copied = text_measures(pairs, pairs.sources, lowercase)
+        return {**found, "baselines": {"the text as it is": copied}}
+    found["by_length"], found["baselines"] = bleu_by_length(pairs, translations, lowercase), {}
+    if splits.train is not None:
+        with working("training the baseline"):
+            naive = IBMModel1(splits.train, lowercase)
+            measured = text_measures(pairs, naive(pairs.sources), lowercase)
+        found["baselines"]["IBM model 1, word by word"] = measured
+    return found
 
 
 def text_measures(
@@ -71,3 +108,9 @@ def bleu_by_length(
         }
         for up_to, group in sorted(groups.items())
     ]
+
+
+def middling(texts: Sequence[str], count: int) -> list[str]:
+    """The first of those texts that are no shorter than half of all."""
+    by_length = np.argsort([len(text) for text in texts], kind="stable")
+    return [texts[i] for i in by_length[len(texts) // 2 :][:count]]

@@ -1,0 +1,140 @@
+"""From encoded texts to a trained classifier, or to a language model alone."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnapps.apps.run import read_run
+from rnnapps.apps.sentiment.config import SentimentConfig
+from rnnapps.apps.sentiment.data import Encoded, training_batches
+from rnnapps.apps.sentiment.model import build_network, named_rows, trained_network
+from rnnapps.apps.sentiment.pipeline import build_classifier, fit_beside
+from rnnapps.apps.sentiment.self_training import self_train
+from rnnapps.progress import working
+from rnnapps.text import start_from_vectors
+from rnnapps.training import (
+    as_whole,
+    build_encoder,
+    compile_model,
+    fit,
+    members,
+    precision,
+    pretrain,
+    strategy_of,
+)
+
+Start = Callable[..., None]  # of a network, what the rows of its weights stand for, its number
+
+_HARD = (keras.losses.SparseCategoricalCrossentropy, keras.metrics.SparseCategoricalAccuracy)
+_SOFT = (keras.losses.CategoricalCrossentropy, keras.metrics.CategoricalAccuracy)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What was trained, the metrics of each epoch, and those of its pretraining, if any."""
+
+    model: keras.Model
+    history: list[dict[str, float]]
+    metrics: dict[str, Any]
+
+
+def train_classifier(
+    parts: Encoded,
+    unlabelled: tf.RaggedTensor,
+    config: SentimentConfig,
+    start: Start,
+    checkpoint_dir: pathlib.Path,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Trained:
+    """Trains the networks, puts n-grams beside them, and fits what each is worth.
+
+    Args:
+        parts: The labelled texts.
+        unlabelled: The ids of the others, ragged `(texts, time)`.
+        config: The configuration.
+        start: What gives the network of a `number` its first weights, where they are not random.
+        checkpoint_dir: Where the first network's state is kept; the others' folders are beside it.
+        callbacks: Callbacks of the training.
+
+    Returns:
+        The classifier, or the encoder where it is pretrained only; of several networks the first
+        one's history.
+    """
+    networks, histories, metrics = [], [], {}
+    for number, own, folder in members(config, config.ensemble, checkpoint_dir):
+        train = _NetworkTraining(own, number, unlabelled, start, callbacks)
+        if config.self_training:
+            network = self_train(train, parts, unlabelled, own, folder)
+        else:
+            network = train(parts, folder)
+        metrics |= train.metrics
+        if config.pretrain_only:
+            encoder = build_encoder(parts.tokenizer, network, config.max_length)
+            return Trained(encoder, train.history, metrics)
+        networks.append(network)
+        histories.append(train.history)
+    model = build_classifier(config, networks, parts)
+    with working("fitting the n-grams"):
+        fit_beside(model, parts, config)
+    return Trained(model, histories[0], metrics)
+
+
+@dataclasses.dataclass
+class _NetworkTraining:
+    """Trains one of the networks, or a language model in its place, and keeps its history."""
+
+    config: SentimentConfig
+    number: int
+    unlabelled: tf.RaggedTensor
+    start: Start
+    callbacks: Sequence[keras.callbacks.Callback]
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __call__(self, parts: Encoded, directory: pathlib.Path) -> keras.Model:
+        config, tokenizer, classes, scratch = self.config, parts.tokenizer, parts.classes, False
+        if self.number and _from_language_model(config):  # is of more use than another like it
+            config, scratch = as_whole(config), True
+        keras.utils.set_random_seed(config.seed)
+        with strategy_of(config).scope(), precision(config.precision):
+            network = build_network(config, tokenizer.vocabulary_size, len(classes))
+            embedding = network.get_layer("embedding")
+            vectors = (config.vectors, config.vectors_frozen)
+            start_from_vectors(embedding, tokenizer, parts.ids, *vectors)
+            if not scratch:
+                self.start(network, named_rows(tokenizer.vocabulary, classes), self.number)
+            if config.passes and not scratch:
+                self.metrics["pretraining"], self.history = pretrain(
+                    embedding,
+                    network.get_layer("recurrent"),
+                    tf.concat([parts.ids, self.unlabelled], 0),
+                    parts.held_ids,
+                    config,
+                    config.passes,
+                    directory.with_name("language_model"),
+                )
+            if config.pretrain_only:
+                return network
+            trained = trained_network(network, config)
+            batches, held = training_batches(parts, config)
+            loss, accuracy = _SOFT if parts.soft else _HARD
+            compile_model(
+                trained,
+                config,
+                steps=config.epochs * len(batches),
+                loss=loss(from_logits=True),
+                metrics=[accuracy(name="accuracy")],
+            )
+        epochs, callbacks = config.epochs, self.callbacks
+        self.history = fit(trained, batches, held, config, epochs, directory, callbacks)
+        return network
+
+
+def _from_language_model(config: SentimentConfig) -> bool:
+    """Whether a network starts from a language model: from one's run, or from its own."""
+    run = config.init_from
+    return config.passes > 0 or (run is not None and read_run(run).get("pretrain_only", False))
