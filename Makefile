@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
+.PHONY: quickstart test test-unit test-system coverage docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -15,6 +15,15 @@ test: lint
 
 test-unit: .venv/.installed-dev
 	$(PYTEST) -m "not system" tests/unit
+
+# The unit tier, and which lines of rnnapps it does not run.
+coverage: .venv/.installed-dev
+	$(PYTEST) -m "not system" tests/unit --cov --cov-report=term:skip-covered
+
+# The examples of docstrings and pages, the tree in docs/architecture.md, the READMEs' commands.
+docs: .venv/.installed-dev
+	$(PYTEST) tests/unit/test_architecture.py tests/apps/test_docs_pages.py \
+	    tests/apps/test_docstrings.py tests/system/test_readme.py
 
 # Whether the tests find faults that are put into the code one by one: tests/mutations/README.md.
 mutations: .venv/.installed-dev
