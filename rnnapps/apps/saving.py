@@ -33,6 +33,10 @@ STAYS = ("config.toml", "model.keras", "history.csv", FILE, "figures/learning_cu
 class Saved:
     """What makes an application one that can be saved and loaded."""
 
+    info: RunInfo
+    run_dir: pathlib.Path | None
+    """Where the run is kept, if anywhere."""
+
     def save(self: "Application", run_dir: pathlib.Path | str) -> None:
         """Writes the run: its configuration, model, history, metrics and figures.
 
