@@ -131,7 +131,7 @@ class SelfAttention(keras.layers.Layer):
         return_attention_scores=False,
     ):
         """See the class."""
-        steps = tf.shape(sequence)[1]
+        steps = _steps(sequence)
         projected = self._project(sequence, self.kernel, self.bias)
         heads = (-1, steps, self.num_heads, self.width // self.num_heads)
         queries, keys, values = (tf.reshape(x, heads) for x in tf.split(projected, 3, axis=-1))
@@ -196,8 +196,8 @@ class SelfAttention(keras.layers.Layer):
         """How much each step looks at each other."""
         shown = seen[:, tf.newaxis]  # (batch, 1, seen)
         if self.causal:
-            t = tf.range(tf.shape(queries)[1])[:, tf.newaxis] + before
-            s = tf.range(tf.shape(keys)[1])
+            t = tf.range(_steps(queries))[:, tf.newaxis] + before
+            s = tf.range(_steps(keys))
             allowed = s <= t if self.window is None else (s <= t) & (s >= t - self.window)
             shown = shown & allowed[tf.newaxis]  # (batch, time, seen)
         scores = tf.einsum("bthw,bshw->bhts", queries, keys)
@@ -236,6 +236,11 @@ class SelfAttention(keras.layers.Layer):
         initializer = keras.initializers.serialize(self.kernel_initializer)
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own, "kernel_initializer": initializer}
+
+
+def _steps(x):
+    """How many there are: a number where it is known, so that a step's angles are constants."""
+    return tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
 
 
 def check_heads(width: int, num_heads: int, rotary: bool = False) -> None:
