@@ -225,6 +225,9 @@ class TrainingConfig(Config):
     inherited: ClassVar[tuple[str, ...]] = ()
     """What makes a network what it is: a run that starts from another has it from there."""
 
+    keeps_last: ClassVar[bool] = False
+    """Whether a training that never stops keeps its last weights, not those of the lowest loss."""
+
     data: str = "sample"
     """A data set's name, or the path of your own file or folder."""
     data_dir: Path | None = None

@@ -213,17 +213,20 @@ def show_next(commands: Sequence[str]) -> None:
     print("next:", *(f"  {command}" for command in commands), sep="\n")
 
 
-def stopped(history: Sequence[dict[str, float]], epochs: int, patience: int) -> str:
+def stopped(
+    history: Sequence[dict[str, float]], epochs: int, patience: int, last: bool = False
+) -> str:
     """Says how many epochs there were, which was the best, and why there were no more.
 
     Args:
         history: A dictionary for each epoch.
         epochs: The most that there could be; 0 where the application went by the amount of data.
         patience: Epochs without a better validation loss before training stops.
+        last: Whether the last weights were kept, whatever the validation loss.
     """
     losses = [row["val_loss"] for row in history if "val_loss" in row]
     said = f"{len(history)} of {epochs} epochs" if epochs else f"{len(history)} epochs"
-    if len(losses) < len(history) or not losses:
+    if last or len(losses) < len(history) or not losses:
         return f"{said}; the last one's weights are kept"
     best = min(range(len(losses)), key=losses.__getitem__)
     if len(history) < epochs or (not epochs and 0 < patience < len(history) - best):

@@ -107,7 +107,8 @@ def _summarize(app: "Application", run_dir: Path) -> None:
     if found := app.metrics.get("pretraining"):
         said.append(f"language model: perplexity {found['perplexity']:.1f} of the validation part")
     epochs = config.passes if alone else config.epochs
-    said.append(f"{stopped(app.history, epochs, config.patience)}.")
+    last = config.keeps_last and not config.patience and not alone
+    said.append(f"{stopped(app.history, epochs, config.patience, last)}.")
     said.append(f"run: {where} ({app.info.seconds:.0f} s); figures: {where}/figures")
     if alone:
         show_training(said, {}, [f"rnnapps train {app.name} --init-from {where}"])

@@ -109,6 +109,7 @@ def fit(
     epochs: int,
     checkpoint_dir: pathlib.Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    keep_last: bool = False,
 ) -> list[dict[str, float]]:
     """Trains a compiled model, and leaves it with its best weights.
 
@@ -120,6 +121,7 @@ def fit(
         epochs: Passes over `train`, at most.
         checkpoint_dir: Where to keep the state of each epoch; training goes on from what is there.
         callbacks: More callbacks; with `SaveEvery` the state is kept within epochs, too.
+        keep_last: Leave the last weights, whatever the validation loss says.
 
     Returns:
         One dictionary of metrics for each epoch.
@@ -131,11 +133,12 @@ def fit(
     if config.unfreeze_gradually:
         callbacks = [*callbacks, GradualUnfreezing()]
     if validation is not None:
-        keepers.append(
-            keras.callbacks.EarlyStopping(
-                "val_loss", patience=config.patience or epochs, restore_best_weights=True
+        if not keep_last:
+            keepers.append(
+                keras.callbacks.EarlyStopping(
+                    "val_loss", patience=config.patience or epochs, restore_best_weights=True
+                )
             )
-        )
         if config.schedule == "plateau":
             keepers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=1))
     averages = [MovingAverage()] if config.ema else []

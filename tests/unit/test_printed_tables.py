@@ -75,5 +75,7 @@ def test_of_many_series_the_first_are_shown(capsys):
 def test_it_is_said_why_a_training_ended(losses, said):
     history = [{"loss": 1.0, **({"val_loss": one} if one else {})} for one in losses]
     assert tables.stopped(history, 9, 2) == said
+    last = f"{len(losses)} of 9 epochs; the last one's weights are kept"
+    assert tables.stopped(history, 9, 0, last=True) == last
     unset = said.replace(" of 9", "", 1)  # where the epochs went by the amount of data
     assert tables.stopped(history, 0, 2) == unset

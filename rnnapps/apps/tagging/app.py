@@ -174,7 +174,16 @@ class Tagger(Application):
             steps, loss = config.epochs * len(batches), network.get_layer("crf").loss
             compile_model(trained, config, steps=steps, loss=loss)
         checkpoint_dir = checkpoint_dir / "network"
-        self.history = fit(trained, batches, held, config, config.epochs, checkpoint_dir, callbacks)
+        self.history = fit(
+            trained,
+            batches,
+            held,
+            config,
+            config.epochs,
+            checkpoint_dir,
+            callbacks,
+            keep_last=not config.patience,
+        )
         self.model = build_tagger(tokenizer, encoder, network, names)
 
     def predict(

@@ -34,6 +34,8 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
         "cell", "units", "layers", "bidirectional", "block",
     )  # fmt: skip
 
+    keeps_last: ClassVar[bool] = True
+
     epochs: Annotated[int, Field(ge=1)] = 20
     """Passes over the training data, at most."""
     batch_size: Annotated[int, Field(ge=1), TuneChoice((16, 32, 64))] = 32
@@ -41,7 +43,8 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 3e-3
     """Adam's step size at its highest."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Epochs without a better validation loss before training stops; 0 never stops."""
+    """Epochs without a better validation loss before training stops; 0 never stops, and keeps the
+    last weights: the loss rises while the tags still become better."""
     token_column: str | None = None
     """Column of the token, in your own file: a name, or a number from 1; by default the first, or
     CoNLL-U's form."""
