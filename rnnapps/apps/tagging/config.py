@@ -34,7 +34,7 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
         "cell", "units", "layers", "bidirectional", "block",
     )  # fmt: skip
 
-    keeps_last: ClassVar[bool] = True
+    keeps_last: ClassVar = True
 
     epochs: Annotated[int, Field(ge=1)] = 20
     """Passes over the training data, at most."""
