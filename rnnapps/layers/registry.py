@@ -76,7 +76,12 @@ def recurrent(cell: str, units: int, bidirectional: bool = False, **arguments: A
         return make(units, **arguments)
     name, seed = arguments.pop("name", None), arguments.pop("seed", None)
     if seed is None:
-        return keras.layers.Bidirectional(make(units, **arguments), name=name)
+        layer = make(units, **arguments)
+        both = keras.layers.Bidirectional(layer, name=name)
+        # Keras copies the layer, and while a model is loaded tells layers by their addresses: it
+        # must not go, or another one there would be taken for it.
+        both.copied = lambda: layer  # no attribute, which Keras would save
+        return both
     # Keras' own copy of the layer would have its seed, and draw the same masks.
     forward, backward = independent_seeds(seed, 2)
     return keras.layers.Bidirectional(

@@ -1,11 +1,13 @@
 """The names of cells, and stacks of them."""
 
+import gc
 import itertools
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.saving.serialization_lib import ObjectSharingScope
 
 from rnnapps import ForecastingConfig, SentimentConfig, TranslationConfig
 from rnnapps.config import CELLS
@@ -259,3 +261,11 @@ def test_bad_input():
         recurrent("lstmm", 4)
     with pytest.raises(ValueError, match=r"Expected .* Received: "):
         RecurrentStack("lstm", 4)(X[0])
+
+
+def test_directions_are_told_apart_while_a_model_is_loaded():
+    with ObjectSharingScope():  # as keras.saving.load_model does, where layers have addresses
+        for _ in range(15):
+            both = recurrent("lstm", 2, bidirectional=True)
+            assert not both.forward_layer.go_backwards and both.backward_layer.go_backwards
+            gc.collect()
