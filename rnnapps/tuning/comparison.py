@@ -70,7 +70,11 @@ def compare(
         RunError: If the folder holds something else, such as a comparison of other ranges.
 
     Example:
-    >>> rnnapps.compare("sentiment", {"cell": "lstm,gru"}, time_per_run="5m")
+    >>> texts = [f"{how} it {i}" for i in range(40) for how in ("liked", "hated")]
+    >>> train = texts, ["positive", "negative"] * 40
+    >>> found = compare("sentiment", {"units": "2,4"}, seeds=1, train=train, epochs=1, ngrams=0)
+    >>> sorted(found.units)
+    [2, 4]
     """
     options = CompareOptions(
         range=tuple(f"{name}={text}" for name, text in ranges.items()),

@@ -187,7 +187,8 @@ def test_compiled_and_narrow_it_answers_the_same_from_half_the_room(
         sum(file.stat().st_size for file in (folder / "variables").glob("*.data-*"))
         for folder in (accelerated, version)
     )
-    assert narrow < 0.55 * wide
+    # A generator's tables of n-grams stay as they are.
+    assert wide - narrow > 0.45 * 4 * app.network.count_params()
 
     model_card = json.loads((accelerated / "model_card.json").read_text("utf-8"))
     cost = model_card["precision"]["validation"]
