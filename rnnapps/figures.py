@@ -142,7 +142,6 @@ def scores_by_setting(trials: Sequence[dict], objective: str, folder: pathlib.Pa
             values = [str(value) for value in values]
         axes.scatter(values, [trial["score"] for trial in trials], s=20, alpha=0.7)
         axes.set(xlabel=name, ylabel=objective)
-    figure.tight_layout()
     _save(figure, pathlib.Path(folder, "scores_by_setting.png"))
 
 
