@@ -18,6 +18,10 @@ REVIEWS = [
     "although the acting was superb , the plot was tedious",
 ]
 DATE = "le 3 mars 2021 à 14 h 05"
+NAMES = [
+    "Yesterday Jordan Baker , who had slept badly , missed the train .",
+    "Yesterday Jordan Springs , which had been flooded , was without power .",
+]
 PROMPT = "although the acting was "
 
 
@@ -76,6 +80,20 @@ def fan(axes, app):
     axes.set(title="forecasting: a day ahead, with 80 and 95 % intervals", ylabel="load, MW")
 
 
+def names(axes, app):
+    """Sentences in which what stands around a word says what it names."""
+    for row, answer in enumerate(app.predict(NAMES)):
+        axes.text(0, -2 * row, NAMES[row], family="monospace", fontsize=9)
+        for span in answer["spans"]:
+            ground = {"facecolor": plt.cm.Oranges(0.4), "lw": 0, "pad": 2}
+            style = {"family": "monospace", "fontsize": 9}
+            axes.text(span["start"], -2 * row, span["text"], bbox=ground, **style)
+            said = f"{span['label']} ({span['probability']:.3f})"
+            axes.text(span["start"], -2 * row - 0.8, said, fontsize=10, color="C0", weight="bold")
+    axes.set(title="tagging: names by their context", xlim=(-1, 136), ylim=(-3.2, 0.8))
+    axes.axis("off")
+
+
 def main(runs: str = "runs/quickstart", path: str = "docs/applications.png") -> None:
     """Draws a panel for each application.
 
@@ -83,9 +101,14 @@ def main(runs: str = "runs/quickstart", path: str = "docs/applications.png") -> 
         runs: The folder of the runs.
         path: The PNG to write.
     """
-    figure, axes = plt.subplots(2, 2, figsize=(11, 6.2), layout="constrained")
-    panels = {"sentiment": words, "chargen": text, "translation": alignment, "forecasting": fan}
-    for (name, draw), one in zip(panels.items(), axes.flat, strict=True):
+    figure = plt.figure(figsize=(11, 7.6), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[6.2, 1.4])
+    axes = [*above.subplots(2, 2).flat, below.subplots()]
+    panels = {
+        "sentiment": words, "chargen": text, "translation": alignment, "forecasting": fan,
+        "tagging": names,
+    }  # fmt: skip
+    for (name, draw), one in zip(panels.items(), axes, strict=True):
         draw(one, rnnapps.load(f"{runs}/{name}"))
         one.title.set_fontsize(11)
     figure.savefig(path, dpi=90)
