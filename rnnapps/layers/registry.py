@@ -75,20 +75,15 @@ def recurrent(cell: str, units: int, bidirectional: bool = False, **arguments: A
     if not bidirectional:
         return make(units, **arguments)
     name, seed = arguments.pop("name", None), arguments.pop("seed", None)
-    if seed is None:
-        layer = make(units, **arguments)
-        both = keras.layers.Bidirectional(layer, name=name)
-        # Keras copies the layer, and while a model is loaded tells layers by their addresses: it
-        # must not go, or another one there would be taken for it.
-        both.copied = lambda: layer  # no attribute, which Keras would save
-        return both
     # Keras' own copy of the layer would have its seed, and draw the same masks.
     forward, backward = independent_seeds(seed, 2)
-    return keras.layers.Bidirectional(
-        make(units, seed=forward, **arguments),
-        backward_layer=make(units, seed=backward, go_backwards=True, **arguments),
-        name=name,
-    )
+    layer = make(units, seed=forward, **arguments)
+    other = None if seed is None else make(units, seed=backward, go_backwards=True, **arguments)
+    both = keras.layers.Bidirectional(layer, backward_layer=other, name=name)
+    # Keras copies the layer, and while a model is loaded tells layers by their addresses: it must
+    # not go, or another one there would be taken for it.
+    both.copied = lambda: layer  # no attribute, which Keras would save
+    return both
 
 
 def independent_seeds(seed: int | None, count: int) -> list[int | None]:

@@ -269,10 +269,8 @@ def notes_of(detector: Detector, per_1000: float) -> list[str]:
     held = detector.alarms.steps
     if held * per_1000 >= 1000:
         return []
-    return [
-        f"The validation part has {held:,} steps; how rare an error is that exceeds all of theirs "
-        "is guessed by an exponential tail."
-    ]
+    guessed = "how rare an error is that exceeds all of theirs is guessed by an exponential tail"
+    return [f"The validation part has {held:,} steps; {guessed}."]
 
 
 def draw(frame: pd.DataFrame, path: pathlib.Path) -> None:

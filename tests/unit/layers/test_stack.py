@@ -263,9 +263,13 @@ def test_bad_input():
         RecurrentStack("lstm", 4)(X[0])
 
 
-def test_directions_are_told_apart_while_a_model_is_loaded():
+@pytest.mark.parametrize("seed", [None, 3])
+def test_directions_are_told_apart_while_a_model_is_loaded(seed):
     with ObjectSharingScope():  # as keras.saving.load_model does, where layers have addresses
+        made = []
         for _ in range(15):
-            both = recurrent("lstm", 2, bidirectional=True)
-            assert not both.forward_layer.go_backwards and both.backward_layer.go_backwards
+            made.append(recurrent("lstm", 2, bidirectional=True, seed=seed))
             gc.collect()
+    parts = [part for both in made for part in (both.forward_layer, both.backward_layer)]
+    assert len({id(part) for part in parts}) == 30
+    assert [part.go_backwards for part in parts] == [False, True] * 15
