@@ -71,13 +71,18 @@ def fan(axes, app):
     frame = app.predict(load.assign(load=load["load"].where(load["time"] < now)))
     shown = load[abs(load["time"] - now) <= pd.Timedelta(days=3)]
     shown = shown[shown["time"] <= frame["time"].max()]
-    axes.plot(shown["time"], shown["load"], color="0.3", linewidth=1)
-    for low, high, shade in (("q0.025", "q0.975", 0.2), ("q0.1", "q0.9", 0.3)):
-        axes.fill_between(frame["time"], frame[low], frame[high], color="C0", alpha=shade, lw=0)
-    axes.plot(frame["time"], frame["forecast"], color="C0")
+    axes.plot(shown["time"], shown["load"], color="0.3", linewidth=1, label="observed")
+    axes.plot(frame["time"], frame["forecast"], color="C0", label="forecast")
+    for low, high, shade, name in (
+        ("q0.1", "q0.9", 0.3, "80 % interval"),
+        ("q0.025", "q0.975", 0.2, "95 % interval"),
+    ):
+        times, style = frame["time"], {"color": "C0", "alpha": shade, "lw": 0, "label": name}
+        axes.fill_between(times, frame[low], frame[high], **style)
     axes.tick_params(axis="x", labelsize=7)
     axes.grid(alpha=0.3)
-    axes.set(title="forecasting: a day ahead, with 80 and 95 % intervals", ylabel="load, MW")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, frameon=False, fontsize=8)
+    axes.set(title="forecasting: a day ahead", ylabel="load, MW")
 
 
 def names(axes, app):
