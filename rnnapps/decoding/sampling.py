@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 BLOCK = 32  # tokens drawn between two looks at the random numbers; a text does not depend on it
+_TIE = 1e-5  # between logits that rounding alone may tell apart: counts of n-grams are often equal
 
 State = Any  # a nest of tensors, batch first
 Step = Callable[[tf.Tensor, State], tuple[tf.Tensor, State]]
@@ -289,7 +290,7 @@ def sample_token(
 
 
 def least_logit(logits: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
-    """The logit `(batch,)` of the least likely token that top-k and top-p leave."""
+    """The logit `(batch,)` of the least likely token that top-k and top-p leave, and its equals."""
     ordered = tf.sort(logits, axis=1, direction="DESCENDING")  # (batch, vocabulary)
     rank = tf.range(tf.shape(logits)[1])
     kept = (top_k[:, None] <= 0) | (rank < top_k[:, None])
@@ -298,7 +299,7 @@ def least_logit(logits: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Ten
     enough = before >= top_p[:, None] * tf.reduce_sum(weights, axis=1, keepdims=True)
     kept &= (top_p[:, None] >= 1) | ~enough
     count = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
-    return tf.gather(ordered, tf.maximum(count - 1, 0), batch_dims=1)
+    return tf.gather(ordered, tf.maximum(count - 1, 0), batch_dims=1) - _TIE
 
 
 def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:

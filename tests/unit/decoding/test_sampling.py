@@ -187,3 +187,17 @@ def test_nothing_to_do():
     first = start_sampling(tf.zeros([0], tf.int32), tf.zeros([0, 2]), VOCABULARY, NO_STOP)
     empty = sample(step, first, options(0), NO_STOP)
     assert empty.shape[0] == 0
+
+
+def test_rounding_does_not_choose_among_tokens_that_are_equally_likely():
+    logits = np.log(np.float32([[0.4, 0.3, 0.1, 0.1, 0.1]])).repeat(200, 0)
+    nearly = logits * (1 + 1e-6 * np.random.default_rng(0).standard_normal(logits.shape))
+    noise = tf.constant(np.linspace(0, 1, 200, endpoint=False), tf.float32)
+    for settings in ({"top_k": 3}, {"top_p": 0.75}):
+        drawn = [
+            sample_token(
+                tf.constant(one, tf.float32), noise, options(200, **settings), tf.constant(True)
+            ).numpy()
+            for one in (logits, nearly)
+        ]
+        assert np.mean(drawn[0] != drawn[1]) < 0.02 and set(drawn[1]) == {0, 1, 2, 3, 4}
