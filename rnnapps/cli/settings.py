@@ -10,6 +10,7 @@ from rnnapps.apps import APPLICATIONS, config_class, installed
 from rnnapps.cli.flags import Group, documented, read, sections
 from rnnapps.config import TrainingConfig, read_toml
 from rnnapps.errors import ConfigError, DataError, flag
+from rnnapps.tuning.options import CompareOptions
 
 _COMMON = (
     "data", "epochs", "batch_size", "learning_rate", "cell", "units", "layers", "seed",
@@ -108,6 +109,10 @@ def _overview(command: str) -> str:
         where = "--run-dir" if command == "train" else "--project-dir"
         lines += ["", "set most often:"]
         lines += [f"  {flag(name):<15} {texts[name]}" for name in _COMMON]
+        if command == "compare":
+            texts = documented(CompareOptions)
+            own = ("range", "seeds", "time_per_run")
+            lines += [f"  {flag(name):<15} {texts[name]}" for name in own]
         lines += [
             f"  {where:<15} The folder in which it is kept.",
             f"  {'--config':<15} A TOML file of settings; flags override it.",

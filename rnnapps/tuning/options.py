@@ -69,11 +69,11 @@ class CompareOptions:
     """What to compare."""
 
     range: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Values of a setting, with commas between: cell=lstm,gru,mingru; several: all combinations."""
+    """Values to compare: cell=lstm,gru; of several flags all combinations."""
     time_per_run: str | None = None
-    """Time of each training: 90s, 5m. Without it each has its --epochs, or 10 where that is 0."""
+    """Time of each training: 90s, 5m; by default it has --epochs."""
     seeds: int = 3
-    """Trainings of each contender, from --seed on; a seed also divides the data, for all alike."""
+    """Trainings of each contender; a seed divides the data, too."""
     objective: str | None = None
     """The measure on the validation part; by default the application's first."""
     project_dir: Path = Path("runs/comparison")
