@@ -124,7 +124,7 @@ def run_comparison(
     hypermodel.space = {"seed": TuneChoice(seeds), **hypermodel.space}
     objective = make_objective(name, options.objective)
     epochs = most_epochs(config, None)
-    if seconds is not None and not {"epochs"} & config.model_fields_set:
+    if seconds is not None and "epochs" not in config.model_fields_set:
         epochs = _UNTIL_TIME_IS_UP
     manifest = manifest_of(name, hypermodel, "grid", objective, epochs)
     manifest["time_per_run"] = options.time_per_run
