@@ -132,7 +132,7 @@ def rt_polarity(options: argparse.Namespace, folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
         for label in ("neg", "pos"):
-            lines = (options.rt_polarity / f"rt-polarity.{label}").read_text("latin-1").split("\n")
+            lines = (options.rt_polarity / f"rt-polarity.{label}").read_text("utf-8").split("\n")
             writer.writerows([line.strip(), label] for line in lines if line.strip())
     data = ("--data", "imdb_reviews", "--data-dir", options.imdb)
     imdb_run, _ = train(folder, *data, *INGREDIENTS["recipe"])
