@@ -2,10 +2,12 @@
 
 `--data-dir DIR` is the folder that holds the folders ud_english_ewt, wnut17 and resume_ner. Names
 of them choose rows; any flag of `rnnapps train tagging` may follow a `--`. What is chosen between
-is chosen with `--validation`, which leaves the test part alone.
+is chosen with `--validation`, which leaves the test part alone. With `--runs` the trained runs are
+kept in a folder, and what is there already is not trained again.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -27,18 +29,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--validation", action="store_true", help="do not measure on test")
+    parser.add_argument("--runs", type=Path, help="a folder that keeps the runs")
     options = options_of(parser, BARS)
     show_machine()
-    for name in options.row or BARS:
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder, "run")
-            trained = rnnapps("train", "tagging", "--data", name, "--data-dir", options.data_dir,
-                              *flags, "--run-dir", run)  # fmt: skip
-            print(f"rnnapps train tagging --data {name} {' '.join(flags)}")
-            print(f"training {trained['seconds']:.0f} s, {trained['command_seconds']:.0f} s in all")
-            show("validation", measured(trained["validation"]), MEASURES)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.row or BARS:
+            run = (options.runs or Path(folder)) / name
+            words = ["train", "tagging", "--data", name, "--data-dir", options.data_dir, *flags]
+            print("rnnapps", *words)
+            if not run.exists():
+                rnnapps(*words, "--run-dir", run)
+            seconds = json.loads((run / "run.json").read_text("utf-8"))["seconds"]
+            print(f"training {seconds:.0f} s")
+            metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+            show("validation", measured(metrics["validation"]), MEASURES)
             if not options.validation:
-                report(name, measured(rnnapps("evaluate", run)), trained["seconds"], bool(flags))
+                report(name, measured(rnnapps("evaluate", run)), seconds, bool(flags))
 
 
 def report(name: str, found: dict, seconds: float, changed: bool) -> None:
