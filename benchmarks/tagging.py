@@ -42,7 +42,7 @@ def main() -> None:
             seconds = json.loads((run / "run.json").read_text("utf-8"))["seconds"]
             print(f"training {seconds:.0f} s")
             metrics = json.loads((run / "metrics.json").read_text("utf-8"))
-            show("validation", measured(metrics["validation"]), MEASURES)
+            show("validation", {"rnnapps": metrics["validation"]}, MEASURES)
             if not options.validation:
                 report(name, measured(rnnapps("evaluate", run)), seconds, bool(flags))
 
