@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system coverage docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
+.PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -20,8 +20,15 @@ test-unit: .venv/.installed-dev
 coverage: .venv/.installed-dev
 	$(PYTEST) -m "not system" tests/unit --cov --cov-report=term:skip-covered
 
+# The documentation: the site, and the tests of what it says.
+docs: site test-docs
+
+# The site, in site/. A broken link fails, and so does a public name that nothing is said of.
+site: .venv/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # The examples of docstrings and pages, the tree in docs/architecture.md, the READMEs' commands.
-docs: .venv/.installed-dev
+test-docs: .venv/.installed-dev
 	$(PYTEST) tests/unit/test_architecture.py tests/apps/test_docs_pages.py \
 	    tests/apps/test_docstrings.py tests/system/test_readme.py
 

@@ -296,7 +296,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
             test: Test data in the form that `fit` takes; `None` for the configuration's test part,
                 or for the validation part that `fit` was given.
             metrics: Metrics of your own by name: functions from what is true and what was predicted
-                to a number. docs/metrics.md says what an application gives them.
+                to a number. docs/how-to/metric.md says what an application gives them.
             **options: What the application's `EvaluateOptions` hold.
 
         Returns:

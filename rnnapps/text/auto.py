@@ -8,7 +8,7 @@ from rnnapps.text.subword import SubwordTokenizer
 from rnnapps.text.tokenizer import Tokenizer
 from rnnapps.text.word import WordTokenizer
 
-TOKENIZERS = {
+TOKENIZERS = {  # the classes by the names that `--tokenizer` takes
     "word": WordTokenizer,
     "character": CharacterTokenizer,
     "subword": SubwordTokenizer,

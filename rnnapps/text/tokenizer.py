@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from rnnapps.progress import so_far
 
-PADDING, UNKNOWN = 0, 1
+PADDING = 0  # the id where there is no token
+UNKNOWN = 1  # the id of any token that the vocabulary does not have
 _CHUNK = 2048  # texts tokenized at a time: bounds the memory of adapt() and encode()
 _LENGTHS = [2**i for i in range(4, 31)]
 _few_lengths = contextvars.ContextVar("few_lengths", default=False)

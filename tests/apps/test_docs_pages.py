@@ -20,17 +20,17 @@ def run(page, folder, monkeypatch):
 
 
 def test_a_data_set(tmp_path, monkeypatch):
-    names = run("data-sets.md", tmp_path, monkeypatch)
+    names = run("how-to/data-set.md", tmp_path, monkeypatch)
     assert names["app"].info.source == "films"
     assert names["found"]["accuracy"] > 0
 
 
 def test_a_metric(tmp_path, monkeypatch):
-    assert -1 <= run("metrics.md", tmp_path, monkeypatch)["found"]["matthews"] <= 1
+    assert -1 <= run("how-to/metric.md", tmp_path, monkeypatch)["found"]["matthews"] <= 1
 
 
 def test_a_sampler(tmp_path, monkeypatch):
-    tokens = run("samplers.md", tmp_path, monkeypatch)["tokens"].numpy()[:, :20]
+    tokens = run("how-to/sampler.md", tmp_path, monkeypatch)["tokens"].numpy()[:, :20]
     # Behind token 1 only 1 and 2 are likely enough, and so 3 comes behind a 2 alone.
     assert {1, 2} <= set(tokens.ravel().tolist()) <= {1, 2, 3}
     for first, row in zip((1, 2), tokens, strict=True):
@@ -39,7 +39,7 @@ def test_a_sampler(tmp_path, monkeypatch):
 
 
 def test_a_transfer(tmp_path, monkeypatch):
-    names = run("transfer.md", tmp_path, monkeypatch)
+    names = run("how-to/transfer.md", tmp_path, monkeypatch)
     assert names["soups"].classes == ["bad", "good", "slow"]
     assert names["soups"].info.lineage[0].startswith("runs/films: given to fit()")
     assert "weights" in names["soups"].info.notes[-1]
@@ -47,22 +47,22 @@ def test_a_transfer(tmp_path, monkeypatch):
 
 
 def test_tagging(tmp_path, monkeypatch):
-    app = run("tagging.md", tmp_path, monkeypatch)["app"]
+    app = run("guides/tagging.md", tmp_path, monkeypatch)["app"]
     assert 0 <= app.metrics["test"]["f1"] <= 1
 
 
 def test_an_application():
     from rnnapps.apps.application import Application
 
-    page = (DOCS / "applications.md").read_text("utf-8")
+    page = (DOCS / "how-to" / "application.md").read_text("utf-8")
     named = set(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE))
     assert named == Application.__abstractmethods__
 
 
-PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "CONTRIBUTING.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), DOCS.parent / "CONTRIBUTING.md"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_and_paths_lead_somewhere(page):
     text = page.read_text("utf-8")
     for link in re.findall(r"\]\((?!http)([^)#]+)", text):
