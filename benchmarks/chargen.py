@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -85,7 +86,7 @@ def turns(contenders: dict[str, Callable[[], int]], repeats: int = 5) -> dict[st
     return {name: float(np.median(times)) for name, times in seconds.items()}
 
 
-def small_app(**settings: str) -> CharGenerator:
+def small_app(**settings: Any) -> CharGenerator:
     """An untrained generator of two layers of 256 units, over the characters of the sample."""
     app = CharGenerator(**SMALL, **settings)
     tokenizer = make_tokenizer(app.config, sample()[:100_000])
@@ -148,7 +149,13 @@ def batch() -> None:
 
 
 def cached() -> None:
-    app, count = small_app(cell="transformer"), 256
+    for window in (WINDOW, 256):
+        cached_within(window)
+
+
+def cached_within(window: int) -> None:
+    """A Transformer that carries what its window holds, beside one that reads the window anew."""
+    app, count = small_app(cell="transformer", window=window), 256
     size = app.tokenizer.vocabulary_size
     whole = keras.Sequential([
         keras.layers.Embedding(size, SMALL["embedding_dim"]),
@@ -159,7 +166,7 @@ def cached() -> None:
     @tf.function
     def window_after_window():
         """Also in the graph, and with the logits of the last token alone."""
-        read = tf.ones([1, WINDOW], tf.int32)
+        read = tf.ones([1, window], tf.int32)
         for _ in tf.range(count):
             token = tf.random.categorical(whole(read) / 0.8, 1, dtype=tf.int32)
             read = tf.concat([read[:, 1:], token], 1)
@@ -173,7 +180,7 @@ def cached() -> None:
         "carried keys and values": lambda: len(app.predict(["import "], length=count)[0]),
         "window read anew": anew,
     })  # fmt: skip
-    title = f"one stream of {count}, 2 x 256 Transformer, window {WINDOW}, a character"
+    title = f"one stream of {count}, 2 x 256 Transformer, window {window}, a character"
     report(title, seconds, "carried keys and values")
 
 

@@ -40,8 +40,25 @@ def flat_matmul(x, kernel):
     Returns:
         `(..., width)`.
     """
-    flat = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel)
-    return ops.reshape(flat, (*ops.shape(x)[:-1], kernel.shape[-1]))
+    return unflatten(ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel), x)
+
+
+def unflatten(flat, x):
+    """Gives the rows of a matrix the shape of `x` again, all of whose axes but the last they were.
+
+    Args:
+        flat: `(rows, width)`.
+        x: `(..., features)`, of as many rows.
+
+    Returns:
+        `(..., width)`.
+    """
+    rows = tuple(x.shape)[:-1]
+    if rows.count(None) == 1:  # one size follows from the others, and need not be looked up
+        rows = tuple(-1 if size is None else size for size in rows)
+    elif None in rows:
+        rows = ops.shape(x)[:-1]
+    return ops.reshape(flat, (*rows, flat.shape[-1]))
 
 
 def dot_score(keys, query):
@@ -70,10 +87,9 @@ def masked_softmax(scores, mask=None):
     if mask is None:
         return ops.cast(ops.softmax(scores, axis=-1), dtype)
     mask = ops.cast(mask, "bool")
-    # A row with nothing to see would divide zero by zero: it is shown everything, then nothing.
-    shown = ops.where(ops.any(mask, axis=-1, keepdims=True), mask, ops.ones_like(mask))
-    weights = ops.softmax(ops.where(shown, scores, -1e9), axis=-1)
-    return ops.cast(ops.where(mask, weights, ops.zeros_like(weights)), dtype)
+    # Not minus infinity, by which a row with nothing to see would divide zero by zero.
+    weights = ops.softmax(ops.where(mask, scores, -1e9), axis=-1)
+    return ops.cast(ops.where(mask, weights, 0.0), dtype)
 
 
 def weighted_sum(weights, values):

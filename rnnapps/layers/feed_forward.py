@@ -3,7 +3,9 @@
 from typing import Any
 
 import keras
+from keras import ops
 
+from rnnapps.layers.attention import unflatten
 from rnnapps.layers.base import check_rate, check_units
 
 
@@ -61,7 +63,9 @@ class FeedForward(keras.layers.Layer):
 
     def call(self, x, training=None):
         """See the class."""
-        return x + self.drop(self.down(self.up(self.norm(x))), training=training)
+        flat = ops.reshape(x, (-1, x.shape[-1]))  # products of two matrices are faster
+        y = unflatten(self.down(self.up(self.norm(flat))), x)
+        return x + self.drop(y, training=training)
 
     def compute_output_shape(self, x_shape: tuple) -> tuple:
         """The output's shape: the input's."""

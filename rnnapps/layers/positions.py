@@ -41,7 +41,7 @@ def rotate(x, positions):
     The product of two vectors then depends on how far apart they stand, not on where.
 
     Args:
-        x: `(batch, time, heads, width)`, with an even width; i and i + width / 2 are a pair.
+        x: `(..., time, width)`, with an even width; i and i + width / 2 are a pair.
         positions: `(time,)`.
 
     Returns:
@@ -50,10 +50,11 @@ def rotate(x, positions):
     Reference:
         [Su et al., 2021](https://arxiv.org/abs/2104.09864).
     """
-    at = angles(positions, x.shape[-1])[:, tf.newaxis]  # (time, 1, width / 2), for all heads
-    sine, cosine = tf.cast(tf.sin(at), x.dtype), tf.cast(tf.cos(at), x.dtype)
-    left, right = tf.split(x, 2, axis=-1)
-    return tf.concat([left * cosine - right * sine, right * cosine + left * sine], axis=-1)
+    at = angles(positions, x.shape[-1])  # (time, width / 2)
+    sine, cosine = tf.sin(at), tf.cos(at)
+    sine = tf.cast(tf.concat([-sine, sine], axis=-1), x.dtype)
+    cosine = tf.cast(tf.concat([cosine, cosine], axis=-1), x.dtype)
+    return x * cosine + tf.roll(x, x.shape[-1] // 2, axis=-1) * sine
 
 
 @keras.saving.register_keras_serializable("rnnapps")

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnapps.layers.attention import masked_softmax
+from rnnapps.layers.attention import flat_matmul, masked_softmax
 from rnnapps.layers.base import check_rank, check_rate, check_units
 from rnnapps.layers.positions import rotate
 
@@ -133,8 +133,9 @@ class SelfAttention(keras.layers.Layer):
         """See the class."""
         steps = _steps(sequence)
         projected = self._project(sequence, self.kernel, self.bias)
-        heads = (-1, steps, self.num_heads, self.width // self.num_heads)
-        queries, keys, values = (tf.reshape(x, heads) for x in tf.split(projected, 3, axis=-1))
+        heads = (-1, steps, 3 * self.num_heads, self.width // self.num_heads)
+        projected = tf.transpose(tf.reshape(projected, heads), (0, 2, 1, 3))
+        queries, keys, values = tf.split(projected, 3, axis=1)  # (batch, heads, time, width)
         seen = tf.ones(tf.shape(sequence)[:2], "bool") if mask is None else ops.cast(mask, "bool")
         before = 0  # steps of the state, which stand before the sequence's
         if initial_state is not None or self.return_state:
@@ -145,9 +146,8 @@ class SelfAttention(keras.layers.Layer):
             queries = rotate(queries, tf.range(before, before + steps))
             keys = rotate(keys, tf.range(before + steps))
         weights = self._weights(queries, keys, seen, before)  # (batch, heads, time, seen)
-        dropped = self.drop(weights, training=training)
-        x = tf.einsum("bhts,bshw->bthw", dropped, values)
-        x = tf.reshape(x, (-1, steps, self.width))
+        x = self.drop(weights, training=training) @ values  # (batch, heads, time, width)
+        x = tf.reshape(tf.transpose(x, (0, 2, 1, 3)), (-1, steps, self.width))
         x = self._project(x, self.output_kernel, self.output_bias)
         x = tf.ensure_shape(x, (*sequence.shape[:2], self.width))
         results = [x, weights] if return_attention_scores else [x]
@@ -167,42 +167,40 @@ class SelfAttention(keras.layers.Layer):
         return y[:, 0], state
 
     def _project(self, x, kernel, bias):
-        x = ops.matmul(x, kernel)
+        x = flat_matmul(x, kernel)
         return x if bias is None else x + bias
 
     def _after_state(self, state, keys, values, seen) -> tuple:
         """Keys, values and whether they are seen, behind those of a state."""
         if state is None:
-            padding = [[0, 0], [self.window, 0]]
-            more = [*padding, [0, 0], [0, 0]]
-            return tf.pad(keys, more), tf.pad(values, more), tf.pad(seen, padding)
-        heads = (-1, self.window, *keys.shape[2:])
+            padding = [[0, 0], [0, 0], [self.window, 0], [0, 0]]
+            return tf.pad(keys, padding), tf.pad(values, padding), tf.pad(seen, padding[1:3])
+        heads = (-1, self.num_heads, self.window, keys.shape[-1])
         old_keys, old_values = (tf.cast(tf.reshape(x, heads), keys.dtype) for x in state[:2])
         return (
-            tf.concat([old_keys, keys], axis=1),
-            tf.concat([old_values, values], axis=1),
+            tf.concat([old_keys, keys], axis=2),
+            tf.concat([old_values, values], axis=2),
             tf.concat([state[2] > 0, seen], axis=1),
         )
 
     def _state(self, keys, values, seen, batch: int | None) -> list:
         """The last of these, as many as the window has."""
         flat = (-1, self.window * self.width)
-        tensors = [tf.reshape(x[:, -self.window :], flat) for x in (keys, values)]
+        tensors = [tf.reshape(x[:, :, -self.window :], flat) for x in (keys, values)]
         tensors.append(tf.cast(seen[:, -self.window :], keys.dtype))
         sizes = zip(tensors, self.state_sizes, strict=True)
         return [tf.ensure_shape(x, (batch, size)) for x, size in sizes]  # as a loop's state has to
 
     def _weights(self, queries, keys, seen, before: int):
         """How much each step looks at each other."""
-        shown = seen[:, tf.newaxis]  # (batch, 1, seen)
-        if self.causal:
-            t = tf.range(_steps(queries))[:, tf.newaxis] + before
-            s = tf.range(_steps(keys))
-            allowed = s <= t if self.window is None else (s <= t) & (s >= t - self.window)
-            shown = shown & allowed[tf.newaxis]  # (batch, time, seen)
-        scores = tf.einsum("bthw,bshw->bhts", queries, keys)
-        scores = scores * tf.cast((self.width // self.num_heads) ** -0.5, scores.dtype)
-        shown = tf.broadcast_to(shown[:, tf.newaxis], tf.shape(scores))
+        shown = seen[:, tf.newaxis, tf.newaxis]  # (batch, 1, 1, seen)
+        steps = queries.shape[2]
+        if self.causal and not (steps == 1 and before):  # one step sees all of its window
+            t = tf.range(tf.shape(queries)[2])[:, tf.newaxis] + before
+            s = tf.range(tf.shape(keys)[2])
+            shown &= s <= t if self.window is None else (s <= t) & (s >= t - self.window)
+        scale = (self.width // self.num_heads) ** -0.5
+        scores = tf.matmul(queries * scale, keys, transpose_b=True)
         return masked_softmax(scores, shown)
 
     def compute_output_spec(self, sequence, return_attention_scores=False, **arguments):
