@@ -102,9 +102,9 @@ def _cell(but: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> Any:
 
 Cell = _cell()
 BodyCell = _cell(more=(TRANSFORMER,))  # of what `rnnapps.layers.make_body` makes
-StepCell = _cell(
-    but=("attention_lstm",)
-)  # one whose output at a step is its state, as a decoder wants
+# Those whose output at a step is its own: attention_lstm has one output for a whole sequence.
+StepCell = _cell(but=("attention_lstm",))
+StepBodyCell = _cell(but=("attention_lstm",), more=(TRANSFORMER,))
 Block = Literal["plain", "pre_norm"]  # what stands around each recurrent layer
 
 

@@ -33,6 +33,7 @@ VARIANTS = [
     {"cell": "gru", "layers": 2, "output": "softmax"},
     {"cell": "mingru", "layers": 2, "block": "pre_norm"},
     {"cell": "lstm", "affix_dim": 2},
+    {"cell": "transformer", "layers": 2, "heads": 3},
 ]
 
 

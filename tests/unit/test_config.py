@@ -3,7 +3,13 @@ import tomllib
 import pytest
 import tomli_w
 
-from rnnapps import CharGenConfig, ForecastingConfig, SentimentConfig, TranslationConfig
+from rnnapps import (
+    CharGenConfig,
+    ForecastingConfig,
+    SentimentConfig,
+    TaggingConfig,
+    TranslationConfig,
+)
 from rnnapps.errors import ConfigError
 
 
@@ -61,7 +67,8 @@ def test_a_transformer_s_settings_agree(config_class, settings, sentence):
 
 def test_no_window_is_longer_than_the_learned_positions():
     learned = {"cell": "transformer", "positions": "learned", "learned_positions": 64}
-    for config_class, name in ((CharGenConfig, "window"), (SentimentConfig, "max_length")):
+    texts = [(SentimentConfig, "max_length"), (TaggingConfig, "max_length")]
+    for config_class, name in [(CharGenConfig, "window"), *texts]:
         assert config_class(**learned, **{name: 64})
         with pytest.raises(ConfigError, match=rf"{name}= to be at most .*64\)\. Received: 65\."):
             config_class(**learned, **{name: 65})

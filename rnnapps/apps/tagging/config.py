@@ -9,21 +9,25 @@ from tyro.conf import Positional
 from rnnapps.config import (
     Block,
     PretrainingOptions,
-    StepCell,
+    StepBodyCell,
     TableOptions,
     TrainingConfig,
+    TransformerOptions,
     Tune,
     TuneChoice,
     VectorOptions,
 )
 
 
-class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingConfig):
+class TaggingConfig(
+    VectorOptions, TransformerOptions, PretrainingOptions, TableOptions, TrainingConfig
+):
     """The settings of a tagger."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
+        **TransformerOptions.sections,
         **PretrainingOptions.sections,
         "encoding": "tables",
         "token_column": "data",
@@ -31,7 +35,8 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     }
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "character_dim", "character_units", "affix_dim", "pair_dim",
-        "cell", "units", "layers", "bidirectional", "block",
+        "cell", "units", "layers", "bidirectional", "block", "heads", "positions",
+        "learned_positions",
     )  # fmt: skip
 
     keeps_last: ClassVar = True
@@ -73,8 +78,8 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     pair_dim: Annotated[int | None, Field(ge=0)] = None
     """Width of the vector of a token and its neighbour together; 0 for none; by default 50 where
     tokens are characters, else 0."""
-    cell: StepCell = "lstm"
-    """The recurrent cell."""
+    cell: StepBodyCell = "lstm"
+    """The recurrent cell, or transformer, beside which an LSTM reads the characters."""
     units: Annotated[int, Field(ge=1), Tune(50, 300, step=50)] = 128
     """Units of the cell, in each direction."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
@@ -91,6 +96,10 @@ class TaggingConfig(VectorOptions, PretrainingOptions, TableOptions, TrainingCon
     word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
     """Share of the words seen once that training reads as unknown, so that their characters are
     learned from; of those seen n times, about an nth of it."""
+
+    @property
+    def reach(self) -> tuple[str, int]:
+        return "max_length", self.max_length
 
 
 @dataclasses.dataclass(frozen=True)

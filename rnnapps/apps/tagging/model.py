@@ -8,7 +8,8 @@ import tensorflow as tf
 from keras import layers
 
 from rnnapps.apps.tagging.config import TaggingConfig
-from rnnapps.layers import CRF, RecurrentStack, allowed_transitions
+from rnnapps.config import TRANSFORMER
+from rnnapps.layers import CRF, RecurrentStack, allowed_transitions, make_body
 from rnnapps.text import AFFIXES, UNKNOWN
 from rnnapps.training import Rows
 
@@ -48,9 +49,10 @@ def build_network(
     x = layers.Embedding(vocabulary_size, config.embedding_dim, name="embedding")(known)
     if characters:
         spelled = keras.Input((None, None), dtype="int32", name="characters")
+        cell = "lstm" if config.cell == TRANSFORMER else config.cell
         inputs.append(spelled)
         spelling = CharacterReader(
-            characters, config.character_dim, config.character_units, config.cell, name="spelling"
+            characters, config.character_dim, config.character_units, cell, name="spelling"
         )(spelled)  # (batch, time, 2 * character_units)
         spelling = layers.SpatialDropout1D(config.dropout)(spelling)
         # A sum, whose width is the embedding's: the layers above can learn from texts alone.
@@ -71,7 +73,7 @@ def build_network(
         pairs = layers.Dropout(config.dropout)(pairs)
         x = layers.Add()([x, layers.Dense(config.embedding_dim, name="paired")(pairs)])
     x = layers.SpatialDropout1D(config.dropout)(x)  # the same features of all tokens
-    x = RecurrentStack(
+    x = make_body(
         config.cell,
         config.units,
         num_layers=config.layers,
@@ -80,6 +82,9 @@ def build_network(
         # Or there would be nothing to pretrain.
         separate_directions=config.layers > 1 or config.block != "plain",
         block=config.block,
+        num_heads=config.heads,
+        positions=config.positions,
+        length=config.learned_positions,
         name="recurrent",
     )(x, mask=mask)
     x = layers.Dropout(config.dropout)(x)  # (batch, time, features)
