@@ -247,6 +247,9 @@ class TrainingConfig(Config):
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "cosine"
     """How the learning rate falls: not at all; to 1 %; along a cosine to 0; or, with plateau, each
     time that the validation loss stands still."""
+    warmup: Annotated[float | None, Field(ge=0, lt=1), Tune(0.0, 0.2, 0.05, by_name=True)] = None
+    """Share of the training steps over which the learning rate rises from 0; by default 0.05 with
+    --cell=transformer, else none."""
     weight_decay: Annotated[float, Field(ge=0), TuneChoice((0.0, 1e-4, 1e-2))] = 0.0
     """Decoupled weight decay (AdamW)."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
@@ -283,6 +286,21 @@ class TrainingConfig(Config):
             name = "freeze" if self.freeze else "unfreeze_gradually"
             raise ValueError(f"Expected --init-from RUN with {flag(name)}. Received: none.")
         return self
+
+    @model_validator(mode="after")
+    def _falls_only(self) -> Self:
+        if self.warmup and self.schedule == "plateau":
+            raise ValueError(
+                f"Expected no --warmup with --schedule=plateau. Received: {self.warmup}."
+            )
+        return self
+
+    @property
+    def rising(self) -> float:
+        """The share of the training steps over which the learning rate rises."""
+        if self.warmup is None and self.schedule != "plateau":
+            return 0.05 if getattr(self, "cell", None) == TRANSFORMER else 0.0
+        return self.warmup or 0.0
 
     @property
     def decided(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Adam with clipping by the global norm, decoupled weight decay and a schedule."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -65,11 +66,41 @@ class ObservedLayerwiseAdam(Observed, LayerwiseAdam):
     """`LayerwiseAdam` that can be observed."""
 
 
+@keras.saving.register_keras_serializable("rnnapps")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that first rises from 0.
+
+    Args:
+        rate: The learning rate, or its schedule, to which it rises.
+        steps: Over how many training steps.
+
+    Reference:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
+    """
+
+    def __init__(self, rate: float | keras.optimizers.schedules.LearningRateSchedule, steps: int):
+        super().__init__()
+        self.rate, self.steps = rate, steps
+
+    def __call__(self, step):
+        rate = self.rate(step) if callable(self.rate) else self.rate
+        return rate * keras.ops.minimum(1.0, (keras.ops.cast(step, "float32") + 1) / self.steps)
+
+    def get_config(self):
+        """What `from_config` takes."""
+        return {"rate": keras.saving.serialize_keras_object(self.rate), "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the schedule from what `get_config` returned."""
+        return cls(keras.saving.deserialize_keras_object(config["rate"]), config["steps"])
+
+
 def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
     """Makes the optimizer that a configuration asks for.
 
     Args:
-        config: Its `learning_rate`, `schedule`, `weight_decay`, `clip_norm`, `ema`,
+        config: Its `learning_rate`, `schedule`, `warmup`, `weight_decay`, `clip_norm`, `ema`,
             `layer_rate_decay` and `unfreeze_gradually` are read.
         steps: Number of training steps over which the schedule runs.
 
@@ -86,6 +117,8 @@ def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optim
         rate = schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
     elif config.schedule == "exponential":
         rate = schedule = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
+    if warm := math.ceil(config.rising * steps):
+        rate = WarmUp(rate, warm)
     options = {"learning_rate": rate, "global_clipnorm": config.clip_norm or None}
     if config.ema:
         options |= {"use_ema": True, "ema_momentum": config.ema}

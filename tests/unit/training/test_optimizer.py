@@ -3,11 +3,13 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import SentimentConfig
+from rnnapps.errors import ConfigError
 from rnnapps.training import make_optimizer
 
 
-def rates(schedule, steps=10):
-    optimizer = make_optimizer(SentimentConfig(schedule=schedule, learning_rate=0.1), steps)
+def rates(schedule, steps=10, **settings):
+    config = SentimentConfig(schedule=schedule, learning_rate=0.1, **settings)
+    optimizer = make_optimizer(config, steps)
     weight = tf.Variable([1.0])
     found = []
     for _ in range(steps + 1):
@@ -20,6 +22,17 @@ def test_schedules_fall_as_they_say():
     np.testing.assert_allclose(rates("constant"), 0.1)
     np.testing.assert_allclose(rates("exponential")[[0, 5, 10]], [0.1, 0.01, 0.001], rtol=1e-5)
     np.testing.assert_allclose(rates("cosine")[[0, 5, 10]], [0.1, 0.05, 0.0], atol=1e-6)
+
+
+def test_a_rate_rises_before_it_falls():
+    np.testing.assert_allclose(rates("constant", warmup=0.4)[:6], [0.025, 0.05, 0.075, *[0.1] * 3])
+    risen = rates("cosine", warmup=0.4)
+    np.testing.assert_allclose(risen[3:], rates("cosine")[3:], rtol=1e-6)
+    np.testing.assert_allclose(risen[:3], rates("cosine")[:3] * [0.25, 0.5, 0.75], rtol=1e-6)
+    assert rates("constant", 40, cell="transformer")[0] == pytest.approx(0.05)
+    assert rates("plateau", cell="transformer")[0] == pytest.approx(0.1)
+    with pytest.raises(ConfigError, match=r"no warmup= with schedule=plateau\. Received: 0\.1"):
+        SentimentConfig(warmup=0.1, schedule="plateau")
 
 
 @pytest.mark.parametrize("clip", [0.0, 0.5])
