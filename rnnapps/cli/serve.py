@@ -1,6 +1,7 @@
 """`rnnapps serve`: serves exports as TF Serving does. No TensorFlow to start with."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
@@ -36,6 +37,8 @@ class Serve:
     """Origins of web pages that may ask, such as https://example.org; * for any."""
     trust: bool = False
     """Serve a SavedModel that reads or writes files; only if you trust whoever made it."""
+    access_log: bool = False
+    """Write a line to standard error for each request: when, whose, what, how it ended."""
 
     def run(self) -> None:
         """Serves until Ctrl-C or SIGTERM."""
@@ -51,10 +54,10 @@ class Serve:
         try:
             from rnnapps.serving.server.server import Server, serve
         except ModuleNotFoundError as error:
-            if error.name not in ("starlette", "uvicorn"):
+            if error.name not in ("starlette", "uvicorn", "prometheus_client"):
                 raise
             raise ConfigError(
-                f"rnnapps serve needs {error.name}: pip install starlette uvicorn."
+                f"rnnapps serve needs {error.name}: pip install 'rnnapps[serving]'."
             ) from None
         from rnnapps.serving.server.workers import Limits
 
@@ -74,6 +77,7 @@ class Serve:
                 hosts=self.allow_host,
                 origins=self.cors_origin,
                 trust=self.trust,
+                access_log=sys.stderr if self.access_log else None,
             )
         )
 

@@ -19,6 +19,7 @@ FLOORS = [
         "figures",
         "tables",
         "metrics",
+        "pages",
         "progress",
         "doctor",
         "standard_input",

@@ -116,6 +116,11 @@ class ModelManager:
         return {name: version.number for name, version in sorted(self._serving.items())}
 
     @property
+    def names(self) -> list[str]:
+        """All models that have, or had, a version."""
+        return sorted(name for name, states in list(self._states.items()) if states)
+
+    @property
     def failures(self) -> list[tuple[str, int, State]]:
         """The versions that could not be loaded: model, number, and why."""
         return [

@@ -12,6 +12,13 @@ def json_response(body: bytes, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
+def html_response(body: bytes) -> Response:
+    """A page, into which a browser may load nothing from elsewhere, and run nothing."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+    headers = {"content-security-policy": policy, "x-content-type-options": "nosniff"}
+    return Response(body, media_type="text/html", headers=headers)
+
+
 def error_response(error: StatusError) -> Response:
     """The response that tells an error."""
     return json_response(json.dumps({"error": error.message}).encode(), error.http_status)

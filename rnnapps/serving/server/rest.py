@@ -5,6 +5,7 @@ Reference:
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import urllib.parse
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.json_format import MessageToDict
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -20,11 +22,13 @@ from tensorflow_serving.apis import (
     model_pb2,
 )
 
+from rnnapps.serving.server import front_page
 from rnnapps.serving.server.http import HEADER_BYTES, HEADERS_TOO_LONG
 from rnnapps.serving.server.json_tensors import read_request, write_answer
 from rnnapps.serving.server.lookups import model_metadata, model_status, version_of
 from rnnapps.serving.server.model_manager import ModelManager
-from rnnapps.serving.server.responses import error_response, json_response
+from rnnapps.serving.server.monitor import CONTENT_TYPE, Call, Monitor
+from rnnapps.serving.server.responses import error_response, html_response, json_response
 from rnnapps.serving.server.servable import DEFAULT, Servable
 from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_down
 from rnnapps.serving.server.workers import Deadline, Limits, Workers
@@ -38,6 +42,8 @@ _LOOK = re.compile(
     r"/v1/models(?:/(?P<model>[^/:]+))?" + _VERSION + "(?:/(?P<method>metadata))?",
     re.ASCII | re.IGNORECASE,
 )
+METRICS = "/monitoring/prometheus/metrics"  # as in TF Serving
+_EXAMPLE = re.compile(r"/examples/(?P<model>[^/]+)/(?P<signature>[^/]+)", re.ASCII)
 _SMALL = 2**16  # bytes of a body that always find room
 _PATIENCE = 16  # how many times the longest body is read, and thrown away, before hanging up
 
@@ -50,29 +56,68 @@ class RestApi:
         readers: The threads that read requests.
         workers: The threads in which models answer.
         limits: What a request may ask at most.
+        monitor: What counts the requests.
     """
 
-    def __init__(self, manager: ModelManager, readers: Workers, workers: Workers, limits: Limits):
+    def __init__(
+        self,
+        manager: ModelManager,
+        readers: Workers,
+        workers: Workers,
+        limits: Limits,
+        monitor: Monitor,
+    ):
         self._manager, self._readers, self._workers = manager, readers, workers
-        self._limits = limits
+        self._limits, self._monitor = limits, monitor
         self._held = 0  # bytes of bodies
         self._room = max(limits.held, 4 * limits.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        body = bytearray()
+        path = scope.get("raw_path", scope["path"].encode()).decode("utf-8", "replace")
+        client = request.client.host if request.client else "-"
         try:
-            _check_headers(request)
-            await self._receive(request, body)
-            path = scope.get("raw_path", scope["path"].encode()).decode("utf-8", "replace")
-            response = json_response(await self._answer(request.method, path, bytes(body)))
+            with self._monitor.watch("rest", f"{request.method} {path}", client) as call:
+                response = await self._respond(request, path, call)
         except ClientDisconnect:
             return
         except StatusError as error:
             response = error_response(error)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, path: str, call: Call) -> Response:
+        body = bytearray()
+        try:
+            _check_headers(request)
+            await self._receive(request, body)
+            if request.method in ("GET", "HEAD") and not path.lower().startswith("/v1/"):
+                return await self._show(request, path)
+            return json_response(await self._answer(request.method, path, bytes(body), call))
         finally:
             self._held -= len(body)
-        await response(scope, receive, send)
+
+    async def _show(self, request: Request, path: str) -> Response:
+        """What TF Serving has not, and its metrics."""
+        deadline = Deadline(self._limits.seconds)
+        if path == "/":
+            address = f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
+            found = await self._readers.run_async(
+                deadline, front_page.describe, self._manager, address
+            )
+            if "text/html" in request.headers.get("accept", ""):
+                return html_response(front_page.as_html(found))
+            return json_response(json.dumps(found, indent=1).encode())
+        if path == "/healthz":
+            found = {"status": "ok", "models": self._manager.serving}
+            return json_response(json.dumps(found).encode())
+        if path == METRICS:
+            return Response(self._monitor.metrics(), headers={"content-type": CONTENT_TYPE})
+        if match := _EXAMPLE.fullmatch(path):
+            names = map(urllib.parse.unquote, match.groups())
+            return json_response(
+                await self._readers.run_async(deadline, front_page.example, self._manager, *names)
+            )
+        raise StatusError(Code.NOT_FOUND, "Not Found")
 
     async def _receive(self, request: Request, body: bytearray) -> None:
         """Reads the body. One that is too long is read on without being kept, to be answered."""
@@ -105,7 +150,7 @@ class RestApi:
                 Code.INVALID_ARGUMENT, f"Request body is longer than {most} bytes", http_status=413
             )
 
-    async def _answer(self, method: str, path: str, body: bytes) -> bytes:
+    async def _answer(self, method: str, path: str, body: bytes, call: Call) -> bytes:
         """Answers at once, but for what a model has to answer."""
         found = {"POST": _ASK, "GET": _LOOK}.get(method)
         match = found and found.fullmatch(path)
@@ -117,6 +162,7 @@ class RestApi:
         if method == "GET":
             return self._look(spec, match["method"])
         if match["method"] == "predict":
+            self._note(spec, call)
             return await self._predict(spec, body)
         if match["method"] in ("classify", "regress"):
             return self._refuse(spec, match["method"])
@@ -144,6 +190,12 @@ class RestApi:
         deadline = Deadline(self._limits.seconds)
         request = await self._readers.run_async(deadline, self._parse, spec, body)
         return await self._workers.run_async(deadline, _run, *request, deadline)
+
+    def _note(self, spec: model_pb2.ModelSpec, call: Call) -> None:
+        call.predicts = True
+        with contextlib.suppress(StatusError):  # one that is not served has no name to count by
+            served = version_of(self._manager, spec)
+            call.model, call.version = served.model, str(served.number)
 
     def _parse(
         self, spec: model_pb2.ModelSpec, body: bytes

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import (
 
 from rnnapps.serving.server.lookups import model_metadata, model_status, spec_of, version_of
 from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.monitor import Call, Monitor
 from rnnapps.serving.server.protos import from_proto, to_proto
 from rnnapps.serving.server.servable import DEFAULT, Servable
 from rnnapps.serving.server.status import Code, StatusError
@@ -34,10 +35,12 @@ class RpcApi:
         manager: The models.
         workers: The threads in which models answer.
         limits: What a request may ask at most.
+        monitor: What counts the requests.
     """
 
-    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits):
+    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits, monitor: Monitor):
         self._manager, self._workers, self._limits = manager, workers, limits
+        self._monitor = monitor
 
     @property
     def handlers(self) -> list[grpc.GenericRpcHandler]:
@@ -52,19 +55,22 @@ class RpcApi:
         return [
             grpc.method_handlers_generic_handler(
                 f"tensorflow.serving.{service}",
-                {name: self._handler(answer) for name, answer in methods.items()},
+                {name: self._handler(name, answer) for name, answer in methods.items()},
             )
             for service, methods in services.items()
         ]
 
-    def _handler(self, answer: Callable[[bytes, Deadline], Message]) -> grpc.RpcMethodHandler:
+    def _handler(
+        self, name: str, answer: Callable[[bytes, Deadline, Call], Message]
+    ) -> grpc.RpcMethodHandler:
         # The one message is taken as a stream's first, which leaves the waiting for it to us.
         def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
             message = self._receive(messages, context)
             seconds = min(self._limits.seconds, context.time_remaining())  # infinity, where unsaid
             deadline = Deadline(seconds)
             try:
-                return guarded(deadline, answer, message, deadline)
+                with self._monitor.watch("grpc", name, context.peer()) as call:
+                    return guarded(deadline, answer, message, deadline, call)
             except StatusError as error:
                 context.abort(_CODES[error.code], error.message)
 
@@ -83,22 +89,24 @@ class RpcApi:
         finally:
             late.cancel()
 
-    def _status(self, message: bytes, _: Deadline) -> Message:
+    def _status(self, message: bytes, *_: object) -> Message:
         request = _parse(get_model_status_pb2.GetModelStatusRequest, message)
         return model_status(self._manager, request)
 
-    def _metadata(self, message: bytes, _: Deadline) -> Message:
+    def _metadata(self, message: bytes, *_: object) -> Message:
         request = _parse(get_model_metadata_pb2.GetModelMetadataRequest, message)
         return model_metadata(self._manager, request)
 
-    def _predict(self, message: bytes, deadline: Deadline) -> Message:
-        return self._workers.run(deadline, _run, *self._read(message), deadline)
+    def _predict(self, message: bytes, deadline: Deadline, call: Call) -> Message:
+        call.predicts = True
+        return self._workers.run(deadline, _run, *self._read(message, call), deadline)
 
     def _read(
-        self, message: bytes
+        self, message: bytes, call: Call
     ) -> tuple[predict_pb2.PredictRequest, Servable, dict[str, np.ndarray]]:
         request = _parse(predict_pb2.PredictRequest, message)
         version = version_of(self._manager, spec_of(request))
+        call.model, call.version = version.model, str(version.number)
         for tensor in request.inputs.values():
             for dim in tensor.tensor_shape.dim[:1]:
                 self._limits.check_rows(dim.size)

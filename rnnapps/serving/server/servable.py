@@ -101,7 +101,13 @@ class Servable:
         name = signature or DEFAULT
         if name not in self.signatures:
             raise invalid(f'Serving signature name: "{name}" not found in signature def')
-        return {key: _kind(info.dtype) for key, info in self.signatures[name].inputs.items()}
+        return {key: self.kind(info) for key, info in self.signatures[name].inputs.items()}
+
+    @staticmethod
+    def kind(info: meta_graph_pb2.TensorInfo) -> str:
+        """A tensor's type by its name in TF Serving's messages."""
+        name = tf.dtypes.as_dtype(info.dtype).name
+        return {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
 
     def predict(
         self,
@@ -181,12 +187,6 @@ def _read(path: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
     raise StatusError(
         Code.NOT_FOUND, "Could not find meta graph def matching supplied tags: { serve }."
     )
-
-
-def _kind(dtype: int) -> str:
-    """A type's name in TF Serving's messages."""
-    name = tf.dtypes.as_dtype(dtype).name
-    return {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
 
 
 def _check_inputs(signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, np.ndarray]) -> None:

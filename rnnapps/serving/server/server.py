@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Collection
+from typing import TextIO
 
 import uvicorn
 
 from rnnapps.errors import RunError
 from rnnapps.serving.server.http import HEADER_BYTES, HttpProtocol
 from rnnapps.serving.server.model_manager import ModelManager
+from rnnapps.serving.server.monitor import Monitor
 from rnnapps.serving.server.origins import OriginGuard
 from rnnapps.serving.server.rest import RestApi
 from rnnapps.serving.server.rpc import RpcApi, make_grpc_server
@@ -41,6 +43,7 @@ class Server:
         hosts: Hosts that it may be asked as besides its own address; `*` for any.
         origins: Origins whose pages may ask from a browser; `*` for any.
         trust: Whether a SavedModel may read and write files.
+        access_log: Where each request is a line, such as `sys.stderr`; `None` for nowhere.
 
     Raises:
         RunError: If there is no such folder.
@@ -61,6 +64,7 @@ class Server:
         hosts: Collection[str] = (),
         origins: Collection[str] = (),
         trust: bool = False,
+        access_log: TextIO | None = None,
     ):
         limits = limits or Limits()
         self.manager = ModelManager(folder, seconds, limits.threads, trust)
@@ -68,8 +72,9 @@ class Server:
         readers = Workers("reader", _READERS, limits.waiting)
         workers = Workers("worker", limits.threads, limits.waiting)
         self._pools = readers, workers
-        self._grpc = make_grpc_server(RpcApi(self.manager, workers, limits), limits)
-        api = RestApi(self.manager, readers, workers, limits)
+        monitor = Monitor(access_log)
+        self._grpc = make_grpc_server(RpcApi(self.manager, workers, limits, monitor), limits)
+        api = RestApi(self.manager, readers, workers, limits, monitor)
         self._rest = uvicorn.Server(
             uvicorn.Config(
                 OriginGuard(api, host, hosts, origins),

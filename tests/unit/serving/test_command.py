@@ -96,5 +96,5 @@ def test_without_the_extra_it_says_what_to_install():
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (run.returncode, run.stderr.splitlines()[-1]) == (
         2,
-        "rnnapps: rnnapps serve needs uvicorn: pip install starlette uvicorn.",
+        "rnnapps: rnnapps serve needs uvicorn: pip install 'rnnapps[serving]'.",
     )

@@ -126,6 +126,12 @@ def send(address, method, path, body, headers=()):
     response = connection.getresponse()
     content = response.read()
     connection.close()
+    page = urllib.parse.urlsplit(path).path == "/" and "text/html" in dict(headers).get(
+        "Accept", ""
+    )
+    if page and response.status == 200:
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        return response.status, None
     assert response.headers["Content-Type"] == "application/json"
     assert response.status == 200 or response.status in ERRORS
     if method == "HEAD":

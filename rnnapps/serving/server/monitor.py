@@ -1,0 +1,104 @@
+"""What the server counts for Prometheus, and its access log."""
+
+import contextlib
+import dataclasses
+import datetime
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from rnnapps.serving.server.status import Code, StatusError
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_LABELS = ("model", "version", "api")
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+
+
+@dataclasses.dataclass
+class Call:
+    """A request that is being answered.
+
+    Args:
+        api: `"rest"` or `"grpc"`.
+        what: Method and path.
+        client: Whose it is.
+        model: The model that is asked, once that is known; only those that are served are counted
+            by their names, of which there would else be any number.
+        version: Its version.
+        predicts: Whether a model has to answer, which is what is counted.
+        code: How it ended.
+    """
+
+    api: str
+    what: str
+    client: str
+    model: str = ""
+    version: str = ""
+    predicts: bool = False
+    code: str = "OK"
+
+
+class Monitor:
+    """Counts requests, errors and seconds, by model and version.
+
+    Args:
+        log: Where each request is a line; `None` for nowhere.
+    """
+
+    def __init__(self, log: TextIO | None = None):
+        self._log = log
+        self._registry = CollectorRegistry()
+        one = {"registry": self._registry}
+        self._requests = Counter("rnnapps_requests", "Requests to predict.", _LABELS, **one)
+        self._errors = Counter(
+            "rnnapps_errors", "Those that were not answered.", (*_LABELS, "code"), **one
+        )
+        self._seconds = Histogram(
+            "rnnapps_request_seconds", "How long they took.", _LABELS, buckets=_BUCKETS, **one
+        )
+
+    @contextlib.contextmanager
+    def watch(self, api: str, what: str, client: str) -> Iterator[Call]:
+        """Counts and logs what happens inside.
+
+        Args:
+            api: `"rest"` or `"grpc"`.
+            what: Method and path.
+            client: Whose request it is.
+
+        Yields:
+            The call, to be told its model.
+        """
+        call, began = Call(api, what, client), time.monotonic()
+        try:
+            yield call
+        except StatusError as error:
+            call.code = Code(error.code).name
+            raise
+        except BaseException:
+            call.code = Code.CANCELLED.name
+            raise
+        finally:
+            self._keep(call, time.monotonic() - began)
+
+    def _keep(self, call: Call, seconds: float) -> None:
+        if call.predicts:
+            labels = call.model, call.version, call.api
+            self._requests.labels(*labels).inc()
+            self._seconds.labels(*labels).observe(seconds)
+            if call.code != "OK":
+                self._errors.labels(*labels, call.code).inc()
+        if self._log:
+            now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+            what = ascii(call.what)[1:-1]  # in one line, whatever was asked
+            line = f"{now} {call.client} {call.api} {what} {call.code} {1000 * seconds:.1f} ms"
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+                self._log.write(line + "\n")
+                self._log.flush()
+
+    def metrics(self) -> bytes:
+        """All counts, in Prometheus' text format."""
+        return generate_latest(self._registry)
