@@ -218,12 +218,34 @@ class Config(BaseModel):
         return [f"{name} ({mine.get(name)!r}, {theirs.get(name)!r})" for name in names]
 
 
+@dataclasses.dataclass(frozen=True)
+class Purpose:
+    """What a model card says of all models of an application.
+
+    Args:
+        does: What it does.
+        use: What it is for, and what not.
+        factors: What its answers depend on.
+        limits: What to mind.
+        ethics: Whom it may harm.
+    """
+
+    does: str = ""
+    use: str = ""
+    factors: str = ""
+    limits: str = ""
+    ethics: str = ""
+
+
 class TrainingConfig(Config):
     """The settings of data and training that every application has."""
 
     sections: ClassVar[dict[str, str]] = {"data": "data", "epochs": "training"}
     inherited: ClassVar[tuple[str, ...]] = ()
     """What makes a network what it is: a run that starts from another has it from there."""
+
+    card: ClassVar[Purpose] = Purpose()
+    """What a model card says of all models of the application."""
 
     keeps_last: ClassVar[bool] = False
     """Whether a training that never stops keeps its last weights, not those of the lowest loss."""

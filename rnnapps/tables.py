@@ -90,6 +90,69 @@ def _width(level: str) -> Measure:
     return Measure("min", f"mean width of the {level} % interval, in the data's units")
 
 
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A value as it is shown.
+
+    Args:
+        text: The digits; empty where there is no value.
+        best: Whether it is as good as the best of its row.
+    """
+
+    text: str
+    best: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A metric of a model and of its baselines.
+
+    Args:
+        name: The metric's name, with spaces.
+        arrow: Where it is better; empty where nothing is known of the metric.
+        meaning: What it is.
+        cells: A cell for each column.
+    """
+
+    name: str
+    arrow: str
+    meaning: str
+    cells: list[Cell]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A table of metrics, with a column for the model and one for each baseline.
+
+    Args:
+        columns: The columns' names: `rnnapps`, then the baselines'.
+        rows: The rows.
+    """
+
+    columns: list[str]
+    rows: list[Row]
+
+
+def compare(found: dict[str, Any]) -> Comparison:
+    """Puts a model's metrics beside its baselines'.
+
+    Args:
+        found: Metrics by name; `baselines` holds such dictionaries by the baseline's name.
+    """
+    columns = {"rnnapps": found, **found.get("baselines", {})}
+    rows = []
+    for name in [name for name, value in found.items() if isinstance(value, float)]:
+        measure = measure_of(name)
+        values = [row.get(name) for column, row in columns.items() if column != _BOUND]
+        numbers = [value for value in values if isinstance(value, float)]
+        best = measure.best(numbers) if measure and len(set(numbers)) > 1 else None
+        shown = [number(row.get(name)) for row in columns.values()]
+        cells = [Cell(text, best is not None and text == number(best)) for text in shown]
+        arrow, meaning = (measure.arrow, measure.meaning) if measure else ("", "")
+        rows.append(Row(name.replace("_", " "), arrow, meaning, cells))
+    return Comparison(list(columns), rows)
+
+
 def show(found: dict[str, Any], as_json: bool, title: str) -> None:
     """Prints metrics, with a column for the model and one for each baseline.
 
@@ -120,33 +183,29 @@ def show(found: dict[str, Any], as_json: bool, title: str) -> None:
 
 def _print_metrics(console: Console, found: dict[str, Any], title: str) -> None:
     """A table of metrics, or several under each other where the baselines have no room beside."""
-    names = [name for name, value in found.items() if isinstance(value, float)]
-    columns = {"rnnapps": found, **found.get("baselines", {})}
-    if not names:
+    compared = compare(found)
+    if not compared.rows:
         return
-    others, parts = list(columns)[1:], []
+    others, parts = list(range(1, len(compared.columns))), []
     per_table = max(1, (console.width - 36) // 11)
     for first in range(0, max(1, len(others)), per_table):
-        parts.append(["rnnapps", *others[first : first + per_table]])
+        parts.append([0, *others[first : first + per_table]])
     console.print(title, style="italic", markup=False)
     for part in parts:
         table = Table("metric", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         table.columns[0].no_wrap = True
-        for name in part:
+        for column in part:
+            name = compared.columns[column]
             table.add_column(name, justify="right", overflow="fold", min_width=8)
-        for name in names:
-            measure = measure_of(name)
-            values = [row.get(name) for column, row in columns.items() if column != _BOUND]
-            numbers = [value for value in values if isinstance(value, float)]
-            best = measure.best(numbers) if measure and len(set(numbers)) > 1 else None
-            cells = [_marked(columns[column].get(name), best) for column in part]
-            table.add_row(f"{name.replace('_', ' ')} {measure.arrow if measure else ''}", *cells)
+        for row in compared.rows:
+            cells = [_marked(row.cells[column]) for column in part]
+            table.add_row(f"{row.name} {row.arrow}", *cells)
         console.print(table)
-    if len(columns) > 1:
+    if others:
         console.print("* the best of the row", style="dim")
-    for name in names:
-        if measure := measure_of(name):
-            console.print(f"{name.replace('_', ' ')}: {measure.meaning}", style="dim", markup=False)
+    for row in compared.rows:
+        if row.meaning:
+            console.print(f"{row.name}: {row.meaning}", style="dim", markup=False)
 
 
 def _print_parts(console: Console, kind: str, rows: dict[str, Any]) -> None:
@@ -162,7 +221,7 @@ def _print_parts(console: Console, kind: str, rows: dict[str, Any]) -> None:
         table.add_column(name.replace("_", " "), justify="right", overflow="fold", min_width=8)
     shown = list(rows)[: _SHOWN.get(kind)]
     for name in shown:
-        table.add_row(Text(name), *(_number(rows[name].get(key)) for key in kept))
+        table.add_row(Text(name), *(number(rows[name].get(key)) for key in kept))
     console.print(table)
     if more := len(rows) - len(shown):
         console.print(f"and {more:,} more {kind}, which --json lists", style="dim", markup=False)
@@ -247,7 +306,7 @@ def show_cost(cost: dict[str, Any]) -> None:
     title = "validation part"
     table = Table("metric", "float32", cost["weights"], title=title, title_justify="left")
     for name, pair in cost["validation"].items():
-        table.add_row(name, *map(_number, pair))
+        table.add_row(name, *map(number, pair))
     Console().print(table)
 
 
@@ -262,7 +321,7 @@ def show_update(found: dict[str, Any], run_dir: str) -> None:
     table = Table("part", "before", "after", title=title, title_justify="left")
     for part in ("validation", "test"):
         for name, pair in found[part].items():
-            values = ("unknown" if value is None else _number(value) for value in pair.values())
+            values = ("unknown" if value is None else number(value) for value in pair.values())
             table.add_row(f"{name} {part}", *values)
     Console().print(table)
     print(f"run: {run_dir}" if found["updated"] else "The run stays as it is.")
@@ -285,17 +344,14 @@ def show_findings(findings: dict[str, str | list[str]], as_json: bool) -> None:
     Console().print(table)
 
 
-def _number(value: float | None) -> str:
-    """Four places, or as many as leave five digits; whole numbers as they are."""
+def number(value: float | None) -> str:
+    """A number as shown: four places, or as many as leave five digits; whole ones as they are."""
     if value is None or isinstance(value, int):
         return "" if value is None else f"{value:,}"
     digits = len(str(int(abs(value)))) if math.isfinite(value) else 1
     return f"{value:.{max(0, 5 - max(1, digits))}f}"
 
 
-def _marked(value: float | None, best: float | None) -> Text:
+def _marked(cell: Cell) -> Text:
     """A number, with a star where it is as good as the best one as it is shown."""
-    shown = _number(value)
-    if best is not None and shown == _number(best):
-        return Text(f"* {shown}", "bold")
-    return Text(shown)
+    return Text(f"* {cell.text}", "bold") if cell.best else Text(cell.text)

@@ -4,10 +4,11 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rnnapps.apps.card import Card
 from rnnapps.errors import ConfigError, RnnappsError
 from rnnapps.progress import working
 from rnnapps.serving.export.accelerating import NARROW, rounded
-from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, publish
+from rnnapps.serving.export.export import EXACT, NEAR, ROUGH, ExportSpec, publish
 
 if TYPE_CHECKING:
     from rnnapps.apps.application import Application
@@ -39,7 +40,22 @@ def export(
         }
     tolerance = NEAR if app.config.precision == "float32" else ROUGH
     with working("exporting"):
-        return publish(model_dir, spec, model_card, xla, narrow, tolerance if xla else EXACT)
+        document = _card(app, model_card.get("precision")).markdown(_asked(spec))
+        return publish(
+            model_dir, spec, model_card, xla, narrow, tolerance if xla else EXACT, document
+        )
+
+
+def _card(app: "Application", precision: dict[str, Any] | None) -> Card:
+    return Card(app.name, app.config, app.info, _numbers(app.metrics), app.history, precision)
+
+
+def _asked(spec: ExportSpec) -> list[tuple[str, str]]:
+    """The signatures by name, each with its inputs."""
+    return [
+        (name, ", ".join(f"`{one.name}` ({one.dtype.name})" for one in signature.inputs))
+        for name, signature in spec.signatures.items()
+    ]
 
 
 def model_card(app: "Application") -> dict[str, Any]:

@@ -23,6 +23,7 @@ commands:
   predict RUN_DIR FILE ...   answer for the rows of files of any size, by --workers processes
   predict --server URL NAME  have a model server answer
   detect RUN_DIR [FILE]      say where series are off by more than their forecasts are
+  report RUN_DIR             write a run as one page to read, or to send to a colleague
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
   new APPLICATION NAME       copy an application out as the start of a package of your own
@@ -32,8 +33,8 @@ commands:
 `rnnapps help COMMAND` says more.
 """
 _COMMANDS = (
-    "train", "tune", "compare", "update", "evaluate", "predict", "detect", "export", "serve",
-    "new", "quickstart", "doctor",
+    "train", "tune", "compare", "update", "evaluate", "predict", "detect", "report", "export",
+    "serve", "new", "quickstart", "doctor",
 )  # fmt: skip
 
 

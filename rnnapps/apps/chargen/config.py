@@ -12,6 +12,7 @@ from rnnapps.config import (
     Block,
     BodyCell,
     GenerationOptions,
+    Purpose,
     TextOptions,
     TrainingConfig,
     TransformerOptions,
@@ -37,6 +38,18 @@ class CharGenConfig(TransformerOptions, VectorOptions, TextOptions, TrainingConf
         "window": "training",
         "embedding_dim": "model",
     }
+    card: ClassVar = Purpose(
+        does="It goes on with a text, a token at a time: a recurrent language model, with a "
+        "model of n-grams beside it.",
+        use="For more text in the manner of what it learned from, and for how likely a text "
+        "is. What it writes is not to be taken for facts.",
+        factors="The prompt, the temperature, top-k and top-p; how like the training text the "
+        "prompt is.",
+        limits="It may write passages of its training text to the letter, and nonsense that "
+        "reads well.",
+        ethics="Whose text it learned from is whose manner it has: mind their rights, and say "
+        "that a program wrote what it wrote.",
+    )
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "tied", "cell", "units", "layers", "residual",
         "normalization", "block", "heads", "positions", "learned_positions",

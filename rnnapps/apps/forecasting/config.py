@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
-from rnnapps.config import Block, Cell, SeriesOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import Block, Cell, Purpose, SeriesOptions, TrainingConfig, Tune, TuneChoice
 
 SHARE = 0.2  # of the time, by default, that is the validation part, or the test part
 
@@ -23,6 +23,17 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
         "horizon": "model",
         "teacher_forcing": "training",
     }
+    card: ClassVar = Purpose(
+        does="It forecasts time series: a recurrent network with a linear model beside it, "
+        "and intervals that held-out errors calibrate.",
+        use="For the series that it learned from, or others like them, at the same steps. "
+        "It is not for what has no like in the past.",
+        factors="How far ahead, which column, the season, and whether what is known of the "
+        "future was given; the errors by horizon and by target show the first two.",
+        limits="Intervals hold while the future is like the held-out past. Compare the "
+        "baselines: where they are as good, take them.",
+        ethics="Forecasts of what people do change what they do. Say the interval with the number.",
+    )
     inherited: ClassVar = (
         "log", "population", "horizon", "lookback", "model", "channels", "segment",
         "normalization", "cell", "units", "layers", "block", "linear", "distribution", "quantiles",

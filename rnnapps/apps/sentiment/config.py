@@ -10,6 +10,7 @@ from rnnapps.config import (
     Block,
     BodyCell,
     PretrainingOptions,
+    Purpose,
     TableOptions,
     TrainingConfig,
     TransformerOptions,
@@ -34,6 +35,18 @@ class SentimentConfig(
         "text_column": "data",
         "embedding_dim": "model",
     }
+    card: ClassVar = Purpose(
+        does="It sorts texts into classes: a recurrent network, with a linear classifier of "
+        "n-grams beside it, that learned from labelled texts.",
+        use="For texts like those that it learned from, in their language. It is not for "
+        "other languages or kinds of text, nor to decide on persons by itself.",
+        factors="The kind of text, its length, its language and how rare its class is; the "
+        "table by class shows the last.",
+        limits="Irony, quotations and words that were never seen mislead it. Probabilities are "
+        "as calibrated as the calibration error says, on data like the test part only.",
+        ethics="It repeats what its labels say, prejudices too. Look at the most confident "
+        "mistakes before its answers have consequences.",
+    )
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "cell", "units", "layers", "bidirectional", "residual",
         "normalization", "block", "heads", "positions", "learned_positions",

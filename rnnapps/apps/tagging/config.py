@@ -9,6 +9,7 @@ from tyro.conf import Positional
 from rnnapps.config import (
     Block,
     PretrainingOptions,
+    Purpose,
     StepBodyCell,
     TableOptions,
     TrainingConfig,
@@ -33,6 +34,19 @@ class TaggingConfig(
         "token_column": "data",
         "embedding_dim": "model",
     }
+    card: ClassVar = Purpose(
+        does="It finds spans in texts, such as names, or gives each token a tag: a recurrent "
+        "network over words and their characters, with a conditional random field.",
+        use="For texts like those that it learned from, in their language. It is not proof "
+        "that nothing was missed, as in removing names for privacy, without a person "
+        "who checks.",
+        factors="The kind of text, and names that were never seen; the table by type shows how "
+        "rare ones fare.",
+        limits="Texts without capitals, of another domain or with other kinds of names are "
+        "tagged worse than the test part says.",
+        ethics="Names of some origins may be found less often than others: measure it on "
+        "yours. Finding persons in texts is subject to their rights.",
+    )
     inherited: ClassVar = (
         "tokenizer", "embedding_dim", "character_dim", "character_units", "affix_dim", "pair_dim",
         "cell", "units", "layers", "bidirectional", "block", "heads", "positions",

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from rnnapps.config import (
     Block,
+    Purpose,
     StepCell,
     TableOptions,
     TrainingConfig,
@@ -32,6 +33,19 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
         "dropout": "training",
         "beam_width": "decoding",
     }
+    card: ClassVar = Purpose(
+        does="It translates sentences: a recurrent encoder, and a decoder with attention "
+        "over what was read, searched by a beam.",
+        use="For sentences like those that it learned from, to be read by a person who can "
+        "check. It is not for texts where a wrong word does harm: law, medicine, "
+        "safety.",
+        factors="The length of a sentence, how rare its words are, and its subject; BLEU by "
+        "length shows the first.",
+        limits="Sentences are translated one by one, without what stands around them. Names "
+        "and numbers can come out wrong, and a translation that reads well can be "
+        "wrong.",
+        ethics="It repeats what its pairs have, such as the gender of professions.",
+    )
     inherited: ClassVar = (
         "tokenizer", "vocabulary", "lowercase", "embedding_dim", "cell", "units", "layers",
         "block", "decoder", "score", "input_feeding", "tied",

@@ -49,6 +49,7 @@ def publish(
     xla: bool = False,
     narrow: bool = False,
     tolerance: float = EXACT,
+    document: str = "",
 ) -> pathlib.Path:
     """Writes the next version of a SavedModel, so that no server ever sees half of one.
 
@@ -64,6 +65,7 @@ def publish(
         tolerance: How far numbers may be from those of the functions: `EXACT`; `NEAR` for XLA,
             which adds up in another order; or `ROUGH` where it does so in bfloat16, which may make
             another text the likeliest.
+        document: What `MODEL_CARD.md` says, if there is to be one.
 
     Returns:
         The new version's folder.
@@ -85,6 +87,8 @@ def publish(
             _check(draft, spec.signatures, expected, tolerance)
             write_requests(draft, model_dir.absolute().name, spec.signatures)
             write_model_card(draft, model_card, spec.signatures)
+            if document:
+                (draft / "MODEL_CARD.md").write_text(document, encoding="utf-8")
             return _rename(draft, model_dir)
     except BaseException:
         if not existed:

@@ -1,0 +1,136 @@
+"""A run's report, and the model card of its export: what they say is what the run's files say."""
+
+import html.parser
+import json
+import re
+import shutil
+
+import pytest
+
+from rnnapps import cli, load
+from rnnapps.apps.card import Card
+from rnnapps.apps.run import RunInfo
+from rnnapps.apps.sentiment.config import SentimentConfig
+from rnnapps.files import checksum
+from rnnapps.pages import render
+
+HEADINGS = [
+    "Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data",
+    "Quantitative analyses", "Ethical considerations", "Caveats and recommendations",
+]  # fmt: skip
+
+
+class Page(html.parser.HTMLParser):
+    """The texts of a page, and what it would load."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.tags, self.texts, self.open = [], set(), [], []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.open.append(tag)
+        self.loads += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+
+def test_it_holds_all_it_needs_and_measures_nothing(sample_run, capsys):
+    before = (sample_run / "metrics.json").read_bytes()
+    (sample_run / "mine.txt").write_text("kept")
+    assert cli.main(["report", str(sample_run)]) == 0
+    assert capsys.readouterr().out == f"{sample_run}/report.html\n"
+    page = Page((sample_run / "report.html").read_text("utf-8"))
+    assert "This run has not been evaluated. rnnapps evaluate" in page.text
+    assert page.loads
+    assert all(one.startswith("data:") for one in page.loads)
+    assert not page.tags & {"script", "iframe", "object", "embed"}
+    assert (sample_run / "metrics.json").read_bytes() == before
+    accuracy = json.loads(before)["validation"]["accuracy"]
+    assert f"accuracy ↑ {accuracy:.4f}" in page.text
+    info = RunInfo.read(sample_run)
+    assert info.checksums["report.html"] == checksum(sample_run / "report.html")
+    assert cli.main(["report", str(sample_run)]) == 0  # over its own
+    app = load(sample_run)
+    app.evaluate()
+    assert not (sample_run / "report.html").exists()  # it said what is no longer so
+    assert (sample_run / "mine.txt").read_text() == "kept"
+    assert cli.main(["report", str(sample_run)]) == 0
+    text = Page((sample_run / "report.html").read_text("utf-8")).text
+    assert "not been evaluated" not in text
+    for name in app.metrics["test"]["baselines"]:
+        assert name in text
+    assert "Confusion matrix. How often" in text
+
+
+def test_what_the_run_did_not_write_is_left(sample_run, tmp_path, capsys):
+    (sample_run / "report.html").write_text("my own")
+    assert cli.main(["report", str(sample_run)]) == 2
+    assert capsys.readouterr().err == (
+        f"rnnapps: {sample_run}/report.html exists, and is not what the run wrote: move it, or use "
+        "--output.\n"
+    )
+    assert (sample_run / "report.html").read_text() == "my own"
+    target = tmp_path / "page.html"
+    assert cli.main(["report", str(sample_run), "--output", str(target)]) == 0
+    assert target.read_text("utf-8").endswith("</html>")
+    assert "report.html" not in RunInfo.read(sample_run).checksums
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "nowhere does not exist; `rnnapps train` makes one."),
+        (["RUN", "--output", "."], "Expected --output to be a file. Received: ., a folder."),
+        (["RUN", "--output", "no/x.html"], "There is no folder no to write --output=no/x.html"),
+    ],
+)
+def test_a_mistake_is_a_sentence(sample_run, capsys, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    arguments = [str(sample_run) if one == "RUN" else one for one in arguments]
+    assert cli.main(["report", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"rnnapps: {said}")
+
+
+def test_a_damaged_run_is_not_told_of(sample_run, capsys):
+    with (sample_run / "history.csv").open("a") as file:
+        file.write("9,9,9,9,9\n")
+    assert cli.main(["report", str(sample_run)]) == 2
+    assert "history.csv is damaged" in capsys.readouterr().err
+
+
+def test_markup_in_the_data_is_text():
+    metrics = {"test": {"accuracy": 0.5, "mistakes": [
+        {"text": "<script>alert(1)</script>", "label": "<b>", "predicted": "&", "probability": 0.9}
+    ]}}  # fmt: skip
+    info = RunInfo(source="</title><script>x</script>", notes=["<img src=x onerror=y>"])
+    card = Card("sentiment", SentimentConfig(), info, metrics, [{"epoch": 1, "val_loss": 1.0}])
+    page = Page(render("report.html", card=card, figures=[], run="<i>"))
+    assert not page.tags & {"script", "img", "i", "b"}
+    assert "<script>alert(1)</script> <b> & (0.900)" in page.text
+
+
+def test_an_export_has_its_card_in_the_fields_headings(sample_run, tmp_path):
+    app = load(sample_run)
+    app.metrics["test"] = {
+        "accuracy": 0.912345,
+        "mistakes": [{"text": "a secret text"}],
+        "baselines": {"NB-SVM": {"accuracy": 0.95}},
+    }
+    version = app.export(tmp_path / "sentiment")
+    text = (version / "MODEL_CARD.md").read_text("utf-8")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+    assert "| accuracy ↑ | 0.9123 | 0.9500 * |" in text
+    assert "secret" not in text
+    assert "- `serving_default`: `text` (string)" in text
+    assert "training: 4,800" in text
+    assert not re.search(r"\n{3}", text)
+    shutil.rmtree(version)
