@@ -20,6 +20,12 @@ HEADINGS = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def run(sample_run, tmp_path_factory):
+    """A run of one's own, to write into."""
+    return shutil.copytree(sample_run, tmp_path_factory.mktemp("run") / "run")
+
+
 class Page(html.parser.HTMLParser):
     """The texts of a page, and what it would load."""
 
@@ -43,46 +49,46 @@ class Page(html.parser.HTMLParser):
             self.texts.append(data)
 
 
-def test_it_holds_all_it_needs_and_measures_nothing(sample_run, capsys):
-    before = (sample_run / "metrics.json").read_bytes()
-    (sample_run / "mine.txt").write_text("kept")
-    assert cli.main(["report", str(sample_run)]) == 0
-    assert capsys.readouterr().out == f"{sample_run}/report.html\n"
-    page = Page((sample_run / "report.html").read_text("utf-8"))
+def test_it_holds_all_it_needs_and_measures_nothing(run, capsys):
+    before = (run / "metrics.json").read_bytes()
+    (run / "mine.txt").write_text("kept")
+    assert cli.main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run}/report.html\n"
+    page = Page((run / "report.html").read_text("utf-8"))
     assert "This run has not been evaluated. rnnapps evaluate" in page.text
     assert page.loads
     assert all(one.startswith("data:") for one in page.loads)
     assert not page.tags & {"script", "iframe", "object", "embed"}
-    assert (sample_run / "metrics.json").read_bytes() == before
+    assert (run / "metrics.json").read_bytes() == before
     accuracy = json.loads(before)["validation"]["accuracy"]
     assert f"accuracy ↑ {accuracy:.4f}" in page.text
-    info = RunInfo.read(sample_run)
-    assert info.checksums["report.html"] == checksum(sample_run / "report.html")
-    assert cli.main(["report", str(sample_run)]) == 0  # over its own
-    app = load(sample_run)
+    info = RunInfo.read(run)
+    assert info.checksums["report.html"] == checksum(run / "report.html")
+    assert cli.main(["report", str(run)]) == 0  # over its own
+    app = load(run)
     app.evaluate()
-    assert not (sample_run / "report.html").exists()  # it said what is no longer so
-    assert (sample_run / "mine.txt").read_text() == "kept"
-    assert cli.main(["report", str(sample_run)]) == 0
-    text = Page((sample_run / "report.html").read_text("utf-8")).text
+    assert not (run / "report.html").exists()  # it said what is no longer so
+    assert (run / "mine.txt").read_text() == "kept"
+    assert cli.main(["report", str(run)]) == 0
+    text = Page((run / "report.html").read_text("utf-8")).text
     assert "not been evaluated" not in text
     for name in app.metrics["test"]["baselines"]:
         assert name in text
     assert "Confusion matrix. How often" in text
 
 
-def test_what_the_run_did_not_write_is_left(sample_run, tmp_path, capsys):
-    (sample_run / "report.html").write_text("my own")
-    assert cli.main(["report", str(sample_run)]) == 2
+def test_what_the_run_did_not_write_is_left(run, tmp_path, capsys):
+    (run / "report.html").write_text("my own")
+    assert cli.main(["report", str(run)]) == 2
     assert capsys.readouterr().err == (
-        f"rnnapps: {sample_run}/report.html exists, and is not what the run wrote: move it, or use "
+        f"rnnapps: {run}/report.html exists, and is not what the run wrote: move it, or use "
         "--output.\n"
     )
-    assert (sample_run / "report.html").read_text() == "my own"
+    assert (run / "report.html").read_text() == "my own"
     target = tmp_path / "page.html"
-    assert cli.main(["report", str(sample_run), "--output", str(target)]) == 0
+    assert cli.main(["report", str(run), "--output", str(target)]) == 0
     assert target.read_text("utf-8").endswith("</html>")
-    assert "report.html" not in RunInfo.read(sample_run).checksums
+    assert "report.html" not in RunInfo.read(run).checksums
 
 
 @pytest.mark.parametrize(
@@ -93,17 +99,17 @@ def test_what_the_run_did_not_write_is_left(sample_run, tmp_path, capsys):
         (["RUN", "--output", "no/x.html"], "There is no folder no to write --output=no/x.html"),
     ],
 )
-def test_a_mistake_is_a_sentence(sample_run, capsys, tmp_path, monkeypatch, arguments, said):
+def test_a_mistake_is_a_sentence(run, capsys, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
-    arguments = [str(sample_run) if one == "RUN" else one for one in arguments]
+    arguments = [str(run) if one == "RUN" else one for one in arguments]
     assert cli.main(["report", *arguments]) == 2
     assert capsys.readouterr().err.startswith(f"rnnapps: {said}")
 
 
-def test_a_damaged_run_is_not_told_of(sample_run, capsys):
-    with (sample_run / "history.csv").open("a") as file:
+def test_a_damaged_run_is_not_told_of(run, capsys):
+    with (run / "history.csv").open("a") as file:
         file.write("9,9,9,9,9\n")
-    assert cli.main(["report", str(sample_run)]) == 2
+    assert cli.main(["report", str(run)]) == 2
     assert "history.csv is damaged" in capsys.readouterr().err
 
 
@@ -118,8 +124,8 @@ def test_markup_in_the_data_is_text():
     assert "<script>alert(1)</script> <b> & (0.900)" in page.text
 
 
-def test_an_export_has_its_card_in_the_fields_headings(sample_run, tmp_path):
-    app = load(sample_run)
+def test_an_export_has_its_card_in_the_fields_headings(run, tmp_path):
+    app = load(run)
     app.metrics["test"] = {
         "accuracy": 0.912345,
         "mistakes": [{"text": "a secret text"}],
@@ -133,4 +139,3 @@ def test_an_export_has_its_card_in_the_fields_headings(sample_run, tmp_path):
     assert "- `serving_default`: `text` (string)" in text
     assert "training: 4,800" in text
     assert not re.search(r"\n{3}", text)
-    shutil.rmtree(version)
