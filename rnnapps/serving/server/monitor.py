@@ -50,14 +50,17 @@ class Monitor:
 
     def __init__(self, log: TextIO | None = None):
         self._log = log
-        self._registry = CollectorRegistry()
-        one = {"registry": self._registry}
-        self._requests = Counter("rnnapps_requests", "Requests to predict.", _LABELS, **one)
+        self._registry = here = CollectorRegistry()
+        self._requests = Counter("rnnapps_requests", "Requests to predict.", _LABELS, registry=here)
         self._errors = Counter(
-            "rnnapps_errors", "Those that were not answered.", (*_LABELS, "code"), **one
+            "rnnapps_errors", "Those that were not answered.", (*_LABELS, "code"), registry=here
         )
         self._seconds = Histogram(
-            "rnnapps_request_seconds", "How long they took.", _LABELS, buckets=_BUCKETS, **one
+            "rnnapps_request_seconds",
+            "How long they took.",
+            _LABELS,
+            registry=here,
+            buckets=_BUCKETS,
         )
 
     @contextlib.contextmanager
