@@ -30,6 +30,7 @@ from rnnapps.apps.telling import Shown
 from rnnapps.apps.updating import GIVEN, TOLERANCE, update
 from rnnapps.config import TrainingConfig
 from rnnapps.data import together
+from rnnapps.data.cache import cache_in
 from rnnapps.data.learned import Learned, hashes
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.files import checksum, enough_space, remove_tree
@@ -191,6 +192,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
                 stack.enter_context(enough_space(run_dir.parent))
                 state_dir = stack.enter_context(state_of(run_dir))
                 keep_to_settings(self.name, self.config, state_dir)
+            stack.enter_context(cache_in(state_dir / "cache"))
             try:
                 self._train(train, validation, state_dir, callbacks)
             except BaseException as error:

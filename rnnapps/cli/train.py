@@ -42,6 +42,9 @@ class RunOptions:
     """Training steps after which the state is kept within an epoch, too, to go on from."""
     threads: int | None = None
     """CPU cores to train on; by default all that the process may use."""
+    cache_dir: Path | None = None
+    """Where texts and ids of large data are kept, for other trainings on it, too; by default beside
+    the run until it is finished."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -63,6 +66,7 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
     import_tensorflow()
     from rnnapps.apps import application_class
     from rnnapps.apps.application import agreed
+    from rnnapps.data.cache import cache_in
     from rnnapps.training import SaveEvery, use_cores
 
     use_cores(settings, options.threads)  # before the run that it starts from is loaded
@@ -72,7 +76,8 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
         forget_state(run_dir)
     try:
         saving = [] if options.save_every is None else [SaveEvery(options.save_every)]
-        app = application_class(name)(settings).fit(run_dir=run_dir, callbacks=saving)
+        with cache_in(options.cache_dir):
+            app = application_class(name)(settings).fit(run_dir=run_dir, callbacks=saving)
     except KeyboardInterrupt:
         if partial_dir(run_dir).exists():
             print(

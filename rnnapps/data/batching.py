@@ -12,6 +12,16 @@ from rnnapps.text import shorten
 SPAN = (8, 100)  # tokens of a span: from a clause to a few sentences
 
 
+def ids_of(ids: tf.RaggedTensor, indices: tf.Tensor) -> tf.RaggedTensor:
+    """The int32 ids of some examples, ragged `(batch, time)`; those of -1 mean nothing.
+
+    Args:
+        ids: Ids of all examples, ragged `(examples, time)`; stored ones are of a smaller type.
+        indices: Which examples `(batch,)`.
+    """
+    return tf.cast(tf.gather(ids, tf.maximum(indices, 0)), tf.int32)
+
+
 class BatchesByLength:
     """Examples cut into batches of like length so that little is padding.
 
@@ -88,7 +98,7 @@ class Batches(BatchesByLength):
     """Sequences with labels: `(ids, labels, weights)` of each batch. See `BatchesByLength`.
 
     Args:
-        ids: int32 ids, ragged `(examples, time)`.
+        ids: Ids, ragged `(examples, time)`, of any type of whole numbers.
         labels: Labels `(examples,)`, or their probabilities `(examples, classes)`.
         batch_size: Rows of a batch.
         max_length: Longer sequences lose their middle (`text.shorten`); `None` keeps all.
@@ -114,7 +124,7 @@ class Batches(BatchesByLength):
 
     def _batch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         real = indices >= 0
-        rows = tf.gather(self.ids, tf.maximum(indices, 0))
+        rows = ids_of(self.ids, indices)
         lengths = tf.cast(rows.row_lengths(), tf.int32)
         ids = shorten(rows.to_tensor(), lengths, self.max_length)
         return self._labelled(tf.where(real[:, None], ids, 0), indices)
@@ -170,7 +180,7 @@ class CroppedBatches:
         return tf.cond(seed < 0, whole, as_it_is(lambda: self._spans(indices, seed)))
 
     def _spans(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple:
-        rows = tf.gather(self.batches.ids, tf.maximum(indices, 0))
+        rows = ids_of(self.batches.ids, indices)
         lengths = tf.cast(rows.row_lengths(), tf.int32)
         drawn = tf.random.stateless_uniform((2, self.batches.batch_size), (seed, 0))
         low, high = map(math.log, SPAN)
@@ -218,8 +228,7 @@ class PairBatches(BatchesByLength):
 
     def _batch(self, indices: tf.Tensor) -> tuple:
         real = (indices >= 0)[:, None]
-        rows = tf.maximum(indices, 0)
-        sources, targets = tf.gather(self.sources, rows), tf.gather(self.targets, rows)
+        sources, targets = ids_of(self.sources, indices), ids_of(self.targets, indices)
         ends = tf.ones([self.batch_size, 1], tf.int32)
         inputs = tf.concat([self.bos * ends, targets], 1).to_tensor()
         outputs = tf.concat([targets, self.eos * ends], 1).to_tensor()

@@ -1,14 +1,14 @@
 """Rows that a model has learned from, told by their hashes: no later part may measure on them."""
 
 import dataclasses
-import hashlib
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from rnnapps.data.splits import Splits
+from rnnapps.data.stored import StoredTexts, hash_of
 from rnnapps.errors import DataError
 
 FILE = "train_hashes.npz"  # in a run
@@ -18,7 +18,7 @@ class Rows(Protocol):
     """A part of a data set, row by row."""
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> Sequence[str]:
         """What tells each row from others; an empty one is told from none."""
 
     def __len__(self) -> int: ...
@@ -61,17 +61,20 @@ class Learned:
 
 def hashes(keys: Iterable[str | bytes]) -> np.ndarray:
     """Eight bytes of each key that is not empty, each once and in order: uint64 `(keys,)`."""
-    return np.unique(np.array([_hash(key) for key in keys if key], np.uint64))
+    found = np.unique(_hashed(keys))
+    return found[found > 0]
 
 
 def among(keys: Iterable[str | bytes], seen: np.ndarray) -> np.ndarray:
     """Which keys have one of these hashes: bool `(keys,)`."""
-    return np.isin(np.array([_hash(key) if key else 0 for key in keys], np.uint64), seen)
+    return np.isin(_hashed(keys), seen)
 
 
-def _hash(key: str | bytes) -> int:
-    data = key if isinstance(key, bytes) else key.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") or 1
+def _hashed(keys: Iterable[str | bytes]) -> np.ndarray:
+    """The hash of each key, 0 of an empty one: uint64 `(keys,)`."""
+    if isinstance(keys, StoredTexts):
+        return keys.hashes
+    return np.fromiter(map(hash_of, keys), np.uint64)
 
 
 def to_training(splits: Splits[Rows], seen: np.ndarray, whose: str) -> Splits[Rows]:

@@ -1,6 +1,7 @@
 """Data sets by name: those of tensorflow_datasets, and those that a program registers."""
 
 import contextlib
+import glob
 import socket
 import sys
 import urllib.parse
@@ -57,7 +58,7 @@ def check_known(data: str, names: Sequence[str], what: str) -> None:
     Raises:
         DataError: If it is neither.
     """
-    if data in _REGISTERED or Path(data).exists() or Path(data).suffix:
+    if data in _REGISTERED or Path(data).exists() or Path(data).suffix or glob.has_magic(data):
         return
     names = [*names, *_REGISTERED]
     raise DataError(

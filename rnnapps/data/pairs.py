@@ -11,7 +11,7 @@ import tensorflow as tf
 from rnnapps.config import TableOptions
 from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
-from rnnapps.data.examples import text_of
+from rnnapps.data.labelled import text_of
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.tmx import read_memory
 from rnnapps.errors import DataError

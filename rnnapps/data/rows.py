@@ -10,17 +10,17 @@ import gzip
 import io
 import pathlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from rnnapps.config import TableOptions
 from rnnapps.data.encodings import decode
-from rnnapps.data.separators import check_header, find_separator, name_of, rows_of
+from rnnapps.data.separators import NAMES, check_header, find_separator, name_of, rows_of
 from rnnapps.data.tables import json_object, read_table
 from rnnapps.errors import DataError
 
 _SEPARATED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
-_SAMPLE = 1 << 16  # bytes from which separator and encoding are found
+_SAMPLE = 1 << 20  # bytes from which separator and encoding are found
 _FIRST, _CHUNK = 256, 4096  # rows of the first chunk, whose answers come soon, and of the next
 
 Row = dict[str, Any]
@@ -37,6 +37,7 @@ class Rows:
             line.
         separator: What stands between columns, where something does.
         schema: The columns' types, in Parquet.
+        notes: How it is read, where that is not as its name says.
     """
 
     names: list[str]
@@ -44,6 +45,7 @@ class Rows:
     format: str
     separator: str = ","
     schema: Any = None
+    notes: tuple[str, ...] = ()
 
 
 def is_table(path: pathlib.Path) -> bool:
@@ -58,12 +60,15 @@ def kind_of(path: pathlib.Path) -> str:
 
 
 @contextlib.contextmanager
-def open_rows(path: pathlib.Path, options: TableOptions | None = None) -> Iterator[Rows]:
+def open_rows(
+    path: pathlib.Path, options: TableOptions | None = None, wanted: Sequence[str] = ()
+) -> Iterator[Rows]:
     """Opens a table, or a file with a text a line.
 
     Args:
         path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file, also gzipped; others are read whole.
         options: How it is written.
+        wanted: Names of columns that are looked for, which decide between two readings.
 
     Yields:
         The rows.
@@ -74,30 +79,48 @@ def open_rows(path: pathlib.Path, options: TableOptions | None = None) -> Iterat
     if not path.is_file():
         raise DataError(f"No such file: {path}.")
     kind, options = kind_of(path), options or TableOptions()
-    if kind == ".parquet":
-        yield _parquet(path)
-        return
-    streamed = kind in (*_SEPARATED, ".jsonl", ".ndjson", ".txt", "")
-    if not streamed or path.suffix == ".zip":
-        frame = read_table(path, options).frame
-        rows = frame.astype(object).where(frame.notna(), "").to_dict("records")
-        yield Rows(list(frame.columns), _chunks(iter(rows), lambda: 0.0), "csv")
-        return
     with path.open("rb") as raw, _whole(path):
-        source = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-        sample = source.read(_SAMPLE)
+        beginning = raw.read(4)
+        raw.seek(0)
+        if kind == ".parquet" or beginning == b"PAR1":
+            yield _parquet(path)
+            return
+        packed = path.suffix == ".gz" or beginning.startswith(b"\x1f\x8b")
+        source = gzip.GzipFile(fileobj=raw) if packed else raw
+        sample = b"" if path.suffix == ".zip" else source.read(_SAMPLE)
+        if not _streams(kind, path, sample):
+            table = read_table(path, options, wanted)
+            frame = table.frame
+            rows = frame.astype(object).where(frame.notna(), "").to_dict("records")
+            chunks = _chunks(iter(rows), lambda: 0.0)
+            yield Rows(list(frame.columns), chunks, "csv", notes=table.notes)
+            return
         sample = sample[: sample.rfind(b"\n") + 1] or sample
         wide = b"\0" in sample  # UTF-16, of which the sample may end within a character
         decoding = "replace" if wide else "strict"
         head, encoding = decode(sample, str(path), options.encoding, decoding)
         source.seek(0)
         errors = "replace" if kind in (".txt", "") else "strict"
+        notes = () if encoding == "utf-8" else (f"encoding {encoding}",)
         encoding = "utf-8-sig" if encoding == "utf-8" else encoding
         text = io.TextIOWrapper(source, encoding, errors, newline="")
         if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text.read(1)
         size = max(1, path.stat().st_size)
-        yield _stream(text, kind, head, options, str(path), lambda: min(1.0, raw.tell() / size))
+        share = lambda: min(1.0, raw.tell() / size)  # noqa: E731
+        rows = _stream(text, kind, head, options, str(path), share, wanted)
+        yield dataclasses.replace(rows, notes=notes + rows.notes)
+
+
+def _streams(kind: str, path: pathlib.Path, sample: bytes) -> bool:
+    """Whether a file is what its name says, of which rows can be read one after the other."""
+    if kind in (".jsonl", ".ndjson"):
+        first = sample.lstrip(codecs.BOM_UTF8 + b" \t\r\n").partition(b"\n")[0].strip()
+        return first.startswith(b"{") and first.endswith(b"}")
+    others = (b"PK\x03\x04", b"%PDF", b"<!doctype", b"<html")
+    web = sample[:200].lstrip().lower()
+    known = kind in (*_SEPARATED, ".txt", "") and path.suffix != ".zip"
+    return known and (kind in (".txt", "") or not web.startswith((*others, others[0].lower())))
 
 
 @contextlib.contextmanager
@@ -114,7 +137,13 @@ def _whole(path: pathlib.Path) -> Iterator[None]:
 
 
 def _stream(
-    text: IO[str], kind: str, head: str, options: TableOptions, where: str, share: Callable
+    text: IO[str],
+    kind: str,
+    head: str,
+    options: TableOptions,
+    where: str,
+    share: Callable,
+    wanted: Sequence[str],
 ) -> Rows:
     if kind in (".txt", ""):
         lines = ({"text": line.rstrip("\r\n")} for line in text)
@@ -123,16 +152,30 @@ def _stream(
         first = next((line for line in head.split("\n") if line.strip()), "{}")
         rows = (
             json_object(line, f"{where}, line {i}")
-            for i, line in enumerate(text, 1)
+            for i, line in enumerate(_texts(text, where), 1)
             if line.strip()
         )
         return Rows(list(json_object(first, f"{where}, line 1")), _chunks(rows, share), "jsonl")
-    separator = options.separator or find_separator(head, _SEPARATED[kind], (), where)
-    found = rows_of(text, separator, head, where)
+    named = head.partition("\n")[0].strip()
+    separator, usual = options.separator, _SEPARATED[kind]
+    if named[:4].lower() == "sep=" and len(named) == 5:  # Excel's own line
+        text.readline()
+        separator, head = separator or named[4], head.partition("\n")[2]
+    separator = separator or find_separator(head, usual, wanted, where)
+    found = rows_of(_texts(text, where), separator, head, where)
     names = [name_of(field) for field in next(found, [])]
     check_header(names, where)
     form = "tsv" if separator == "\t" else "csv"
-    return Rows(names, _chunks(_named(found, names), share), form, separator)
+    notes = (f"separator {NAMES.get(separator, separator)}",) if separator != usual else ()
+    return Rows(names, _chunks(_named(found, names), share), form, separator, notes=notes)
+
+
+def _texts(lines: Iterable[str], where: str) -> Iterator[str]:
+    """The lines, none of which may hold what no text does."""
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise DataError(f"{where}, line {number}, is not a text: it holds the byte 0x00.")
+        yield line
 
 
 def _named(rows: Iterator[list[str]], names: list[str]) -> Iterator[Row]:

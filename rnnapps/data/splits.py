@@ -2,10 +2,15 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence, Sized
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+
+from rnnapps.data.stored import StoredTexts
+
+_CHUNK = 4096  # texts whose JSON is made at a time
 
 Part = TypeVar("Part", bound=Sized)
 
@@ -62,12 +67,13 @@ def given_splits(
     return Splits(learned, chosen, said=getattr(whole, "said", ()))
 
 
-def fingerprint(noun: str, *parts: tuple[Any, bytes]) -> str:
+def fingerprint(noun: str, *parts: tuple[Any, bytes | Iterable[bytes]]) -> str:
     """What tells data from any other: a run is only evaluated beside its own.
 
     Args:
         noun: What there is so many of, such as `"texts"`.
-        *parts: Each part's size, as anything with a length or as a number, and its content.
+        *parts: Each part's size, as anything with a length or as a number, and its content,
+            whole or in pieces.
 
     Returns:
         The size and the checksum of each part.
@@ -75,8 +81,23 @@ def fingerprint(noun: str, *parts: tuple[Any, bytes]) -> str:
     found = []
     for size, content in parts:
         count = size if isinstance(size, int) else len(size)
-        found.append(f"{count} {noun}, sha256 {hashlib.sha256(content).hexdigest()[:16]}")
+        checksum = hashlib.sha256()
+        for piece in [content] if isinstance(content, bytes) else content:
+            checksum.update(piece)
+        found.append(f"{count} {noun}, sha256 {checksum.hexdigest()[:16]}")
     return "; ".join(found)
+
+
+def json_pieces(*columns: Sequence[str]) -> Iterator[bytes]:
+    """The bytes of `json.dumps([*columns])`, a piece at a time."""
+    yield b"["
+    for number, column in enumerate(columns):
+        yield b", [" if number else b"["
+        for first in range(0, len(column), _CHUNK):
+            piece = json.dumps(list(column[first : first + _CHUNK]))[1:-1]
+            yield (", " * (first > 0) + piece).encode()
+        yield b"]"
+    yield b"]"
 
 
 def stratified_split(
@@ -95,10 +116,12 @@ def stratified_split(
     Returns:
         For each part the sorted indices of its examples.
     """
-    # As objects: NumPy's own strings all take the room of the longest.
-    _, first, group = np.unique(
-        np.asarray(texts, dtype=object), return_index=True, return_inverse=True
-    )
+    if isinstance(texts, StoredTexts):
+        first, group = texts.distinct()
+    else:  # as objects: NumPy's own strings all take the room of the longest
+        _, first, group = np.unique(
+            np.asarray(texts, dtype=object), return_index=True, return_inverse=True
+        )
     order = np.random.default_rng(seed).permutation(len(first))  # of the distinct texts
     by_class = np.asarray(labels)[first][order]
     order = order[np.argsort(by_class, kind="stable")]

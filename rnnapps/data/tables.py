@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from rnnapps.config import TableOptions
 from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
 from rnnapps.data.separators import NAMES, check_header, find_separator, name_of, read_separated
-from rnnapps.errors import DataError, nearest
+from rnnapps.errors import DataError, flag, nearest
 from rnnapps.progress import TrackedBytes, so_far
 
 _USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|", ".txt": "\t", ".dat": "\t", "": ","}
@@ -46,12 +46,27 @@ class Table:
         Raises:
             DataError: If there is no such column.
         """
-        names = [str(name) or "(no name)" for name in self.frame.columns]
-        if column not in names:
-            raise DataError(
-                f"{self.where} has no column {column!r} (--{option.replace('_', '-')}); its "
-                f"columns are {', '.join(names)}.{nearest(column, names)}"
-            )
+        require_column(self.frame.columns, self.where, option, column)
+
+
+def require_column(columns: Iterable[Any], where: str, option: str, column: str) -> None:
+    """Refuses a table that lacks a column.
+
+    Args:
+        columns: The names of those that it has.
+        where: What errors call the table.
+        option: The setting that names the column, such as `text_column`.
+        column: Its name.
+
+    Raises:
+        DataError: If there is no such column.
+    """
+    names = [str(name) or "(no name)" for name in columns]
+    if column not in names:
+        raise DataError(
+            f"{where} has no column {column!r} ({flag(option)}); its columns are "
+            f"{', '.join(names)}.{nearest(column, names)}"
+        )
 
 
 def from_frame(frame: pd.DataFrame, where: str = "the table") -> Table:

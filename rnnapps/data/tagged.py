@@ -14,7 +14,7 @@ import pandas as pd
 from rnnapps.config import TableOptions
 from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
-from rnnapps.data.examples import listed, text_of
+from rnnapps.data.labelled import listed, text_of
 from rnnapps.data.spans_in_text import from_spans
 from rnnapps.data.tables import Table, json_object, read_table
 from rnnapps.errors import DataError, flag, nearest

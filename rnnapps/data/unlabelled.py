@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from rnnapps.config import TableOptions
-from rnnapps.data.examples import text_of
+from rnnapps.data.labelled import text_of
 from rnnapps.data.splits import fingerprint
 from rnnapps.data.tables import read_table
 from rnnapps.data.texts import read_text

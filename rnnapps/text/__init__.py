@@ -6,7 +6,7 @@ from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.from_vectors import at_width_of_vectors, start_from_vectors
 from rnnapps.text.kneser_ney import KneserNey
 from rnnapps.text.limits import limited
-from rnnapps.text.ngrams import NGramClassifier, naive_bayes_ratios
+from rnnapps.text.ngrams import NGramClassifier, naive_bayes_ratios, one_in
 from rnnapps.text.offsets import OffsetTokenizer, kind_of_tokens, tokenize_texts
 from rnnapps.text.shorten import Shorten, shorten
 from rnnapps.text.subword import SubwordTokenizer
@@ -40,6 +40,7 @@ __all__ = [
     "limited",
     "make_tokenizer",
     "naive_bayes_ratios",
+    "one_in",
     "read_vectors",
     "shorten",
     "start_from_vectors",

@@ -13,7 +13,17 @@ from rnnapps.text.tokenizer import PADDING
 
 _PRIME = 1_000_003
 _BITS = 40  # of a hash; int64 holds its product with the prime
+_MOST = 2**23  # tokens whose n-grams are counted: a gigabyte while the problem is solved
 _STRENGTHS = (0.1, 0.2, 0.5, 1.0)  # long texts want a small one, short texts a large one
+
+
+def one_in(ids: tf.RaggedTensor) -> int:
+    """Of how many texts the n-grams of one are counted: of eight million tokens at most.
+
+    Args:
+        ids: Ids, ragged `(texts, time)`.
+    """
+    return max(1, -(-int(ids.flat_values.shape[0]) // _MOST))
 
 
 def naive_bayes_ratios(seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> np.ndarray:
@@ -82,18 +92,18 @@ class NGramClassifier(keras.layers.Layer):
         labels: Sequence[int],
         held: tuple[tf.RaggedTensor, Sequence[int]] | None = None,
     ) -> None:
-        """Fits the weights to texts.
+        """Fits the weights to texts; of many, to every second, third or so.
 
         Args:
-            ids: int32 ids, ragged `(texts, time)`.
+            ids: Ids, ragged `(texts, time)`.
             labels: The classes' indices `(texts,)`.
             held: The same of other texts, for which the best strength is chosen.
         """
-        seen, labels = self._seen(ids), np.asarray(labels)
+        seen, labels = self._seen(ids, labels)
         if held is None:
             self._assign(*self._solved(seen, labels, self.strength))
             return
-        unseen, known = self._seen(held[0]), np.asarray(held[1])
+        unseen, known = self._seen(*held)
         least = np.inf
         for strength in _STRENGTHS:
             table, bias = self._solved(seen, labels, strength)
@@ -103,16 +113,22 @@ class NGramClassifier(keras.layers.Layer):
             least, self.strength = loss, strength
             self._assign(table, bias)
 
-    def _seen(self, ids: tf.RaggedTensor) -> scipy.sparse.csr_matrix:
-        """Which buckets each text fills `(texts, buckets)`."""
-        parts = (ids[i : i + 256].to_tensor() for i in range(0, int(ids.nrows()), 256))
-        rows = [self.buckets(part).numpy() for part in parts]
-        filled = [row[row > 0] for chunk in rows for row in chunk]
+    def _seen(
+        self, ids: tf.RaggedTensor, labels: Sequence[int]
+    ) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
+        """Which buckets each text fills `(texts, buckets)`, and its label `(texts,)`."""
+        step = one_in(ids)
+        filled: list[np.ndarray] = []
+        for first in range(0, int(ids.nrows()), 256 * step):
+            some = tf.range(first, min(first + 256 * step, int(ids.nrows())), step)
+            rows = self.buckets(tf.gather(ids, some).to_tensor()).numpy()
+            filled += [row[row > 0] for row in rows]
         ends = np.cumsum([0] + [len(row) for row in filled])
-        return scipy.sparse.csr_matrix(
+        seen = scipy.sparse.csr_matrix(
             (np.ones(ends[-1], np.float32), np.concatenate(filled), ends),
             shape=(len(filled), 2**self.bits),
         )
+        return seen, np.asarray(labels)[::step]
 
     def _assign(self, table: np.ndarray, bias: np.ndarray) -> None:
         self.table.assign(table)
@@ -130,6 +146,9 @@ class NGramClassifier(keras.layers.Layer):
         self, seen: scipy.sparse.csr_matrix, mine: np.ndarray, strength: float
     ) -> tuple[np.ndarray, float]:
         """Weights `(buckets,)` and bias that tell one class from the rest."""
+        if mine.all() or not mine.any():  # a class so rare that no text of it was counted
+            share = (mine.sum() + 0.5) / (len(mine) + 1)
+            return np.zeros(2**self.bits), float(scipy.special.logit(share))
         ratio = naive_bayes_ratios(seen, mine)
         scaled = seen @ scipy.sparse.diags(ratio.astype(np.float32))
         solver = LogisticRegression(

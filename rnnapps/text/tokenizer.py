@@ -167,8 +167,12 @@ class Tokenizer(keras.layers.Layer):
         return self.join(tf.ragged.map_flat_values(lambda flat: tf.gather(tokens, flat), ids))
 
     def encode(self, texts: Sequence[str]) -> tf.RaggedTensor:
-        """The ids of any number of texts, in bounded memory."""
-        return tf.concat(list(self._chunks(texts, self.ids)), axis=0)
+        """The ids of any number of texts."""
+        return tf.concat(list(self.encode_parts(texts)), axis=0)
+
+    def encode_parts(self, texts: Sequence[str]) -> Iterator[tf.RaggedTensor]:
+        """The ids of any number of texts, some texts at a time, in bounded memory."""
+        yield from self._chunks(texts, self.ids)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
         """Mends bytes that are not UTF-8, takes out HTML line breaks and spaces, lower-cases."""

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.sentiment.pipeline import TEXT
+from rnnapps.data import StoredTexts
 from rnnapps.progress import tracked
 from rnnapps.text import utf8
 
@@ -24,12 +25,16 @@ def probabilities_of(
     Returns:
         `(texts, classes)`.
     """
-    texts = [utf8(text) for text in texts]
-    order = np.argsort([len(text) for text in texts], kind="stable")
+    if isinstance(texts, StoredTexts):
+        sizes = texts.sizes
+    else:
+        texts = [utf8(text) for text in texts]
+        sizes = [len(text) for text in texts]
+    order = np.argsort(sizes, kind="stable")
     probabilities = np.empty((len(texts), classes), np.float32)
     chunks = np.split(order, range(128, len(order), 128)) if texts else []
     for chunk in tracked(chunks, "batches"):
-        answer = model(tf.constant([texts[i] for i in chunk]))
+        answer = model(tf.constant([utf8(texts[i]) for i in chunk], tf.string))
         probabilities[chunk] = answer["probabilities"].numpy()
     return probabilities
 

@@ -150,7 +150,7 @@ class SentimentClassifier(Application):
             RunError: If an explanation is asked of a network that does not attend.
         """
         self._check_head()
-        inputs = self._set_aside().test.texts if inputs is None else inputs
+        inputs = list(self._set_aside().test.texts) if inputs is None else inputs
         given = texts_given(inputs, self.config.text_column)
         texts = [utf8(text) for text in given]
         warn_of_unknown(self.model.get_layer("tokenizer"), texts)

@@ -1,7 +1,6 @@
 """Where a sentiment classifier's examples come from."""
 
 import dataclasses
-import json
 import pathlib
 import re
 from collections.abc import Sequence
@@ -21,7 +20,9 @@ from rnnapps.data import (
     Unlabelled,
     check_known,
     columns_given,
+    encode_texts,
     from_table,
+    joined,
     load_registered,
     load_tfds,
     make_reviews,
@@ -168,7 +169,7 @@ def class_names(examples: Examples) -> list[str]:
 
 def fingerprint(*parts: Examples) -> str:
     """What tells these examples from any others: a run is only evaluated beside its own."""
-    contents = (json.dumps([part.texts, part.labels]).encode() for part in parts)
+    contents = (splits.json_pieces(part.texts, part.labels) for part in parts)
     return splits.fingerprint("texts", *zip(parts, contents, strict=True))
 
 
@@ -220,10 +221,10 @@ def encode(
     labels = indices(train.labels, classes, "training")
     held_labels = indices(held.labels, classes, "validation")
     more = unlabelled(splits, config)
-    texts = [*train.texts, *more.texts]
+    texts = joined(train.texts, more.texts)
     tokenizer = make_tokenizer(config.tokenizer, texts, config.max_tokens)
-    ids, held_ids = tokenizer.encode(texts), tokenizer.encode(held.texts)
-    own, others = ids[: len(train)], ids[len(train) :]
+    ids, held_ids = encode_texts(tokenizer, texts), encode_texts(tokenizer, held.texts)
+    own, others = (ids[: len(train)] if len(more.texts) else ids), ids[len(train) :]
     return Encoded(tokenizer, classes, own, labels, held_ids, held_labels), others, more
 
 

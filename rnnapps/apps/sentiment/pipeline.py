@@ -14,12 +14,14 @@ from rnnapps.apps.sentiment.data import Encoded, ordered_batches
 from rnnapps.apps.sentiment.model import attention_of
 from rnnapps.compatibility import formerly
 from rnnapps.data import Batches
+from rnnapps.progress import say
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import (
     CharacterTokenizer,
     NGramClassifier,
     Shorten,
     limited,
+    one_in,
     shorten,
     to_dense,
 )
@@ -58,7 +60,7 @@ def make_ngrams(config: SentimentConfig, parts: Encoded) -> NGramClassifier:
     """The linear classifier of n-grams, which is still to be fitted."""
     # Room for four times the n-grams there may be, so that few share a bucket, up to 2**22 weights
     # for all classes together.
-    count, tokens = len(parts.classes), int(tf.size(parts.ids.flat_values))
+    count, tokens = len(parts.classes), int(parts.ids.flat_values.shape[0])
     longest = config.ngrams or (2 if isinstance(parts.tokenizer, CharacterTokenizer) else 3)
     bits = min((4 * tokens * longest).bit_length(), 22 - (count - 2).bit_length())
     return NGramClassifier(count, longest, bits, name="ngrams")
@@ -77,6 +79,8 @@ def fit_beside(model: keras.Model, parts: Encoded, config: SentimentConfig) -> N
     logits = [logits_of(network, batches) for network in networks_of(model)]
     if config.ngrams != 0:
         ngrams = model.get_layer("ngrams")
+        if (step := one_in(parts.ids)) > 1:
+            say([f"the n-grams are those of one text in {step}"])
         ngrams.adapt(parts.ids, parts.labels, (ids, labels))
         logits.append(logits_of(ngrams, Batches(ids, labels, config.batch_size)))
     model.get_layer("ensemble").adapt(logits, labels)

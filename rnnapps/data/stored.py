@@ -1,0 +1,239 @@
+"""Columns of any size in files: texts, read as they are asked for, and ids, mapped into memory."""
+
+import array
+import hashlib
+import itertools
+import os
+import pathlib
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from rnnapps.data.cache import cached
+from rnnapps.files import checksum
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from rnnapps.text import Tokenizer
+
+_CHUNK = 4096  # texts that are read at a time
+_GAP = 1 << 14  # bytes between two texts that are rather read than skipped
+_PIECE = 1 << 24  # bytes that are read at once, about
+_PREFIX = 32  # bytes that are compared at a time
+
+
+class StoredTexts(Sequence[str]):
+    """Texts in a file, of which only the places and hashes are in memory.
+
+    Args:
+        folder: What `TextWriter` wrote.
+        rows: int `(texts,)`, which of the file's texts these are; `None` for all.
+    """
+
+    def __init__(self, folder: pathlib.Path, rows: np.ndarray | None = None):
+        self.folder = folder
+        ends = np.load(folder / "ends.npy")  # (all texts,)
+        self.rows = np.arange(len(ends)) if rows is None else rows
+        self.starts, self.ends = np.append(0, ends)[self.rows], ends[self.rows]
+        self.hashes = np.load(folder / "hashes.npy")[self.rows]
+        self._file = os.open(folder / "texts", os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Bytes of each text `(texts,)`."""
+        return self.ends - self.starts
+
+    @property
+    def key(self) -> str:
+        """What tells these texts from others."""
+        return hashlib.sha256(self.hashes.tobytes()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return self._read(np.arange(len(self))[place])
+        return self._read(np.arange(len(self))[[place]])[0]
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self), _CHUNK):
+            yield from self[first : first + _CHUNK]
+
+    def take(self, indices: Iterable[int]) -> "StoredTexts":
+        """The texts at these positions, in their order."""
+        return StoredTexts(self.folder, self.rows[np.asarray(indices, int)])
+
+    def distinct(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different texts in their order, as `np.unique` finds them among strings.
+
+        Returns:
+            The first place of each `(different,)`, and which of them each text is `(texts,)`.
+        """
+        _, first, group = np.unique(self.hashes, return_index=True, return_inverse=True)
+        order = self._sorted(first)
+        place = np.empty(len(order), int)
+        place[order] = np.arange(len(order))
+        return first[order], place[group]
+
+    def _sorted(self, places: np.ndarray) -> np.ndarray:
+        """In which order different texts stand, by a few bytes of them at a time."""
+        rank, tied, offset = np.zeros(len(places), int), np.arange(len(places)), 0
+        while len(tied):
+            starts = self.starts[places[tied]] + offset
+            ends = np.clip(self.ends[places[tied]], starts, starts + _PREFIX)
+            pieces = np.fromiter(self._pieces(starts, ends), f"S{_PREFIX}", len(tied))
+            # One that has ended comes before one that goes on with the byte 0.
+            columns = (ends - starts, pieces, rank[tied])
+            order = np.lexsort(columns)
+            where, before = np.arange(len(order)), columns[-1][order]
+            begins = _changes(before)  # where texts begin that were equal so far, and still are
+            fresh = begins | _changes(pieces[order]) | _changes((ends - starts)[order])
+            rank[tied[order]] += np.maximum.accumulate(fresh * where) - np.maximum.accumulate(
+                begins * where
+            )
+            alone = fresh & np.append(fresh[1:], True)
+            tied = tied[order][~alone & ((ends - starts)[order] == _PREFIX)]
+            offset += _PREFIX
+        return np.argsort(rank, kind="stable")
+
+    def _read(self, places: np.ndarray) -> list[str]:
+        found = self._pieces(self.starts[places], self.ends[places])
+        return [one.decode("utf-8", "surrogatepass") for one in found]
+
+    def _pieces(self, starts: np.ndarray, ends: np.ndarray) -> Iterator[bytes]:
+        """The bytes between these places; what is close together is read at once."""
+        apart = (starts[1:] < ends[:-1]) | (starts[1:] > ends[:-1] + _GAP)
+        apart |= starts[1:] // _PIECE != starts[:-1] // _PIECE
+        cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(starts)]
+        for first, last in itertools.pairwise(cuts if len(starts) else ()):
+            begin = int(starts[first])
+            content = os.pread(self._file, int(ends[last - 1]) - begin, begin)
+            spans = (starts[first:last] - begin).tolist(), (ends[first:last] - begin).tolist()
+            yield from (content[start:end] for start, end in zip(*spans, strict=True))
+
+
+def _changes(values: np.ndarray) -> np.ndarray:
+    """Where a value differs from the one before it; the first does."""
+    return np.append(True, values[1:] != values[:-1])
+
+
+def take(texts: Sequence[str], indices: Sequence[int]) -> Sequence[str]:
+    """The texts at these positions, in their order."""
+    if isinstance(texts, StoredTexts):
+        return texts.take(indices)
+    return [texts[i] for i in indices]
+
+
+def joined(texts: Sequence[str], others: Sequence[str]) -> Sequence[str]:
+    """Texts and others behind them; in memory, where they are not of one file."""
+    if not len(texts) or not len(others):
+        return texts if len(texts) else others
+    if (
+        isinstance(texts, StoredTexts)
+        and isinstance(others, StoredTexts)
+        and texts.folder == others.folder
+    ):
+        return StoredTexts(texts.folder, np.concatenate([texts.rows, others.rows]))
+    return [*texts, *others]
+
+
+def hash_of(text: str | bytes) -> int:
+    """Eight bytes that tell a text from others; 0 of an empty one."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(data, digest_size=8).digest()
+    return (int.from_bytes(digest, "little") or 1) if data else 0
+
+
+class TextWriter:
+    """Writes texts one after the other, for `StoredTexts` to read.
+
+    Args:
+        folder: The folder, which is there.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder, self.file = folder, (folder / "texts").open("wb")
+        self.sizes, self.hashes = array.array("q"), array.array("Q")
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Writes texts behind those before."""
+        for text in texts:
+            data = text.encode("utf-8", "surrogatepass")
+            self.file.write(data)
+            self.sizes.append(len(data))
+            self.hashes.append(hash_of(data))
+
+    def close(self) -> None:
+        """Writes where they are."""
+        self.file.close()
+        np.save(self.folder / "ends.npy", np.cumsum(np.array(self.sizes, np.int64)))
+        np.save(self.folder / "hashes.npy", np.array(self.hashes, np.uint64))
+
+
+def encode_texts(tokenizer: "Tokenizer", texts: Sequence[str]) -> "tf.RaggedTensor":
+    """The ids of texts: those of stored texts are stored, too, and mapped into memory.
+
+    Args:
+        tokenizer: The tokenizer.
+        texts: The texts.
+
+    Returns:
+        Ids, ragged `(texts, time)`: int32, or of stored texts the smallest type that holds them.
+    """
+    if not isinstance(texts, StoredTexts):
+        return tokenizer.encode(texts)
+    import tensorflow as tf
+
+    kind = smallest(tokenizer.vocabulary_size)
+
+    def make(folder: pathlib.Path) -> None:
+        lengths = []
+        with (folder / "ids").open("wb") as file:
+            for part in tokenizer.encode_parts(texts):
+                file.write(part.flat_values.numpy().astype(kind).tobytes())
+                lengths.append(part.row_lengths().numpy())
+        np.save(folder / "ends.npy", np.cumsum(np.concatenate(lengths)))
+
+    folder = cached(make, "ids", texts.key, checksum_of(tokenizer), kind)
+    ends = np.append(0, np.load(folder / "ends.npy"))
+    return tf.RaggedTensor.from_row_splits(mapped(folder / "ids", kind), ends, validate=False)
+
+
+def smallest(size: int) -> str:
+    """The name of the smallest type of whole numbers that holds those below a size."""
+    return next(kind for kind in ("uint8", "uint16", "int32") if size <= np.iinfo(kind).max + 1)
+
+
+def mapped(path: pathlib.Path, kind: str) -> "tf.Tensor":
+    """The numbers of a file `(numbers,)`, which the system reads as they are asked for.
+
+    Args:
+        path: The file.
+        kind: The numbers' type.
+    """
+    import tensorflow as tf
+
+    if not path.stat().st_size:
+        return tf.zeros(0, kind)
+    # Of numbers that could be written to, which the exchange asks for; they are never written.
+    numbers = np.memmap(path, kind, "c")
+    return tf.experimental.dlpack.from_dlpack(numbers.__dlpack__())
+
+
+def checksum_of(tokenizer: "Tokenizer") -> str:
+    """What tells a tokenizer from others: its settings, and its vocabulary as it is saved."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_assets(folder)
+        files = [(one.name, checksum(one)) for one in sorted(pathlib.Path(folder).iterdir())]
+    settings = (type(tokenizer).__name__, sorted(tokenizer.get_config().items()), files)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()
