@@ -352,29 +352,23 @@ def check_block(config: Config) -> None:
 class TransformerOptions(Config):
     """What an application whose `cell` may be a Transformer says of it."""
 
+    of_recurrent_layers: ClassVar[dict[str, Any]] = {
+        "residual": False, "block": "plain", "recurrent_dropout": 0.0, "weight_drop": 0.0,
+    }  # fmt: skip
+    """Settings that say nothing of a Transformer, each with the value that is none."""
     sections: ClassVar[dict[str, str]] = {"heads": "model"}
     heads: Annotated[int, Field(ge=1), TuneChoice((2, 4, 8), by_name=True)] = 4
     """Heads of each layer, with --cell=transformer."""
     positions: Literal["rotary", "sinusoidal", "learned", "none"] = "rotary"
-    """How a transformer tells where tokens stand: by turning what its heads compare, or by what is
-    added to the tokens' vectors."""
-    learned_positions: Annotated[int, Field(ge=1)] = 512
-    """Positions that are learned, with --positions=learned."""
-
-    @property
-    def reach(self) -> tuple[str, int]:
-        """The setting that says over how many tokens it looks, and how many these are."""
-        raise NotImplementedError
+    """How a transformer tells where steps stand: by turning what its heads compare, or by what is
+    added to the steps' vectors."""
 
     @model_validator(mode="after")
     def _is_a_transformer(self) -> Self:
         settings = self.model_dump()
         if settings["cell"] != TRANSFORMER:
             return self
-        for name, none in (
-            ("residual", False), ("normalization", "none"), ("block", "plain"),
-            ("recurrent_dropout", 0.0), ("weight_drop", 0.0),
-        ):  # fmt: skip
+        for name, none in self.of_recurrent_layers.items():
             value = settings.get(name, none)
             if value != none:
                 raise ValueError(
@@ -392,6 +386,28 @@ class TransformerOptions(Config):
             raise ValueError(
                 f"Expected --units to be even with --positions=sinusoidal. Received: {units}."
             )
+        return self
+
+
+class TextTransformerOptions(TransformerOptions):
+    """What an application of texts whose `cell` may be a Transformer says of it."""
+
+    of_recurrent_layers: ClassVar[dict[str, Any]] = {
+        **TransformerOptions.of_recurrent_layers,
+        "normalization": "none",
+    }
+    learned_positions: Annotated[int, Field(ge=1)] = 512
+    """Positions that are learned, with --positions=learned."""
+
+    @property
+    def reach(self) -> tuple[str, int]:
+        """The setting that says over how many tokens it looks, and how many these are."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _has_positions(self) -> Self:
+        if getattr(self, "cell", None) != TRANSFORMER:
+            return self
         name, reach = self.reach
         if self.positions == "learned" and reach > self.learned_positions:
             raise ValueError(

@@ -44,6 +44,7 @@ VARIANTS = [
     {"model": "deepar", "cell": "mingru", "layers": 2, "normalization": "none"},
     {"model": "deepar", "cell": "attention_lstm", "channels": "joint", "distribution": "gaussian"},
     {"model": "deepar", "cell": "simple_rnn", "distribution": "negative_binomial"},
+    {"model": "segment", "cell": "transformer", "layers": 2, "heads": 3, "segment": 5},
 ]  # fmt: skip
 NAMES = ["-".join(v[k] for k in ("model", "cell")) + f"-{i}" for i, v in enumerate(VARIANTS)]
 

@@ -39,9 +39,10 @@ def test_an_unknown_cell_names_the_known_ones():
 
 
 def test_what_takes_no_transformer_names_what_it_takes():
-    for config_class in (TranslationConfig, ForecastingConfig):
-        with pytest.raises(ConfigError, match=r"cell= to be 'simple_.* Received: 'transformer'\.$"):
-            config_class(cell="transformer")
+    with pytest.raises(ConfigError, match=r"cell= to be 'simple_.* Received: 'transformer'\.$"):
+        TranslationConfig(cell="transformer")
+    with pytest.raises(ConfigError, match=r"model=segment with cell=transformer\. Rec.*'direct'"):
+        ForecastingConfig(cell="transformer", model="direct")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from rnnapps.config import (
     GenerationOptions,
     Purpose,
     TextOptions,
+    TextTransformerOptions,
     TrainingConfig,
-    TransformerOptions,
     Tune,
     TuneChoice,
     VectorOptions,
@@ -25,14 +25,14 @@ from rnnapps.config import (
 WINDOW = 128  # tokens, of a text that is long enough
 
 
-class CharGenConfig(TransformerOptions, VectorOptions, TextOptions, TrainingConfig):
+class CharGenConfig(TextTransformerOptions, VectorOptions, TextOptions, TrainingConfig):
     """The settings of a character generator."""
 
     renamed: ClassVar = {"unit": "tokenizer"}
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
-        **TransformerOptions.sections,
+        **TextTransformerOptions.sections,
         "encoding": "data",
         "glob": "data",
         "window": "training",

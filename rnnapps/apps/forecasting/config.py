@@ -8,16 +8,27 @@ from typing import Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, model_validator
 
-from rnnapps.config import Block, Cell, Purpose, SeriesOptions, TrainingConfig, Tune, TuneChoice
+from rnnapps.config import (
+    TRANSFORMER,
+    Block,
+    BodyCell,
+    Purpose,
+    SeriesOptions,
+    TrainingConfig,
+    TransformerOptions,
+    Tune,
+    TuneChoice,
+)
 
 SHARE = 0.2  # of the time, by default, that is the validation part, or the test part
 
 
-class ForecastingConfig(SeriesOptions, TrainingConfig):
+class ForecastingConfig(TransformerOptions, SeriesOptions, TrainingConfig):
     """The settings of a forecaster."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
+        **TransformerOptions.sections,
         "encoding": "tables",
         "time_column": "data",
         "horizon": "model",
@@ -36,7 +47,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     )
     inherited: ClassVar = (
         "log", "population", "horizon", "lookback", "model", "channels", "segment",
-        "normalization", "cell", "units", "layers", "block", "linear", "distribution", "quantiles",
+        "normalization", "cell", "units", "layers", "block", "heads", "positions", "linear",
+        "distribution", "quantiles",
     )  # fmt: skip
 
     renamed: ClassVar = {"validation": "validation_share", "test": "test_share"}
@@ -106,8 +118,8 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
     """Steps of a segment; by default two seasons, or one where the series is short."""
     normalization: Literal["last", "instance", "none"] = "last"
     """What each window loses before the network and gets back: last value, mean and spread."""
-    cell: Cell = "gru"
-    """The recurrent cell."""
+    cell: BodyCell = "gru"
+    """The recurrent cell, or, with --model=segment, transformer."""
     units: Annotated[int, Field(ge=1), Tune(32, 512, step=32)] = 256
     """Units of the cell."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
@@ -168,6 +180,10 @@ class ForecastingConfig(SeriesOptions, TrainingConfig):
                 f"Expected each column in one place. Received: {twice[0]!r} in --time-column, "
                 "--target, --past-covariates, --future-covariates, --static-columns or "
                 "--series-column twice."
+            )
+        if self.cell == TRANSFORMER and self.model != "segment":
+            raise ValueError(
+                f"Expected --model=segment with --cell=transformer. Received: {self.model!r}."
             )
         if self.block != "plain" and self.model not in ("segment", "direct"):
             raise ValueError(

@@ -7,7 +7,8 @@ from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.encoder_decoder import EncoderDecoderRNN
 from rnnapps.apps.forecasting.networks import DirectRNN, ForecastNetwork, NetworkConfig
-from rnnapps.layers import PreNormBlock, recurrent
+from rnnapps.config import TRANSFORMER
+from rnnapps.layers import PreNormBlock, make_body, recurrent
 from rnnapps.training import Rows
 
 
@@ -29,8 +30,16 @@ class SegmentRNN(ForecastNetwork):
     def __init__(self, task: Task | dict, config: NetworkConfig | dict, **kwargs):
         super().__init__(task, config, **kwargs)
         task, config = self.task, self.config
-        options = {"return_sequences": True, "return_state": True}
         self.embed = keras.layers.Dense(config.units, "relu", name="embed")
+        self._make_reader()
+        self.drop = keras.layers.Dropout(config.dropout)
+        self.ahead = keras.layers.Dense(config.units, name="ahead") if task.future else None
+        self.pieces = -(-task.horizon // task.segment)
+        self.padding = -task.lookback % task.segment  # steps put before the look-back
+
+    def _make_reader(self) -> None:
+        config = self.config
+        options = {"return_sequences": True, "return_state": True}
         self.cells = [
             recurrent(config.cell, config.units, **options, name=f"cell_{i}")
             for i in range(config.layers)
@@ -39,15 +48,16 @@ class SegmentRNN(ForecastNetwork):
         if config.block == "pre_norm":
             self.blocks = [PreNormBlock(config.units, config.dropout) for _ in self.cells]
             self.norm = keras.layers.LayerNormalization(name="norm")
-        self.drop = keras.layers.Dropout(config.dropout)
-        self.ahead = keras.layers.Dense(config.units, name="ahead") if task.future else None
-        self.pieces = -(-task.horizon // task.segment)
-        self.padding = -task.lookback % task.segment  # steps put before the look-back
+
+    @property
+    def readers(self) -> list[keras.layers.Layer]:
+        """The layers that read segments of the cell's width."""
+        return [*self.cells, *self.blocks, *([self.norm] if self.blocks else [])]
 
     def build(self, inputs_shape=None):
         units, segment = self.config.units, self.task.segment
         self.embed.build((None, None, segment * self.features))
-        for layer in (*self.cells, *self.blocks, *([self.norm] if self.blocks else [])):
+        for layer in self.readers:
             layer.build((None, None, units))
         if self.ahead:
             self.ahead.build((None, None, segment * self.known_ahead))
@@ -61,16 +71,11 @@ class SegmentRNN(ForecastNetwork):
         super().build(inputs_shape)
 
     def forecast(self, x, future, teacher, scale, training):
-        units, segment, horizon = self.config.units, self.task.segment, self.task.horizon
+        segment, horizon = self.task.segment, self.task.horizon
         x = tf.pad(x, [[0, 0], [self.padding, 0], [0, 0]])  # (rows, segments * segment, features)
         x = tf.reshape(x, (-1, x.shape[1] // segment, segment * self.features))
-        rows, states = tf.shape(x)[0], []
+        rows = tf.shape(x)[0]
         x = self.embed(x)  # (rows, segments, units)
-        for index in range(len(self.cells)):
-            x, *state = self._through(index, x, training)
-            x = self.drop(x, training=training) if self.config.layers > 1 else x
-            states.append(state)
-
         y = tf.tile(self.position[None], (rows, 1, 1))  # (rows, pieces, units or half of them)
         if self.config.independent:
             channel = tf.gather(self.channel, self.channel_of(x))[:, None]
@@ -79,15 +84,33 @@ class SegmentRNN(ForecastNetwork):
             future = tf.pad(future, [[0, 0], [0, self.pieces * segment - horizon], [0, 0]])
             future = tf.reshape(future, (-1, self.pieces, segment * self.known_ahead))
             y += tf.cast(self.ahead(future), y.dtype)
+        y = self.read(x, y, training)  # (rows, pieces, units)
+        raw = self.head(self.drop(y, training=training))  # (rows, pieces, segment * per_row, size)
+        raw = tf.reshape(raw, (rows, self.pieces * segment, self.per_row, raw.shape[-1]))
+        return raw[:, :horizon]
+
+    def read(self, x, y, training):
+        """Reads the look-back's segments, then those of the horizon.
+
+        Args:
+            x: `(rows, segments, units)`.
+            y: `(rows, pieces, units)`, which piece of the horizon each is, and what is known of it.
+            training: Whether to apply dropout.
+
+        Returns:
+            What was made of each piece, `(rows, pieces, units)`.
+        """
+        states, units = [], self.config.units
+        for index in range(len(self.cells)):
+            x, *state = self._through(index, x, training)
+            x = self.drop(x, training=training) if self.config.layers > 1 else x
+            states.append(state)
         y = tf.reshape(y, (-1, 1, units))  # each piece takes one step from the same state
         for index, state in enumerate(states):
             state = [tf.repeat(tensor, self.pieces, axis=0) for tensor in state]
             y, *_ = self._through(index, y, training, state)
         y = self.norm(y) if self.blocks else y
-        y = tf.reshape(y, (rows, self.pieces, units))
-        raw = self.head(self.drop(y, training=training))  # (rows, pieces, segment * per_row, size)
-        raw = tf.reshape(raw, (rows, self.pieces * segment, self.per_row, raw.shape[-1]))
-        return raw[:, :horizon]
+        return tf.reshape(y, (-1, self.pieces, units))
 
     def _through(self, index: int, x, training, state=None) -> tuple:
         """What a cell, in its block, makes of `x`, and its states."""
@@ -97,7 +120,41 @@ class SegmentRNN(ForecastNetwork):
         return (block(x, read, y, training=training) if block else y), *state
 
 
+@keras.saving.register_keras_serializable("rnnapps")
+class SegmentTransformer(SegmentRNN):
+    """A Transformer over the segments of the look-back and of the horizon, which see each other.
+
+    See `SegmentRNN` and `ForecastNetwork`.
+
+    Reference:
+        - [Nie et al., 2023](https://arxiv.org/abs/2211.14730), for a Transformer over segments
+    """
+
+    def _make_reader(self) -> None:
+        config, segments = self.config, -(-self.task.lookback // self.task.segment)
+        self.body = make_body(
+            TRANSFORMER,
+            config.units,
+            bidirectional=True,
+            num_layers=config.layers,
+            num_heads=config.heads,
+            positions=config.positions,
+            length=segments - (-self.task.horizon // self.task.segment),
+            dropout=config.dropout,
+            name="body",
+        )
+
+    @property
+    def readers(self):
+        return [self.body]
+
+    def read(self, x, y, training):
+        y = tf.concat([x, tf.cast(y, x.dtype)], axis=1)  # (rows, segments + pieces, units)
+        return self.body(y, training=training)[:, -self.pieces :]
+
+
 _NETWORKS = {
+    TRANSFORMER: SegmentTransformer,
     "segment": SegmentRNN,
     "direct": DirectRNN,
     "encoder_decoder": EncoderDecoderRNN,
@@ -120,7 +177,8 @@ def build_network(config: ForecastingConfig, task: Task) -> keras.Model:
     inputs = {
         name: keras.Input(shape, name=name) for name, shape in inputs_of(config, task).items()
     }
-    network = _NETWORKS[config.model](task, network_config(config), name="network")
+    kind = TRANSFORMER if config.cell == TRANSFORMER else config.model
+    network = _NETWORKS[kind](task, network_config(config), name="network")
     return keras.Model(inputs, network(inputs), name="training")
 
 
@@ -162,4 +220,6 @@ def network_config(config: ForecastingConfig) -> NetworkConfig:
         samples=config.samples,
         paths=config.model == "deepar",
         block=config.block,
+        heads=config.heads,
+        positions=config.positions,
     )

@@ -19,7 +19,7 @@ class NetworkConfig:
     """What is chosen about a network; what it forecasts from what is its task.
 
     Args:
-        cell: A name of `rnnapps.config.CELLS`.
+        cell: A name of `rnnapps.config.CELLS`, or `"transformer"`.
         units: Units of the cell.
         layers: Recurrent layers.
         dropout: Share of units dropped.
@@ -32,6 +32,8 @@ class NetworkConfig:
         samples: Sample paths of a distribution.
         paths: Whether each path's next step depends on what was drawn for the one before.
         block: `"plain"` or `"pre_norm"`, what stands around each recurrent layer.
+        heads: Heads of each block of a Transformer.
+        positions: How it tells where segments stand.
     """
 
     cell: str = "gru"
@@ -47,6 +49,8 @@ class NetworkConfig:
     samples: int = 200
     paths: bool = False
     block: str = "plain"
+    heads: int = 4
+    positions: str = "rotary"
 
 
 class ForecastNetwork(keras.layers.Layer):

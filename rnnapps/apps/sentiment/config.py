@@ -12,8 +12,8 @@ from rnnapps.config import (
     PretrainingOptions,
     Purpose,
     TableOptions,
+    TextTransformerOptions,
     TrainingConfig,
-    TransformerOptions,
     Tune,
     TuneChoice,
     VectorOptions,
@@ -22,14 +22,14 @@ from rnnapps.config import (
 
 
 class SentimentConfig(
-    TransformerOptions, VectorOptions, PretrainingOptions, TableOptions, TrainingConfig
+    TextTransformerOptions, VectorOptions, PretrainingOptions, TableOptions, TrainingConfig
 ):
     """The settings of a sentiment classifier."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
-        **TransformerOptions.sections,
+        **TextTransformerOptions.sections,
         **PretrainingOptions.sections,
         "encoding": "tables",
         "text_column": "data",

@@ -12,8 +12,8 @@ from rnnapps.config import (
     Purpose,
     StepBodyCell,
     TableOptions,
+    TextTransformerOptions,
     TrainingConfig,
-    TransformerOptions,
     Tune,
     TuneChoice,
     VectorOptions,
@@ -21,14 +21,14 @@ from rnnapps.config import (
 
 
 class TaggingConfig(
-    VectorOptions, TransformerOptions, PretrainingOptions, TableOptions, TrainingConfig
+    VectorOptions, TextTransformerOptions, PretrainingOptions, TableOptions, TrainingConfig
 ):
     """The settings of a tagger."""
 
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
-        **TransformerOptions.sections,
+        **TextTransformerOptions.sections,
         **PretrainingOptions.sections,
         "encoding": "tables",
         "token_column": "data",
