@@ -8,21 +8,17 @@ import griffe
 
 LOG = logging.getLogger("mkdocs.docstrings")
 
-# Sections of Keras' form under the names that griffe's Google form has for them.
-SECTIONS = {
-    r"^Call arguments:$": "Parameters: Call arguments:",
-    r"^Example:$": "Examples:",
-}
-
 
 class Docstrings(griffe.Extension):
-    """Renames sections, and finds public names that are loaded on first use."""
+    """Reads sections of Keras' form, and finds public names that are loaded on first use."""
 
     def on_instance(self, *, obj, **_):
-        """Renames a docstring's sections."""
-        if obj.docstring is not None and not obj.is_alias:
-            for old, new in SECTIONS.items():
-                obj.docstring.value = re.sub(old, new, obj.docstring.value, flags=re.MULTILINE)
+        """Puts a docstring's sections into griffe's form: arguments of a call, and the example."""
+        if obj.docstring is None or obj.is_alias:
+            return
+        text, example, code = obj.docstring.value.partition("\nExample:\n")
+        text = re.sub(r"^Call arguments:$", "Parameters: Call arguments:", text, flags=re.MULTILINE)
+        obj.docstring.value = f"{text}\nExample:\n\n```pycon\n{code}\n```\n" if example else text
 
     def on_attribute_instance(self, *, attr, **_):
         """Takes the comment behind a constant for its docstring."""
