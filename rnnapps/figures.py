@@ -196,6 +196,7 @@ def fan_chart(
     path: pathlib.Path | str,
     times: Sequence[Any] | None = None,
     units: str = "",
+    others: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Draws one forecast with its intervals, after what came before it.
 
@@ -209,6 +210,7 @@ def fan_chart(
         path: The PNG to write.
         times: The time stamps of history and horizon; `None` counts steps.
         units: The units of the values.
+        others: Other forecasts `(horizon,)` by name, such as baselines'.
     """
     figure, axes = _plot(8, 3.2)
     steps = np.arange(1 - len(history), 1 + len(truth)) if times is None else np.asarray(times)
@@ -217,6 +219,8 @@ def fan_chart(
     axes.plot(known, history, color="black", linewidth=1, label="history")
     axes.plot(ahead, truth, color="black", linewidth=1, linestyle=":", label="observed")
     axes.plot(ahead, forecast, color=_COLOURS[1], label="forecast")
+    for colour, (name, values) in zip(_COLOURS[2:], (others or {}).items(), strict=False):
+        axes.plot(ahead, values, color=colour, linewidth=1, linestyle="--", label=name)
     _time_axis(axes, times, "step", title, units)
     _save(figure, path)
 

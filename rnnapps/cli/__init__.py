@@ -26,6 +26,7 @@ commands:
   report RUN_DIR             write a run as one page to read, or to send to a colleague
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
   serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
+  demo RUN_OR_EXPORT ...     a page on which to try models in a browser
   new APPLICATION NAME       copy an application out as the start of a package of your own
   quickstart                 all on embedded data: train, evaluate, export, ask; five minutes
   doctor                     versions, devices, and what will be slow and why
@@ -34,7 +35,7 @@ commands:
 """
 _COMMANDS = (
     "train", "tune", "compare", "update", "evaluate", "predict", "detect", "report", "export",
-    "serve", "new", "quickstart", "doctor",
+    "serve", "demo", "new", "quickstart", "doctor",
 )  # fmt: skip
 
 

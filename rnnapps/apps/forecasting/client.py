@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rnnapps.apps.forecasting.data import Task, prediction_inputs
 from rnnapps.apps.forecasting.printing import to_frame
-from rnnapps.data import read_series, times
+from rnnapps.config import SeriesOptions
+from rnnapps.data import SeriesSet, read_series, times
 from rnnapps.progress import say, tracked
 from rnnapps.serving import Client
 
@@ -33,13 +36,50 @@ def forecast_table(client: Client, inputs: pd.DataFrame | pathlib.Path | str) ->
         ServerError: If the server cannot be reached, or its model is no forecaster's.
     """
     described = json.loads(client.describe("task.json"))
+    found = read_for(described, inputs)
+    say([*found.said, *found.notes])
+    where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs)
+    return forecast_series(client, described, found, where)
+
+
+def read_for(
+    described: Mapping[str, Any],
+    inputs: pd.DataFrame | pathlib.Path | str,
+    options: SeriesOptions | None = None,
+) -> SeriesSet:
+    """Reads a table as a forecaster on a server needs it.
+
+    Args:
+        described: The forecaster's `task.json`.
+        inputs: A table with the columns that were trained on, or its file.
+        options: How the table is written.
+
+    Raises:
+        DataError: If the table is unreadable, or lacks a column.
+    """
+    task = Task.from_dict(described["task"])
+    plain = dataclasses.replace(task.columns, calendar=(), holidays=())
+    return read_series(inputs, plain, check_targets=False, options=options)
+
+
+def forecast_series(
+    client: Client, described: Mapping[str, Any], found: SeriesSet, where: str
+) -> pd.DataFrame:
+    """Has a server forecast what follows the end of each series.
+
+    Args:
+        client: What asks an exported forecaster.
+        described: Its `task.json`.
+        found: The series, as `read_for` reads them.
+        where: What errors call the table.
+
+    Returns:
+        What `Forecaster.predict` does.
+    """
     task = Task.from_dict(described["task"])
     plain = dataclasses.replace(
         task, columns=dataclasses.replace(task.columns, calendar=(), holidays=())
     )
-    found = read_series(inputs, plain.columns, check_targets=False)
-    say([*found.said, *found.notes])
-    where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs)
     history, future, ahead = prediction_inputs(found, plain, where)
     names = [one.name for one in found.series]
     given = {"history": history}

@@ -1,0 +1,53 @@
+"""`rnnapps demo`: a page on which a person tries models in a browser."""
+
+import dataclasses
+import importlib.util
+import threading
+
+from tyro.conf import FlagCreatePairsOff, Positional
+
+from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.parsing import parse
+from rnnapps.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """Shows models on a page of this machine, a tab for each, to try them in a browser."""
+
+    sources: Positional[tuple[str, ...]] = ()
+    """Run directories or exports; with --server the names of its models."""
+    port: int = 7860
+    """The port of the page; 0 for a free one."""
+    server: str | None = None
+    """Ask the models of a running server, http://HOST:PORT, instead."""
+
+    def run(self) -> None:
+        """Shows the page until Ctrl-C."""
+        from rnnapps.demo.sources import locate
+
+        for package in ("gradio", "uvicorn", "prometheus_client"):
+            if importlib.util.find_spec(package) is None:
+                raise ConfigError(f"rnnapps demo needs {package}: pip install 'rnnapps[demo]'.")
+        if self.server:
+            from rnnapps.demo.models import asked
+
+            self._show(asked(self.server, self.sources))
+            return
+        sources = locate(self.sources)
+        import_tensorflow()
+        from rnnapps.demo.models import served
+
+        with served(sources) as models:
+            self._show(models)
+
+    def _show(self, models: list) -> None:
+        from rnnapps.demo.page import build, launch
+
+        print(f"{launch(build(models), self.port)}  (Ctrl-C ends)", flush=True)
+        threading.Event().wait()
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    parse(FlagCreatePairsOff[Demo], "rnnapps demo", arguments).run()

@@ -1,0 +1,1 @@
+"""Pages on which a person tries models in a browser. They need the extra `rnnapps[demo]`."""

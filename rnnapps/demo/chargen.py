@@ -1,0 +1,126 @@
+"""The tab of a character generator: text as it is written, coloured by surprise."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from rnnapps.config import GENERATION
+from rnnapps.demo.asking import LONGEST, said
+from rnnapps.demo.marks import shaded
+from rnnapps.demo.models import Shown
+from rnnapps.demo.phrases import I18N
+from rnnapps.errors import DataError
+
+_FIRST, _BLOCK = 2, 12  # tokens of the first request, which is soon there, and of the others
+_CONTEXT = 400  # characters of what is written that each request reads
+_DEEP = 8.0  # bits of a character that is coloured most
+
+
+def build(shown: Shown) -> None:
+    """Builds the tab.
+
+    Args:
+        shown: The model.
+    """
+    prompt = gr.Textbox(label=I18N("prompt"), lines=2)
+    with gr.Row():
+        length = gr.Slider(10, 2000, GENERATION.length, step=10, label=I18N("length"))
+        temperature = gr.Slider(
+            0.1, 2.0, GENERATION.temperature, step=0.05, label=I18N("temperature")
+        )
+    with gr.Row():
+        top_k = gr.Slider(0, 100, GENERATION.top_k, step=1, label=I18N("top_k"))
+        top_p = gr.Slider(0.05, 1.0, GENERATION.top_p, step=0.05, label=I18N("top_p"))
+        seed = gr.Number(GENERATION.seed, precision=0, minimum=0, label=I18N("seed"))
+    with gr.Row():
+        button = gr.Button(I18N("write"), variant="primary")
+        stop = gr.Button(I18N("stop"))
+    gr.Markdown(I18N("written"))
+    gr.Markdown(I18N("written_about"))
+    text = gr.HTML()
+    inputs = [prompt, length, temperature, top_k, top_p, seed]
+    run = said(lambda *settings: (yield from write(shown, *settings)))
+    event = gr.on([button.click, prompt.submit], run, inputs, text, api_name=False)
+    stop.click(None, cancels=[event], api_name=False)
+    examples = shown.examples(_own_texts)
+    if examples:
+        gr.Examples([one[:60] for one in examples], prompt, label=I18N("examples"))
+
+
+def write(
+    shown: Shown,
+    prompt: str,
+    length: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int | None,
+) -> Iterator[str]:
+    """Writes on, block after block; whoever stops asking stops the work.
+
+    Args:
+        shown: The model.
+        prompt: What to go on from.
+        length: Tokens to write.
+        temperature: How freely.
+        top_k: Of how many tokens.
+        top_p: Of which share of the probability.
+        seed: Of the draws.
+
+    Yields:
+        All that is written so far, as HTML.
+
+    Raises:
+        DataError: If the prompt is too long.
+    """
+    if len(prompt) > LONGEST:
+        raise DataError(
+            f"Expected a beginning of at most {LONGEST:,} characters. Received: {len(prompt):,}."
+        )
+    options = {"temperature": float(temperature), "top_k": int(top_k), "top_p": float(top_p)}
+    pieces: list[tuple[str, float, str]] = [(prompt, 0.0, "")]
+    context, left, block = prompt, int(length), 0
+    while left > 0:
+        size = min(left, _BLOCK if block else _FIRST)
+        [answer] = shown.client.predict(
+            signature="generate", prompt=[context[-_CONTEXT:]], length=size,
+            seed=(int(seed or 0) + 7919 * block) % 2**31, **options,
+        )  # fmt: skip
+        new = answer["text"]
+        if isinstance(new, bytes):
+            new = new.decode("utf-8", "replace")
+        pieces += [
+            (character, min(1.0, bits / _DEEP) * -1, f"{bits:.1f} bits")
+            for character, bits in zip(new, surprises(shown, context[-_CONTEXT:], new), strict=True)
+        ]
+        context, left, block = context + new, left - size, block + 1
+        yield shaded(pieces)
+
+
+def surprises(shown: Shown, context: str, text: str) -> list[float]:
+    """The bits of each character of a text, given those before it.
+
+    The export says what whole texts cost, so each character is the difference of two of them.
+
+    Args:
+        shown: The model.
+        context: What stands before the text.
+        text: The text.
+    """
+    if not text:
+        return []
+    texts = [context + text[:i] for i in range(len(text) + 1)]
+    answers = shown.client.predict(texts, signature="score")
+    costs = [
+        one["bits_per_character"] * len(given) for one, given in zip(answers, texts, strict=True)
+    ]
+    return [max(0.0, after - before) for before, after in itertools.pairwise(costs)]
+
+
+def _own_texts(config: Any) -> Sequence[str]:
+    """Of the validation part, which nothing was learned from."""
+    from rnnapps.apps.chargen.data import load_splits  # imports TensorFlow
+
+    return load_splits(config).validation[:20_000].splitlines()

@@ -1,0 +1,170 @@
+"""The tab of a forecaster: a fan chart from an origin, of one's own table or the run's data."""
+
+import dataclasses
+import html
+import json
+import pathlib
+import tempfile
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+
+from rnnapps import figures
+from rnnapps.apps.forecasting.client import forecast_series, read_for
+from rnnapps.apps.forecasting.data import Task
+from rnnapps.config import SeriesOptions
+from rnnapps.data import Series, SeriesSet, make_load
+from rnnapps.demo.asking import said
+from rnnapps.demo.marks import ranked
+from rnnapps.demo.models import Shown
+from rnnapps.demo.phrases import I18N
+from rnnapps.errors import DataError
+from rnnapps.pages import as_data_url
+
+_SEEN = 3  # horizons of history in the chart
+_MOST = 1000  # steps before the end
+
+
+def build(shown: Shown) -> None:
+    """Builds the tab.
+
+    Args:
+        shown: The model.
+    """
+    described = json.loads(shown.client.describe("task.json"))
+    task = Task.from_dict(described["task"])
+    file = gr.File(label=I18N("file"), type="filepath", height=120)
+    with gr.Row():
+        column = gr.Dropdown(
+            list(task.columns.targets), value=task.columns.targets[0], label=I18N("column")
+        )
+        name = gr.Dropdown(
+            list(task.series), value=task.series[0], label=I18N("series"), visible=task.several,
+            allow_custom_value=True,
+        )  # fmt: skip
+        back = gr.Slider(0, _MOST, task.horizon, step=1, label=I18N("back"))
+        lines = gr.Checkbox(True, label=I18N("baselines"))
+    button = gr.Button(I18N("forecast"), variant="primary")
+    chart, table = gr.HTML(), gr.HTML()
+    download = gr.File(label=I18N("download"), interactive=False)
+    own = _own_data(shown)
+
+    def answer(path: str | None, *options: Any) -> tuple[str, str, str]:
+        if path is None and own is None:
+            raise DataError("Expected a table: the data of this model is not here. Received: none.")
+        given = pathlib.Path(path) if path else own
+        try:
+            found = read_for(described, given, _how(shown))
+            return forecast(shown, described, found, *options)
+        except DataError as error:  # Gradio's temporary folder is nothing to a person
+            raise DataError(
+                str(error).replace(str(given), given.name) if path else str(error)
+            ) from None
+
+    inputs = [file, column, name, back, lines]
+    button.click(said(answer), inputs, [chart, table, download], api_name=False)
+
+
+def forecast(
+    shown: Shown,
+    described: dict[str, Any],
+    found: SeriesSet,
+    column: str,
+    name: str,
+    back: int,
+    with_baselines: bool,
+) -> tuple[str, str, str]:
+    """A forecast from an origin.
+
+    Args:
+        shown: The model.
+        described: Its `task.json`.
+        found: The series.
+        column: Which target.
+        name: Which series, where there are several.
+        back: How many steps before the last value the origin is.
+        with_baselines: Whether to draw what repeats the last value and the last season, too.
+
+    Returns:
+        The chart and the first steps as HTML, and a CSV of all.
+
+    Raises:
+        DataError: If the series is too short, or there is no such one.
+    """
+    task, names = Task.from_dict(described["task"]), [one.name for one in found.series]
+    if task.several and name not in names:
+        raise DataError(f"Expected one of the table's series. Received: {name!r}.")
+    one = found.series[names.index(name) if task.several else 0]
+    place = task.columns.targets.index(column)
+    known = np.isfinite(one.values[:, : task.targets]).any(1)
+    end = len(known) - int(known[::-1].argmax()) - int(back) if known.any() else 0
+    if end < 1:
+        raise DataError(
+            f"Expected an origin within the series' {known.sum()} steps. Received: {back} back."
+        )
+    cut = _until(one, end, task)
+    frame = forecast_series(
+        shown.client, described, dataclasses.replace(found, series=[cut]), "the table"
+    )
+    frame = frame[frame["target"] == column].reset_index(drop=True)
+    levels = described["quantiles"]
+    history = one.values[max(0, end - _SEEN * task.horizon) : end, place]
+    truth = np.full(task.horizon, np.nan)
+    seen = one.values[end : end + task.horizon, place]
+    truth[: len(seen)] = seen
+    stamps = [*one.times[max(0, end - _SEEN * task.horizon) : end], *_plain(frame["time"])]
+    others = _baselines(one.values[:end, place], task) if with_baselines else {}
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="rnnapps-demo-"))
+    quantiles = frame[[f"q{level:g}" for level in levels]].to_numpy()
+    figures.fan_chart(
+        history, truth, frame["forecast"].to_numpy(), quantiles, levels, column,
+        folder / "chart.png", stamps, others=others,
+    )  # fmt: skip
+    frame.to_csv(folder / "forecast.csv", index=False)
+    first = [
+        (str(row["time"]), f"{row['forecast']:.4g}") for row in frame.head(5).to_dict("records")
+    ]
+    told = f"{column}: {', '.join(f'{when} {value}' for when, value in first)}"
+    url = as_data_url(folder / "chart.png")
+    image = f'<img style="width:100%" src="{url}" alt="{html.escape(told)}">'
+    return image, ranked(first), str(folder / "forecast.csv")
+
+
+def _until(one: Series, end: int, task: Task) -> Series:
+    """A series that ends at an origin, with what is known of the horizon."""
+    values = one.values[: end + task.horizon].copy()
+    values[end:, : task.targets] = np.nan
+    return dataclasses.replace(one, times=one.times[: end + task.horizon], values=values)
+
+
+def _baselines(values: np.ndarray, task: Task) -> dict[str, np.ndarray]:
+    """What repeats the last value, and the last season."""
+    filled = pd.Series(values).ffill().to_numpy()
+    found = {"last value": np.full(task.horizon, filled[-1])}
+    if 1 < task.season <= len(filled):
+        found["seasonal naive"] = np.resize(filled[-task.season :], task.horizon)
+    return found
+
+
+def _plain(times: pd.Series) -> list[Any]:
+    """Time stamps without their zone, as those of a series are."""
+    zoned = isinstance(times.dtype, pd.DatetimeTZDtype)
+    return list(times.dt.tz_localize(None) if zoned else times)
+
+
+def _own_data(shown: Shown) -> Any:
+    """The run's own table, or its file; `None` where it is not here."""
+    config = shown.config
+    if config is None:
+        return None
+    if config.data == "sample":
+        return make_load()
+    path = pathlib.Path(config.data)
+    return path if path.is_file() else None
+
+
+def _how(shown: Shown) -> SeriesOptions:
+    names = SeriesOptions.model_fields
+    return SeriesOptions(**{key: shown.settings[key] for key in names if key in shown.settings})

@@ -1,0 +1,80 @@
+"""The page: a tab for each model. It loads nothing from elsewhere, and tells nobody of its use."""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read as it is imported
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import gradio as gr
+
+from rnnapps.demo import chargen, forecasting, sentiment, tagging, translation
+from rnnapps.demo.marks import CSS
+from rnnapps.demo.models import Shown
+from rnnapps.demo.phrases import I18N
+from rnnapps.errors import RunError
+
+_TABS: dict[str, Callable[[Shown], None]] = {
+    "sentiment": sentiment.build,
+    "chargen": chargen.build,
+    "translation": translation.build,
+    "forecasting": forecasting.build,
+    "tagging": tagging.build,
+}
+_HOST = "127.0.0.1"
+_AT_ONCE = 8  # people whose answers are computed at a time; the others wait
+_UPLOAD = "50mb"
+
+
+def build(models: Sequence[Shown]) -> gr.Blocks:
+    """Builds the page.
+
+    Args:
+        models: The models.
+    """
+    with gr.Blocks(title="rnnapps", analytics_enabled=False) as page:
+        gr.Markdown("# rnnapps")
+        gr.Markdown(I18N("about"))
+        with gr.Tabs():
+            for model in models:
+                with gr.Tab(model.name):
+                    _TABS[model.application](model)
+    return page.queue(default_concurrency_limit=_AT_ONCE, api_open=False)
+
+
+def launch(page: gr.Blocks, port: int) -> str:
+    """Serves the page on loopback, and returns.
+
+    Args:
+        page: The page.
+        port: The port; 0 for a free one.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        RunError: If the port is taken.
+    """
+    fonts = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
+    theme = gr.themes.Default(font=fonts[0], font_mono=fonts[1])
+    _, address, _ = page.launch(
+        server_name=_HOST, server_port=_free(port), prevent_thread_lock=True, quiet=True,
+        share=False, max_file_size=_UPLOAD, i18n=I18N, theme=theme, css=CSS, footer_links=[],
+        ssr_mode=False, enable_monitoring=False, mcp_server=False,
+    )  # fmt: skip
+    return address
+
+
+def _free(port: int) -> int:
+    """The port, if nobody has it."""
+    reason = "there is no such port"
+    if 0 <= port < 2**16:
+        try:
+            with socket.create_server((_HOST, port)) as taken:
+                return taken.getsockname()[1]
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+    raise RunError(
+        f"Cannot listen at {_HOST}:{port} (--port): {reason}; --port 0 takes a free one."
+    )

@@ -1,0 +1,108 @@
+"""The tab of a sentiment classifier: classes as bars, and what each word adds."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from rnnapps.demo.asking import answer_table, checked, said
+from rnnapps.demo.marks import bars, shaded
+from rnnapps.demo.models import Shown
+from rnnapps.demo.phrases import I18N, in_language
+
+_WORDS = 200  # of a text that are left out, one after the other
+_PIECES = re.compile(r"\s+|[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")
+
+
+def build(shown: Shown) -> None:
+    """Builds the tab.
+
+    Args:
+        shown: The model.
+    """
+    text = gr.Textbox(label=I18N("text"), lines=4)
+    button = gr.Button(I18N("classify"), variant="primary")
+    gr.Markdown(I18N("classes"))
+    classes = gr.HTML()
+    gr.Markdown(I18N("words"))
+    gr.Markdown(I18N("words_about"))
+    words = gr.HTML()
+    answer = said(lambda text, request: classify(shown, checked(text), request))
+
+    def run(text: str, request: gr.Request):
+        return answer(text, request)
+
+    gr.on([button.click, text.submit], run, text, [classes, words], api_name=False)
+    examples = shown.examples(_own_texts)
+    if examples:
+        gr.Examples(examples, text, label=I18N("examples"))
+    with gr.Accordion(I18N("table"), open=False):
+        table = gr.File(label=I18N("table_about"), type="filepath")
+        ask = gr.Button(I18N("answer_table"))
+        answers = gr.File(label=I18N("answers"), interactive=False)
+        ask.click(said(lambda path: table_of(shown, path)), table, answers, api_name=False)
+
+
+def classify(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str, str]:
+    """The classes' probabilities, and what each word adds to the likeliest one's.
+
+    Args:
+        shown: The model.
+        text: The text.
+        request: The browser's request.
+
+    Returns:
+        Two pieces of HTML.
+    """
+    pieces = _PIECES.findall(text)
+    words = [i for i, piece in enumerate(pieces) if not piece.isspace()]
+    looked_at = words[:_WORDS]
+    without = ["".join(pieces[:i] + pieces[i + 1 :]) for i in looked_at]
+    whole, *others = shown.client.predict([text, *without])
+    best = max(range(len(whole["probabilities"])), key=whole["probabilities"].__getitem__)
+    drops = {
+        i: whole["probabilities"][best] - other["probabilities"][best]
+        for i, other in zip(looked_at, others, strict=True)
+    }
+    largest = max([0.05, *map(abs, drops.values())])
+    marked = [
+        (piece, drops[i] / largest, f"{drops[i]:+.3f}") if i in drops else (piece, 0.0, "")
+        for i, piece in enumerate(pieces)
+    ]
+    shares = zip(_names(shown, whole, best), whole["probabilities"], strict=True)
+    note = ""
+    if len(words) > _WORDS:
+        note = f"<p>{in_language('words_limit', request)}{_WORDS} / {len(words)}</p>"
+    return bars(sorted(shares, key=lambda pair: -pair[1])), note + shaded(marked)
+
+
+def table_of(shown: Shown, path: str | None) -> str:
+    """A table's file with the classes behind its rows.
+
+    Args:
+        shown: The model.
+        path: The table's file.
+    """
+
+    def ask(texts: Sequence[str]) -> list[dict[str, Any]]:
+        names = ("label", "probability")
+        return [{name: one[name] for name in names} for one in shown.client.predict(texts)]
+
+    return answer_table(shown, path, ask)
+
+
+def _names(shown: Shown, answer: dict[str, Any], best: int) -> list[str]:
+    """The classes' names; of a server's model only that of the likeliest is known."""
+    if shown.folder is not None:
+        return (shown.folder / "assets" / "classes.txt").read_text("utf-8").splitlines()
+    names = [f"class {i + 1}" for i in range(len(answer["probabilities"]))]
+    names[best] = answer["label"]
+    return names
+
+
+def _own_texts(config: Any) -> Sequence[str]:
+    """Of the validation part, which nothing was learned from."""
+    from rnnapps.apps.sentiment.data import load_splits  # imports TensorFlow
+
+    return load_splits(config).validation.texts

@@ -1,0 +1,65 @@
+"""The tab of a tagger: a text with its spans framed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from rnnapps.demo.asking import checked, said
+from rnnapps.demo.marks import ranked, spans
+from rnnapps.demo.models import Shown
+from rnnapps.demo.phrases import I18N, in_language
+from rnnapps.spans import tokens_answered
+
+
+def build(shown: Shown) -> None:
+    """Builds the tab.
+
+    Args:
+        shown: The model.
+    """
+    text = gr.Textbox(label=I18N("text"), lines=4)
+    button = gr.Button(I18N("tag"), variant="primary")
+    gr.Markdown(I18N("spans"))
+    marked, listed = gr.HTML(), gr.HTML()
+    answer = said(lambda text, request: tag(shown, checked(text), request))
+
+    def run(text: str, request: gr.Request):
+        return answer(text, request)
+
+    gr.on([button.click, text.submit], run, text, [marked, listed], api_name=False)
+    examples = shown.examples(_own_texts)
+    if examples:
+        gr.Examples(examples, text, label=I18N("examples"))
+
+
+def tag(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str, str]:
+    """A text with its spans, or, where the tags are of single tokens, with each token's.
+
+    Args:
+        shown: The model.
+        text: The text.
+        request: The browser's request.
+
+    Returns:
+        Two pieces of HTML: the text, and the list of what was found.
+    """
+    answer = tokens_answered(shown.client.predict([text])[0])
+    found = answer.get("spans")
+    if found is None:
+        columns = (answer[name] for name in ("starts", "ends", "tags", "probabilities"))
+        names = ("start", "end", "label", "probability")
+        found = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    rows = [
+        (f"{text[one['start'] : one['end']]}: {one['label']}", f"{one['probability']:.1%}")
+        for one in found
+    ]
+    listed = ranked(rows) if rows else f"<p>{in_language('none_found', request)}</p>"
+    return spans(text, found), listed
+
+
+def _own_texts(config: Any) -> Sequence[str]:
+    """Of the validation part, which nothing was learned from."""
+    from rnnapps.apps.tagging.data import load_splits  # imports TensorFlow
+
+    return [" ".join(one) for one in load_splits(config).validation.tokens[:20]]
