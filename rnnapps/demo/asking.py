@@ -15,6 +15,7 @@ from rnnapps.apps.bulk.job import answer_files
 from rnnapps.apps.bulk.processes import in_this_process
 from rnnapps.apps.bulk.question import Question
 from rnnapps.demo.models import Shown, TableModel
+from rnnapps.demo.phrases import phrase
 from rnnapps.errors import DataError, RnnappsError, in_shell
 
 LONGEST = 20_000  # characters of a text
@@ -39,21 +40,23 @@ def checked(text: str) -> str:
     return text
 
 
-def said(function: Callable) -> Callable:
-    """Has a function of the page say its errors as the shell does.
+def said(function: Callable, outputs: int = 1) -> Callable:
+    """Has a function of the page say its errors as the shell does, in place of its first answer.
 
     Args:
-        function: The function, or generator function.
+        function: The function, or generator function, whose first answer is HTML.
+        outputs: How many answers it has.
     """
 
-    def told(error: Exception) -> gr.Error:
+    def told(error: Exception) -> Any:
         if isinstance(error, RnnappsError):
             with in_shell():
                 sentence = str(error)
         else:
             logging.getLogger(__name__).exception("the demo failed")
             sentence = "This is a bug of the page: its traceback is in the terminal."
-        return gr.Error(html.escape(sentence), duration=None, print_exception=False)
+        shown = f'<p class="rn-error" role="alert">{html.escape(sentence)}</p>'
+        return shown if outputs == 1 else (shown, *[None] * (outputs - 1))
 
     if inspect.isgeneratorfunction(function):
 
@@ -62,7 +65,7 @@ def said(function: Callable) -> Callable:
             try:
                 yield from function(*arguments)
             except Exception as error:
-                raise told(error) from None
+                yield told(error)
 
         return run
 
@@ -71,9 +74,36 @@ def said(function: Callable) -> Callable:
         try:
             return function(*arguments)
         except Exception as error:
-            raise told(error) from None
+            return told(error)
 
     return answer
+
+
+def table_section(shown: Shown, ask: Callable[[Sequence[str]], list[dict[str, Any]]]) -> None:
+    """Puts onto the page what answers tables.
+
+    Args:
+        shown: The model.
+        ask: What answers texts: a row of columns for each.
+    """
+    with gr.Accordion(phrase("table"), open=False):
+        table = gr.File(label=phrase("table_about"), type="filepath")
+        button = gr.Button(phrase("answer_table"))
+        message, answers = gr.HTML(), gr.DownloadButton(phrase("answers"), visible=False)
+
+        def run(path: str | None) -> tuple[str, Any]:
+            return "", downloadable(answer_table(shown, path, ask))
+
+        button.click(said(run, 2), table, [message, answers], api_name=False)
+
+
+def downloadable(path: str) -> Any:
+    """A button that downloads a file.
+
+    Args:
+        path: The file.
+    """
+    return gr.DownloadButton(value=path, visible=True)
 
 
 def answer_table(

@@ -10,7 +10,7 @@ from rnnapps.config import GENERATION
 from rnnapps.demo.asking import LONGEST, said
 from rnnapps.demo.marks import shaded
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import I18N
+from rnnapps.demo.phrases import heading, phrase
 from rnnapps.errors import DataError
 
 _FIRST, _BLOCK = 2, 12  # tokens of the first request, which is soon there, and of the others
@@ -24,21 +24,21 @@ def build(shown: Shown) -> None:
     Args:
         shown: The model.
     """
-    prompt = gr.Textbox(label=I18N("prompt"), lines=2)
+    prompt = gr.Textbox(label=phrase("prompt"), lines=2)
     with gr.Row():
-        length = gr.Slider(10, 2000, GENERATION.length, step=10, label=I18N("length"))
+        length = gr.Slider(10, 2000, GENERATION.length, step=10, label=phrase("length"))
         temperature = gr.Slider(
-            0.1, 2.0, GENERATION.temperature, step=0.05, label=I18N("temperature")
+            0.1, 2.0, GENERATION.temperature, step=0.05, label=phrase("temperature")
         )
     with gr.Row():
-        top_k = gr.Slider(0, 100, GENERATION.top_k, step=1, label=I18N("top_k"))
-        top_p = gr.Slider(0.05, 1.0, GENERATION.top_p, step=0.05, label=I18N("top_p"))
-        seed = gr.Number(GENERATION.seed, precision=0, minimum=0, label=I18N("seed"))
+        top_k = gr.Slider(0, 100, GENERATION.top_k, step=1, label=phrase("top_k"))
+        top_p = gr.Slider(0.05, 1.0, GENERATION.top_p, step=0.05, label=phrase("top_p"))
+        seed = gr.Number(GENERATION.seed, precision=0, minimum=0, label=phrase("seed"))
     with gr.Row():
-        button = gr.Button(I18N("write"), variant="primary")
-        stop = gr.Button(I18N("stop"))
-    gr.Markdown(I18N("written"))
-    gr.Markdown(I18N("written_about"))
+        button = gr.Button(phrase("write"), variant="primary")
+        stop = gr.Button(phrase("stop"))
+    heading("written")
+    gr.Markdown(phrase("written_about"))
     text = gr.HTML()
     inputs = [prompt, length, temperature, top_k, top_p, seed]
     run = said(lambda *settings: (yield from write(shown, *settings)))
@@ -46,7 +46,7 @@ def build(shown: Shown) -> None:
     stop.click(None, cancels=[event], api_name=False)
     examples = shown.examples(_own_texts)
     if examples:
-        gr.Examples([one[:60] for one in examples], prompt, label=I18N("examples"))
+        gr.Examples([one[:60] for one in examples], prompt, label=phrase("examples"))
 
 
 def write(

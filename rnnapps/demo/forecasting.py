@@ -16,10 +16,10 @@ from rnnapps.apps.forecasting.client import forecast_series, read_for
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.config import SeriesOptions
 from rnnapps.data import Series, SeriesSet, make_load
-from rnnapps.demo.asking import said
+from rnnapps.demo.asking import downloadable, said
 from rnnapps.demo.marks import ranked
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import I18N
+from rnnapps.demo.phrases import phrase
 from rnnapps.errors import DataError
 from rnnapps.pages import as_data_url
 
@@ -35,36 +35,37 @@ def build(shown: Shown) -> None:
     """
     described = json.loads(shown.client.describe("task.json"))
     task = Task.from_dict(described["task"])
-    file = gr.File(label=I18N("file"), type="filepath", height=120)
+    file = gr.File(label=phrase("file"), type="filepath", height=120)
     with gr.Row():
         column = gr.Dropdown(
-            list(task.columns.targets), value=task.columns.targets[0], label=I18N("column")
+            list(task.columns.targets), value=task.columns.targets[0], label=phrase("column")
         )
         name = gr.Dropdown(
-            list(task.series), value=task.series[0], label=I18N("series"), visible=task.several,
+            list(task.series), value=task.series[0], label=phrase("series"), visible=task.several,
             allow_custom_value=True,
         )  # fmt: skip
-        back = gr.Slider(0, _MOST, task.horizon, step=1, label=I18N("back"))
-        lines = gr.Checkbox(True, label=I18N("baselines"))
-    button = gr.Button(I18N("forecast"), variant="primary")
+        back = gr.Slider(0, _MOST, task.horizon, step=1, label=phrase("back"))
+        lines = gr.Checkbox(True, label=phrase("baselines"))
+    button = gr.Button(phrase("forecast"), variant="primary")
     chart, table = gr.HTML(), gr.HTML()
-    download = gr.File(label=I18N("download"), interactive=False)
+    download = gr.DownloadButton(phrase("download"), visible=False)
     own = _own_data(shown)
 
-    def answer(path: str | None, *options: Any) -> tuple[str, str, str]:
+    def answer(path: str | None, *options: Any) -> tuple[str, str, Any]:
         if path is None and own is None:
             raise DataError("Expected a table: the data of this model is not here. Received: none.")
         given = pathlib.Path(path) if path else own
         try:
             found = read_for(described, given, _how(shown))
-            return forecast(shown, described, found, *options)
+            chart, first, csv = forecast(shown, described, found, *options)
+            return chart, first, downloadable(csv)
         except DataError as error:  # Gradio's temporary folder is nothing to a person
             raise DataError(
                 str(error).replace(str(given), given.name) if path else str(error)
             ) from None
 
     inputs = [file, column, name, back, lines]
-    button.click(said(answer), inputs, [chart, table, download], api_name=False)
+    button.click(said(answer, 3), inputs, [chart, table, download], api_name=False)
 
 
 def forecast(
@@ -120,7 +121,7 @@ def forecast(
     quantiles = frame[[f"q{level:g}" for level in levels]].to_numpy()
     figures.fan_chart(
         history, truth, frame["forecast"].to_numpy(), quantiles, levels, column,
-        folder / "chart.png", stamps, others=others,
+        folder / "chart.png", pd.Index(stamps), others=others,
     )  # fmt: skip
     frame.to_csv(folder / "forecast.csv", index=False)
     first = [

@@ -6,20 +6,25 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 CSS = """
-.gradio-container { max-width: 62rem !important; margin: auto !important; }
+.gradio-container { max-width: 62rem !important; width: 100% !important; margin: auto !important; }
 .rn-text { font-size: 1.05rem; line-height: 2; white-space: pre-wrap; overflow-wrap: anywhere; }
 .rn-text span { border-radius: .2em; padding: .1em 0; color: inherit; }
 .rn-span { border: 1px solid currentColor; padding: .1em .3em !important; }
 .rn-span b { font-size: .75em; margin-left: .4em; }
+.rn-table tr, .rn-heat tr, .rn-table tbody, .rn-heat thead { border: 0 !important; }
 .rn-table { border-collapse: collapse; width: 100%; }
 .rn-table th, .rn-table td { text-align: left; padding: .25rem .6rem; color: inherit;
-  font-weight: inherit; }
+  font-weight: inherit; border: 0; border-bottom: 1px solid rgb(128 128 128 / .3); }
 .rn-table td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .rn-bar { height: .9rem; background: #0072b2; border-radius: 3px; min-width: 2px; }
+.rn-error { border-left: .3rem solid #d55e00; padding: .4rem .8rem; }
+.min_value, .max_value, .or { color: var(--body-text-color) !important; }
 .rn-scroll { overflow-x: auto; }
 .rn-heat td { min-width: 1.6rem; height: 1.6rem; padding: 0;
   border: 1px solid rgb(128 128 128 / .3); }
-.rn-heat th { padding: .1rem .4rem; white-space: nowrap; }
+.rn-heat th { padding: .1rem .4rem; white-space: nowrap; color: inherit; font-weight: inherit;
+  border: 0; }
+.rn-heat { border-collapse: collapse; }
 """
 _FOR, _AGAINST = "0 114 178", "213 94 0"  # Okabe and Ito's blue and vermilion
 _DEEPEST = 0.45  # opacity up to which text on a colour can be read, dark or light

@@ -12,7 +12,7 @@ import gradio as gr
 from rnnapps.demo import chargen, forecasting, sentiment, tagging, translation
 from rnnapps.demo.marks import CSS
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import I18N
+from rnnapps.demo.phrases import I18N, phrase
 from rnnapps.errors import RunError
 
 _TABS: dict[str, Callable[[Shown], None]] = {
@@ -22,6 +22,11 @@ _TABS: dict[str, Callable[[Shown], None]] = {
     "forecasting": forecasting.build,
     "tagging": tagging.build,
 }
+_BUTTON = tuple(  # on which white text can be read, dark or light
+    f"button_primary_background_fill{state}{scheme}"
+    for state in ("", "_hover")
+    for scheme in ("", "_dark")
+)
 _HOST = "127.0.0.1"
 _AT_ONCE = 8  # people whose answers are computed at a time; the others wait
 _UPLOAD = "50mb"
@@ -35,7 +40,7 @@ def build(models: Sequence[Shown]) -> gr.Blocks:
     """
     with gr.Blocks(title="rnnapps", analytics_enabled=False) as page:
         gr.Markdown("# rnnapps")
-        gr.Markdown(I18N("about"))
+        gr.Markdown(phrase("about"))
         with gr.Tabs():
             for model in models:
                 with gr.Tab(model.name):
@@ -57,7 +62,9 @@ def launch(page: gr.Blocks, port: int) -> str:
         RunError: If the port is taken.
     """
     fonts = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
-    theme = gr.themes.Default(font=fonts[0], font_mono=fonts[1])
+    theme = gr.themes.Default(primary_hue="blue", font=fonts[0], font_mono=fonts[1]).set(
+        **dict.fromkeys(_BUTTON, "#0b57a4"), button_primary_text_color="white"
+    )
     _, address, _ = page.launch(
         server_name=_HOST, server_port=_free(port), prevent_thread_lock=True, quiet=True,
         share=False, max_file_size=_UPLOAD, i18n=I18N, theme=theme, css=CSS, footer_links=[],

@@ -1,5 +1,7 @@
 """What the page says, in the languages that it speaks: the browser's, or English."""
 
+from typing import Any
+
 import gradio as gr
 
 _PHRASES = {
@@ -58,13 +60,33 @@ _PHRASES = {
     "baselines": ("Show baselines", "显示基线"),
 }
 
-I18N = gr.I18n(
-    en={key: english for key, (english, _) in _PHRASES.items()},
-    **{
-        tag: {key: chinese for key, (_, chinese) in _PHRASES.items()}
-        for tag in ("zh", "zh-CN", "zh-TW")
-    },
-)
+_PREFIX = "rnnapps_"  # Gradio translates whatever is called as a phrase is, a tab's name too
+
+
+def _of(language: int) -> dict[str, str]:
+    texts = {_PREFIX + key: pair[language] for key, pair in _PHRASES.items()}
+    return texts | {f"{key}_heading": f"## {text}" for key, text in texts.items()}
+
+
+I18N = gr.I18n(en=_of(0), **{tag: _of(1) for tag in ("zh", "zh-CN", "zh-TW")})
+
+
+def phrase(key: str) -> Any:
+    """A phrase for a label, which the browser puts into its language.
+
+    Args:
+        key: The phrase's name.
+    """
+    return I18N(_PREFIX + key)
+
+
+def heading(key: str) -> gr.Markdown:
+    """Puts a heading onto the page.
+
+    Args:
+        key: The phrase's name.
+    """
+    return gr.Markdown(I18N(f"{_PREFIX}{key}_heading"))
 
 
 def in_language(key: str, request: gr.Request | None) -> str:

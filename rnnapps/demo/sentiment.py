@@ -1,15 +1,16 @@
 """The tab of a sentiment classifier: classes as bars, and what each word adds."""
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from rnnapps.demo.asking import answer_table, checked, said
+from rnnapps.demo.asking import checked, said, table_section
 from rnnapps.demo.marks import bars, shaded
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import I18N, in_language
+from rnnapps.demo.phrases import heading, in_language, phrase
 
 _WORDS = 200  # of a text that are left out, one after the other
 _PIECES = re.compile(r"\s+|[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")
@@ -21,14 +22,14 @@ def build(shown: Shown) -> None:
     Args:
         shown: The model.
     """
-    text = gr.Textbox(label=I18N("text"), lines=4)
-    button = gr.Button(I18N("classify"), variant="primary")
-    gr.Markdown(I18N("classes"))
+    text = gr.Textbox(label=phrase("text"), lines=4)
+    button = gr.Button(phrase("classify"), variant="primary")
+    heading("classes")
     classes = gr.HTML()
-    gr.Markdown(I18N("words"))
-    gr.Markdown(I18N("words_about"))
+    heading("words")
+    gr.Markdown(phrase("words_about"))
     words = gr.HTML()
-    answer = said(lambda text, request: classify(shown, checked(text), request))
+    answer = said(lambda text, request: classify(shown, checked(text), request), 2)
 
     def run(text: str, request: gr.Request):
         return answer(text, request)
@@ -36,12 +37,8 @@ def build(shown: Shown) -> None:
     gr.on([button.click, text.submit], run, text, [classes, words], api_name=False)
     examples = shown.examples(_own_texts)
     if examples:
-        gr.Examples(examples, text, label=I18N("examples"))
-    with gr.Accordion(I18N("table"), open=False):
-        table = gr.File(label=I18N("table_about"), type="filepath")
-        ask = gr.Button(I18N("answer_table"))
-        answers = gr.File(label=I18N("answers"), interactive=False)
-        ask.click(said(lambda path: table_of(shown, path)), table, answers, api_name=False)
+        gr.Examples(examples, text, label=phrase("examples"))
+    table_section(shown, functools.partial(labels_of, shown))
 
 
 def classify(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str, str]:
@@ -77,19 +74,15 @@ def classify(shown: Shown, text: str, request: gr.Request | None = None) -> tupl
     return bars(sorted(shares, key=lambda pair: -pair[1])), note + shaded(marked)
 
 
-def table_of(shown: Shown, path: str | None) -> str:
-    """A table's file with the classes behind its rows.
+def labels_of(shown: Shown, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The classes of texts, as columns of a table.
 
     Args:
         shown: The model.
-        path: The table's file.
+        texts: The texts.
     """
-
-    def ask(texts: Sequence[str]) -> list[dict[str, Any]]:
-        names = ("label", "probability")
-        return [{name: one[name] for name in names} for one in shown.client.predict(texts)]
-
-    return answer_table(shown, path, ask)
+    names = ("label", "probability")
+    return [{name: one[name] for name in names} for one in shown.client.predict(texts)]
 
 
 def _names(shown: Shown, answer: dict[str, Any], best: int) -> list[str]:

@@ -8,7 +8,7 @@ import gradio as gr
 from rnnapps.demo.asking import checked, said
 from rnnapps.demo.marks import ranked, spans
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import I18N, in_language
+from rnnapps.demo.phrases import heading, in_language, phrase
 from rnnapps.spans import tokens_answered
 
 
@@ -18,11 +18,11 @@ def build(shown: Shown) -> None:
     Args:
         shown: The model.
     """
-    text = gr.Textbox(label=I18N("text"), lines=4)
-    button = gr.Button(I18N("tag"), variant="primary")
-    gr.Markdown(I18N("spans"))
+    text = gr.Textbox(label=phrase("text"), lines=4)
+    button = gr.Button(phrase("tag"), variant="primary")
+    heading("spans")
     marked, listed = gr.HTML(), gr.HTML()
-    answer = said(lambda text, request: tag(shown, checked(text), request))
+    answer = said(lambda text, request: tag(shown, checked(text), request), 2)
 
     def run(text: str, request: gr.Request):
         return answer(text, request)
@@ -30,7 +30,7 @@ def build(shown: Shown) -> None:
     gr.on([button.click, text.submit], run, text, [marked, listed], api_name=False)
     examples = shown.examples(_own_texts)
     if examples:
-        gr.Examples(examples, text, label=I18N("examples"))
+        gr.Examples(examples, text, label=phrase("examples"))
 
 
 def tag(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The tab of a translator: alternatives, how sure each word is, and what was looked at."""
 
 import collections
+import functools
 import html
 import re
 from collections.abc import Sequence
@@ -9,10 +10,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from rnnapps.demo.asking import answer_table, checked, said
+from rnnapps.demo.asking import checked, said, table_section
 from rnnapps.demo.marks import heat_map, ranked, shaded
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import I18N, in_language
+from rnnapps.demo.phrases import heading, in_language, phrase
 
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
@@ -23,16 +24,16 @@ def build(shown: Shown) -> None:
     Args:
         shown: The model.
     """
-    text = gr.Textbox(label=I18N("text"), lines=3)
-    button = gr.Button(I18N("translate"), variant="primary")
-    gr.Markdown(I18N("translation"))
-    gr.Markdown(I18N("translation_about"))
+    text = gr.Textbox(label=phrase("text"), lines=3)
+    button = gr.Button(phrase("translate"), variant="primary")
+    heading("translation")
+    gr.Markdown(phrase("translation_about"))
     best = gr.HTML()
-    gr.Markdown(I18N("n_best"))
+    heading("n_best")
     others = gr.HTML()
-    gr.Markdown(I18N("alignment"))
+    heading("alignment")
     alignment = gr.HTML()
-    answer = said(lambda text, request: translate(shown, checked(text), request))
+    answer = said(lambda text, request: translate(shown, checked(text), request), 3)
 
     def run(text: str, request: gr.Request):
         return answer(text, request)
@@ -40,12 +41,8 @@ def build(shown: Shown) -> None:
     gr.on([button.click, text.submit], run, text, [best, others, alignment], api_name=False)
     examples = shown.examples(_own_texts)
     if examples:
-        gr.Examples(examples, text, label=I18N("examples"))
-    with gr.Accordion(I18N("table"), open=False):
-        table = gr.File(label=I18N("table_about"), type="filepath")
-        ask = gr.Button(I18N("answer_table"))
-        answers = gr.File(label=I18N("answers"), interactive=False)
-        ask.click(said(lambda path: table_of(shown, path)), table, answers, api_name=False)
+        gr.Examples(examples, text, label=phrase("examples"))
+    table_section(shown, functools.partial(translations_of, shown))
 
 
 def translate(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str, str, str]:
@@ -97,19 +94,15 @@ def confidences(translations: Sequence[str], shares: np.ndarray) -> list[tuple[s
     return pieces
 
 
-def table_of(shown: Shown, path: str | None) -> str:
-    """A table's file with the translations behind its rows.
+def translations_of(shown: Shown, texts: Sequence[str]) -> list[dict[str, str]]:
+    """The translations of texts, as a column of a table.
 
     Args:
         shown: The model.
-        path: The table's file.
+        texts: The texts.
     """
     output = next(iter(shown.client.signature().outputs))
-
-    def ask(texts: Sequence[str]) -> list[dict[str, str]]:
-        return [{output: _text(one[output])} for one in shown.client.predict(texts)]
-
-    return answer_table(shown, path, ask)
+    return [{output: _text(one[output])} for one in shown.client.predict(texts)]
 
 
 def _alignment(shown: Shown, text: str, request: gr.Request | None) -> str:

@@ -216,7 +216,7 @@ def test_forecasting(visit, tmp_path):
     panel.locator("input[type=file]").first.set_input_files(table)
     panel.get_by_text("other").first.wait_for()
     panel.get_by_role("button", name="Forecast", exact=True).click()
-    message = visit.page.locator(".toast-body").first
+    message = visit.page.locator(".rn-error").first
     message.wait_for()
     assert "other.csv" in message.inner_text()
     assert "Traceback" not in message.inner_text()
@@ -230,7 +230,7 @@ def test_ten_megabytes_are_a_sentence(browser, address):
         " box.dispatchEvent(new Event('input', {bubbles: true})) }"
     )
     panel.get_by_role("button", name="Classify").click()
-    message = visit.page.locator(".toast-body").first
+    message = visit.page.locator(".rn-error").first
     message.wait_for()
     assert (
         "Expected a text of at most 20,000 characters. Received: 10,485,760" in message.inner_text()
