@@ -131,5 +131,5 @@ def answer_table(
     try:
         answer_files(Question(model, [source]), output, False, in_this_process)
     except RnnappsError as error:
-        raise DataError(str(error).replace(str(source), source.name)) from None
+        raise DataError(error.args[0].replace(str(source), source.name)) from None
     return str(output)

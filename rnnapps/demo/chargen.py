@@ -14,6 +14,7 @@ from rnnapps.demo.phrases import heading, phrase
 from rnnapps.errors import DataError
 
 _FIRST, _BLOCK = 2, 12  # tokens of the first request, which is soon there, and of the others
+_WIDTH = 240  # pixels that a slider has at least: on a phone they stand one below the other
 _CONTEXT = 400  # characters of what is written that each request reads
 _DEEP = 8.0  # bits of a character that is coloured most
 
@@ -26,14 +27,25 @@ def build(shown: Shown) -> None:
     """
     prompt = gr.Textbox(label=phrase("prompt"), lines=2)
     with gr.Row():
-        length = gr.Slider(10, 2000, GENERATION.length, step=10, label=phrase("length"))
+        length = gr.Slider(
+            10, 2000, GENERATION.length, step=10, label=phrase("length"), min_width=_WIDTH
+        )
         temperature = gr.Slider(
-            0.1, 2.0, GENERATION.temperature, step=0.05, label=phrase("temperature")
+            0.1,
+            2.0,
+            GENERATION.temperature,
+            step=0.05,
+            label=phrase("temperature"),
+            min_width=_WIDTH,
         )
     with gr.Row():
-        top_k = gr.Slider(0, 100, GENERATION.top_k, step=1, label=phrase("top_k"))
-        top_p = gr.Slider(0.05, 1.0, GENERATION.top_p, step=0.05, label=phrase("top_p"))
-        seed = gr.Number(GENERATION.seed, precision=0, minimum=0, label=phrase("seed"))
+        top_k = gr.Slider(0, 100, GENERATION.top_k, step=1, label=phrase("top_k"), min_width=_WIDTH)
+        top_p = gr.Slider(
+            0.05, 1.0, GENERATION.top_p, step=0.05, label=phrase("top_p"), min_width=_WIDTH
+        )
+        seed = gr.Number(
+            GENERATION.seed, precision=0, minimum=0, label=phrase("seed"), min_width=_WIDTH
+        )
     with gr.Row():
         button = gr.Button(phrase("write"), variant="primary")
         stop = gr.Button(phrase("stop"))

@@ -44,8 +44,8 @@ def build(shown: Shown) -> None:
             list(task.series), value=task.series[0], label=phrase("series"), visible=task.several,
             allow_custom_value=True,
         )  # fmt: skip
-        back = gr.Slider(0, _MOST, task.horizon, step=1, label=phrase("back"))
-        lines = gr.Checkbox(True, label=phrase("baselines"))
+    back = gr.Slider(0, _MOST, task.horizon, step=1, label=phrase("back"))
+    lines = gr.Checkbox(True, label=phrase("baselines"))
     button = gr.Button(phrase("forecast"), variant="primary")
     chart, table = gr.HTML(), gr.HTML()
     download = gr.DownloadButton(phrase("download"), visible=False)
@@ -61,7 +61,7 @@ def build(shown: Shown) -> None:
             return chart, first, downloadable(csv)
         except DataError as error:  # Gradio's temporary folder is nothing to a person
             raise DataError(
-                str(error).replace(str(given), given.name) if path else str(error)
+                error.args[0].replace(str(given), given.name) if path else error.args[0]
             ) from None
 
     inputs = [file, column, name, back, lines]
