@@ -38,7 +38,7 @@ _PHRASES = {
     "seed": ("Seed", "随机种子"),
     "written": ("Text, coloured by surprise", "文本（按意外程度着色）"),
     "written_about": (
-        "The deeper a character's colour, the less it was expected; its bits are shown where you point.",
+        "The deeper a colour, the less the character was expected; point at it for its bits.",
         "颜色越深，越出人意料；指向字符可见其比特数。",
     ),
     "translate": ("Translate", "翻译"),
