@@ -6,7 +6,7 @@ import functools
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import keras
@@ -27,6 +27,7 @@ from rnnapps.apps.saving import Saved
 from rnnapps.apps.saving import load as load  # it reads a run of any application
 from rnnapps.apps.starting import agreed, forget_source, start
 from rnnapps.apps.telling import Shown
+from rnnapps.apps.trained import Callbacks, Trained
 from rnnapps.apps.updating import GIVEN, TOLERANCE, update
 from rnnapps.config import TrainingConfig
 from rnnapps.data import together
@@ -39,7 +40,6 @@ from rnnapps.serving.export.export import ExportSpec
 from rnnapps.text import at_width_of_vectors
 from rnnapps.training import Diverged, EpochSeconds, Rows
 
-Callbacks = Sequence[keras.callbacks.Callback]
 Metric = Callable[[Any, Any], float]  # from what is true and what was predicted
 
 
@@ -79,8 +79,8 @@ class Application(Shown, Saved, InParts, abc.ABC):
     # What an application says of itself. Between calls it keeps its model and what is known of it.
 
     @abc.abstractmethod
-    def _fit(self, splits: Any, checkpoint_dir: pathlib.Path, callbacks: Callbacks) -> None:
-        """Builds the model and trains it, keeping its state in `checkpoint_dir`."""
+    def _fit(self, splits: Any, checkpoint_dir: pathlib.Path, callbacks: Callbacks) -> Trained:
+        """Builds a model and trains it, keeping its state in `checkpoint_dir`."""
 
     @abc.abstractmethod
     def _evaluate(self, splits: Any, part: str, **options: Any) -> dict[str, Any]:
@@ -113,6 +113,14 @@ class Application(Shown, Saved, InParts, abc.ABC):
     @abc.abstractmethod
     def serving_spec(self) -> ExportSpec:
         """What an export answers."""
+
+    def _check_head(self) -> None:
+        """Refuses what takes answers, where a language model alone was trained."""
+        if self.trained and getattr(self.config, "pretrain_only", False):
+            raise RunError(
+                "This run holds a language model alone (--pretrain-only): start one that answers "
+                "from it with --init-from, or take app.encoder for a model of your own."
+            )
 
     # What all of them do.
 
@@ -246,9 +254,12 @@ class Application(Shown, Saved, InParts, abc.ABC):
         for name, path in self.config.vector_files.items():
             keep_to_data(checksum(path), state_dir, name)
         try:
-            self._fit(splits, state_dir, [*callbacks, clock])
+            trained = self._fit(splits, state_dir, [*callbacks, clock])
         finally:
             forget_source()
+        self.model, self.history = trained.model, trained.history
+        self.metrics |= trained.metrics
+        self.info.notes += trained.notes
         if found := self._evaluate(splits, "validation"):  # there may be no such part
             self.metrics["validation"] = found
         self.info.seconds = round(time.monotonic() - began, 1)

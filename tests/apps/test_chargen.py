@@ -32,7 +32,7 @@ from rnnapps.apps.chargen.data import (
 )
 from rnnapps.apps.chargen.mixture import beside_ngrams
 from rnnapps.apps.chargen.model import build_network
-from rnnapps.apps.chargen.pipeline import TextGenerator, signatures
+from rnnapps.apps.chargen.pipeline import TextGenerator, compiled, signatures
 from rnnapps.data import Streams
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.text import ByteTokenizer, CharacterTokenizer, KneserNey, kneser_ney, whole_characters
@@ -309,7 +309,7 @@ def test_costs_are_those_of_the_network_mixed_with_the_ngrams(mixed, monkeypatch
 def test_the_weight_of_the_ngrams_suits_the_validation_part(mixed, app):
     mixture = mixed.model.get_layer("mixture")
     ids = encode(mixed.tokenizer, given_splits(mixed.config, train=CODE).validation)
-    network = token_nats(mixed._graph_of(mixed.network), ids)
+    network = token_nats(compiled(TextGenerator(mixed.tokenizer, mixed.network)), ids)
     weights = np.linspace(0.01, 0.99, 99)[:, None]
     ngrams = np.exp(-mixture.ngrams.nats(ids))
     costs = -np.log(weights * np.exp(-network) + (1 - weights) * ngrams).mean(1)

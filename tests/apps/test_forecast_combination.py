@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from rnnapps import Forecaster
-from rnnapps.apps.forecasting import baseline, pipeline
+from rnnapps.apps.forecasting import baseline, pipeline, training
 from rnnapps.apps.forecasting.combination import Combination, choose_weights, cost, weigh
 from rnnapps.apps.forecasting.data import Task, divide, load_series
 from rnnapps.apps.forecasting.model import build_network, inputs_of
@@ -37,7 +37,7 @@ def forecaster():
     scaler.adapt(parts.training)
     network = build_network(app.config, parts.task).get_layer("network")
     app.model = pipeline.assemble(scaler, network, app.config)
-    pipeline.fit_beside(app.model, parts, app.config, tuple(inputs_of(app.config, parts.task)))
+    training.fit_beside(app.model, parts, app.config, tuple(inputs_of(app.config, parts.task)))
     return app, parts
 
 
@@ -133,7 +133,7 @@ def test_the_ridge_is_scikit_learn_s(forecaster):
         part: [
             np.concatenate(column)
             for column in zip(
-                *baseline._pairs(pipeline.scaled_windows(parts, part, scaler, config, ["history"])),
+                *baseline._pairs(training.scaled_windows(parts, part, scaler, config, ["history"])),
                 strict=True,
             )
         ]

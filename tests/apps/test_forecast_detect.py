@@ -12,6 +12,7 @@ from eager import eagerly
 from rnnapps import Forecaster, cli
 from rnnapps.apps.forecasting import serving
 from rnnapps.apps.forecasting.client import forecast_table
+from rnnapps.apps.forecasting.detect import detector_for_export
 from rnnapps.data import read_series
 from rnnapps.errors import ConfigError, DataError
 from rnnapps.probabilistic import DEPTH
@@ -130,7 +131,7 @@ def test_an_export_describes_itself(signatures):
 def test_alarms_that_nothing_calibrates_are_not_exported(app, capsys):
     moved = Forecaster(app.config.model_copy(update={"data": "gone.csv"}))
     moved.model, moved.info = app.model, app.info
-    assert moved._detector() is None
+    assert detector_for_export(moved.graph, moved._set_aside) is None
     assert "no signature detect" in capsys.readouterr().err
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import Forecaster
-from rnnapps.apps.forecasting import data, pipeline
+from rnnapps.apps.forecasting import data, pipeline, training
 from rnnapps.apps.forecasting.defaults import MANY, choose, shares
 from rnnapps.apps.forecasting.ensemble import Ensemble
 from rnnapps.apps.forecasting.model import build_network, inputs_of
@@ -41,7 +41,7 @@ def forecaster():
     scaler.adapt(parts.training)
     network = build_network(app.config, parts.task).get_layer("network")
     app.model = pipeline.assemble(scaler, network, app.config)
-    pipeline.fit_beside(app.model, parts, app.config, tuple(inputs_of(app.config, parts.task)))
+    training.fit_beside(app.model, parts, app.config, tuple(inputs_of(app.config, parts.task)))
     return app, parts
 
 
@@ -208,7 +208,7 @@ def test_what_is_said_of_whole_series_is_seen_at_every_step():
 def test_an_ensemble_answers_with_the_mean_of_its_networks(forecaster, tmp_path):
     app, parts = forecaster
     networks = [build_network(app.config, parts.task).get_layer("network") for _ in range(3)]
-    windows = pipeline.scaled_windows(parts, "test", app.model.scaler, app.config, ["history"])
+    windows = training.scaled_windows(parts, "test", app.model.scaler, app.config, ["history"])
     inputs, _, _ = next(iter(windows.one_pass()))
     expected = np.mean([one.answer(inputs) for one in networks], axis=0)
     several = Ensemble(networks, name="network")

@@ -94,9 +94,10 @@ def run(tmp_path_factory):
 def test_every_model_learns_answers_and_is_saved_whole(variant, tmp_path):
     app = Forecaster(**{**TINY, **COLUMNS, **variant, "conformal": False})
     parts = parts_of(app, table())
-    app._fit(parts, tmp_path / "state", ())
-    assert np.isfinite(app.history[0]["loss"])
-    assert np.isfinite(app.history[0]["val_mae"])
+    trained = app._fit(parts, tmp_path / "state", ())
+    assert np.isfinite(trained.history[0]["loss"])
+    assert np.isfinite(trained.history[0]["val_mae"])
+    app.model = trained.model
     values = parts.values[0]
     inputs = {"history": np.stack([values[60:84], values[180:204]])}
     inputs["future_covariates"] = np.stack([values[84:90, -3:], values[204:210, -3:]])

@@ -5,40 +5,29 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
 from rnnapps import figures
-from rnnapps.apps.application import Application, Callbacks
-from rnnapps.apps.chargen import data
-from rnnapps.apps.chargen.answers import (
-    make_prompts,
-    make_stops,
-    score_lines,
-    search_texts,
-    stream_texts,
-    token_nats,
-)
-from rnnapps.apps.chargen.baseline import measure_baselines, measure_short_ngrams
+from rnnapps.apps.application import Application
+from rnnapps.apps.chargen import answers, data
+from rnnapps.apps.chargen.baseline import measure_baselines
 from rnnapps.apps.chargen.config import CharGenConfig, PredictOptions
 from rnnapps.apps.chargen.metrics import measures
 from rnnapps.apps.chargen.mixture import Mixture
 from rnnapps.apps.chargen.model import CharNetwork, named_rows
+from rnnapps.apps.chargen.parts import TextInParts
 from rnnapps.apps.chargen.pipeline import TextGenerator, compiled, serving_spec
 from rnnapps.apps.chargen.printing import answer
 from rnnapps.apps.chargen.training import train_generator
+from rnnapps.apps.trained import Callbacks, Trained
 from rnnapps.config import GENERATION
 from rnnapps.data import Splits
-from rnnapps.data.subset import fewer
 from rnnapps.decoding import make_options
-from rnnapps.errors import ConfigError
-from rnnapps.metrics import language_model
 from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.text import Tokenizer
 from rnnapps.training import Rows
 
 
-class CharGenerator(Application):
+class CharGenerator(TextInParts, Application):
     r"""Learns a text, and writes more of it: a recurrent language model of characters.
 
     `fit` and `evaluate` take a text of your own as one string.
@@ -59,12 +48,9 @@ class CharGenerator(Application):
 
     name = "chargen"
     config_class = CharGenConfig
-    objectives: ClassVar = {
-        "bits_per_character": "min",
-        "nats_per_character": "min",
-        "perplexity": "min",
-        "loss": "min",
-    }
+    objectives: ClassVar = dict.fromkeys(
+        ("bits_per_character", "nats_per_character", "perplexity", "loss"), "min"
+    )
     config: CharGenConfig
 
     @property
@@ -85,35 +71,15 @@ class CharGenerator(Application):
     def _rows(self) -> dict[str, Rows]:
         return named_rows(self.network, self.tokenizer.vocabulary)
 
-    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[str]:
-        if train is None and test is None:
-            return data.load_splits(self.config)
-        return data.given_splits(self.config, train=train, validation=validation, test=test)
-
-    def _fewer(self, splits: Splits[str]) -> Splits[str]:
-        return fewer(splits, self.config, in_order=True)
-
-    def _in_rows(self, splits: Splits[str]) -> Splits[data.Lines]:
-        return data.in_lines(splits)
-
-    def _of_rows(self, splits: Splits[data.Lines]) -> Splits[str]:
-        return data.of_lines(splits)
-
-    def _fingerprint(self, splits: Splits[str]) -> str:
-        return data.fingerprint(splits.train)
-
-    def _fit(self, splits: Splits[str], checkpoint_dir: pathlib.Path, callbacks: Callbacks) -> None:
-        self.model, self.history = train_generator(
-            splits, self.config, self._start, checkpoint_dir, callbacks
-        )
+    def _fit(
+        self, splits: Splits[str], checkpoint_dir: pathlib.Path, callbacks: Callbacks
+    ) -> Trained:
+        return train_generator(splits, self.config, self._start, checkpoint_dir, callbacks)
 
     @functools.cached_property
     def graph(self) -> dict[str, Any]:
         """The generator's functions, each compiled on its first call."""
-        return self._graph_of(self._language_model)
-
-    def _graph_of(self, network: CharNetwork | Mixture) -> dict[str, Any]:
-        return compiled(TextGenerator(self.tokenizer, network))
+        return compiled(TextGenerator(self.tokenizer, self._language_model))
 
     def predict(self, inputs: Sequence[str] | None = None, **options: Any) -> list[str]:
         """Writes on from prompts.
@@ -171,12 +137,12 @@ class CharGenerator(Application):
         """
         numbers = (length, temperature, top_k, top_p, repetition_penalty, seed)
         options = make_options(len(inputs), *numbers)
-        stops = make_stops(self.tokenizer, stop)
-        prompts = make_prompts(self.tokenizer, inputs)
+        stops = answers.make_stops(self.tokenizer, stop)
+        prompts = answers.make_prompts(self.tokenizer, inputs)
         if beam_width != 1:
-            yield search_texts(self.graph, prompts, length, beam_width, stop)
+            yield answers.search_texts(self.graph, prompts, length, beam_width, stop)
         else:
-            yield from stream_texts(self.graph, prompts, options, stops)
+            yield from answers.stream_texts(self.graph, prompts, options, stops)
 
     def score(self, text: str) -> list[tuple[str, float]]:
         """Measures how odd each line of a text is, given all lines before it.
@@ -187,7 +153,7 @@ class CharGenerator(Application):
         Returns:
             The lines with their ends, and the bits per character of each.
         """
-        return score_lines(self.tokenizer, self.graph, text)
+        return answers.score_lines(self.tokenizer, self.graph, text)
 
     def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
         """Prints texts as they are written, or the bits per character of a file's lines."""
@@ -197,49 +163,27 @@ class CharGenerator(Application):
         """Measures the generator on a part, and baselines beside it.
 
         Args:
-            splits: The parts.
-            part: `"validation"` or `"test"`.
             context: Also measure windows of so many tokens, each without what stands before it.
 
         Returns:
-            `nats_per_character`, `bits_per_character` and `perplexity` (of a token), the state
-            being carried through the whole text; `nats_per_character_windowed`, of windows of
-            `context` tokens; `unknown`, the share of tokens that are not in the vocabulary;
-            `baselines` with the same for the network alone, where n-grams are mixed in, for an
-            n-gram model and for two compressors; and `curve`, the bits per character along the
-            text, of the generator and of the n-gram model.
-
-        Raises:
-            ConfigError: If there is to be no context.
-            DataError: If the text is empty.
+            What `metrics.measures` returns, with the baselines of `baseline.py` and their curves.
         """
-        if context < 1:
-            raise ConfigError(f"Expected --context to be at least 1. Received: {context}.")
-        text, size = getattr(splits, part), self.tokenizer.vocabulary_size
+        text, alone = getattr(splits, part), None
         if part == "validation" and not text:
             return {}
-        ids = data.encode(self.tokenizer, text)
+        if self._language_model is not self.network:
+            alone = compiled(TextGenerator(self.tokenizer, self.network))
         with working(f"predicting the {part} part"):
-            nats = token_nats(self.graph, ids)
-            windowed = token_nats(self.graph, ids, min(context, len(ids) - 1))
-            mixed = self._language_model is not self.network
-            alone = token_nats(self._graph_of(self.network), ids) if mixed else None
-        found = {**measures(nats, windowed, ids, text), "baselines": {}}
-        if mixed:
-            found["baselines"]["network alone"] = language_model(alone, text)
-        if splits.train is None:
-            return found
-        measure = measure_short_ngrams if part == "validation" else measure_baselines
-        with working("training the baselines"):
-            before = (splits.train, data.encode(self.tokenizer, splits.train))
-            baselines, curves = measure(before, (text, ids), size)
+            found = measures(self.graph, alone, data.encode(self.tokenizer, text), text, context)
+        baselines, curves = measure_baselines(splits, part, self.tokenizer)
         found["baselines"] |= baselines
-        return {**found, "curve": {**found["curve"], **curves}}
+        found["curve"] |= curves
+        return found
 
-    def _pairs(self, splits: Splits[str], part: str) -> tuple[str, np.ndarray]:
+    def _pairs(self, splits: Splits[str], part: str) -> tuple[str, Any]:
         """The text, and what each of its tokens costs, -log p `(tokens,)`."""
         text = getattr(splits, part)
-        return text, token_nats(self.graph, data.encode(self.tokenizer, text))
+        return text, answers.token_nats(self.graph, data.encode(self.tokenizer, text))
 
     def _plot(self, found: dict[str, Any], folder: pathlib.Path) -> None:
         """Draws the bits per character along the test part."""

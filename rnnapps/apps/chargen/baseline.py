@@ -5,10 +5,12 @@ import lzma
 
 import numpy as np
 
-from rnnapps.apps.chargen.data import to_bytes
+from rnnapps.apps.chargen.data import encode, to_bytes
 from rnnapps.apps.chargen.metrics import of_bits
+from rnnapps.data import Splits
 from rnnapps.metrics import bits_along, language_model
-from rnnapps.text import KneserNey
+from rnnapps.progress import working
+from rnnapps.text import KneserNey, Tokenizer
 
 ORDER = 6  # of the n-gram model
 _SHORT, _RECENT = 3, 10**6  # of the quick one, and the tokens that it counts at most
@@ -38,7 +40,28 @@ Text = tuple[str, np.ndarray]  # and its ids (tokens,)
 Measured = tuple[dict[str, dict], dict[str, list[float]]]
 
 
-def measure_short_ngrams(train: Text, test: Text, vocabulary_size: int) -> Measured:
+def measure_baselines(splits: Splits[str], part: str, tokenizer: Tokenizer) -> Measured:
+    """Measures baselines on a part: on the validation part what takes a moment.
+
+    Args:
+        splits: The parts; where there is none to learn from, there are no baselines.
+        part: `"validation"` or `"test"`.
+        tokenizer: Texts to ids.
+
+    Returns:
+        The measures by the baseline's name; and the bits per character along the text, of those
+        that have them.
+    """
+    if splits.train is None:
+        return {}, {}
+    measured = _measure_short_ngrams if part == "validation" else _measure_all
+    with working("training the baselines"):
+        texts = (splits.train, getattr(splits, part))
+        train, test = ((text, encode(tokenizer, text)) for text in texts)
+        return measured(train, test, tokenizer.vocabulary_size)
+
+
+def _measure_short_ngrams(train: Text, test: Text, vocabulary_size: int) -> Measured:
     """Measures what takes a moment: an n-gram model of little context, on the end of a text.
 
     Args:
@@ -55,7 +78,7 @@ def measure_short_ngrams(train: Text, test: Text, vocabulary_size: int) -> Measu
     return {f"{_SHORT}-gram": language_model(ngrams.nats(ids), text)}, {}
 
 
-def measure_baselines(train: Text, test: Text, vocabulary_size: int) -> Measured:
+def _measure_all(train: Text, test: Text, vocabulary_size: int) -> Measured:
     """Measures the n-gram model and the compressors on a text.
 
     Args:
@@ -64,8 +87,7 @@ def measure_baselines(train: Text, test: Text, vocabulary_size: int) -> Measured
         vocabulary_size: Number of token ids.
 
     Returns:
-        The measures by the baseline's name; and the bits per character along the text, of those
-        that have them.
+        As `measure_baselines`.
     """
     (train_text, train_ids), (text, ids) = train, test
     ngrams = KneserNey(ORDER, vocabulary_size)

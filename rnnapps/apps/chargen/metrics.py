@@ -6,23 +6,34 @@ from typing import Any
 import numpy as np
 
 from rnnapps import metrics
+from rnnapps.apps.chargen.answers import Graph, token_nats
+from rnnapps.errors import ConfigError
 from rnnapps.text import UNKNOWN
 
 
-def measures(nats: np.ndarray, windowed: np.ndarray, ids: np.ndarray, text: str) -> dict[str, Any]:
-    """Measures what the tokens of a text cost.
+def measures(
+    graph: Graph, alone: Graph | None, ids: np.ndarray, text: str, context: int
+) -> dict[str, Any]:
+    """Measures what the tokens of a text cost, the state being carried through the whole text.
 
     Args:
-        nats: What each token costs `(tokens,)`, the state being carried through the whole text.
-        windowed: The same of windows, each without what stands before it.
+        graph: The compiled functions.
+        alone: Those of the network alone, where n-grams are mixed in.
         ids: The tokens' ids `(tokens,)`.
         text: The text.
+        context: Also measure windows of so many tokens, each without what stands before it.
 
     Returns:
-        The metrics of `rnnapps.metrics.language_model`; `nats_per_character_windowed`; `unknown`,
-        the share of tokens that are not in the vocabulary; `characters`; and `curve`, the bits per
-        character along the text.
+        The metrics of `rnnapps.metrics.language_model`; `nats_per_character_windowed`, of windows;
+        `unknown`, the share of tokens that are not in the vocabulary; `characters`; `curve`, the
+        bits per character along the text; and `baselines`, the metrics of the network alone.
+
+    Raises:
+        ConfigError: If there is to be no context.
     """
+    if context < 1:
+        raise ConfigError(f"Expected --context to be at least 1. Received: {context}.")
+    nats, windowed = token_nats(graph, ids), token_nats(graph, ids, min(context, len(ids) - 1))
     found = metrics.language_model(nats, text)
     if len(windowed):
         share = len(ids) / len(text)  # tokens of a character
@@ -30,6 +41,10 @@ def measures(nats: np.ndarray, windowed: np.ndarray, ids: np.ndarray, text: str)
     found["unknown"] = float(np.mean(ids == UNKNOWN))
     found["characters"] = len(text)
     found["curve"] = {"rnnapps": metrics.bits_along(nats, text)}
+    found["baselines"] = {}
+    if alone:
+        nats = token_nats(alone, ids)
+        found["baselines"]["network alone"] = metrics.language_model(nats, text)
     return found
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
 
 import keras
 
@@ -10,21 +9,22 @@ from rnnapps.apps.chargen import data
 from rnnapps.apps.chargen.answers import token_nats
 from rnnapps.apps.chargen.config import CharGenConfig
 from rnnapps.apps.chargen.mixture import beside_ngrams
-from rnnapps.apps.chargen.model import CharNetwork, build_network, named_rows
+from rnnapps.apps.chargen.model import build_network, named_rows
 from rnnapps.apps.chargen.pipeline import TextGenerator, build_model, compiled
+from rnnapps.apps.trained import Callbacks, Start, Trained
 from rnnapps.data import Splits
 from rnnapps.progress import working
 from rnnapps.text import start_from_vectors
-from rnnapps.training import Rows, StreamedNetwork, compile_model, fit, precision, strategy_of
+from rnnapps.training import StreamedNetwork, compile_model, fit, precision, strategy_of
 
 
 def train_generator(
     splits: Splits[str],
     config: CharGenConfig,
-    start: Callable[[CharNetwork, dict[str, Rows]], None],
+    start: Start,
     checkpoint_dir: pathlib.Path,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> tuple[keras.Model, list[dict[str, float]]]:
+    callbacks: Callbacks = (),
+) -> Trained:
     """Learns the vocabulary, then the network, and counts the n-grams beside it.
 
     Args:
@@ -35,7 +35,7 @@ def train_generator(
         callbacks: Callbacks of the training.
 
     Returns:
-        The model, see `build_model`, and the metrics of each epoch.
+        The model, see `build_model`, and its history.
     """
     with working("reading the text"):
         tokenizer = data.make_tokenizer(config, splits.train)
@@ -63,4 +63,4 @@ def train_generator(
         nats_of = functools.partial(token_nats, compiled(TextGenerator(tokenizer, network)))
         with working("counting n-grams"):
             network = beside_ngrams(network, config.ngrams, ids, held, nats_of)
-    return build_model(tokenizer, network), history
+    return Trained(build_model(tokenizer, network), history)

@@ -101,3 +101,10 @@ def forecasts(
         here, origins = origins[:count], origins[count:]
         history = batch["history"][..., : task.targets]
         yield Batch(history, truth.numpy()[:count], series, here, answer)
+
+
+def pairs(graph: Graph, parts: Parts, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """What was observed, NaN where missing, and forecasts: `(windows, horizon, targets)`."""
+    batches = forecasts(graph, parts, parts.spans(part))
+    truth, point = zip(*((batch.truth, batch.answer.point) for batch in batches), strict=True)
+    return np.concatenate(truth), np.concatenate(point)

@@ -12,7 +12,8 @@ from rich.progress import track
 
 from rnnapps import figures
 from rnnapps.apps.forecasting.answers import Batch, Graph, forecasts
-from rnnapps.apps.forecasting.baseline import prepare_baselines, training_measures
+from rnnapps.apps.forecasting.baseline import NOISE_ALONE, prepare_baselines, training_measures
+from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Parts
 from rnnapps.apps.forecasting.metrics import (
     Scores,
@@ -24,8 +25,11 @@ from rnnapps.apps.forecasting.metrics import (
 )
 from rnnapps.apps.forecasting.naive2 import Naive2, overall_weighted_average
 from rnnapps.apps.forecasting.networks import fill_missing
+from rnnapps.apps.forecasting.printing import warn_of
 from rnnapps.data import times
+from rnnapps.errors import DataError
 from rnnapps.probabilistic import AdaptiveConformal
+from rnnapps.progress import say, working
 
 _SHOWN = 600  # steps of the backtest's figure
 NAIVE2, ALONE = "Naive2", "network alone"
@@ -58,6 +62,57 @@ class Measured(dict[str, Any]):
         super().__init__(measures)
         self.notes, self.collapsed = tuple(notes), collapsed
         self.windows, self.title, self.stride = list(windows), title, stride
+
+
+def evaluate(
+    graph: Graph,
+    train: Callable[[Parts], Graph] | None,
+    parts: Parts,
+    part: str,
+    config: ForecastingConfig,
+    backtest: bool,
+    stride: int | None,
+) -> Measured:
+    """Measures a forecaster on a part, and the baselines beside it.
+
+    Args:
+        graph: A `ForecastPipeline`, or the function that it was compiled to.
+        train: Trains one on parts, to be called at each origin; `None` for `graph` at all of them.
+        parts: The series.
+        part: `"validation"` or `"test"`.
+        config: The configuration.
+        backtest: Whether to forecast from origins a horizon apart, instead of from each; the
+            intervals then follow what was observed before each origin (`AdaptiveConformal`).
+        stride: Steps between origins, instead.
+
+    Returns:
+        The measures of `Scores.summary`; `baselines` with the same for each of them, and for the
+        network alone where it is combined; `skill` (see there); where Naive2 is defined, everyone's
+        `owa`; and where there are several series, `by_series` with `mae`, `mase`,
+        `best_baseline_mae` of each.
+
+    Raises:
+        DataError: If `stride` or training anew is out of place.
+    """
+    if stride is not None and stride < 1:
+        raise DataError(f"Expected --stride to be at least 1. Received: {stride}.")
+    if train and not backtest:
+        raise DataError("Expected --backtest with --refit.")
+    task, levels = parts.task, config.quantiles
+    stride = stride or (task.horizon if backtest else 1)
+    if train:
+        batches = refitted(train, parts, stride)
+    else:
+        batches = forecasts(graph, parts, parts.spans(part), stride)
+        if backtest and config.conformal:
+            batches = adapted(batches, levels, stride, task.lower)
+    with working(f"forecasting the {part} part"):
+        found = measure(batches, parts, part, levels, stride, baselines=True)
+    warn_of(found.collapsed)
+    say(found.notes)
+    if config.data == "sample" and task.columns.targets == ("load",):
+        found["baselines"]["noise alone"] = NOISE_ALONE
+    return found
 
 
 def measure(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +14,9 @@ from rnnapps.apps.forecasting.answers import Graph, ask, forecasts
 from rnnapps.apps.forecasting.data import Parts, Task
 from rnnapps.assertions import require
 from rnnapps.data import Series, SeriesSet, features_of, times
-from rnnapps.errors import ConfigError, DataError
+from rnnapps.errors import ConfigError, DataError, RnnappsError
 from rnnapps.probabilistic import APART, DEPTH, LAGS, Alarms, fit_alarms, raised
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.serving import Signature
 
 RATE = 1.0  # false alarms in 1,000 steps
@@ -200,6 +200,47 @@ def steps_of(data: SeriesSet, task: Task, starts: Sequence[int] = ()) -> list[tu
             )
         spans.append((max(start, least), len(one)))
     return spans
+
+
+def find_alarms(
+    graph: Graph,
+    parts: Parts,
+    given: SeriesSet | None,
+    spans: Sequence[tuple[int, int]],
+    per_1000: float,
+) -> pd.DataFrame:
+    """Calibrates alarms by the validation part, and looks for what is surprising.
+
+    Args:
+        graph: A `ForecastPipeline`, or the function that it was compiled to.
+        parts: The series that were trained on, divided by time.
+        given: Series to look at; `None` for the test part.
+        spans: What `steps_of` says of the series given.
+        per_1000: False alarms to put up with, in 1,000 steps of each series and target.
+
+    Returns:
+        As `detect`.
+    """
+    if given is None:
+        given, starts = parts.data, [first for first, _ in parts.spans("test")]
+        spans = steps_of(given, parts.task, starts)
+    detector = fit_detector(graph, parts)
+    say(notes_of(detector, per_1000))
+    return detect(graph, detector, given, spans, per_1000)
+
+
+def detector_for_export(graph: Graph, read: Callable[[], Parts]) -> Detector | None:
+    """Alarms; `None`, which is said, where no validation part calibrates them.
+
+    Args:
+        graph: A `ForecastPipeline`, or the function that it was compiled to.
+        read: Reads the series that were trained on, divided by time.
+    """
+    try:
+        return fit_detector(graph, read())
+    except RnnappsError as error:
+        say([f"The export has no signature detect, as nothing calibrates its alarms: {error}"])
+        return None
 
 
 def detect(

@@ -2,14 +2,18 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from rnnapps.apps.forecasting import detect, explain
+from rnnapps.apps.forecasting.config import DetectOptions, PredictOptions
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.data import times
+from rnnapps.errors import ConfigError
 from rnnapps.files import write
-from rnnapps.progress import say
+from rnnapps.progress import say, working
 
 
 def to_frame(
@@ -43,6 +47,37 @@ def to_frame(
             frames.append(pd.DataFrame(columns))
     frame = pd.concat(frames, ignore_index=True)
     return frame if task.several else frame.drop(columns="series")
+
+
+def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
+    """Prints forecasts, or what they owe to each column and lag, which is also drawn.
+
+    Args:
+        app: The forecaster.
+        options: What `rnnapps predict` was asked.
+        as_json: Whether to print a JSON object a line instead of a CSV.
+    """
+    if options.figure and not options.explain:
+        raise ConfigError("Expected --explain with --figure. Received: --figure alone.")
+    with working("forecasting"):
+        frame = (app.explain if options.explain else app.predict)(options.file)
+    if options.figure:
+        explain.draw(frame, options.figure)
+    print_forecasts(frame, options.output, as_json)
+
+
+def print_alarms(app: Any, options: DetectOptions, as_json: bool) -> None:
+    """Prints the alarms as `answer` does forecasts, and draws them if asked to.
+
+    Args:
+        app: The forecaster.
+        options: What `rnnapps detect` was asked.
+        as_json: Whether to print a JSON object a line instead of a CSV.
+    """
+    frame = app.detect(options.file, options.alarms_per_1000)
+    print_forecasts(frame, options.output, as_json)
+    if options.figure:
+        detect.draw(frame, options.figure)
 
 
 def print_forecasts(frame: pd.DataFrame, output: pathlib.Path | None, as_json: bool) -> None:

@@ -162,6 +162,10 @@ class Scaler(keras.layers.Layer):
             found.append(((self._learned(one) - center) / scale).astype(np.float32))
         return found
 
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """A deviation around values `(..., targets)`, as large as it is in all series together."""
+        return self.scale.numpy()[0, : self.task.targets] * (1 + np.abs(values) * self.log)
+
     def _learned(self, part: np.ndarray) -> np.ndarray:
         """What `_logarithm` makes of a part, in NumPy: there may be thousands of series."""
         part = part.astype(float)

@@ -1,8 +1,13 @@
 """What an export answers beside `serving_default`: from time stamps, of itself, and with alarms."""
 
+import dataclasses
+
+import keras
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.apps.forecasting import pipeline
+from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.detect import Detector, detect_signature
 from rnnapps.data.clock import calendar_of, holidays_of
@@ -12,25 +17,28 @@ from rnnapps.serving import ExportSpec, Signature, asset_signature
 _SINCE = 1900  # first year of the holidays' table
 
 
-def signatures(model, spec: ExportSpec, detector: Detector | None) -> dict[str, Signature]:
-    """The signatures beside `serving_default`.
+def serving_spec(
+    model: keras.Model, config: ForecastingConfig, detector: Detector | None
+) -> ExportSpec:
+    """What an export answers.
 
     Args:
         model: The forecaster.
-        spec: What is exported so far.
+        config: Its configuration.
         detector: Its alarms, if it has any.
 
     Returns:
-        `describe`; `from_times`, where covariates are made from the time; and `detect`, where there
-        are alarms.
+        That of `pipeline.serving_spec`, with the signatures `describe`; `from_times`, where
+        covariates are made from the time; and `detect`, where there are alarms.
     """
+    spec = pipeline.serving_spec(model, config)
     task, served = model.get_layer("scaler").task, spec.signatures["serving_default"]
-    found = {"describe": asset_signature(spec.assets)}
+    found = {**spec.signatures, "describe": asset_signature(spec.assets)}
     if task.columns.from_time:
         found["from_times"] = times_signature(task, served)
     if detector:
         found["detect"] = detect_signature(model, detector, served)
-    return found
+    return dataclasses.replace(spec, signatures=found)
 
 
 def times_signature(task: Task, served: Signature) -> Signature:

@@ -1,13 +1,16 @@
-"""What a classifier answers to many texts, in batches of like length."""
+"""What a classifier answers to many texts, in batches of like length, and what it looked at."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.apps.sentiment.pipeline import TEXT
+from rnnapps.apps.sentiment.model import attention_of
+from rnnapps.apps.sentiment.pipeline import TEXT, explainer, networks_of
 from rnnapps.data import StoredTexts
+from rnnapps.errors import RunError
 from rnnapps.progress import tracked
 from rnnapps.text import utf8
 
@@ -52,10 +55,29 @@ def labelled(probabilities: np.ndarray, classes: Sequence[str]) -> list[dict[str
 
 
 def weights_of(
-    explain: Callable[[tf.Tensor], dict], texts: Sequence[bytes]
+    model: keras.Model, max_length: int, texts: Sequence[bytes]
 ) -> list[list[tuple[str, float]]]:
-    """Each text's tokens with their weights, as an `explainer` says them."""
-    explain, found = tf.function(explain, input_signature=[TEXT], autograph=False), []
+    """Each text's tokens with their weights.
+
+    Args:
+        model: What `build_classifier` built.
+        max_length: Tokens of a text that are read, at most.
+        texts: The texts.
+
+    Returns:
+        The pairs of each text.
+
+    Raises:
+        RunError: If no network attends.
+    """
+    attention = [one for network in networks_of(model) if (one := attention_of(network))]
+    if not attention:
+        raise RunError(
+            "This network does not attend, so it cannot explain; train one with "
+            "--pooling=attention or --cell=attention_lstm."
+        )
+    explain, found = explainer(model, attention, max_length), []
+    explain = tf.function(explain, input_signature=[TEXT], autograph=False)
     for text in texts:
         answer = explain(tf.constant([text]))
         pairs = zip(answer["tokens"][0].numpy(), answer["weights"][0].numpy(), strict=True)

@@ -8,21 +8,20 @@ import keras
 import numpy as np
 
 from rnnapps import figures
-from rnnapps.apps.application import Application, Callbacks
-from rnnapps.apps.run import keep_to_data
+from rnnapps.apps.application import Application
 from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_of
-from rnnapps.apps.sentiment.baseline import baselines, most_frequent
+from rnnapps.apps.sentiment.baseline import measure_baselines
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
-from rnnapps.apps.sentiment.model import attention_of, named_rows
-from rnnapps.apps.sentiment.pipeline import explainer, networks_of, serving_spec
+from rnnapps.apps.sentiment.model import named_rows
+from rnnapps.apps.sentiment.pipeline import networks_of, serving_spec
 from rnnapps.apps.sentiment.printing import print_predictions
 from rnnapps.apps.sentiment.training import train_classifier
+from rnnapps.apps.trained import Callbacks, Trained
 from rnnapps.data import Examples, Splits, texts_given
 from rnnapps.errors import RunError
-from rnnapps.metrics import classification
-from rnnapps.progress import say, working
+from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.standard_input import batches_of
 from rnnapps.text import CharacterTokenizer, kind_of, utf8, warn_of_unknown
@@ -116,19 +115,8 @@ class SentimentClassifier(Application):
 
     def _fit(
         self, splits: Splits[Examples], checkpoint_dir: pathlib.Path, callbacks: Callbacks
-    ) -> None:
-        with working("reading the texts"):
-            parts, unlabelled, found = data.encode(splits, self.config)
-        say([*found.said, *found.notes])
-        self.info.notes += found.notes
-        if self.config.unlabelled:
-            keep_to_data(found.fingerprint, checkpoint_dir, "unlabelled texts")
-        checkpoint_dir = checkpoint_dir / "network"
-        trained = train_classifier(
-            parts, unlabelled, self.config, self._start, checkpoint_dir, callbacks
-        )
-        self.model, self.history = trained.model, trained.history
-        self.metrics |= trained.metrics
+    ) -> Trained:
+        return train_classifier(splits, self.config, self._start, checkpoint_dir, callbacks)
 
     def predict(
         self, inputs: Sequence[str] | None = None, explain: bool = False
@@ -154,7 +142,7 @@ class SentimentClassifier(Application):
         given = texts_given(inputs, self.config.text_column)
         texts = [utf8(text) for text in given]
         warn_of_unknown(self.model.get_layer("tokenizer"), texts)
-        weights = self._weights(texts) if explain else None
+        weights = weights_of(self.model, self.config.max_length, texts) if explain else None
         answers = labelled(self._probabilities(texts), self.classes)
         if weights is None:
             return answers
@@ -167,16 +155,6 @@ class SentimentClassifier(Application):
 
     def _probabilities(self, texts: Sequence[str | bytes]) -> np.ndarray:
         return probabilities_of(self.graph, texts, len(self.classes))
-
-    def _weights(self, texts: Sequence[bytes]) -> list[list[tuple[str, float]]]:
-        """Each text's tokens with their weights."""
-        attention = [one for network in self.networks if (one := attention_of(network))]
-        if not attention:
-            raise RunError(
-                "This network does not attend, so it cannot explain; train one with "
-                "--pooling=attention or --cell=attention_lstm."
-            )
-        return weights_of(explainer(self.model, attention, self.config.max_length), texts)
 
     def _evaluate(self, splits: Splits[Examples], part: str) -> dict[str, Any]:
         """Measures the classifier on a part, and baselines on the same texts beside it.
@@ -191,17 +169,8 @@ class SentimentClassifier(Application):
         labels = data.indices(examples.labels, classes, part)
         with working(f"predicting the {part} part"):
             found = measures(examples, labels, self._probabilities(examples.texts), classes)
-        if splits.train is None:
-            return {**found, "baselines": {}}
-        known = data.indices(splits.train.labels, classes, "training")
-        if part == "validation":
-            beside = {"most frequent class": most_frequent(known, len(classes), len(labels))}
-        else:
-            characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
-            with working("training the baselines"):
-                beside = baselines(splits.train.texts, known, examples.texts, characters)
-        measured = {name: classification(labels, p, classes) for name, p in beside.items()}
-        return {**found, "baselines": measured}
+        characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
+        return {**found, "baselines": measure_baselines(splits, part, classes, characters)}
 
     def _pairs(self, splits: Splits[Examples], part: str) -> tuple[list[str], list[str]]:
         """The labels, and those that are predicted."""
@@ -224,11 +193,3 @@ class SentimentClassifier(Application):
         """
         self._check_head()
         return serving_spec(self.model, self.config.max_length)
-
-    def _check_head(self) -> None:
-        """Refuses what takes a classifier, where a language model alone was trained."""
-        if self.trained and self.config.pretrain_only:
-            raise RunError(
-                "This run holds a language model alone (--pretrain-only): start a classifier from "
-                "it with --init-from, or take app.encoder for a model of your own."
-            )

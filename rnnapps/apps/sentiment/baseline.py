@@ -1,19 +1,50 @@
 """What a person would try first: linear classifiers on word pairs, by scikit-learn."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from rnnapps.data import StoredTexts
-from rnnapps.progress import say, tracked
+from rnnapps.apps.sentiment.data import indices
+from rnnapps.data import Examples, Splits, StoredTexts
+from rnnapps.metrics import classification
+from rnnapps.progress import say, tracked, working
 from rnnapps.text import naive_bayes_ratios
 
 _MOST = 2**26  # bytes of stored texts from which a baseline learns
 _WORDS = {"analyzer": "word", "token_pattern": r"(?u)\b\w+\b|[^\w\s]"}
 _CHARACTERS = {"analyzer": "char"}
+
+
+def measure_baselines(
+    splits: Splits[Examples], part: str, classes: Sequence[str], characters: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Measures the baselines on a part: on the validation part the one that takes a moment.
+
+    Args:
+        splits: The parts; where there is none to learn from, there are no baselines.
+        part: `"validation"` or `"test"`.
+        classes: The classes' names.
+        characters: Take pairs of characters, for scripts without spaces.
+
+    Returns:
+        The metrics of `rnnapps.metrics.classification` of each baseline, by its name.
+    """
+    if splits.train is None:
+        return {}
+    train, examples = splits.train, getattr(splits, part)
+    known, labels = (
+        indices(one.labels, classes, what) for one, what in ((train, "training"), (examples, part))
+    )
+    if part == "validation":
+        found = {"most frequent class": most_frequent(known, len(classes), len(labels))}
+    else:
+        with working("training the baselines"):
+            found = baselines(train.texts, known, examples.texts, characters)
+    return {name: classification(labels, p, classes) for name, p in found.items()}
 
 
 def baselines(

@@ -1,20 +1,21 @@
-"""From encoded texts to a trained classifier, or to a language model alone."""
+"""From texts to a trained classifier, or to a language model alone."""
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from rnnapps.apps.run import read_run
+from rnnapps.apps.run import keep_to_data, read_run
 from rnnapps.apps.sentiment.config import SentimentConfig
-from rnnapps.apps.sentiment.data import Encoded, training_batches
+from rnnapps.apps.sentiment.data import Encoded, encode, training_batches
 from rnnapps.apps.sentiment.model import build_network, named_rows, trained_network
 from rnnapps.apps.sentiment.pipeline import build_classifier, fit_beside
 from rnnapps.apps.sentiment.self_training import self_train
-from rnnapps.progress import working
+from rnnapps.apps.trained import Callbacks, Start, Trained
+from rnnapps.data import Examples, Splits
+from rnnapps.progress import say, working
 from rnnapps.text import start_from_vectors
 from rnnapps.training import (
     as_whole,
@@ -27,45 +28,36 @@ from rnnapps.training import (
     strategy_of,
 )
 
-Start = Callable[..., None]  # of a network, what the rows of its weights stand for, its number
-
 _HARD = (keras.losses.SparseCategoricalCrossentropy, keras.metrics.SparseCategoricalAccuracy)
 _SOFT = (keras.losses.CategoricalCrossentropy, keras.metrics.CategoricalAccuracy)
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """What was trained, the metrics of each epoch, and those of its pretraining, if any."""
-
-    model: keras.Model
-    history: list[dict[str, float]]
-    metrics: dict[str, Any]
-
-
 def train_classifier(
-    parts: Encoded,
-    unlabelled: tf.RaggedTensor,
+    splits: Splits[Examples],
     config: SentimentConfig,
     start: Start,
     checkpoint_dir: pathlib.Path,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Callbacks = (),
 ) -> Trained:
     """Trains the networks, puts n-grams beside them, and fits what each is worth.
 
     Args:
-        parts: The labelled texts.
-        unlabelled: The ids of the others, ragged `(texts, time)`.
+        splits: The texts to learn from, and those that choose the weights.
         config: The configuration.
         start: What gives the network of a `number` its first weights, where they are not random.
-        checkpoint_dir: Where the first network's state is kept; the others' folders are beside it.
+        checkpoint_dir: Where the training's state is kept, of each network in a folder of its own.
         callbacks: Callbacks of the training.
 
     Returns:
-        The classifier, or the encoder where it is pretrained only; of several networks the first
-        one's history.
+        The classifier, or the encoder where it is pretrained only.
     """
+    with working("reading the texts"):
+        parts, unlabelled, found = encode(splits, config)
+    say([*found.said, *found.notes])
+    if config.unlabelled:
+        keep_to_data(found.fingerprint, checkpoint_dir, "unlabelled texts")
     networks, histories, metrics = [], [], {}
-    for number, own, folder in members(config, config.ensemble, checkpoint_dir):
+    for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
         train = _NetworkTraining(own, number, unlabelled, start, callbacks)
         if config.self_training:
             network = self_train(train, parts, unlabelled, own, folder)
@@ -74,13 +66,13 @@ def train_classifier(
         metrics |= train.metrics
         if config.pretrain_only:
             encoder = build_encoder(parts.tokenizer, network, config.max_length)
-            return Trained(encoder, train.history, metrics)
+            return Trained(encoder, train.history, metrics, found.notes)
         networks.append(network)
         histories.append(train.history)
     model = build_classifier(config, networks, parts)
     with working("fitting the n-grams"):
         fit_beside(model, parts, config)
-    return Trained(model, histories[0], metrics)
+    return Trained(model, histories[0], metrics, found.notes)
 
 
 @dataclasses.dataclass
@@ -91,7 +83,7 @@ class _NetworkTraining:
     number: int
     unlabelled: tf.RaggedTensor
     start: Start
-    callbacks: Sequence[keras.callbacks.Callback]
+    callbacks: Callbacks
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -6,45 +6,26 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
-from rnnapps.apps.run import keep_to_data
 from rnnapps.apps.tagging import data
 from rnnapps.apps.tagging.answers import TagsFound, answer_of, tags_of_tokens
-from rnnapps.apps.tagging.baseline import crfsuite, most_frequent_tags
+from rnnapps.apps.tagging.baseline import baselines
 from rnnapps.apps.tagging.config import PredictOptions, TaggingConfig
 from rnnapps.apps.tagging.metrics import confusion, measures
-from rnnapps.apps.tagging.model import (
-    AFFIX_BUCKETS,
-    PAIR_BUCKETS,
-    build_network,
-    named_rows,
-    trained_network,
-)
-from rnnapps.apps.tagging.pipeline import (
-    TOKENS,
-    build_encoder,
-    build_tagger,
-    serving_spec,
-    tag_tokens,
-)
+from rnnapps.apps.tagging.model import named_rows
+from rnnapps.apps.tagging.pipeline import TOKENS, build_encoder, serving_spec, tag_tokens
 from rnnapps.apps.tagging.printing import print_predictions
+from rnnapps.apps.tagging.training import train_tagger
+from rnnapps.apps.trained import Callbacks, Trained
 from rnnapps.data import Splits, Tagged
-from rnnapps.errors import RunError
-from rnnapps.progress import say, working
+from rnnapps.progress import working
 from rnnapps.serving import ExportSpec
 from rnnapps.spans import Scheme, written_in
 from rnnapps.standard_input import batches_of
-from rnnapps.text import (
-    OffsetTokenizer,
-    TokenEncoder,
-    kind_of_tokens,
-    start_from_vectors,
-)
-from rnnapps.training import Rows, compile_model, fit, precision, pretrain, strategy_of
+from rnnapps.training import Rows
 
 
 class Tagger(Application):
@@ -119,72 +100,9 @@ class Tagger(Application):
         return data.fingerprint(splits.train, splits.validation)
 
     def _fit(
-        self,
-        splits: Splits[Tagged],
-        checkpoint_dir: pathlib.Path,
-        callbacks: Sequence[keras.callbacks.Callback],
-    ) -> None:
-        train, validation = splits.train, splits.validation
-        config, strategy = self.config, strategy_of(self.config)
-        names, spans = data.tag_names(train), bool(train.scheme.written)
-        self.info.notes += (notes := data.notes_on(splits, names, config))
-        with working("reading the texts"):
-            more = data.unlabelled(splits, config)
-            kind = kind_of_tokens(train.tokens) if config.tokenizer == "auto" else config.tokenizer
-            tokenizer = OffsetTokenizer(kind, name="tokenizer")
-            others = data.cut(more.texts, tokenizer)
-            config = data.decided(config, kind)
-            most = data.MOST_CHARACTERS if config.character_units else 0
-            pairs = PAIR_BUCKETS if config.pair_dim else 0
-            affixes = AFFIX_BUCKETS if config.affix_dim else 0
-            encoder = TokenEncoder(config.max_tokens, most, affixes, pairs, name="encoder")
-            encoder.adapt(token for part in (train.tokens, others) for row in part for token in row)
-        say([f"texts are cut as --tokenizer={kind} does", *more.said, *more.notes, *notes])
-        self.info.notes += more.notes
-        if config.unlabelled:
-            keep_to_data(more.fingerprint, checkpoint_dir, "unlabelled texts")
-        batches = data.batches(train, encoder, names, config)
-        held = data.batches(validation, encoder, names, config).one_pass()[0]
-        sizes = encoder.words.vocabulary_size, encoder.characters.vocabulary_size if most else 0
-        keras.utils.set_random_seed(config.seed)
-        with strategy.scope(), precision(config.precision):
-            ids = data.word_ids(train.tokens, encoder)
-            counts = np.bincount(ids.flat_values, minlength=sizes[0])
-            network = build_network(config, *sizes, names, spans, counts)
-            embedding = network.get_layer("embedding")
-            vectors = config.vectors, config.vectors_frozen
-            start_from_vectors(embedding, encoder.words, ids, *vectors, any_case=True)
-            rows = named_rows(encoder.words.vocabulary, encoder.characters.vocabulary, names)
-            self._start(network, rows)
-            if config.passes:
-                texts = data.word_ids([*train.tokens, *others], encoder)
-                self.metrics["pretraining"], self.history = pretrain(
-                    embedding,
-                    network.get_layer("recurrent"),
-                    texts,
-                    data.word_ids(validation.tokens, encoder),
-                    config,
-                    config.passes,
-                    checkpoint_dir / "language_model",
-                )
-            if config.pretrain_only:
-                self.model = build_encoder(tokenizer, encoder, network)
-                return
-            trained = trained_network(network)
-            steps, loss = config.epochs * len(batches), network.get_layer("crf").loss
-            compile_model(trained, config, steps=steps, loss=loss)
-        checkpoint_dir = checkpoint_dir / "network"
-        self.history = fit(
-            trained,
-            batches,
-            held,
-            config,
-            config.epochs,
-            checkpoint_dir,
-            callbacks,
-            keep_last=not config.patience,
-        )
-        self.model = build_tagger(tokenizer, encoder, network, names)
+        self, splits: Splits[Tagged], checkpoint_dir: pathlib.Path, callbacks: Callbacks
+    ) -> Trained:
+        return train_tagger(splits, self.config, self._start, checkpoint_dir, callbacks)
 
     def predict(
         self, inputs: Sequence[str] | None = None, tokens: bool = False
@@ -231,22 +149,15 @@ class Tagger(Application):
             return {}
         self._check_head()
         tokens, truth = getattr(splits, part).tokens, self._truth(getattr(splits, part))
-        train, spans = splits.train, bool(written_in(self.tags))
         known = set(self.model.get_layer("encoder").words.vocabulary)
+        measure = functools.partial(
+            measures, tokens, truth, known=known, spans=bool(written_in(self.tags))
+        )
         with working(f"tagging the {part} part"):
             predicted = self._tag(tokens).tags
-            found = measures(tokens, truth, predicted, known, spans)
-            found |= confusion(truth, predicted)
-        if train is None:
-            return {**found, "baselines": {}}
-        beside = {"most frequent tag": most_frequent_tags(train.tokens, train.tags, tokens)}
-        if part == "test":
-            with working("training the baselines"):
-                beside["CRFsuite"] = crfsuite(train.tokens, train.tags, tokens)
-        measured = {
-            name: measures(tokens, truth, tags, known, spans) for name, tags in beside.items()
-        }
-        return {**found, "baselines": measured}
+            found = {**measure(predicted), **confusion(truth, predicted)}
+        beside = baselines(splits.train, tokens, quick=part == "validation")
+        return {**found, "baselines": {name: measure(tags) for name, tags in beside.items()}}
 
     def _truth(self, part: Tagged) -> list[list[str]]:
         """The tags of a part, written as the model's are."""
@@ -274,11 +185,3 @@ class Tagger(Application):
         """
         self._check_head()
         return serving_spec(self.model)
-
-    def _check_head(self) -> None:
-        """Refuses what takes a tagger, where a language model alone was trained."""
-        if self.trained and self.config.pretrain_only:
-            raise RunError(
-                "This run holds a language model alone (--pretrain-only): start a tagger from it "
-                "with --init-from, or take app.encoder for a model of your own."
-            )

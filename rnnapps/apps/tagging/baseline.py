@@ -5,9 +5,30 @@ import pathlib
 import tempfile
 from collections.abc import Sequence
 
-from rnnapps.progress import tracked
+from rnnapps.data import Tagged
+from rnnapps.progress import tracked, working
 
 Sentences = Sequence[Sequence[str]]
+
+
+def baselines(train: Tagged | None, test: Sentences, quick: bool) -> dict[str, list[list[str]]]:
+    """Tags sentences as the baselines do.
+
+    Args:
+        train: The sentences to learn from; without any, there are no baselines.
+        test: The sentences to tag.
+        quick: Leave out what takes more than a moment.
+
+    Returns:
+        The tags of each sentence, by the baseline's name.
+    """
+    if train is None:
+        return {}
+    found = {"most frequent tag": most_frequent_tags(train.tokens, train.tags, test)}
+    if not quick:
+        with working("training the baselines"):
+            found["CRFsuite"] = crfsuite(train.tokens, train.tags, test)
+    return found
 
 
 def most_frequent_tags(tokens: Sentences, tags: Sentences, test: Sentences) -> list[list[str]]:

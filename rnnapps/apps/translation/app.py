@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rnnapps import figures
-from rnnapps.apps.application import Application, Callbacks
+from rnnapps.apps.application import Application
+from rnnapps.apps.trained import Callbacks, Trained
 from rnnapps.apps.translation import answers, data
 from rnnapps.apps.translation.config import PredictOptions, TranslationConfig, check_search
 from rnnapps.apps.translation.metrics import measures, middling
@@ -67,10 +68,8 @@ class Translator(Application):
 
     def _fit(
         self, splits: Splits[Pairs], checkpoint_dir: pathlib.Path, callbacks: Callbacks
-    ) -> None:
-        trained = train_translator(splits, self.config, self._start, checkpoint_dir, callbacks)
-        self.model, self.history = trained.model, trained.history
-        self.metrics |= trained.metrics
+    ) -> Trained:
+        return train_translator(splits, self.config, self._start, checkpoint_dir, callbacks)
 
     def predict(
         self, inputs: Sequence[str] | None = None, n_best: int = 1, **search: Any
@@ -160,9 +159,6 @@ class Translator(Application):
             `bleu`, `chrf`, `exact_match` and `perplexity`; `signatures` of the first two;
             `baselines`; and of the test part `by_length`, BLEU by the length of the texts, and
             `examples`, three translations with their alignments.
-
-        Raises:
-            DataError: If there are no pairs.
         """
         pairs = getattr(splits, part)
         if not len(pairs):

@@ -1,13 +1,11 @@
 """From pairs of texts to a trained translator."""
 
-import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 
+from rnnapps.apps.trained import Callbacks, Start, Trained
 from rnnapps.apps.translation import data
 from rnnapps.apps.translation.config import TranslationConfig
 from rnnapps.apps.translation.model import EncoderDecoder, named_rows
@@ -17,7 +15,6 @@ from rnnapps.progress import working
 from rnnapps.text import start_from_vectors
 from rnnapps.training import (
     KeepWeights,
-    Rows,
     SmoothedCrossentropy,
     average_if_better,
     compile_model,
@@ -27,21 +24,12 @@ from rnnapps.training import (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """A trained translator, the metrics of each epoch, and what else is known of the training."""
-
-    model: TextTranslator
-    history: list[dict[str, float]]
-    metrics: dict[str, Any]
-
-
 def train_translator(
     splits: Splits[Pairs],
     config: TranslationConfig,
-    start: Callable[[EncoderDecoder, dict[str, Rows]], None],
+    start: Start,
     checkpoint_dir: pathlib.Path,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Callbacks = (),
 ) -> Trained:
     """Learns the vocabularies, then the network, and puts the tokenizers before and behind it.
 

@@ -1,0 +1,32 @@
+"""A generator's text in its parts, whose rows are the lines."""
+
+from typing import Any
+
+from rnnapps.apps.chargen import data
+from rnnapps.apps.chargen.config import CharGenConfig
+from rnnapps.apps.parts import InParts
+from rnnapps.data import Splits
+from rnnapps.data.subset import fewer
+
+
+class TextInParts(InParts):
+    """What a generator says of its text; see `InParts`."""
+
+    config: CharGenConfig
+
+    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[str]:
+        if train is None and test is None:
+            return data.load_splits(self.config)
+        return data.given_splits(self.config, train=train, validation=validation, test=test)
+
+    def _fewer(self, splits: Splits[str]) -> Splits[str]:
+        return fewer(splits, self.config, in_order=True)
+
+    def _in_rows(self, splits: Splits[str]) -> Splits[data.Lines]:
+        return data.in_lines(splits)
+
+    def _of_rows(self, splits: Splits[data.Lines]) -> Splits[str]:
+        return data.of_lines(splits)
+
+    def _fingerprint(self, splits: Splits[str]) -> str:
+        return data.fingerprint(splits.train)

@@ -1,0 +1,99 @@
+"""A forecaster's table in its parts, divided by time: what follows was not learned from."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnapps.apps.forecasting import data, later
+from rnnapps.apps.forecasting.config import ForecastingConfig
+from rnnapps.apps.parts import InParts
+from rnnapps.apps.updating import GIVEN
+from rnnapps.data import SeriesSet, read_series
+from rnnapps.errors import DataError
+from rnnapps.progress import say
+
+
+class SeriesInParts(InParts):
+    """What a forecaster says of its table; see `InParts`."""
+
+    config: ForecastingConfig
+    divides = True
+
+    @property
+    def task(self) -> data.Task:
+        """What the model forecasts from what."""
+        return self.model.get_layer("scaler").task
+
+    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> data.Parts:
+        if validation is not None:
+            raise DataError(
+                "Expected one table, which is divided by time. Received: a validation part, too."
+            )
+        if isinstance(test, data.Parts):  # divided already, by an update
+            return test
+        if test is not None:
+            series = read_series(test, self.task.columns, options=self.config)
+        else:
+            series = data.load_series(self.config, train)
+        parts = data.divide(series, self.config, self.task if self.trained else None)
+        return dataclasses.replace(parts, notes=[*parts.notes, *parts.task.notes])
+
+    def _fewer(self, splits: data.Parts) -> data.Parts:
+        return splits  # of fewer series, or steps, as `load_series` took them
+
+    def _keys(self, splits: data.Parts) -> list[bytes]:
+        targets, ends = splits.task.targets, [train for train, _, _ in splits.ends]
+        rows = (list(later.keys(one, targets)) for one in splits.data.series)
+        return [key for row, end in zip(rows, ends, strict=True) for key in row[:end]]
+
+    def _kept_apart(self, splits: data.Parts, seen: np.ndarray) -> data.Parts:
+        if not len(seen):
+            return splits
+        return later.kept_apart(splits, seen, self.config.init_from or "the run")
+
+    def _added(self, new: Any, splits: data.Parts) -> data.Parts:
+        where = str(new) if isinstance(new, pathlib.Path) else "the new table"
+        found = read_series(new, self.task.columns, options=self.config)
+        return later.appended(splits, found, self.config, where)
+
+    def _joined(self, splits: data.Parts, added: data.Parts) -> data.Parts:
+        return added
+
+    def _measured_apart(self, splits: data.Parts, added: data.Parts) -> dict[str, data.Parts]:
+        return {"new": added}  # what was there before is learned from
+
+    def _has(self, splits: data.Parts, part: str) -> bool:
+        return any(last > first for first, last in splits.spans(part))
+
+    def _given_data(self) -> data.Parts:
+        given = self.given[0]
+        parts = given if isinstance(given, data.Parts) else self._load(given)
+        return self._kept_apart(parts, self.learned.before)
+
+    def _given_again(self, splits: data.Parts) -> tuple[Any, Any]:
+        return splits, None
+
+    def _fingerprint(self, splits: data.Parts) -> str:
+        return data.fingerprint(splits)
+
+    def _inputs(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> tuple[Any, ...]:
+        """A table's series by name, their last look-backs, what is known ahead, and its times."""
+        inputs = self.given[0] if inputs is None else inputs
+        where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
+        found = self._table(inputs)
+        names = [one.name for one in found.series]
+        return names, *data.prediction_inputs(found, self.task, where)
+
+    def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
+        if inputs is None:
+            if self.info.source == GIVEN:
+                raise DataError("Expected a table, as one was given to fit(). Received: None.")
+            return self._trained_on().data if self.info.added else data.load_series(self.config)
+        if isinstance(inputs, data.Parts):
+            return inputs.data
+        found = read_series(inputs, self.task.columns, check_targets=False, options=self.config)
+        say([*found.said, *found.notes])
+        return found
