@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from rnnapps.apps.chargen import data
-from rnnapps.apps.forecasting import pipeline
+from rnnapps.apps.forecasting import training
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def eagerly():
     An epoch of short data is one pass over it, not the many steps that a training wants.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "_STEPS", 1)
+        patch.setattr(training, "_STEPS", 1)
         patch.setattr(data, "_STEPS", 1)
         tf.config.run_functions_eagerly(True)
         try:
