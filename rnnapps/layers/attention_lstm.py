@@ -8,7 +8,7 @@ from keras import ops
 
 from rnnapps.layers import scan
 from rnnapps.layers.attention import additive_score, masked_softmax, weighted_sum
-from rnnapps.layers.base import RecurrentLayer, check_rate, check_units, project
+from rnnapps.layers.base import RecurrentLayer, check_sizes, check_units, project
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -55,11 +55,9 @@ class AttentionLSTMCell(keras.layers.LSTMCell):
         recurrent_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
+        check_sizes(units, dropout=dropout, recurrent_dropout=recurrent_dropout)
         if attention_units is not None:
             check_units(attention_units, "attention_units")
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
         self.attention_units = attention_units
         self.state_size = [units, units, units, 1]

@@ -20,6 +20,14 @@ def check_rate(rate: Any, name: str) -> None:
         raise ValueError(f"Expected `{name}` to be in [0, 1). Received: {name}={rate!r}")
 
 
+def check_sizes(units: Any, num_layers: Any = 1, **rates: Any) -> None:
+    """Raise unless the numbers are positive integers, and each of `rates` is a dropout rate."""
+    check_units(units)
+    check_units(num_layers, "num_layers")
+    for name, rate in rates.items():
+        check_rate(rate, name)
+
+
 def check_choice(value: Any, choices: tuple, name: str) -> None:
     """Raise unless `value` is one of `choices`."""
     if value not in choices:
@@ -233,6 +241,21 @@ class ScanMixin:
         return outputs, list(states)
 
 
+class CellMixin:
+    """Mixed in before one of Keras' cells: its arguments are checked.
+
+    One dropout mask serves all gates (Gal and Ghahramani, 2016).
+    """
+
+    def __init__(
+        self, units: int, *, dropout: float = 0.0, recurrent_dropout: float = 0.0, **kwargs: Any
+    ) -> None:
+        rates = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+        check_sizes(units, **rates)
+        super().__init__(units, **rates, **kwargs)
+        self.dropout_mask_count = None
+
+
 class CheckedScan(ScanMixin):
     """Mixed in before Keras' own LSTM or GRU: `ScanMixin`, and checks of its arguments."""
 
@@ -245,13 +268,9 @@ class CheckedScan(ScanMixin):
         weight_drop: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
-        check_rate(weight_drop, "weight_drop")
-        super().__init__(
-            units, *args, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs
-        )
+        rates = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+        check_sizes(units, **rates, weight_drop=weight_drop)
+        super().__init__(units, *args, **rates, **kwargs)
         self.weight_drop = weight_drop
         self.input_spec = None  # until `build` has checked the rank
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import RecurrentLayer, check_rate, check_units, project
+from rnnapps.layers.base import CellMixin, RecurrentLayer, project
 
 
 def _normalize(x, epsilon: float):
@@ -19,7 +19,7 @@ def _normalize(x, epsilon: float):
 
 
 @keras.saving.register_keras_serializable("rnnapps")
-class LayerNormLSTMCell(keras.layers.LSTMCell):
+class LayerNormLSTMCell(CellMixin, keras.layers.LSTMCell):
     r"""One step of an LSTM with layer normalisation.
 
     With `N(x) = (x - mean(x)) / sqrt(var(x) + epsilon)` along the features:
@@ -62,11 +62,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         recurrent_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
-        self.dropout_mask_count = None  # one mask for all gates (Gal and Ghahramani, 2016)
         self.epsilon = epsilon
 
     def build(self, input_shape: tuple) -> None:

@@ -7,14 +7,14 @@ import tensorflow as tf
 from keras import ops
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import RecurrentLayer, check_rate, check_units, project
+from rnnapps.layers.base import CellMixin, RecurrentLayer, project
 
 _ABOUT_A_WEIGHT = ("initializer", "regularizer", "constraint")
 _OF_A_RECURRENT_KERNEL = {f"recurrent_{what}" for what in _ABOUT_A_WEIGHT} | {"reset_after"}
 
 
 @keras.saving.register_keras_serializable("rnnapps")
-class MinGRUCell(keras.layers.GRUCell):
+class MinGRUCell(CellMixin, keras.layers.GRUCell):
     r"""One step of a minimal gated recurrent unit.
 
         z    = sigmoid(x[t] K_z + b_z)
@@ -58,9 +58,6 @@ class MinGRUCell(keras.layers.GRUCell):
         recurrent_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
         for name in _OF_A_RECURRENT_KERNEL & kwargs.keys():
             raise ValueError(
                 f"Expected no `{name}`, as a minimal GRU has no recurrent kernel. "
@@ -73,7 +70,6 @@ class MinGRUCell(keras.layers.GRUCell):
             recurrent_dropout=recurrent_dropout,
             **kwargs,
         )
-        self.dropout_mask_count = None  # one mask for both products
 
     def build(self, input_shape: tuple) -> None:
         """Create the weights."""

@@ -8,10 +8,9 @@ from keras import ops
 
 from rnnapps.layers import scan
 from rnnapps.layers.base import (
+    CellMixin,
     RecurrentLayer,
     check_choice,
-    check_rate,
-    check_units,
     project,
 )
 
@@ -19,7 +18,7 @@ PEEPHOLES = ("diagonal", "full")
 
 
 @keras.saving.register_keras_serializable("rnnapps")
-class PeepholeLSTMCell(keras.layers.LSTMCell):
+class PeepholeLSTMCell(CellMixin, keras.layers.LSTMCell):
     r"""One step of an LSTM whose gates see the cell state.
 
     With `P` a vector per gate (`peephole="diagonal"`, and `*` elementwise) or a matrix per gate
@@ -68,12 +67,8 @@ class PeepholeLSTMCell(keras.layers.LSTMCell):
         recurrent_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
         check_choice(peephole, PEEPHOLES, "peephole")
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
-        self.dropout_mask_count = None  # one mask for all gates (Gal and Ghahramani, 2016)
         self.peephole = peephole
         self.peephole_initializer = keras.initializers.get(peephole_initializer)
 

@@ -7,11 +7,11 @@ import tensorflow as tf
 from keras import ops
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import RecurrentLayer, check_rate, check_units, project
+from rnnapps.layers.base import CellMixin, RecurrentLayer, project
 
 
 @keras.saving.register_keras_serializable("rnnapps")
-class SLSTMCell(keras.layers.LSTMCell):
+class SLSTMCell(CellMixin, keras.layers.LSTMCell):
     r"""One step of an sLSTM.
 
         i~, f~, g~, o~ = x[t] K + h[t-1] R + b
@@ -58,11 +58,7 @@ class SLSTMCell(keras.layers.LSTMCell):
         recurrent_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, **kwargs)
-        self.dropout_mask_count = None  # one mask for all gates (Gal and Ghahramani, 2016)
         self.state_size = [units] * 4
 
     def call(self, inputs, states, training=False):

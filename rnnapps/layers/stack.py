@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from rnnapps.compatibility import with_new_keys
-from rnnapps.layers.base import check_choice, check_rank, check_rate, check_units
+from rnnapps.layers.base import check_choice, check_rank, check_sizes
 from rnnapps.layers.pre_norm import BLOCKS, PreNormBlock
 from rnnapps.layers.registry import independent_seeds, recurrent
 
@@ -89,8 +89,8 @@ class RecurrentStack(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
-        check_units(num_layers, "num_layers")
+        rates = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+        check_sizes(units, num_layers, **rates, weight_drop=weight_drop)
         check_choice(normalization, NORMALIZATIONS, "normalization")
         check_choice(block, BLOCKS, "block")
         if block != "plain" and (residual or normalization):
@@ -98,9 +98,6 @@ class RecurrentStack(keras.layers.Layer):
                 f"Expected `residual=False` and `normalization=None` with block={block!r}, which "
                 f"has both. Received: residual={residual}, normalization={normalization!r}"
             )
-        check_rate(dropout, "dropout")
-        check_rate(recurrent_dropout, "recurrent_dropout")
-        check_rate(weight_drop, "weight_drop")
         super().__init__(**kwargs)
         self.cell = cell
         self.units = units

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnapps.layers.base import check_choice, check_rank, check_rate, check_units
+from rnnapps.layers.base import check_choice, check_rank, check_sizes
 from rnnapps.layers.feed_forward import FeedForward
 from rnnapps.layers.positions import POSITIONS, PositionEmbedding
 from rnnapps.layers.registry import independent_seeds
@@ -161,11 +161,9 @@ class TransformerStack(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        check_units(units)
-        check_units(num_layers, "num_layers")
+        check_sizes(units, num_layers, dropout=dropout)
         check_choice(positions, POSITIONS, "positions")
         check_heads(units, num_heads, positions == "rotary")
-        check_rate(dropout, "dropout")
         if positions == "learned" and window and length and window > length:
             raise ValueError(
                 f"Expected `window` to be at most `length`, as many positions as are learned "

@@ -39,7 +39,7 @@ def report(project: pathlib.Path | str) -> pd.DataFrame:
         values = {name: v for name, v in trial["values"].items() if name != "seed"}
         if trial["score"] is not None:
             folder = project / f"trial_{trial['trial']}"
-            row = {**trial, **read_json(folder / "result.json"), **read_json(folder / "cost.json")}
+            row = {**trial, **read_json(folder / "cost.json")}
             groups.setdefault(tuple(values.items()), []).append(row)
     if not groups:
         raise RunError(f"No training of {project} has ended: {_reasons(found['trials'])}")
@@ -75,7 +75,7 @@ def _contender(values: dict[str, Any], trials: Sequence[dict], objective: str) -
         "seeds": len(trials),
     }
     for name in _COSTS:
-        numbers = [trial[name] for trial in trials if name in trial]
+        numbers = [trial[name] for trial in trials if trial.get(name) is not None]
         row[name] = statistics.mean(numbers) if numbers else float("nan")
     return row
 

@@ -11,6 +11,8 @@ from rnnapps import figures
 from rnnapps.errors import RunError
 from rnnapps.files import enough_space, read_json, write
 
+COUNTS = ("epochs", "seconds", "steps_a_second")  # what a trial notes of its training
+
 
 def read_search(project: pathlib.Path | str) -> dict[str, Any]:
     """Reads a search from its folder, finished or not.
@@ -20,8 +22,8 @@ def read_search(project: pathlib.Path | str) -> dict[str, Any]:
 
     Returns:
         `application`, `objective`, `direction` and `seconds`; `trials`, the best first and the
-        failed ones last, each with `trial`, `status`, `score`, `epochs`, `seconds`, `values` and,
-        if it failed, `reason`.
+        failed ones last, each with `trial`, `status`, `score`, `epochs`, `seconds`,
+        `steps_a_second`, `values` and, if it failed, `reason`.
 
     Raises:
         RunError: If the folder holds no search.
@@ -53,14 +55,13 @@ def _read_trial(folder: pathlib.Path, objective: str) -> dict[str, Any]:
         "trial": state["trial_id"],
         "status": state["status"].lower(),
         "score": state["score"] if state["status"] == "COMPLETED" else None,
-        "epochs": None,
-        "seconds": None,
+        **dict.fromkeys(COUNTS),
         "values": {k: v for k, v in values.items() if not k.startswith("tuner/")},
     }
     for path in (folder / "progress.json", folder / "result.json"):
         if path.exists():
             counts = read_json(path)
-            found.update(epochs=counts["epochs"], seconds=counts["seconds"])
+            found |= {name: counts.get(name) for name in COUNTS}
     if found["status"] in ("failed", "invalid") and (folder / "failure.txt").exists():
         found["reason"] = (folder / "failure.txt").read_text().strip()
     return found

@@ -1,6 +1,7 @@
 """Where a sentiment classifier's examples come from."""
 
 import dataclasses
+import functools
 import pathlib
 import re
 from collections.abc import Sequence
@@ -109,15 +110,12 @@ def given_splits(config: SentimentConfig, **given: Any) -> Splits[Examples]:
     Raises:
         DataError: If the examples cannot be read, or hold fewer than two classes.
     """
-
-    def divide(examples: Examples) -> list[Examples]:
-        check(examples, "the training part")
-        return split(examples, (0.9, 0.1), config.seed)
-
-    parts = splits.given_splits(lambda one: as_examples(one, config), divide, **given)
-    if parts.train is not None:
-        check(parts.train, "the training part")
-    return parts
+    return splits.given_splits(
+        functools.partial(as_examples, config=config),
+        functools.partial(split, fractions=(0.9, 0.1), seed=config.seed),
+        check=functools.partial(check, what="the training part"),
+        **given,
+    )
 
 
 def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Examples]:

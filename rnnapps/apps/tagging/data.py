@@ -1,6 +1,7 @@
 """Where a tagger's sentences come from, and how they become numbers."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import pathlib
@@ -95,14 +96,13 @@ def given_splits(config: TaggingConfig, **given: Any) -> Splits[Tagged]:
     Raises:
         DataError: If the sentences cannot be read, or have fewer than two tags.
     """
-
-    def divide(part: Tagged) -> list[Tagged]:
-        check(part, "the training part")
-        return split(part, (0.9, 0.1), config.seed)
-
-    parts = splits.given_splits(lambda one: as_tagged(one, config), divide, **given)
+    parts = splits.given_splits(
+        functools.partial(as_tagged, config=config),
+        functools.partial(split, fractions=(0.9, 0.1), seed=config.seed),
+        check=functools.partial(check, what="the training part"),
+        **given,
+    )
     if parts.train is not None:
-        check(parts.train, "the training part")
         held = parts.validation.written_as(parts.train.scheme)
         parts = dataclasses.replace(parts, validation=held)
     found = (part for part in (parts.train, parts.validation, parts.test) if part is not None)
