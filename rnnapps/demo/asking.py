@@ -1,7 +1,6 @@
 """How the page asks: what goes wrong is a sentence on it, and what is too long is turned away."""
 
 import functools
-import html
 import inspect
 import logging
 import pathlib
@@ -14,6 +13,7 @@ import gradio as gr
 from rnnapps.apps.bulk.job import answer_files
 from rnnapps.apps.bulk.processes import in_this_process
 from rnnapps.apps.bulk.question import Question
+from rnnapps.demo.marks import alert
 from rnnapps.demo.models import Shown, TableModel
 from rnnapps.demo.phrases import phrase
 from rnnapps.errors import DataError, RnnappsError, in_shell
@@ -55,7 +55,7 @@ def said(function: Callable, outputs: int = 1) -> Callable:
         else:
             logging.getLogger(__name__).exception("the demo failed")
             sentence = "This is a bug of the page: its traceback is in the terminal."
-        shown = f'<p class="rn-error" role="alert">{html.escape(sentence)}</p>'
+        shown = alert(sentence)
         return shown if outputs == 1 else (shown, *[None] * (outputs - 1))
 
     if inspect.isgeneratorfunction(function):

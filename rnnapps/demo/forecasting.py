@@ -33,7 +33,7 @@ def build(shown: Shown) -> None:
     Args:
         shown: The model.
     """
-    described = json.loads(shown.client.describe("task.json"))
+    described = json.loads(shown.asset("task.json"))
     task = Task.from_dict(described["task"])
     file = gr.File(label=phrase("file"), type="filepath", height=120)
     with gr.Row():

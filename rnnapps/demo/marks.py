@@ -30,6 +30,15 @@ _FOR, _AGAINST = "0 114 178", "213 94 0"  # Okabe and Ito's blue and vermilion
 _DEEPEST = 0.45  # opacity up to which text on a colour can be read, dark or light
 
 
+def alert(sentence: str) -> str:
+    """What went wrong.
+
+    Args:
+        sentence: It in one sentence.
+    """
+    return f'<p class="rn-error" role="alert">{html.escape(sentence)}</p>'
+
+
 def bars(shares: Iterable[tuple[str, float]]) -> str:
     """Probabilities as bars.
 

@@ -56,6 +56,19 @@ class Shown:
         except RnnappsError:  # of another version
             return None
 
+    def asset(self, name: str) -> str:
+        """The text of one of the export's assets.
+
+        Args:
+            name: Its file name.
+
+        Raises:
+            ServerError: If a server keeps the export and does not describe it.
+        """
+        if self.folder is None:
+            return self.client.describe(name)
+        return (self.folder / "assets" / name).read_text("utf-8")
+
     def examples(self, read: Callable[[Any], Sequence[str]]) -> list[str]:
         """Examples of the model's own data.
 

@@ -10,10 +10,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import gradio as gr
 
 from rnnapps.demo import chargen, forecasting, sentiment, tagging, translation
-from rnnapps.demo.marks import CSS
+from rnnapps.demo.marks import CSS, alert
 from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import I18N, phrase
-from rnnapps.errors import RunError
+from rnnapps.errors import RnnappsError, RunError
 
 _TABS: dict[str, Callable[[Shown], None]] = {
     "sentiment": sentiment.build,
@@ -44,7 +44,10 @@ def build(models: Sequence[Shown]) -> gr.Blocks:
         with gr.Tabs():
             for model in models:
                 with gr.Tab(model.name):
-                    _TABS[model.application](model)
+                    try:
+                        _TABS[model.application](model)
+                    except RnnappsError as error:  # the other tabs work
+                        gr.HTML(alert(str(error)))
     return page.queue(default_concurrency_limit=_AT_ONCE, api_open=False)
 
 

@@ -88,7 +88,7 @@ def labels_of(shown: Shown, texts: Sequence[str]) -> list[dict[str, Any]]:
 def _names(shown: Shown, answer: dict[str, Any], best: int) -> list[str]:
     """The classes' names; of a server's model only that of the likeliest is known."""
     if shown.folder is not None:
-        return (shown.folder / "assets" / "classes.txt").read_text("utf-8").splitlines()
+        return shown.asset("classes.txt").splitlines()
     names = [f"class {i + 1}" for i in range(len(answer["probabilities"]))]
     names[best] = answer["label"]
     return names
