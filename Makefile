@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup clean
+.PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup bench-demo clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -100,6 +100,10 @@ bench-scale: .venv/.installed-dev
 # make bench-answers [ROWS='first kills workers']
 bench-answers: .venv/.installed-dev
 	$(BIN)/python benchmarks/answers.py $(ROWS)
+
+# make bench-demo EXPORTS='saved_models/sentiment saved_models/chargen', with Chromium
+bench-demo: .venv/.installed-dev
+	$(BIN)/python benchmarks/demo.py $(EXPORTS)
 
 bench-startup: .venv/.installed-dev
 	$(BIN)/python benchmarks/startup.py
