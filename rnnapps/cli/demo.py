@@ -2,13 +2,18 @@
 
 import dataclasses
 import importlib.util
+import os
+import signal
+import tempfile
 import threading
+from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
 
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
 from rnnapps.errors import ConfigError
+from rnnapps.files import temporary_files_in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +49,17 @@ class Demo:
     def _show(self, models: list) -> None:
         from rnnapps.demo.page import build, launch
 
-        print(f"{launch(build(models), self.port)}  (Ctrl-C ends)", flush=True)
-        threading.Event().wait()
+        with tempfile.TemporaryDirectory(prefix="rnnapps-demo-") as folder:
+            os.environ["GRADIO_TEMP_DIR"] = folder  # what is uploaded and answered goes at the end
+            with temporary_files_in(Path(folder)):
+                page = build(models)
+                end = threading.Event()
+                address = launch(page, self.port)
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, lambda *_: end.set())
+                print(f"{address}  (Ctrl-C ends)", flush=True)
+                end.wait()
+                page.close(verbose=False)
 
 
 def run(arguments: list[str]) -> None:

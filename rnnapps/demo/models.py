@@ -34,6 +34,7 @@ class Shown:
     Args:
         name: Its name.
         application: Which application's it is.
+        url: Where its server is.
         client: What asks it.
         settings: The settings that it was trained with; empty where a server keeps them.
         folder: The folder of its export; `None` where a server keeps it.
@@ -41,6 +42,7 @@ class Shown:
 
     name: str
     application: str
+    url: str
     client: Client
     settings: dict[str, Any]
     folder: pathlib.Path | None
@@ -165,7 +167,7 @@ def _exported(source: Source) -> pathlib.Path:
 
 def _shown(url: str, name: str, settings: dict[str, Any], folder: pathlib.Path | None) -> Shown:
     client = Client(url, name, retries=2)
-    return Shown(name, _application(client, name), client, settings, folder)
+    return Shown(name, _application(client, name), url, client, settings, folder)
 
 
 def _application(client: Client, name: str) -> str:
