@@ -35,7 +35,7 @@ def build(shown: Shown) -> None:
     """
     described = json.loads(shown.asset("task.json"))
     task = Task.from_dict(described["task"])
-    file = gr.File(label=phrase("file"), type="filepath", height=120)
+    file = gr.File(label=phrase("file"), type="filepath", height=170)
     with gr.Row():
         column = gr.Dropdown(
             list(task.columns.targets), value=task.columns.targets[0], label=phrase("column")

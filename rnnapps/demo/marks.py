@@ -12,7 +12,7 @@ CSS = """
 .rn-span { border: 1px solid currentColor; padding: .1em .3em !important; }
 .rn-span b { font-size: .75em; margin-left: .4em; }
 .rn-table tr, .rn-heat tr, .rn-table tbody, .rn-heat thead { border: 0 !important; }
-.rn-table { border-collapse: collapse; width: 100%; }
+.rn-table { border-collapse: collapse; width: 100%; border: 0 !important; }
 .rn-table th, .rn-table td { text-align: left; padding: .25rem .6rem; color: inherit;
   font-weight: inherit; border: 0; border-bottom: 1px solid rgb(128 128 128 / .3); }
 .rn-table td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -24,7 +24,7 @@ CSS = """
   border: 1px solid rgb(128 128 128 / .3); }
 .rn-heat th { padding: .1rem .4rem; white-space: nowrap; color: inherit; font-weight: inherit;
   border: 0; }
-.rn-heat { border-collapse: collapse; }
+.rn-heat { border-collapse: collapse; border: 0 !important; }
 """
 _FOR, _AGAINST = "0 114 178", "213 94 0"  # Okabe and Ito's blue and vermilion
 _DEEPEST = 0.45  # opacity up to which text on a colour can be read, dark or light

@@ -84,7 +84,7 @@ class Shown:
         if config is None or not _quickly_read(config.data):
             return []
         try:
-            return [text for text in read(config) if text.strip()][:5]
+            return list(dict.fromkeys(text for text in read(config) if text.strip()))[:5]
         except RnnappsError:  # the data has changed, or gone
             return []
 
