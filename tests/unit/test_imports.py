@@ -19,3 +19,10 @@ def test_no_module_starts_tensorflow():
     """A tensor that is made at import would: then devices could no longer be set."""
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_what_asks_a_server_needs_no_tensorflow():
+    modules = "rnnapps.apps.forecasting.client, rnnapps.demo.page"
+    script = f"import sys, {modules}; sys.exit('tensorflow' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnapps.apps.forecasting import detect, explain
 from rnnapps.apps.forecasting.config import DetectOptions, PredictOptions
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.data import times
@@ -62,6 +61,8 @@ def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
     with working("forecasting"):
         frame = (app.explain if options.explain else app.predict)(options.file)
     if options.figure:
+        from rnnapps.apps.forecasting import explain  # imports TensorFlow
+
         explain.draw(frame, options.figure)
     print_forecasts(frame, options.output, as_json)
 
@@ -77,6 +78,8 @@ def print_alarms(app: Any, options: DetectOptions, as_json: bool) -> None:
     frame = app.detect(options.file, options.alarms_per_1000)
     print_forecasts(frame, options.output, as_json)
     if options.figure:
+        from rnnapps.apps.forecasting import detect  # imports TensorFlow
+
         detect.draw(frame, options.figure)
 
 
