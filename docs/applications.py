@@ -1,4 +1,4 @@
-"""Draws the picture of the README from the runs of `make quickstart`.
+"""Draws the picture of the site's first page from the runs of `make quickstart`.
 
 python docs/applications.py [runs/quickstart] [docs/applications.png]
 """

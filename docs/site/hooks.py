@@ -14,34 +14,36 @@ from mkdocs.structure.files import File
 HOME = pathlib.Path(__file__).resolve().parents[2]
 REPOSITORY = "https://github.com/rnnapps/rnnapps/blob/main"
 # Pages that stand elsewhere, as GitHub and people expect them there.
-INCLUDED = (
-    "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/RESULTS.md",
-    "saved_models/README.md",
-)  # fmt: skip
+INCLUDED = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "benchmarks/RESULTS.md": "results.md",
+    "saved_models/README.md": "exported-models.md",
+}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files, config):
     """Adds the pages that stand outside docs/."""
-    for path in INCLUDED:
-        files.append(File.generated(config, path, abs_src_path=str(HOME / path)))
+    for path, name in INCLUDED.items():
+        files.append(File.generated(config, name, abs_src_path=str(HOME / path)))
     return files
 
 
 def on_page_markdown(markdown, page, config, files):
     """Has links lead to where pages are on the site, and fills in what is generated."""
     source = page.file.src_uri
-    home = HOME if source in INCLUDED else HOME / "docs"
-    folder = (home / source).parent
+    folder = pathlib.Path(page.file.abs_src_path).parent
 
     def moved(link):
         target = pathlib.Path(os.path.normpath(folder / link[1]))
         if not target.exists():
             return link[1]  # MkDocs says so
         path = target.relative_to(HOME).as_posix()
-        here = path.removeprefix("docs/")
-        if path in INCLUDED or files.get_file_from_path(here) is not None:
+        here = INCLUDED.get(path, path.removeprefix("docs/"))
+        if files.get_file_from_path(here) is not None:
             return os.path.relpath(here, os.path.dirname(source) or ".")
         return f"{REPOSITORY}/{path}"
 
@@ -50,17 +52,25 @@ def on_page_markdown(markdown, page, config, files):
     markdown = "".join(parts)
     if "<!-- command line -->" in markdown:
         markdown = markdown.replace("<!-- command line -->", command_line())
-    return re.sub(r"<!-- public names of ([\w.]+) -->", public_names, markdown)
+    return re.sub(r"<!-- public names of ([\w.]+)(?:: ([\w ]+))? -->", public_names, markdown)
 
 
 def public_names(found):
-    """A section for each name of a package's `__all__` that the page has none for."""
-    package = found[1]
+    """A section for each of some names, or for each of a package's `__all__` that is not there."""
+    package, some = found.groups()
+    if some:
+        return "\n".join(section(f"{package}.{name}", 3) for name in some.split())
     path = HOME / package.replace(".", "/") / "__init__.py"
     names = re.search(r"^__all__ = (\[.*?\])", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     wanted = [name for name in ast.literal_eval(names[1]) if not name.startswith("__")]
-    written = re.findall(rf"^::: {package}\.(\w+)$", found.string, re.MULTILINE)
-    return "\n".join(f"::: {package}.{name}\n" for name in wanted if name not in written)
+    written = " ".join(re.findall(rf"<!-- public names of {package}: (.*?) -->", found.string))
+    others = [name for name in wanted if name not in written.split()]
+    return "\n".join(section(f"{package}.{name}", 3 if written else 2) for name in others)
+
+
+def section(name, level):
+    """What mkdocstrings makes the section of a name of."""
+    return f"::: {name}\n    options: {{heading_level: {level}}}\n"
 
 
 @functools.cache
@@ -70,7 +80,7 @@ def command_line():
 
     overview = said("--help")
     parts = [fenced(overview)]
-    for command in re.findall(r"^  (\w+)  ", overview.partition("commands:")[2], re.MULTILINE):
+    for command in re.findall(r"^  (\w+)", overview.partition("commands:")[2], re.MULTILINE):
         if f"## {command}\n" in parts:
             continue
         parts += [f"## {command}\n", fenced(said(command, "--help"))]
@@ -99,7 +109,7 @@ def said(*words):
     from rnnapps import cli
 
     output, there = io.StringIO(), os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "96"
+    os.environ["COLUMNS"] = "84"
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
             status = cli.main(words)

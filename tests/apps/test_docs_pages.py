@@ -1,5 +1,6 @@
 """The pages of docs/ do what they say: their shell and Python run, and what they name exists."""
 
+import ast
 import contextlib
 import pathlib
 import re
@@ -85,3 +86,21 @@ def test_paths_lead_somewhere(path):
         assert (path.parent / link).exists(), link
     for named in re.findall(r"`((?:tests|rnnapps|docs|benchmarks)/[\w./]*)`", text):
         assert (DOCS.parent / named).exists(), named
+
+
+def sentences():
+    """The strings of rnnapps' code, with an ellipsis for what is filled in."""
+    for path in (DOCS.parent / "rnnapps").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (getattr(part, "value", "") for part in node.values)
+                yield "".join(part if isinstance(part, str) else "…" for part in parts)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_the_sentences_of_troubleshooting_are_the_code_s():
+    quoted = re.findall(r"^> (.+)$", PAGES["troubleshooting"].read_text("utf-8"), re.MULTILINE)
+    there = [re.sub("…+", "…", sentence) for sentence in sentences()]
+    assert len(quoted) > 40
+    assert not [one for one in quoted if not any(re.sub("…+", "…", one) in all for all in there)]
