@@ -180,14 +180,13 @@ def encode(
     texts = (pairs.sources, pairs.targets)
     ids = [one.encode(side) for one, side in zip(tokenizers, texts, strict=True)]
     kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
-    said, out = f"{part}pairs: {found['pairs']:,}", found["pairs"] - len(kept)
-    if out:
-        said += (
-            f", of which {out:,} left out ({found['empty']:,} with an empty side, "
-            f"{found['long']:,} of over {config.max_length} tokens, {found['uneven']:,} with one "
-            f"side over {config.max_ratio:g} times as long)"
+    if out := found["pairs"] - len(kept):
+        print(
+            f"{part}pairs: {found['pairs']:,}, of which {out:,} left out ({found['empty']:,} with "
+            f"an empty side, {found['long']:,} of over {config.max_length} tokens, "
+            f"{found['uneven']:,} with one side over {config.max_ratio:g} times as long)",
+            file=sys.stderr,
         )
-    print(said, file=sys.stderr)
     if not len(kept):
         raise DataError(
             f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; see "
