@@ -352,6 +352,11 @@ def number(value: float | None) -> str:
     return f"{value:.{max(0, 5 - max(1, digits))}f}"
 
 
+def digits(value: float) -> str:
+    """A number as answers show it: seven digits, and all of those before the point."""
+    return f"{value:.0f}" if 1e6 <= abs(value) < math.inf else f"{value:.7g}"
+
+
 def _marked(cell: Cell) -> Text:
     """A number, with a star where it is as good as the best one as it is shown."""
     return Text(f"* {cell.text}", "bold") if cell.best else Text(cell.text)

@@ -261,6 +261,10 @@ def _line(row: str, answer: dict[str, Any], as_json: bool) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, float):
+        from rnnapps.tables import digits
+
+        return digits(value)
     return value if isinstance(value, str) else _json(value)
 
 

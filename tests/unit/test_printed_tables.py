@@ -1,8 +1,11 @@
 """What the tables say, at 80 columns: whole names, directions, winners, why a training ended."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from rnnapps import tables
+from rnnapps.apps.forecasting.printing import print_forecasts
 
 FORECASTS = {"mae": 2.5, "mase": 3.1, "weighted_quantile_loss": 0.12, "coverage_80": 0.7}
 BASELINES = ("last value", "seasonal naive", "drift", "ridge", "an uncommonly long name of one")
@@ -79,3 +82,15 @@ def test_it_is_said_why_a_training_ended(losses, said):
     assert tables.stopped(history, 9, 0, last=True) == last
     unset = said.replace(" of 9", "", 1)  # where the epochs went by the amount of data
     assert tables.stopped(history, 0, 2) == unset
+
+
+def test_printed_forecasts_have_seven_digits_and_a_file_and_json_all(capsys, tmp_path):
+    values = [0.123456789012, -3.0, 1234567890.5, float("nan"), 0.0000123456789]
+    frame = pd.DataFrame({"time": range(5), "forecast": values})
+    print_forecasts(frame, None, as_json=False)
+    shown = [line.split(",")[1] for line in capsys.readouterr().out.splitlines()]
+    assert shown == ["forecast", "0.1234568", "-3", "1234567890", "", "1.234568e-05"]
+    print_forecasts(frame, tmp_path / "all.csv", as_json=False)
+    np.testing.assert_array_equal(pd.read_csv(tmp_path / "all.csv")["forecast"], values)
+    print_forecasts(frame, None, as_json=True)
+    assert '"forecast":0.123456789' in capsys.readouterr().out

@@ -13,6 +13,7 @@ from rnnapps.data import times
 from rnnapps.errors import ConfigError
 from rnnapps.files import write
 from rnnapps.progress import say, working
+from rnnapps.tables import digits
 
 
 def to_frame(
@@ -84,17 +85,17 @@ def print_alarms(app: Any, options: DetectOptions, as_json: bool) -> None:
 
 
 def print_forecasts(frame: pd.DataFrame, output: pathlib.Path | None, as_json: bool) -> None:
-    """Prints forecasts as a CSV, or as JSON, an object a line.
+    """Prints forecasts as a CSV, whose numbers have seven digits, or as JSON, an object a line.
 
     Args:
         frame: The forecasts.
-        output: The file to write instead.
+        output: The file to write instead, with all digits.
         as_json: Whether as JSON.
     """
     if as_json:
         text = frame.to_json(orient="records", lines=True, date_format="iso")
     else:
-        text = frame.to_csv(index=False)
+        text = frame.to_csv(index=False, float_format=digits if output is None else None)
     if output is None:
         print(text, end="")
     else:

@@ -180,6 +180,7 @@ def test_pre_norm_is_what_it_says():
 @pytest.mark.parametrize("return_sequences", [False, True])
 @pytest.mark.parametrize("separate", [False, True])
 def test_pre_norm_in_both_directions(separate, return_sequences, tmp_path):
+    keras.utils.set_random_seed(0)
     stack = RecurrentStack(
         "mingru",
         4,
