@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -66,7 +66,7 @@ class InParts(abc.ABC):
         """The parts from `_in_rows`."""
         return splits
 
-    def _keys(self, splits: Any) -> Sequence[str | bytes]:
+    def _keys(self, splits: Any) -> Iterable[str | bytes]:
         """What tells the rows of the training part from others."""
         part = self._in_rows(splits).train
         return getattr(part, "keys", ())

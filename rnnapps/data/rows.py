@@ -6,21 +6,17 @@ Values stay as they stand in the file, and so do the order of rows and columns.
 import codecs
 import contextlib
 import dataclasses
-import gzip
-import io
 import pathlib
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from rnnapps.config import TableOptions
-from rnnapps.data.encodings import decode
+from rnnapps.data.opening import open_text, sample_of
 from rnnapps.data.separators import NAMES, check_header, find_separator, name_of, rows_of
 from rnnapps.data.tables import json_object, read_table
 from rnnapps.errors import DataError
 
 _SEPARATED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
-_SAMPLE = 1 << 20  # bytes from which separator and encoding are found
 _FIRST, _CHUNK = 256, 4096  # rows of the first chunk, whose answers come soon, and of the next
 
 Row = dict[str, Any]
@@ -79,36 +75,21 @@ def open_rows(
     if not path.is_file():
         raise DataError(f"No such file: {path}.")
     kind, options = kind_of(path), options or TableOptions()
-    with path.open("rb") as raw, _whole(path):
-        beginning = raw.read(4)
-        raw.seek(0)
-        if kind == ".parquet" or beginning == b"PAR1":
-            yield _parquet(path)
-            return
-        packed = path.suffix == ".gz" or beginning.startswith(b"\x1f\x8b")
-        source = gzip.GzipFile(fileobj=raw) if packed else raw
-        sample = b"" if path.suffix == ".zip" else source.read(_SAMPLE)
-        if not _streams(kind, path, sample):
-            table = read_table(path, options, wanted)
-            frame = table.frame
-            rows = frame.astype(object).where(frame.notna(), "").to_dict("records")
-            chunks = _chunks(iter(rows), lambda: 0.0)
-            yield Rows(list(frame.columns), chunks, "csv", notes=table.notes)
-            return
-        sample = sample[: sample.rfind(b"\n") + 1] or sample
-        wide = b"\0" in sample  # UTF-16, of which the sample may end within a character
-        decoding = "replace" if wide else "strict"
-        head, encoding = decode(sample, str(path), options.encoding, decoding)
-        source.seek(0)
-        errors = "replace" if kind in (".txt", "") else "strict"
-        notes = () if encoding == "utf-8" else (f"encoding {encoding}",)
-        encoding = "utf-8-sig" if encoding == "utf-8" else encoding
-        text = io.TextIOWrapper(source, encoding, errors, newline="")
-        if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text.read(1)
-        size = max(1, path.stat().st_size)
-        share = lambda: min(1.0, raw.tell() / size)  # noqa: E731
-        rows = _stream(text, kind, head, options, str(path), share, wanted)
+    sample = b"" if path.suffix == ".zip" else sample_of(path)
+    if kind == ".parquet" or sample.startswith(b"PAR1"):
+        yield _parquet(path)
+        return
+    if not _streams(kind, path, sample):
+        table = read_table(path, options, wanted)
+        frame = table.frame
+        rows = frame.astype(object).where(frame.notna(), "").to_dict("records")
+        chunks = _chunks(iter(rows), lambda: 0.0)
+        yield Rows(list(frame.columns), chunks, "csv", notes=table.notes)
+        return
+    errors = "replace" if kind in (".txt", "") else "strict"
+    with open_text(path, options.encoding, errors) as text:
+        notes = () if text.encoding == "utf-8" else (f"encoding {text.encoding}",)
+        rows = _stream(text.file, kind, text.head, options, str(path), text.share, wanted)
         yield dataclasses.replace(rows, notes=notes + rows.notes)
 
 
@@ -121,19 +102,6 @@ def _streams(kind: str, path: pathlib.Path, sample: bytes) -> bool:
     web = sample[:200].lstrip().lower()
     known = kind in (*_SEPARATED, ".txt", "") and path.suffix != ".zip"
     return known and (kind in (".txt", "") or not web.startswith((*others, others[0].lower())))
-
-
-@contextlib.contextmanager
-def _whole(path: pathlib.Path) -> Iterator[None]:
-    """Says in one sentence that a file is not what it begins as."""
-    try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged, it cannot be unpacked: {error}.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not {error.encoding}: name its encoding with --encoding ({error.reason})."
-        ) from None
 
 
 def _stream(

@@ -194,19 +194,37 @@ def encode_texts(tokenizer: "Tokenizer", texts: Sequence[str]) -> "tf.RaggedTens
         return tokenizer.encode(texts)
     import tensorflow as tf
 
+    folder, kind = store_ids(tokenizer, texts, texts.key)
+    ends = np.append(0, np.load(folder / "ends.npy"))
+    ids = as_tensor(mapped(folder / "ids", kind))
+    return tf.RaggedTensor.from_row_splits(ids, ends, validate=False)
+
+
+def store_ids(
+    tokenizer: "Tokenizer", texts: Iterable[str | bytes], key: str
+) -> tuple[pathlib.Path, str]:
+    """Makes ids of texts, unless they are there already.
+
+    Args:
+        tokenizer: The tokenizer.
+        texts: The texts, which are only asked for where there are no ids.
+        key: What tells them from others.
+
+    Returns:
+        The folder with the file `ids`, one text's behind the other's, and `ends.npy` with the place
+        behind each text; and the type of the ids, the smallest that holds them.
+    """
     kind = smallest(tokenizer.vocabulary_size)
 
     def make(folder: pathlib.Path) -> None:
-        lengths = []
+        lengths = array.array("q")
         with (folder / "ids").open("wb") as file:
             for part in tokenizer.encode_parts(texts):
                 file.write(part.flat_values.numpy().astype(kind).tobytes())
-                lengths.append(part.row_lengths().numpy())
-        np.save(folder / "ends.npy", np.cumsum(np.concatenate(lengths)))
+                lengths.frombytes(part.row_lengths().numpy().tobytes())
+        np.save(folder / "ends.npy", np.cumsum(np.array(lengths, np.int64)))
 
-    folder = cached(make, "ids", texts.key, checksum_of(tokenizer), kind)
-    ends = np.append(0, np.load(folder / "ends.npy"))
-    return tf.RaggedTensor.from_row_splits(mapped(folder / "ids", kind), ends, validate=False)
+    return cached(make, "ids", key, checksum_of(tokenizer), kind), kind
 
 
 def smallest(size: int) -> str:
@@ -214,20 +232,28 @@ def smallest(size: int) -> str:
     return next(kind for kind in ("uint8", "uint16", "int32") if size <= np.iinfo(kind).max + 1)
 
 
-def mapped(path: pathlib.Path, kind: str) -> "tf.Tensor":
+def mapped(path: pathlib.Path, kind: str) -> np.ndarray:
     """The numbers of a file `(numbers,)`, which the system reads as they are asked for.
 
     Args:
         path: The file.
         kind: The numbers' type.
     """
+    # Of numbers that could be written to, which `as_tensor` asks for; they are never written.
+    return np.memmap(path, kind, "c") if path.stat().st_size else np.zeros(0, kind)
+
+
+def as_tensor(ids: np.ndarray) -> "tf.Tensor":
+    """Ids as a tensor: int32, or in place where they are mapped into memory.
+
+    Args:
+        ids: The ids, of any shape.
+    """
     import tensorflow as tf
 
-    if not path.stat().st_size:
-        return tf.zeros(0, kind)
-    # Of numbers that could be written to, which the exchange asks for; they are never written.
-    numbers = np.memmap(path, kind, "c")
-    return tf.experimental.dlpack.from_dlpack(numbers.__dlpack__())
+    if isinstance(ids, np.memmap) and ids.flags.c_contiguous:
+        return tf.experimental.dlpack.from_dlpack(ids.__dlpack__())
+    return tf.constant(ids, tf.int32)
 
 
 def checksum_of(tokenizer: "Tokenizer") -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.data.input_pipeline import as_it_is, feed
+from rnnapps.data.stored import as_tensor
 
 _BEGINNING = 0  # the id that stands before a text
 
@@ -17,14 +18,14 @@ class Streams:
     alone, so that training that was interrupted can go on exactly where it was.
 
     Args:
-        ids: int32 ids `(tokens,)`.
+        ids: Ids `(tokens,)`, of any type of whole numbers.
         streams: Streams side by side.
         window: Tokens of a window.
         seed: Seed of the epochs' beginnings.
     """
 
     def __init__(self, ids: np.ndarray, streams: int, window: int, seed: int = 0):
-        self.ids = tf.constant(ids, tf.int32)
+        self.ids = as_tensor(ids)
         self.streams, self.seed = streams, seed
         self.windows = max(1, len(ids) // (streams * window))
         # Windows that are all of one length make an epoch's mean loss the mean over its tokens.
@@ -60,6 +61,7 @@ class Streams:
         starts = offset + tf.range(self.streams) * (self.windows * self.window)  # (streams,)
         places = tf.range(-1, self.window) + window * self.window + starts[:, None]
         tokens = tf.gather(self.ids, places % tf.size(self.ids))  # (streams, 1 + window)
+        tokens = tf.cast(tokens, tf.int32)  # stored ones are of a smaller type
         first = window == 0
         ids = tf.where(first & (tf.range(self.window) == 0), _BEGINNING, tokens[:, :-1])
         return (ids, tf.fill([self.streams], tf.cast(first, tf.int32))), tokens[:, 1:]

@@ -1,6 +1,6 @@
 """Bytes as tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
@@ -35,7 +35,7 @@ class ByteTokenizer(Tokenizer):
     def vocabulary_size(self) -> int:
         return 258
 
-    def adapt(self, texts: Sequence[str | bytes]) -> None:
+    def adapt(self, texts: Iterable[str | bytes]) -> None:
         """Has nothing to learn."""
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:

@@ -69,7 +69,7 @@ class KneserNey(keras.layers.Layer):
         Args:
             ids: Ids `(tokens,)`, from 1.
         """
-        ids = np.asarray(ids, np.int64)[-_RECENT:]
+        ids = np.asarray(ids[-_RECENT:], np.int64)
         keys, counts, first = [], [], 0  # of each length; and the number of its first node
         parent = np.zeros(len(ids), np.int64)  # of the n-gram that ends at each token
         ends = parent  # the node of that n-gram

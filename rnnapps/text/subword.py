@@ -2,7 +2,7 @@
 
 import io
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 import keras
@@ -55,7 +55,7 @@ class SubwordTokenizer(Tokenizer):
             raise ValueError(f"Expected algorithm to be 'unigram' or 'bpe'. Received: {algorithm}")
         self.algorithm = algorithm
 
-    def adapt(self, texts: Sequence[str]) -> None:
+    def adapt(self, texts: Iterable[str | bytes]) -> None:
         model = io.BytesIO()
         try:
             self._train(texts, model)
@@ -66,7 +66,7 @@ class SubwordTokenizer(Tokenizer):
             ) from None
         self._model = model.getvalue()
 
-    def _train(self, texts: Sequence[str], model: io.BytesIO) -> None:
+    def _train(self, texts: Iterable[str | bytes], model: io.BytesIO) -> None:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(self._cleaned(texts)),
             model_writer=model,
@@ -83,7 +83,7 @@ class SubwordTokenizer(Tokenizer):
             minloglevel=2,
         )
 
-    def _cleaned(self, texts: Sequence[str]):
+    def _cleaned(self, texts: Iterable[str | bytes]):
         for chunk in self._chunks(texts, self.clean):
             yield from (text.decode() for text in chunk.numpy())
 

@@ -3,8 +3,10 @@
 import collections
 import contextlib
 import contextvars
+import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,6 +31,15 @@ def utf8(text: str | bytes) -> bytes:
         Its bytes; bytes stay as they are.
     """
     return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+
+
+def batched(texts: Iterable[Any], size: int) -> Iterator[list]:
+    """The texts, some at a time; of none, one empty list."""
+    rest = iter(texts)
+    chunk = list(itertools.islice(rest, size))
+    yield chunk
+    while chunk := list(itertools.islice(rest, size)):
+        yield chunk
 
 
 @contextlib.contextmanager
@@ -128,7 +139,7 @@ class Tokenizer(keras.layers.Layer):
         """Number of ids, padding and unknown included."""
         return len(self._vocabulary) + 2
 
-    def adapt(self, texts: Sequence[str]) -> None:
+    def adapt(self, texts: Iterable[str | bytes]) -> None:
         """Takes the most frequent tokens of these texts as the vocabulary."""
         counts: collections.Counter[bytes] = collections.Counter()
         for tokens in self._chunks(texts, self.tokens):
@@ -166,11 +177,11 @@ class Tokenizer(keras.layers.Layer):
         tokens = tf.constant(self.vocabulary)
         return self.join(tf.ragged.map_flat_values(lambda flat: tf.gather(tokens, flat), ids))
 
-    def encode(self, texts: Sequence[str]) -> tf.RaggedTensor:
+    def encode(self, texts: Iterable[str | bytes]) -> tf.RaggedTensor:
         """The ids of any number of texts."""
         return tf.concat(list(self.encode_parts(texts)), axis=0)
 
-    def encode_parts(self, texts: Sequence[str]) -> Iterator[tf.RaggedTensor]:
+    def encode_parts(self, texts: Iterable[str | bytes]) -> Iterator[tf.RaggedTensor]:
         """The ids of any number of texts, some texts at a time, in bounded memory."""
         yield from self._chunks(texts, self.ids)
 
@@ -183,13 +194,14 @@ class Tokenizer(keras.layers.Layer):
             texts = tf.strings.strip(tf.strings.regex_replace(texts, r"[\s\p{Z}]+", " "))
         return tf.strings.lower(texts, encoding="utf-8") if self.lower else texts
 
-    def _chunks(self, texts: Sequence[str], function) -> Iterator[tf.RaggedTensor]:
+    def _chunks(self, texts: Iterable[str | bytes], function) -> Iterator[tf.RaggedTensor]:
         signature = [tf.TensorSpec((None,), tf.string)]
         function = tf.function(function, input_signature=signature, autograph=False)
         compiled = function.get_concrete_function()
-        for start in range(0, max(1, len(texts)), _CHUNK):  # of no texts one chunk, empty
-            so_far(start, len(texts), "texts")
-            yield compiled(tf.constant(list(texts[start : start + _CHUNK]), tf.string))
+        for start, chunk in enumerate(batched(texts, _CHUNK)):
+            if isinstance(texts, Sequence):
+                so_far(start * _CHUNK, len(texts), "texts")
+            yield compiled(tf.constant(chunk, tf.string))
 
     def _set_vocabulary(self, tokens: Iterable[str]) -> None:
         self._vocabulary = np.array(list(tokens), dtype=object)

@@ -141,9 +141,9 @@ def token_nats(graph: Graph, ids: np.ndarray, context: int | None = None) -> np.
             last = tf.constant(part[-1:])
         return np.concatenate(costs)[: len(ids)]
     count = len(ids) // (context + 1)
-    rows = tf.constant(ids[: count * (context + 1)].reshape(count, context + 1))
+    rows = ids[: count * (context + 1)].reshape(count, context + 1)
     firsts = tracked(range(0, count, 64), "batches")
-    costs = [graph["nats"](rows[i : i + 64]).numpy() for i in firsts]
+    costs = [graph["nats"](tf.constant(rows[i : i + 64], tf.int32)).numpy() for i in firsts]
     return np.concatenate([cost[:, 1:].reshape(-1) for cost in costs] or [np.zeros(0)])
 
 

@@ -72,7 +72,7 @@ class CharGenerator(TextInParts, Application):
         return named_rows(self.network, self.tokenizer.vocabulary)
 
     def _fit(
-        self, splits: Splits[str], checkpoint_dir: pathlib.Path, callbacks: Callbacks
+        self, splits: Splits[data.Text], checkpoint_dir: pathlib.Path, callbacks: Callbacks
     ) -> Trained:
         return train_generator(splits, self.config, self._start, checkpoint_dir, callbacks)
 
@@ -159,7 +159,7 @@ class CharGenerator(TextInParts, Application):
         """Prints texts as they are written, or the bits per character of a file's lines."""
         answer(self, options, as_json)
 
-    def _evaluate(self, splits: Splits[str], part: str, context: int = 256) -> dict[str, Any]:
+    def _evaluate(self, splits: Splits[data.Text], part: str, context: int = 256) -> dict[str, Any]:
         """Measures the generator on a part, and baselines beside it.
 
         Args:
@@ -180,7 +180,7 @@ class CharGenerator(TextInParts, Application):
         found["curve"] |= curves
         return found
 
-    def _pairs(self, splits: Splits[str], part: str) -> tuple[str, Any]:
+    def _pairs(self, splits: Splits[data.Text], part: str) -> tuple[data.Text, Any]:
         """The text, and what each of its tokens costs, -log p `(tokens,)`."""
         text = getattr(splits, part)
         return text, answers.token_nats(self.graph, data.encode(self.tokenizer, text))

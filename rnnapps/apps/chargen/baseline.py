@@ -5,7 +5,7 @@ import lzma
 
 import numpy as np
 
-from rnnapps.apps.chargen.data import encode, to_bytes
+from rnnapps.apps.chargen.data import Text, bytes_of, encode
 from rnnapps.apps.chargen.metrics import of_bits
 from rnnapps.data import Splits
 from rnnapps.metrics import bits_along, language_model
@@ -14,6 +14,7 @@ from rnnapps.text import KneserNey, Tokenizer
 
 ORDER = 6  # of the n-gram model
 _SHORT, _RECENT = 3, 10**6  # of the quick one, and the tokens that it counts at most
+_LATEST = 2**25  # characters that compressors have seen at most
 
 
 def compressed_bits(train: bytes, test: bytes) -> dict[str, float]:
@@ -36,11 +37,11 @@ def compressed_bits(train: bytes, test: bytes) -> dict[str, float]:
     }
 
 
-Text = tuple[str, np.ndarray]  # and its ids (tokens,)
+Read = tuple[Text, np.ndarray]  # a text and its ids (tokens,)
 Measured = tuple[dict[str, dict], dict[str, list[float]]]
 
 
-def measure_baselines(splits: Splits[str], part: str, tokenizer: Tokenizer) -> Measured:
+def measure_baselines(splits: Splits[Text], part: str, tokenizer: Tokenizer) -> Measured:
     """Measures baselines on a part: on the validation part what takes a moment.
 
     Args:
@@ -61,7 +62,7 @@ def measure_baselines(splits: Splits[str], part: str, tokenizer: Tokenizer) -> M
         return measured(train, test, tokenizer.vocabulary_size)
 
 
-def _measure_short_ngrams(train: Text, test: Text, vocabulary_size: int) -> Measured:
+def _measure_short_ngrams(train: Read, test: Read, vocabulary_size: int) -> Measured:
     """Measures what takes a moment: an n-gram model of little context, on the end of a text.
 
     Args:
@@ -78,7 +79,7 @@ def _measure_short_ngrams(train: Text, test: Text, vocabulary_size: int) -> Meas
     return {f"{_SHORT}-gram": language_model(ngrams.nats(ids), text)}, {}
 
 
-def _measure_all(train: Text, test: Text, vocabulary_size: int) -> Measured:
+def _measure_all(train: Read, test: Read, vocabulary_size: int) -> Measured:
     """Measures the n-gram model and the compressors on a text.
 
     Args:
@@ -93,7 +94,7 @@ def _measure_all(train: Text, test: Text, vocabulary_size: int) -> Measured:
     ngrams = KneserNey(ORDER, vocabulary_size)
     ngrams.adapt(train_ids)
     nats, name = ngrams.nats(ids), f"Kneser-Ney {ORDER}-gram"
-    bits = compressed_bits(to_bytes(train_text), to_bytes(text))
+    bits = compressed_bits(*map(bytes_of, (train_text[-_LATEST:], text)))
     found = {name: language_model(nats, text)}
     found |= {compressor: of_bits(total, text) for compressor, total in bits.items()}
     return found, {name: bits_along(nats, text)}

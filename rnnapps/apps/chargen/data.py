@@ -4,21 +4,26 @@ import dataclasses
 import itertools
 import pathlib
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from rnnapps.apps.chargen.config import WINDOW, CharGenConfig
 from rnnapps.data import (
+    LongText,
     Splits,
     Streams,
+    are_long,
     check_known,
     load_registered,
     load_tfds,
+    mapped,
     read_bytes,
+    read_long_text,
     read_text,
     splits,
+    store_ids,
 )
 from rnnapps.errors import DataError
 from rnnapps.progress import tracked
@@ -35,7 +40,10 @@ _LINE = 40  # characters, over which a line that was seen before is no chance
 _TEST = 0.05  # the test part's share of a text that has none of its own
 
 
-def load_splits(config: CharGenConfig) -> Splits[str]:
+Text = str | LongText  # the latter where it does not fit into memory
+
+
+def load_splits(config: CharGenConfig) -> Splits[Text]:
     """Loads the configuration's text and cuts it into three parts by position.
 
     Of tiny_shakespeare, the validation and test parts of tensorflow_datasets together are the test
@@ -56,6 +64,7 @@ def load_splits(config: CharGenConfig) -> Splits[str]:
         DataError: If the text cannot be read, or is too short.
     """
     said: list[str] = []
+    text: Text
     if config.data == "tiny_shakespeare":
         names = ("train", "validation", "test")
         parts = load_tfds("tiny_shakespeare", names, config.data_dir)
@@ -70,7 +79,7 @@ def load_splits(config: CharGenConfig) -> Splits[str]:
             text, *said = _read(config)
         text, test = _cut(text, _TEST)
     train, validation = _cut(text, config.validation_share)
-    parts = Splits(train, validation, test, tuple(said), _notes(text + test, config))
+    parts = Splits(train, validation, test, tuple(said), _notes(len(text) + len(test), config))
     _check(parts, config)
     return parts
 
@@ -93,7 +102,7 @@ def given_splits(config: CharGenConfig, **given: Any) -> Splits[str]:
     )
     if parts.train is None:
         return parts
-    whole = parts.train + (parts.validation if given.get("validation") is None else "")
+    whole = len(parts.train) + (len(parts.validation) if given.get("validation") is None else 0)
     return dataclasses.replace(parts, notes=_notes(whole, config))
 
 
@@ -123,12 +132,17 @@ class Lines:
         return Lines([self.lines[i] for i in indices])
 
 
-def in_lines(parts: Splits[str]) -> Splits[Lines]:
+def keys(text: Text) -> Iterator[str]:
+    """What tells a text's lines from others', see `Lines`."""
+    return (line for line in text.splitlines(keepends=True) if len(line) > _LINE)
+
+
+def in_lines(parts: Splits[Text]) -> Splits[Lines]:
     """The parts, line by line."""
-    return _each(parts, lambda text: Lines(text.splitlines(keepends=True)))
+    return _each(parts, lambda text: Lines(list(text.splitlines(keepends=True))))
 
 
-def of_lines(parts: Splits[Lines]) -> Splits[str]:
+def of_lines(parts: Splits[Lines]) -> Splits[Text]:
     """The parts from `in_lines`."""
     return _each(parts, lambda part: "".join(part.lines))
 
@@ -159,13 +173,13 @@ def as_text(given: Any, config: CharGenConfig) -> str:
     return given
 
 
-def _cut(text: str, share: float) -> tuple[str, str]:
+def _cut(text: Text, share: float) -> tuple[Text, Text]:
     """A text without its last share, and that."""
     cut = len(text) - int(len(text) * share)
     return text[:cut], text[cut:]
 
 
-def first_line(text: str) -> str:
+def first_line(text: Text) -> str:
     """A text's first line that is not blank, without its end: what to write on from."""
     return next((line for line in text.splitlines() if line.strip()), "")
 
@@ -241,9 +255,18 @@ def sample() -> str:
     return text[:_SAMPLE]
 
 
-def fingerprint(text: str) -> str:
+def fingerprint(text: Text) -> str:
     """What tells a training text from any other: a run is only evaluated beside its own."""
-    return splits.fingerprint("characters", (text, to_bytes(text)))
+    return splits.fingerprint("characters", (text, _pieces(text)))
+
+
+def bytes_of(text: Text) -> bytes:
+    """All bytes of a text, see `to_bytes`."""
+    return b"".join(_pieces(text))
+
+
+def _pieces(text: Text) -> Iterator[bytes]:
+    return map(to_bytes, [text] if isinstance(text, str) else text)
 
 
 def to_bytes(text: str) -> bytes:
@@ -254,14 +277,14 @@ def to_bytes(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def make_tokenizer(config: CharGenConfig, text: str) -> Tokenizer:
+def make_tokenizer(config: CharGenConfig, text: Text) -> Tokenizer:
     """The tokenizer that a configuration asks for, adapted to a text."""
     if config.tokenizer == "byte":
         return ByteTokenizer(name="tokenizer")
     kind = {"character": CharacterTokenizer, "word": WordTokenizer}[config.tokenizer]
     options = {"lower": False, "verbatim": True, "name": "tokenizer"}
     tokenizer = kind(config.max_tokens, config.min_count, **options)
-    tokenizer.adapt([to_bytes(line) for line in text.splitlines(keepends=True)])
+    tokenizer.adapt(_lines(text))
     if tokenizer.vocabulary_size == 2:  # padding and unknown
         raise DataError(
             f"Expected a {config.tokenizer} that stands {config.min_count:,} times (--min-count) "
@@ -270,13 +293,19 @@ def make_tokenizer(config: CharGenConfig, text: str) -> Tokenizer:
     return tokenizer
 
 
-def encode(tokenizer: Tokenizer, text: str) -> np.ndarray:
+def encode(tokenizer: Tokenizer, text: Text) -> np.ndarray:
     """A text's ids `(tokens,)`, line by line: no token goes beyond the end of a line."""
-    lines = [to_bytes(line) for line in text.splitlines(keepends=True)]
-    return tokenizer.encode(lines).flat_values.numpy()
+    if isinstance(text, LongText):
+        folder, kind = store_ids(tokenizer, _lines(text), text.key)
+        return mapped(folder / "ids", kind)
+    return tokenizer.encode(_lines(text)).flat_values.numpy()
 
 
-def _read(config: CharGenConfig) -> tuple[str, str]:
+def _lines(text: Text) -> Iterator[bytes]:
+    return map(to_bytes, text.splitlines(keepends=True))
+
+
+def _read(config: CharGenConfig) -> tuple[Text, str]:
     """The configuration's text, and what was read."""
     check_known(config.data, NAMED, "a text file or folder")
     path = pathlib.Path(config.data)
@@ -291,9 +320,14 @@ def _read(config: CharGenConfig) -> tuple[str, str]:
         files = [path]
     else:
         raise DataError(f"No such file or folder: {path}.")
-    text = "".join(
-        _ended(read_file(p, config, config.errors), files) for p in tracked(files, "files")
-    )
+    text: Text
+    if are_long(files):
+        how = (config.encoding, config.errors, config.newlines, config.tokenizer == "byte")
+        text = read_long_text(files, *how)
+    else:
+        text = "".join(
+            _ended(read_file(p, config, config.errors), files) for p in tracked(files, "files")
+        )
     if not text:
         raise DataError(f"{path} is empty.")
     files = f" in {len(files):,} files" if len(files) > 1 else ""
@@ -312,12 +346,12 @@ def _ended(text: str, files: list) -> str:
     return text + "\n" if len(files) > 1 and text and not text.endswith("\n") else text
 
 
-def _notes(text: str, config: CharGenConfig) -> tuple[str, ...]:
+def _notes(characters: int, config: CharGenConfig) -> tuple[str, ...]:
     """What a person should know of a text that is too short for a network alone."""
-    if config.ngrams or len(text) >= _ENOUGH:
+    if config.ngrams or characters >= _ENOUGH:
         return ()
     few = (
-        f"{len(text):,} characters are few: of 35,000, an n-gram model learned more than the "
+        f"{characters:,} characters are few: of 35,000, an n-gram model learned more than the "
         f"network (1.77 nats a character against 1.82), and less of {_ENOUGH:,} (1.45 against 1.44)"
     )
     return (few,)

@@ -1,5 +1,6 @@
 """A generator's text in its parts, whose rows are the lines."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rnnapps.apps.chargen import data
@@ -14,19 +15,24 @@ class TextInParts(InParts):
 
     config: CharGenConfig
 
-    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[str]:
+    def _load(
+        self, train: Any = None, validation: Any = None, test: Any = None
+    ) -> Splits[data.Text]:
         if train is None and test is None:
             return data.load_splits(self.config)
         return data.given_splits(self.config, train=train, validation=validation, test=test)
 
-    def _fewer(self, splits: Splits[str]) -> Splits[str]:
+    def _fewer(self, splits: Splits[data.Text]) -> Splits[data.Text]:
         return fewer(splits, self.config, in_order=True)
 
-    def _in_rows(self, splits: Splits[str]) -> Splits[data.Lines]:
+    def _in_rows(self, splits: Splits[data.Text]) -> Splits[data.Lines]:
         return data.in_lines(splits)
 
-    def _of_rows(self, splits: Splits[data.Lines]) -> Splits[str]:
+    def _of_rows(self, splits: Splits[data.Lines]) -> Splits[data.Text]:
         return data.of_lines(splits)
 
-    def _fingerprint(self, splits: Splits[str]) -> str:
+    def _keys(self, splits: Splits[data.Text]) -> Iterator[str]:
+        return data.keys(splits.train)
+
+    def _fingerprint(self, splits: Splits[data.Text]) -> str:
         return data.fingerprint(splits.train)

@@ -19,7 +19,7 @@ from rnnapps.training import StreamedNetwork, compile_model, fit, precision, str
 
 
 def train_generator(
-    splits: Splits[str],
+    splits: Splits[data.Text],
     config: CharGenConfig,
     start: Start,
     checkpoint_dir: pathlib.Path,
