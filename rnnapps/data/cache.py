@@ -59,7 +59,8 @@ def cached(make: Callable[[pathlib.Path], None], *key: object) -> pathlib.Path:
     with draft_folder(root, f".{name}.") as draft:
         draft.mkdir()
         make(draft)
-        sums = {one.name: checksum(one) for one in sorted(draft.iterdir())}
+        files = sorted(one for one in draft.rglob("*") if one.is_file())
+        sums = {one.relative_to(draft).as_posix(): checksum(one) for one in files}
         write(draft / _NOTE, json.dumps(sums))
         try:
             draft.rename(place)

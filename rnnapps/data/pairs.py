@@ -1,21 +1,30 @@
 """Pairs of texts, of which one is to become the other, from a user's own files."""
 
+import contextlib
 import dataclasses
+import itertools
+import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from rnnapps.config import TableOptions
+from rnnapps.data.cache import cached
 from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
 from rnnapps.data.labelled import text_of
+from rnnapps.data.long_text import are_long
+from rnnapps.data.opening import OpenText, open_text
+from rnnapps.data.rows import kind_of
+from rnnapps.data.stored import StoredTexts, TextWriter, joined, take
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.tmx import read_memory
 from rnnapps.errors import DataError
-from rnnapps.progress import tracked
+from rnnapps.files import checksum, read_json, write
+from rnnapps.progress import so_far, tracked
 
 _TABLES = (".csv", ".psv", ".xlsx", ".json", ".jsonl", ".ndjson", ".parquet")
 _SIDES = ("source src input text original", "target tgt output translation reference")
@@ -25,6 +34,8 @@ _LANGUAGES = """
     french german greek hebrew hindi hungarian italian japanese korean polish portuguese romanian
     russian spanish swedish turkish ukrainian vietnamese
 """
+_LOOKED = 1000  # lines that say which columns the texts are
+_EVERY = 10_000  # pairs between two looks at how far the reading is
 _ATTRIBUTION = r"CC[- ]BY|Attribution:|tatoeba\.org"
 
 
@@ -33,30 +44,31 @@ class Pairs:
     """Texts and what each of them is to become.
 
     Args:
-        sources: The texts.
+        sources: The texts, in memory or stored.
         targets: As many texts.
         said: What was read, a sentence a line.
     """
 
-    sources: list[str]
-    targets: list[str]
+    sources: Sequence[str]
+    targets: Sequence[str]
     said: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> Sequence[str]:
         """What tells each from others: its text."""
         return self.sources
 
     def __add__(self, other: "Pairs") -> "Pairs":
-        return Pairs(self.sources + other.sources, self.targets + other.targets, self.said)
+        sources = joined(self.sources, other.sources)
+        return Pairs(sources, joined(self.targets, other.targets), self.said)
 
     def take(self, indices: Iterable[int]) -> "Pairs":
         """The pairs at these positions, in their order."""
         indices = list(indices)
-        return Pairs([self.sources[i] for i in indices], [self.targets[i] for i in indices])
+        return Pairs(take(self.sources, indices), take(self.targets, indices))
 
 
 def read_pairs(
@@ -87,6 +99,9 @@ def read_pairs(
             number of lines, or it is open which texts are meant.
     """
     options = options or TableOptions()
+    files = [pathlib.Path(one) for one in (source, target) if one is not None]
+    if _of_lines(files, options) and are_long(files):
+        return _stored(files, columns, languages, options)
     if target is None:
         return _from_one(source, columns, languages, options)
     sources, targets = _lines(source, options), _lines(target, options)
@@ -113,19 +128,16 @@ def _from_one(
     if kind in _TABLES or options.separator:
         table = read_table(path, options, [c for c in columns if c], header=False)
     else:
-        table = _tabbed(path, options)
+        table = _tabbed(_lines(path, options), str(path))
     frame, notes = table.frame, list(table.notes)
     inside = [name for name in frame.columns if frame[name].map(type).eq(dict).all()]
     if len(inside) == 1:  # as in {"translation": {"de": "...", "en": "..."}}
         frame = pd.DataFrame(frame[inside[0]].tolist())
         notes.append(f"texts from inside column {inside[0]!r}")
-    if list(frame.columns) == [str(i + 1) for i in range(frame.shape[1])]:  # no names as yet
-        first = [text_of(value).strip() for value in frame.iloc[0]]
-        if _is_header(first, columns, languages):
-            frame = frame.iloc[1:].set_axis(first, axis=1)
-            notes.append(f"the first line is a header ({', '.join(first)})")
+    frame, more = _headed(frame, columns, languages)
+    notes += more
     try:
-        chosen = _chosen(frame, columns, languages, table.where)
+        chosen, names, left = _sides(frame, columns, languages, table.where)
         sources, targets = (
             [text_of(value) for value in tracked(frame.iloc[:, place], "texts")] for place in chosen
         )
@@ -133,8 +145,6 @@ def _from_one(
         raise DataError(
             f"Expected texts in the columns of {path}, each side in its own. {error}"
         ) from None
-    names = [frame.columns[place] for place in chosen]
-    left = [str(name) for name in frame.columns if name not in names]
     said = ["; ".join([f"{path}: {len(sources):,} pairs", *notes])]
     if kind in _TABLES or left:
         beside = f" ({', '.join(left)} left out)" if left else ""
@@ -142,18 +152,145 @@ def _from_one(
     return Pairs(sources, targets, tuple(said))
 
 
-def _tabbed(path: pathlib.Path | str, options: TableOptions) -> Table:
+def _headed(
+    frame: pd.DataFrame, columns: Sequence[str | None], languages: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """A frame without names whose first line may be a header; and whether it is one."""
+    if list(frame.columns) != [str(i + 1) for i in range(frame.shape[1])]:
+        return frame, []
+    first = [text_of(value).strip() for value in frame.iloc[0]]
+    if not _is_header(first, columns, languages):
+        return frame, []
+    note = f"the first line is a header ({', '.join(first)})"
+    return frame.iloc[1:].set_axis(first, axis=1), [note]
+
+
+def _sides(
+    frame: pd.DataFrame, columns: Sequence[str | None], languages: Sequence[str], where: str
+) -> tuple[list[int], list, list[str]]:
+    """The places of source and target, their names, and those of the other columns."""
+    chosen = _chosen(frame, columns, languages, where)
+    names = [frame.columns[place] for place in chosen]
+    return chosen, names, [str(name) for name in frame.columns if name not in names]
+
+
+def _of_lines(files: Sequence[pathlib.Path], options: TableOptions) -> bool:
+    """Whether files, which are there, hold a text or a pair a line."""
+    if not all(one.is_file() for one in files):
+        return False
+    whole = (*_TABLES, ".tmx", ".zip")
+    return len(files) > 1 or not (kind_of(files[0]) in whole or options.separator)
+
+
+def _stored(
+    files: Sequence[pathlib.Path],
+    columns: tuple[str | None, str | None],
+    languages: tuple[str, str],
+    options: TableOptions,
+) -> Pairs:
+    """Pairs of files of lines, which are read a line at a time."""
+    names = " and ".join(map(str, files))
+
+    def make(folder: pathlib.Path) -> None:
+        writers = []
+        for side in ("sources", "targets"):
+            (folder / side).mkdir()
+            writers.append(TextWriter(folder / side))
+        with contextlib.ExitStack() as stack:
+            opened = [open_text(one, options.encoding, newline="\n") for one in files]
+            texts = [stack.enter_context(one) for one in opened]
+            said: list[str] = []
+            if len(files) > 1:
+                pairs = _side_by_side(texts, files)
+            else:
+                said, pairs = _in_columns(texts[0], files[0], columns, languages)
+            total = sum(one.stat().st_size for one in files)
+            for count, pair in enumerate(pairs):
+                for writer, text in zip(writers, pair, strict=True):
+                    writer.add([text])
+                if count % _EVERY == 0:
+                    so_far(int(texts[0].share() * total), total, "bytes")
+        for writer in writers:
+            writer.close()
+        write(folder / "said.json", json.dumps({"said": said}))
+
+    sums = [checksum(one) for one in tracked(files, "files")]
+    folder = cached(make, "pairs", *files, *sums, columns, languages, options.encoding)
+    sources, targets = (StoredTexts(folder / side) for side in ("sources", "targets"))
+    first, *rest = read_json(folder / "said.json")["said"] or [""]
+    return Pairs(sources, targets, (f"{names}: {len(sources):,} pairs{first}", *rest))
+
+
+def _side_by_side(
+    texts: Sequence[OpenText], files: Sequence[pathlib.Path]
+) -> Iterator[tuple[str, str]]:
+    """The lines of two files, which have as many."""
+    source, target = files
+    for number, pair in enumerate(itertools.zip_longest(*(text.file for text in texts)), 1):
+        if None in pair:
+            longer, shorter = (source, target) if pair[1] is None else (target, source)
+            raise DataError(
+                f"Expected a line of {target} for each line of {source}. Received: {shorter}, "
+                f"which ends before line {number:,} of {longer}."
+            )
+        yield _line(pair[0]), _line(pair[1])
+
+
+def _line(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def _in_columns(
+    text: OpenText,
+    path: pathlib.Path,
+    columns: tuple[str | None, str | None],
+    languages: tuple[str, str],
+) -> tuple[list[str], Iterator[tuple[str, str]]]:
+    """What the first lines of a file with tabs say of its columns; and its pairs."""
+    head = [line.removesuffix("\r") for line in text.head.split("\n")[:_LOOKED]]
+    table = _tabbed(head, str(path))
+    frame, notes = _headed(table.frame, columns, languages)
+    chosen, names, left = _sides(frame, columns, languages, str(path))
+    width, skipped = len(frame.columns), len(table.frame) - len(frame)
+    beside = f" ({', '.join(left)} left out)" if left else ""
+    said = ["".join(f"; {note}" for note in notes)]
+    if left:
+        said.append(f"source from column {names[0]!r}, target from column {names[1]!r}{beside}")
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        empty, left_out = 0, skipped
+        for number, line in enumerate(text.file, 1):
+            if not line.strip():
+                empty += 1
+                continue
+            row = _line(line).split("\t")
+            if len(row) != width:
+                raise DataError(_not_a_pair(path, number, len(row)))
+            if left_out:  # the header
+                left_out -= 1
+            else:
+                yield row[chosen[0]], row[chosen[1]]
+        if empty:
+            said[0] = f"; empty lines left out: {empty:,}{said[0]}"
+
+    return said, pairs()
+
+
+def _not_a_pair(path: pathlib.Path | str, number: int, columns: int) -> str:
+    return (
+        f"{path}, line {number}: expected a text, a tab, and its translation (or name a second "
+        f"file with --target-data). Received: {columns} columns."
+    )
+
+
+def _tabbed(lines: Sequence[str], path: str) -> Table:
     """Lines with tabs, in which quotation marks are a text's own."""
-    lines = _lines(path, options)
     rows = [line.split("\t") for line in lines if line.strip()]
     width = max(2, len(rows[0]))
     numbers = (number for number, line in enumerate(lines, 1) if line.strip())
     for number, row in zip(numbers, tracked(rows, "lines"), strict=True):
         if len(row) != width:
-            raise DataError(
-                f"{path}, line {number}: expected a text, a tab, and its translation (or name a "
-                f"second file with --target-data). Received: {len(row)} columns."
-            )
+            raise DataError(_not_a_pair(path, number, len(row)))
     names = [str(i + 1) for i in range(width)]
     empty = len(lines) - len(rows)
     notes = (f"empty lines left out: {empty:,}",) if empty else ()

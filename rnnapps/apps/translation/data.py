@@ -1,7 +1,7 @@
 """Where a translator's pairs come from."""
 
 import functools
-import json
+import itertools
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ from rnnapps.apps.translation.config import TranslationConfig
 from rnnapps.data import (
     Pairs,
     Splits,
+    StoredTexts,
     check_known,
     clean_pairs,
     columns_given,
+    encode_texts,
     load_registered,
     load_tfds,
     make_dates,
@@ -25,9 +27,11 @@ from rnnapps.data import (
     text_of,
 )
 from rnnapps.errors import DataError
+from rnnapps.progress import say
 from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 
 _WHOLE = {"word": WordTokenizer, "character": CharacterTokenizer}
+_MOST = 2**24  # bytes of stored texts from which pieces of words are learned
 _CHARACTERS = 1_000  # of the texts, that there have to be for each piece of a word
 NAMED = ("sample", "multi30k", "ted_hrlr_translate")
 
@@ -119,7 +123,7 @@ def as_pairs(given: Any) -> Pairs:
 
 def fingerprint(*parts: Pairs) -> str:
     """What tells these pairs from any others: a run is only evaluated beside its own."""
-    contents = (json.dumps([part.sources, part.targets]).encode() for part in parts)
+    contents = (splits.json_pieces(part.sources, part.targets) for part in parts)
     return splits.fingerprint("pairs", *zip(parts, contents, strict=True))
 
 
@@ -134,27 +138,41 @@ def make_tokenizers(pairs: Pairs, config: TranslationConfig) -> tuple[Tokenizer,
         The tokenizers of the texts and of their translations; with a joint vocabulary the same.
     """
     if config.vocabulary == "joint":
-        return (_make(pairs.sources + pairs.targets, "tokenizer", config),) * 2
-    sides = ((pairs.sources, "source_tokenizer"), (pairs.targets, "target_tokenizer"))
+        return (_make([pairs.sources, pairs.targets], "tokenizer", config),) * 2
+    sides = (([pairs.sources], "source_tokenizer"), ([pairs.targets], "target_tokenizer"))
     return tuple(_make(*side, config) for side in sides)
 
 
-def _make(texts: list[str], name: str, config: TranslationConfig) -> Tokenizer:
+def _make(sides: list[Sequence[str]], name: str, config: TranslationConfig) -> Tokenizer:
     size, options = config.max_tokens, {"lower": config.lowercase, "tidy": True, "name": name}
     if config.tokenizer in _WHOLE:  # verbatim, so that tokens give the text's spaces back
         tokenizer = _WHOLE[config.tokenizer](size, verbatim=True, **options)
     else:  # few texts have few pieces that are seen often
-        text = "".join(texts)
-        size = min(size, max(len(text) // _CHARACTERS, len(set(text)) + 100))
+        sides = [_some(side, name) for side in sides]
+        length, characters = 0, set()
+        for text in itertools.chain(*sides):
+            length += len(text)
+            characters.update(text)
+        size = min(size, max(length // _CHARACTERS, len(characters) + 100))
         if size < config.max_tokens and "max_tokens" in config.model_fields_set:
             print(
                 f"{name}: {size:,} subwords instead of --max-tokens {config.max_tokens:,}, for "
-                f"which {len(text):,} characters are too few",
+                f"which {length:,} characters are too few",
                 file=sys.stderr,
             )
         tokenizer = SubwordTokenizer(size, algorithm=config.tokenizer, **options)
-    tokenizer.adapt(texts)
+    tokenizer.adapt(itertools.chain(*sides))
     return tokenizer
+
+
+def _some(texts: Sequence[str], name: str) -> Sequence[str]:
+    """Of stored texts as many as pieces of words are learned from in bounded memory."""
+    if not isinstance(texts, StoredTexts):
+        return texts
+    step = max(1, -(-int(texts.sizes.sum()) // _MOST))
+    if step > 1:
+        say([f"{name}: pieces of words are learned from one text in {step}"])
+    return texts.take(range(0, len(texts), step))
 
 
 def encode(
@@ -178,7 +196,7 @@ def encode(
         DataError: If no pair is left.
     """
     texts = (pairs.sources, pairs.targets)
-    ids = [one.encode(side) for one, side in zip(tokenizers, texts, strict=True)]
+    ids = [encode_texts(one, side) for one, side in zip(tokenizers, texts, strict=True)]
     kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
     if out := found["pairs"] - len(kept):
         print(
