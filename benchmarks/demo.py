@@ -39,13 +39,13 @@ def writing(page: Page) -> tuple[float, float]:
     clock = """() => new Promise(done => {
         const began = performance.now(), button = name => [...document.querySelectorAll('button')]
             .find(one => one.offsetParent && one.innerText.trim() == name);
-        const text = () => document.querySelector('.rn-text')?.innerText.length ?? 0;
-        let first = 0, stopped = 0, last = 0, length = 0;
+        const text = () => [...document.querySelectorAll('.rn-text')]
+            .find(one => one.offsetParent)?.innerText ?? '';
+        let first = 0, stopped = 0, last = 0, shown = text();
         button('Write').click();
         const look = setInterval(() => {
             const now = performance.now();
-            if (text() > 4 && !first) first = now;
-            if (text() != length) { length = text(); last = now; }
+            if (text() != shown) { shown = text(); last = now; first = first || now; }
             if (first && !stopped && now - first > 2000) { button('Stop').click(); stopped = now; }
             if (stopped && now - stopped > 3000) {
                 clearInterval(look);

@@ -117,7 +117,7 @@ def test_a_forecast_is_that_of_the_table_cut_off_at_its_origin(shown, home):
     assert str(expected["time"][0]) in first
     assert image.startswith('<img style="width:100%" src="data:image/png;base64,')
     with pytest.raises(DataError, match="Expected at least"):
-        forecasting.forecast(one, described, found, "load", "", len(frame) - 3, False)
+        forecasting.forecast(one, described, found, "load", "", len(frame) - 10, False)
 
 
 def test_a_run_is_exported_once(shown, home, monkeypatch):
