@@ -283,8 +283,8 @@ class TrainingConfig(Config):
     """Epochs without a better validation loss before training stops; 0 never stops."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     """Arithmetic of the layers; weights stay float32."""
-    strategy: Literal["auto", "cpu", "gpu", "mirrored", "tpu"] = "auto"
-    """Devices to train on."""
+    strategy: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = "auto"
+    """Devices to train on; `multi_worker`: those of several processes, on one machine or more."""
     jit: bool = False
     """Compile the training step with XLA, on batches of a few fixed lengths."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -16,6 +16,8 @@ class RnnappsError(Exception):
     argument: `--text-column` is `text_column=`.
     """
 
+    status = 2
+
     def __str__(self) -> str:
         sentence = super().__str__()
         if _IN_SHELL.get():

@@ -32,10 +32,22 @@ _shown: contextvars.ContextVar[tuple[Progress, TaskID] | None] = contextvars.Con
     "shown", default=None
 )  # the work that is going on
 
+_muted = contextvars.ContextVar("muted", default=False)
+
+
+@contextlib.contextmanager
+def muted() -> Iterator[None]:
+    """A context in which nothing is said or shown: another process does."""
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
+
 
 def _console() -> Console:
     # Jupyter says FORCE_COLOR, which rich takes for a terminal; and rich would want ipywidgets.
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr.isatty() and not _muted.get()
     return Console(stderr=True, force_jupyter=False, force_terminal=terminal)
 
 
@@ -192,6 +204,8 @@ def say(lines: Iterable[str]) -> None:
     Args:
         lines: The sentences.
     """
+    if _muted.get():
+        return
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
     for line in lines:
         said = f"rnnapps: {line.rstrip('.')}."

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import keras
 import tensorflow as tf
 
+from rnnapps import workers
 from rnnapps.apps.exporting import export, model_card
 from rnnapps.apps.parts import InParts
 from rnnapps.apps.run import (
@@ -169,6 +170,9 @@ class Application(Shown, Saved, InParts, abc.ABC):
     ) -> Self:
         """Trains the model.
 
+        Where several processes train together (`rnnapps.workers.joined`), the chief alone measures
+        the model and keeps the run; the others go on from its state.
+
         Args:
             train: Your own examples, in the form that the application's documentation names;
                 `None` for the configuration's data.
@@ -192,6 +196,8 @@ class Application(Shown, Saved, InParts, abc.ABC):
             raise DataError("Expected train where validation is given. Received: None.")
         self.config = agreed(self.config, self.name)
         with contextlib.ExitStack() as stack:
+            if not workers.is_chief():
+                run_dir = None
             if run_dir is None:
                 state_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
             else:
@@ -200,6 +206,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
                 stack.enter_context(enough_space(run_dir.parent))
                 state_dir = stack.enter_context(state_of(run_dir))
                 keep_to_settings(self.name, self.config, state_dir)
+            workers.share(state_dir, but=("cache",))
             stack.enter_context(cache_in(state_dir / "cache"))
             try:
                 self._train(train, validation, state_dir, callbacks)
@@ -250,6 +257,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
             }
         )
         self.learned = Learned(hashes(self._keys(splits)), self.learned.before)
+        workers.agree("run to start from", {"init_from": "; ".join(self.info.lineage)})
         keep_to_data(self.info.fingerprint, state_dir)
         for name, path in self.config.vector_files.items():
             keep_to_data(checksum(path), state_dir, name)
@@ -260,7 +268,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
         self.model, self.history = trained.model, trained.history
         self.metrics |= trained.metrics
         self.info.notes += trained.notes
-        if found := self._evaluate(splits, "validation"):  # there may be no such part
+        if workers.is_chief() and (found := self._evaluate(splits, "validation")):  # if any
             self.metrics["validation"] = found
         self.info.seconds = round(time.monotonic() - began, 1)
         self.info.epoch_seconds = clock.seconds

@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 import rnnapps
+from rnnapps import workers
 from rnnapps.config import TrainingConfig, read_toml
 from rnnapps.errors import ConfigError, RnnappsError, RunError
 from rnnapps.files import (
@@ -213,14 +214,18 @@ def keep_to_settings(application: str, config: TrainingConfig, state_dir: pathli
 def keep_to_data(fingerprint: str, state_dir: pathlib.Path, what: str = "data") -> None:
     """Notes what a run learns from, and refuses to go on with anything else.
 
+    Processes that train together have to have the same.
+
     Args:
         fingerprint: Of the data.
         state_dir: The folder of the run's state.
         what: What the data is called.
 
     Raises:
+        ConfigError: If a worker has other data than the chief.
         RunError: If an interrupted run has learned from other data.
     """
+    workers.agree("data", {what: fingerprint})
     note = state_dir / what
     if note.exists() and note.read_text() != fingerprint:
         raise RunError(

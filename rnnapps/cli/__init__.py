@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the program's name; `None` for the process' own.
 
     Returns:
-        The exit status: 0; 2 after a user's mistake; 3 where `update` left a run as it is; 130
+        The exit status: 0; 1 where another process of a training has ended; 2 after a user's
+        mistake; 3 where `update` left a run as it is; 130
         after Ctrl-C.
     """
     with in_shell():
@@ -59,7 +60,7 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.flush()
     except RnnappsError as error:
         print(f"rnnapps: {error}", file=sys.stderr)
-        return 2
+        return error.status
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -10,10 +10,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnapps.apps.run import check_free, forget_state, partial_dir, read_run, state_of
+from rnnapps import workers
+from rnnapps.apps.run import (
+    check_free,
+    forget_state,
+    installed_versions,
+    partial_dir,
+    read_run,
+    state_of,
+)
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.flags import Group
 from rnnapps.cli.settings import application_first, read_settings
+from rnnapps.cli.together import cluster_of_run, local_workers
 from rnnapps.config import TrainingConfig, read_toml
 from rnnapps.errors import RunError
 
@@ -45,6 +54,8 @@ class RunOptions:
     cache_dir: Path | None = None
     """Where texts and ids of large data are kept, for other trainings on it, too; by default beside
     the run until it is finished."""
+    workers: int | None = None
+    """Processes on this machine that share the training; TF_CONFIG names those of several."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -54,15 +65,38 @@ def run(arguments: list[str]) -> None:
     name, rest = application_first("train", arguments)
     about = f"Trains {name}. Started again with the same --run-dir, it goes on."
     settings, found = read_settings("train", about, name, rest, run=Group(RunOptions))
-    _run_training(name, settings, RunOptions(**found))
+    options = RunOptions(**found)
+    cluster = cluster_of_run(settings.strategy, options.workers)
+    if cluster is None:
+        _run_training(name, settings, options)
+        return
+    same = {"application": name, **settings.to_dict()}
+    with local_workers(cluster, ["train", *arguments], options.threads) as (started, threads):
+        options = dataclasses.replace(options, threads=threads)
+        with workers.joined(cluster, started, versions=installed_versions(), settings=same):
+            if cluster.is_chief:
+                _run_training(name, settings, options)
+            else:
+                _trained(name, settings, options)
 
 
 def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:
-    if settings.init_from is not None:
-        read_run(settings.init_from)  # says that there is none before TensorFlow is loaded
     run_dir = options.run_dir or _new_run_dir(name, settings)
     check_free(run_dir, name)
     _check_unfinished(run_dir, options)
+    app = _trained(name, settings, options, run_dir)
+    if options.json:
+        info = app.info.model_dump(include={"source", "seconds"})
+        print(json.dumps({"run_dir": str(run_dir), **info, **app.metrics}))
+    else:
+        _summarize(app, run_dir)
+
+
+def _trained(
+    name: str, settings: TrainingConfig, options: RunOptions, run_dir: Path | None = None
+) -> "Application":
+    if settings.init_from is not None:
+        read_run(settings.init_from)  # says that there is none before TensorFlow is loaded
     import_tensorflow()
     from rnnapps.apps import application_class
     from rnnapps.apps.application import agreed
@@ -71,26 +105,22 @@ def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> N
 
     use_cores(settings, options.threads)  # before the run that it starts from is loaded
     settings = agreed(settings, name)
-    _check_unfinished(run_dir, options)  # another process may have finished it meanwhile
-    if options.overwrite:
-        forget_state(run_dir)
+    if run_dir:
+        _check_unfinished(run_dir, options)  # another process may have finished it meanwhile
+        if options.overwrite:
+            forget_state(run_dir)
     try:
         saving = [] if options.save_every is None else [SaveEvery(options.save_every)]
         with cache_in(options.cache_dir):
-            app = application_class(name)(settings).fit(run_dir=run_dir, callbacks=saving)
+            return application_class(name)(settings).fit(run_dir=run_dir, callbacks=saving)
     except KeyboardInterrupt:
-        if partial_dir(run_dir).exists():
+        if run_dir and partial_dir(run_dir).exists() and not workers.lost():
             print(
                 f"\nrnnapps: the same command with --run-dir {run_dir} goes on from the last "
                 "whole epoch, or what --save-every kept.",
                 file=sys.stderr,
             )
         raise
-    if options.json:
-        info = app.info.model_dump(include={"source", "seconds"})
-        print(json.dumps({"run_dir": str(run_dir), **info, **app.metrics}))
-    else:
-        _summarize(app, run_dir)
 
 
 def _check_unfinished(run_dir: Path, options: RunOptions) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from rnnapps.errors import ConfigError
 from rnnapps.files import remove_tree
+from rnnapps.training.multi_worker import of_all_replicas, own_replicas
 
 _ATTRIBUTES = ("best", "wait", "best_epoch", "cooldown_counter")
 
@@ -41,7 +43,8 @@ class Checkpoint(keras.callbacks.Callback):
     with its best weights, and of the learning-rate plateau. Random numbers need no state here: each
     epoch draws them afresh from the seed and its own number (and so does `data.Batches`), for each
     replica others. Nor do the states that streams carry on: an epoch begins with zeros. So a run
-    goes on with any number of replicas.
+    goes on with any number of replicas. Where several processes train together, each keeps the
+    whole state in a folder of its own.
 
     It belongs at the end of the list of callbacks, so that it sees what the others have become.
 
@@ -91,7 +94,7 @@ class Checkpoint(keras.callbacks.Callback):
         strategy = self.model.distribute_strategy
         size = (strategy.num_replicas_in_sync, len(generators))
         draws = np.random.default_rng((self.seed, epoch)).integers(2**31, size=size)
-        for variable, column in zip(generators, draws.T, strict=True):
+        for variable, column in zip(generators, draws[own_replicas(strategy)].T, strict=True):
             copies = strategy.experimental_local_results(variable.value)  # one on each replica
             for copy, draw in zip(copies, column, strict=True):
                 copy.assign([draw, 0])
@@ -108,8 +111,9 @@ class Checkpoint(keras.callbacks.Callback):
             for variable in self.model.metrics_variables:
                 variable.assign(next(begun))
             for variable in getattr(self.model, "carried", ()):
+                parts = np.split(next(begun), strategy.num_replicas_in_sync)
                 copies = strategy.experimental_local_results(variable.value)
-                for copy, rows in zip(copies, np.split(next(begun), len(copies)), strict=True):
+                for copy, rows in zip(copies, parts[own_replicas(strategy)], strict=True):
                     copy.assign(rows)
 
     def on_train_batch_end(self, batch, logs=None):
@@ -143,10 +147,11 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _begun(self) -> list[np.ndarray]:
         """What `_go_on_within` takes up."""
-        locally = self.model.distribute_strategy.experimental_local_results
+        strategy = self.model.distribute_strategy
+        locally = strategy.experimental_local_results
         drawn = np.array([v.numpy()[1] for v in self._generators()], np.int64)
         carried = [
-            np.concatenate([copy.numpy() for copy in locally(variable.value)])
+            of_all_replicas(strategy, tf.concat(locally(variable.value), 0)).numpy()
             for variable in getattr(self.model, "carried", ())
         ]
         return [drawn, *(v.numpy() for v in self.model.metrics_variables), *carried]

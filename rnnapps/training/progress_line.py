@@ -1,11 +1,10 @@
 """What a terminal shows of a training: a line that moves, and one for each epoch behind it."""
 
-import sys
 import time
 
 import keras
 
-from rnnapps.progress import bar
+from rnnapps.progress import bar, say
 
 _EVERY = 0.1  # seconds between two looks at the loss
 _FIRST = "compiling the first step"
@@ -65,8 +64,11 @@ class ProgressLine(keras.callbacks.Callback):
         if left > _LONG:
             minutes = f"{left / 60:,.0f} min" if left < 5400 else f"{left / 3600:,.1f} h"
             what = f"{self.epochs} epochs of {self.steps:,} steps"
-            said = f"rnnapps: training takes about {minutes} at most, {what}."
-            print(said, file=sys.stderr) if self.bar.disable else self.bar.console.print(said)
+            said = f"training takes about {minutes} at most, {what}"
+            if self.bar.disable:
+                say([said])
+            else:
+                self.bar.console.print(f"rnnapps: {said}.")
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}

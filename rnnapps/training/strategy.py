@@ -6,9 +6,11 @@ import os
 
 import tensorflow as tf
 
+from rnnapps import workers
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
 from rnnapps.progress import say
+from rnnapps.training.multi_worker import MultiWorkerStrategy
 
 _MOST = 8  # replicas
 _FEWEST = 8  # rows of a batch for each of them: with fewer, adding gradients takes longer
@@ -54,10 +56,16 @@ def use_cores(config: TrainingConfig, threads: int | None = None) -> None:
         threads: How many cores to use; `None` for all that the process may use.
 
     Raises:
-        ConfigError: If `threads` is less than 1.
+        ConfigError: If `threads` is less than 1, or this process has joined no others to train
+            with.
     """
     cores = _checked(threads)
     _threads[:] = [] if threads is None else [threads]
+    if _with_others(config):
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        make_strategy("multi_worker")  # which has to be the first thing that TensorFlow does
+        return
     rows = config.batch_size or _MOST * _FEWEST  # 0: the application decides, later
     shared = config.strategy == "auto" and not config.jit
     with contextlib.suppress(RuntimeError):  # TensorFlow runs already, as it has been set up
@@ -95,8 +103,13 @@ def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribut
         The strategy, under whose `scope()` the model is built and compiled.
 
     Raises:
-        ConfigError: If there is no such device.
+        ConfigError: If there is no such device, or its replicas cannot share a batch.
     """
+    if _with_others(config):
+        strategy = make_strategy("multi_worker")
+        if rows is None:
+            _check_rows(config.batch_size, strategy.num_replicas_in_sync)
+        return strategy
     if config.strategy != "auto" or config.jit or _devices("GPU"):
         return make_strategy(config.strategy)
     rows = rows or config.batch_size
@@ -104,6 +117,20 @@ def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribut
         _say_how()
     count = replicas_for(rows, len(_cores))
     return _mirrored(tuple(_cores[:count])) if count > 1 else tf.distribute.get_strategy()
+
+
+def _with_others(config: TrainingConfig) -> bool:
+    """Whether the replicas are those of several processes, which `auto` takes where it can."""
+    joined = workers.cluster() is not None and config.strategy == "auto"
+    return joined or config.strategy == "multi_worker"
+
+
+def _check_rows(rows: int, replicas: int) -> None:
+    if rows % replicas:
+        raise ConfigError(
+            f"Expected --batch-size to be a multiple of the {replicas} replicas of all workers, "
+            f"each of which takes as many rows. Received: {rows}."
+        )
 
 
 def replicas_for(rows: int, cores: int) -> int:
@@ -135,7 +162,8 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     Args:
         name: `"auto"` (all GPUs if there are several, else TensorFlow's own choice), `"cpu"`,
             `"gpu"` (the first one), `"mirrored"` (all GPUs, or all logical CPUs where there is no
-            GPU) or `"tpu"`.
+            GPU), `"multi_worker"` (those of the processes that this one has joined, see
+            `rnnapps.workers.joined`) or `"tpu"`.
 
     Returns:
         The strategy, under whose `scope()` the model is built and compiled.
@@ -154,6 +182,8 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         return tf.distribute.OneDeviceStrategy("/gpu:0")
     if name == "mirrored":
         return _mirrored(gpus or tuple(cpu.name for cpu in tf.config.list_logical_devices("CPU")))
+    if name == "multi_worker":
+        return _of_workers()
     if name == "tpu":
         try:
             resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
@@ -161,8 +191,26 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
             raise ConfigError("Expected a TPU for --strategy=tpu, but found none.") from None
         return tf.distribute.TPUStrategy(resolver)
     raise ConfigError(
-        f"Expected --strategy to be auto, cpu, gpu, mirrored or tpu. Received: {name}."
+        "Expected --strategy to be auto, cpu, gpu, mirrored, multi_worker or tpu. Received: "
+        f"{name}."
     )
+
+
+def _of_workers() -> tf.distribute.Strategy:
+    cluster = workers.cluster()
+    if cluster is None:
+        raise ConfigError(
+            "Expected --strategy=multi_worker where processes train together: `rnnapps train` with "
+            "--workers N or under TF_CONFIG, or within rnnapps.workers.joined(). Received: one "
+            "process."
+        )
+    try:
+        return MultiWorkerStrategy(cluster)
+    except RuntimeError:
+        raise ConfigError(
+            "Expected rnnapps.training.use_cores(config) before TensorFlow has run, with "
+            "--strategy=multi_worker. Received: it later."
+        ) from None
 
 
 @functools.cache  # a second one would take the collective keys of the first

@@ -1,26 +1,19 @@
 """Several processes of one search: finding each other, and keeping them alive. No TensorFlow."""
 
 import contextlib
-import ctypes
-import os
 import pathlib
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.tuning.options import TuneOptions
 from rnnapps.tuning.project import undone_by_mistakes
+from rnnapps.workers import rnnapps_process, shares, without
 
 _PATIENCE = 20.0  # seconds that a worker waits for its chief to answer
 _RESTARTS = 10  # of all the processes together, while no trial ends
-_HOME = str(pathlib.Path(__file__).parents[2])  # the folder that holds rnnapps, installed or not
-_PROGRAM = (
-    "import sys; sys.path.append(sys.argv.pop(1)); from rnnapps.cli import main; sys.exit(main())"
-)
 
 
 def check_address(options: TuneOptions) -> None:
@@ -77,26 +70,18 @@ def run_processes(arguments: Sequence[str], workers: int, project: pathlib.Path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shares = _shares(workers)
+    cores = {f"worker-{i}": share for i, share in enumerate(shares(workers))}
     running: dict[str, subprocess.Popen] = {}
 
     def start(name: str) -> None:
         role = "chief" if name == "chief" else "worker"
-        words = _without(arguments, "--workers")
+        words = without(arguments, "--workers")
         words += ["--role", role, "--oracle", f"127.0.0.1:{port}", "--worker-id", name]
-        cores = None if name == "chief" else shares[name]
-        running[name] = subprocess.Popen(
-            # Isolated: neither -m nor -c with -P looks for modules in the working directory.
-            [sys.executable, "-P", "-c", _PROGRAM, _HOME, *words],
-            # Else the first of them takes all of a GPU's memory.
-            env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ},
-            preexec_fn=lambda: _settle(cores),
-            stdout=subprocess.DEVNULL,
-        )
+        running[name] = rnnapps_process(words, cores.get(name))
 
     with undone_by_mistakes(project):
         try:
-            for name in ("chief", *shares):
+            for name in ("chief", *cores):
                 start(name)
             _watch(running, start, port, project)
         finally:
@@ -139,35 +124,3 @@ def _ended(project: pathlib.Path) -> int:
     """Number of trials with a result or a reason why there is none."""
     kinds = ("result.json", "failure.txt")
     return sum(1 for kind in kinds for _ in project.glob(f"trial_*/{kind}"))
-
-
-def _shares(workers: int) -> dict[str, list[int] | None]:
-    """The cores of each worker, by its name."""
-    names = [f"worker-{number}" for number in range(workers)]
-    if not hasattr(os, "sched_setaffinity"):
-        return dict.fromkeys(names)
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < workers:
-        return dict.fromkeys(names, cores)
-    return {name: cores[i::workers] for i, name in enumerate(names)}
-
-
-def _settle(cores: list[int] | None) -> None:
-    """In a process about to start: takes its cores, and will die with the one that started it."""
-    if cores:
-        os.sched_setaffinity(0, cores)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def _without(arguments: Sequence[str], flag: str) -> list[str]:
-    """The arguments without a flag and its value."""
-    kept, skip = [], False
-    for word in arguments:
-        if skip or word.startswith(flag + "="):
-            skip = False
-        elif word == flag:
-            skip = True
-        else:
-            kept.append(word)
-    return kept

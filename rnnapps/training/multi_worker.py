@@ -1,0 +1,97 @@
+"""`tf.distribute.MultiWorkerMirroredStrategy`, under which Keras' `fit` works."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnnapps.data import as_it_is
+from rnnapps.workers import Cluster
+
+
+class MultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
+    """Trains in several processes, of which each takes its rows of the same batches.
+
+    Keras 3.15's `fit` asks a strategy of several processes for what it cannot do
+    (https://github.com/keras-team/keras/issues/20585). Here it gets what it means:
+
+    - of a batch, of which it wants shapes and dtypes alone, the rows of this process, instead of a
+      mean over batches whose lengths may differ;
+    - of a metric, which is a scalar, the mean over the replicas, not over its first axis.
+
+    tf.data's own way of sharding (`AutoShardPolicy`) gives a worker whole batches or examples
+    of files; here the replicas' rows together are the batch that one device would have.
+
+    Args:
+        cluster: The processes.
+    """
+
+    def __init__(self, cluster: Cluster):
+        self.first = 0  # of all replicas: this process' first one
+        resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+            task_type="worker",
+            task_id=cluster.index,
+            rpc_layer="grpc",
+        )
+        super().__init__(resolver)
+        self.first = cluster.index * self.local
+
+    @property
+    def local(self) -> int:
+        """How many replicas this process has."""
+        return len(self.extended.worker_devices)
+
+    def reduce(self, reduce_op: Any, value: Any, axis: int | None) -> Any:
+        """See `tf.distribute.Strategy`."""
+        if tf.nest.is_nested(value):
+            return tf.nest.map_structure(self._first_of, value)
+        if axis == 0 and self._first_of(value).shape.rank == 0:
+            axis = None
+        return super().reduce(reduce_op, value, axis)
+
+    def _first_of(self, value: Any) -> tf.Tensor:
+        return self.experimental_local_results(value)[0]
+
+    def experimental_distribute_dataset(
+        self, dataset: tf.data.Dataset, options: tf.distribute.InputOptions | None = None
+    ) -> tf.distribute.DistributedDataset:
+        """See `tf.distribute.Strategy`."""
+
+        def own(*batch):
+            parts = tf.nest.map_structure(
+                lambda x: tf.stack(
+                    tf.split(x, self.num_replicas_in_sync)[self.first :][: self.local]
+                ),
+                batch,
+            )
+            return tf.data.Dataset.from_tensor_slices(parts)
+
+        rows = dataset.flat_map(as_it_is(own)).prefetch(self.local)
+        return self.distribute_datasets_from_function(lambda context: rows, options)
+
+
+def own_replicas(strategy: tf.distribute.Strategy) -> slice:
+    """Which of all replicas of a strategy this process has.
+
+    Args:
+        strategy: The strategy.
+
+    Returns:
+        Their places.
+    """
+    if isinstance(strategy, MultiWorkerStrategy):
+        return slice(strategy.first, strategy.first + strategy.local)
+    return slice(0, strategy.num_replicas_in_sync)
+
+
+def of_all_replicas(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
+    """Rows of this process' replicas, and behind one another those of all processes.
+
+    Args:
+        strategy: The strategy.
+        rows: Of this process `(rows, ...)`.
+
+    Returns:
+        Of all processes.
+    """
+    return strategy.gather(rows, axis=0) if isinstance(strategy, MultiWorkerStrategy) else rows

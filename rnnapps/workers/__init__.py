@@ -1,0 +1,29 @@
+"""Processes that train together: who they are, how they meet, agree and end. No TensorFlow."""
+
+from rnnapps.workers.cluster import Cluster, cluster_here, cluster_of
+from rnnapps.workers.local import rnnapps_process, shares, without
+from rnnapps.workers.meeting import (
+    WorkerLost,
+    agree,
+    cluster,
+    is_chief,
+    joined,
+    lost,
+    share,
+)
+
+__all__ = [
+    "Cluster",
+    "WorkerLost",
+    "agree",
+    "cluster",
+    "cluster_here",
+    "cluster_of",
+    "is_chief",
+    "joined",
+    "lost",
+    "rnnapps_process",
+    "share",
+    "shares",
+    "without",
+]

@@ -1,0 +1,88 @@
+"""A connection between two processes of a training."""
+
+import json
+import queue
+import socket
+import struct
+from typing import Any
+
+_SIZES = struct.Struct(">IQ")  # of a message and of the content behind it
+_LARGEST = 2**24  # bytes of a message
+_SILENCE = 30  # seconds after which a machine that no longer answers counts as gone
+_TCP = {  # names that a system may lack
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 4,
+    "TCP_USER_TIMEOUT": 1000 * _SILENCE,
+    "TCP_NODELAY": 1,
+}
+
+
+class Link:
+    """Sends and receives messages, each a JSON object with bytes behind it.
+
+    Args:
+        connection: The connection. Its other end's machine counts as gone after 30 silent seconds.
+        peer: The number of the process at the other end.
+    """
+
+    def __init__(self, connection: socket.socket, peer: int = 0):
+        self.connection, self.peer = connection, peer
+        self.inbox: queue.SimpleQueue[tuple[dict[str, Any], bytes]] = queue.SimpleQueue()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _TCP.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def send(self, message: dict[str, Any], content: bytes = b"") -> None:
+        """Sends a message.
+
+        Args:
+            message: What JSON holds.
+            content: Bytes behind it.
+
+        Raises:
+            OSError: If there is nobody at the other end.
+        """
+        text = json.dumps(message).encode()
+        self.connection.sendall(_SIZES.pack(len(text), len(content)) + text)
+        self.connection.sendall(content)
+
+    def receive(self, timeout: float | None = None) -> tuple[dict[str, Any], bytes]:
+        """Waits for the next message.
+
+        Args:
+            timeout: For how many seconds; `None` for ever.
+
+        Returns:
+            The message, and the bytes behind it.
+
+        Raises:
+            OSError: If there is nobody at the other end, or nothing came.
+            ValueError: If what came is no message.
+        """
+        self.connection.settimeout(timeout)
+        size, rest = _SIZES.unpack(self._read(_SIZES.size))
+        if size > _LARGEST:
+            raise ValueError("not a message")
+        message = json.loads(self._read(size))
+        if not isinstance(message, dict):
+            raise ValueError("not a message")
+        return message, self._read(rest)
+
+    def _read(self, size: int) -> bytes:
+        content = bytearray()
+        while len(content) < size:
+            more = self.connection.recv(min(size - len(content), 2**20))
+            if not more:
+                raise ConnectionError("closed")
+            content += more
+        return bytes(content)
+
+    def close(self) -> None:
+        """Ends the connection, also for a thread that waits for its next message."""
+        try:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.connection.close()
