@@ -9,7 +9,8 @@ from typing import Any
 
 from rnnapps.errors import ConfigError
 
-_FORM = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'  # as TensorFlow documents it
+# As TensorFlow documents it.
+_FORM = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,7 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster:
     kind, index = task.get("type"), task.get("index")
     if str(index).isdecimal():
         index = int(index)  # Kubernetes' annotations are strings
-    if kind not in kinds or type(index) is not int or index >= len(kinds[kind]):
+    if kind not in kinds or type(index) is not int or not 0 <= index < len(kinds[kind]):
         there = " and ".join(f"{len(them)} of type {kind}" for kind, them in kinds.items())
         raise ConfigError(
             f"Expected TF_CONFIG's task to be one of its cluster, which has {there or 'none'}. "

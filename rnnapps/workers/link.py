@@ -1,5 +1,6 @@
 """A connection between two processes of a training."""
 
+import contextlib
 import json
 import queue
 import socket
@@ -81,8 +82,6 @@ class Link:
 
     def close(self) -> None:
         """Ends the connection, also for a thread that waits for its next message."""
-        try:
+        with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self.connection.close()

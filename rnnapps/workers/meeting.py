@@ -21,12 +21,14 @@ from typing import Any
 
 from rnnapps import progress
 from rnnapps.errors import ConfigError, RnnappsError
+from rnnapps.files import remove_tree
 from rnnapps.workers.cluster import Cluster
 from rnnapps.workers.link import Link
 
 _PATIENCE = 600.0  # seconds for all to come: machines start, and images are loaded
 _ANSWER = 20.0  # seconds in which whoever is there answers
-_GRACE = 15.0  # seconds in which training that has lost a worker ends by itself
+_GRACE = 5.0  # seconds in which training that has lost a worker ends by itself
+_CURSOR = "\r\x1b[K\x1b[?25h"  # what a bar has hidden, at the beginning of an empty line
 _ON = "started again with the same --run-dir, it goes on from what was kept"
 
 _group: "_Group | None" = None  # that this process belongs to
@@ -152,6 +154,7 @@ def share(folder: pathlib.Path, but: Sequence[str] = ()) -> None:
         content = _group.next(_group.links[0], "files")[1]
         with tarfile.open(fileobj=io.BytesIO(content)) as files:
             files.extractall(folder, filter="data")
+        _group.folder = folder
         return
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as files:
@@ -167,6 +170,7 @@ class _Group:
 
     def __init__(self, cluster: Cluster):
         self.cluster, self.links = cluster, dict[int, Link]()
+        self.folder: pathlib.Path | None = None  # of a worker's copies
         self.parted = False  # whether an end is to be expected
         self.lost: WorkerLost | None = None
         self.known, self.lock = threading.Event(), threading.Lock()
@@ -295,7 +299,12 @@ class _Group:
         self._tell(said, status, but=link)
         self.known.set()
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        time.sleep(_GRACE)  # it does not come back from an operation of TensorFlow
+        time.sleep(_GRACE)
+        # Training does not come back from TensorFlow, which waits for what will never come.
+        if self.folder is not None:
+            remove_tree(self.folder)
+        if sys.stderr.isatty():
+            print(_CURSOR, end="", file=sys.stderr)
         print(f"rnnapps: {said}", file=sys.stderr, flush=True)
         os._exit(status)
 

@@ -21,6 +21,7 @@ FLOORS = [
         "metrics",
         "pages",
         "progress",
+        "workers",
         "doctor",
         "standard_input",
         "assertions",
