@@ -80,7 +80,7 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster:
         kind: _addresses(kind, cluster[kind]) for kind in ("chief", "worker") if kind in cluster
     }
     kind, index = task.get("type"), task.get("index")
-    if str(index).isdecimal():
+    if isinstance(index, str) and index.isdecimal():
         index = int(index)  # Kubernetes' annotations are strings
     if kind not in kinds or type(index) is not int or not 0 <= index < len(kinds[kind]):
         there = " and ".join(f"{len(them)} of type {kind}" for kind, them in kinds.items())

@@ -42,7 +42,7 @@ class WorkerLost(RnnappsError):
 
 def cluster() -> Cluster | None:
     """The processes that this one has joined, if any."""
-    return _group and _group.cluster
+    return None if _group is None else _group.cluster
 
 
 def is_chief() -> bool:
@@ -298,7 +298,7 @@ class _Group:
             self.lost.status = status
         self._tell(said, status, but=link)
         self.known.set()
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         time.sleep(_GRACE)
         # Training does not come back from TensorFlow, which waits for what will never come.
         if self.folder is not None:
@@ -325,9 +325,10 @@ class _Group:
             raise lost from None
         if not parted:
             me = self.cluster.name(self.cluster.index)
-            mistake = isinstance(error, RnnappsError)
-            said = f"{me}: {error}" if mistake else f"{me} has ended, and so has this one; {_ON}."
-            self._tell(said, error.status if mistake else 1)
+            said, status = f"{me} has ended, and so has this one; {_ON}.", 1
+            if isinstance(error, RnnappsError):
+                said, status = f"{me}: {error}", error.status
+            self._tell(said, status)
 
     def part(self) -> None:
         """The chief says that all is done, and a worker waits for it."""
