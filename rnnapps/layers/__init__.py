@@ -5,6 +5,7 @@ from rnnapps.layers.attention_decoder import AttentionDecoder
 from rnnapps.layers.attention_lstm import AttentionLSTM, AttentionLSTMCell
 from rnnapps.layers.body import make_body
 from rnnapps.layers.crf import CRF, CRFLoss
+from rnnapps.layers.cross_attention import CrossAttention
 from rnnapps.layers.feed_forward import FeedForward
 from rnnapps.layers.gru import GRU
 from rnnapps.layers.layer_norm_lstm import LayerNormLSTM, LayerNormLSTMCell
@@ -31,6 +32,7 @@ __all__ = [
     "AttentionLSTMCell",
     "AttentionPooling",
     "CRFLoss",
+    "CrossAttention",
     "FeedForward",
     "LayerNormLSTM",
     "LayerNormLSTMCell",

@@ -6,13 +6,13 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnapps.layers.attention import flat_matmul, masked_softmax
-from rnnapps.layers.base import check_rank, check_rate, check_units
+from rnnapps.layers.base import check_rank, check_units
+from rnnapps.layers.heads import HeadedAttention, check_heads, count_steps
 from rnnapps.layers.positions import rotate
 
 
 @keras.saving.register_keras_serializable("rnnapps")
-class SelfAttention(keras.layers.Layer):
+class SelfAttention(HeadedAttention):
     """Each step of a sequence looks at the others, with one head or several.
 
         q, k, v = x K + b,  weights = softmax(q . k / sqrt(width of a head)),
@@ -45,9 +45,9 @@ class SelfAttention(keras.layers.Layer):
 
     Output:
         `(batch, time, units)`; with `return_attention_scores=True` then the weights `(batch,
-        num_heads, time, seen)`, where the state's steps come first; then, with `return_state=True`,
-        the state: keys and values, `(batch, window * units)`, and 1 for each that there is,
-        `(batch, window)`.
+        num_heads, time, seen)`, where a given state's steps come first; then, with
+        `return_state=True`, the state: keys and values, `(batch, window * units)`, and 1 for each
+        that there is, `(batch, window)`.
 
     Raises:
         ValueError: If an argument or the shape of the input is not as expected.
@@ -75,30 +75,19 @@ class SelfAttention(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if units is not None:
-            check_units(units)
-            check_heads(units, num_heads, rotary)
-        check_units(num_heads, "num_heads")
-        check_rate(dropout, "dropout")
         if window is not None:
             check_units(window, "window")
             if not causal:
                 raise ValueError(f"Expected `causal=True` with `window`. Received: window={window}")
         if return_state and window is None:
             raise ValueError("Expected `window` with `return_state=True`. Received: window=None")
-        super().__init__(**kwargs)
-        self.units = units
-        self.num_heads = num_heads
+        super().__init__(units, num_heads, dropout, use_bias, kernel_initializer, seed, **kwargs)
+        if units is not None:
+            check_heads(units, num_heads, rotary)
         self.causal = causal
         self.window = window
         self.rotary = rotary
-        self.dropout = dropout
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.return_state = return_state
-        self.seed = seed
-        self.supports_masking = True
-        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
 
     def build(self, sequence_shape: tuple) -> None:
         """Creates the weights."""
@@ -106,16 +95,8 @@ class SelfAttention(keras.layers.Layer):
         features = sequence_shape[-1]
         self.width = self.units or features
         check_heads(self.width, self.num_heads, self.rotary)
-
-        def weights(name: str, rows: int, columns: int) -> list:
-            shape = (rows, columns)
-            kernel = self.add_weight(shape, self.kernel_initializer, name=f"{name}kernel")
-            if not self.use_bias:
-                return [kernel, None]
-            return [kernel, self.add_weight((columns,), "zeros", name=f"{name}bias")]
-
-        self.kernel, self.bias = weights("", features, 3 * self.width)
-        self.output_kernel, self.output_bias = weights("output_", self.width, self.width)
+        self.kernel, self.bias = self.add_dense("", features, 3 * self.width)
+        self.output_kernel, self.output_bias = self.add_dense("output_", self.width, self.width)
 
     @property
     def state_sizes(self) -> list[int]:
@@ -131,24 +112,23 @@ class SelfAttention(keras.layers.Layer):
         return_attention_scores=False,
     ):
         """See the class."""
-        steps = _steps(sequence)
-        projected = self._project(sequence, self.kernel, self.bias)
-        heads = (-1, steps, 3 * self.num_heads, self.width // self.num_heads)
-        projected = tf.transpose(tf.reshape(projected, heads), (0, 2, 1, 3))
-        queries, keys, values = tf.split(projected, 3, axis=1)  # (batch, heads, time, width)
+        steps = count_steps(sequence)
+        projected = self.project(sequence, self.kernel, self.bias)
+        queries, keys, values = self.split(projected, 3)  # (batch, heads, time, width)
         seen = tf.ones(tf.shape(sequence)[:2], "bool") if mask is None else ops.cast(mask, "bool")
         before = 0  # steps of the state, which stand before the sequence's
-        if initial_state is not None or self.return_state:
+        if initial_state is not None:
             before = self.window
             keys, values, seen = self._after_state(initial_state, keys, values, seen)
-        state = self._state(keys, values, seen, sequence.shape[0]) if self.return_state else []
+        state = []
+        if self.return_state:
+            state = self._state(keys, values, seen, before, sequence.shape[0])
         if self.rotary:
             queries = rotate(queries, tf.range(before, before + steps))
             keys = rotate(keys, tf.range(before + steps))
-        weights = self._weights(queries, keys, seen, before)  # (batch, heads, time, seen)
-        x = self.drop(weights, training=training) @ values  # (batch, heads, time, width)
-        x = tf.reshape(tf.transpose(x, (0, 2, 1, 3)), (-1, steps, self.width))
-        x = self._project(x, self.output_kernel, self.output_bias)
+        shown = self._shown(seen, steps, before)
+        x, weights = self.attend(queries, keys, values, shown, training)
+        x = self.project(x, self.output_kernel, self.output_bias)
         x = tf.ensure_shape(x, (*sequence.shape[:2], self.width))
         results = [x, weights] if return_attention_scores else [x]
         return tuple([*results, *state]) if len(results) + len(state) > 1 else x
@@ -166,15 +146,8 @@ class SelfAttention(keras.layers.Layer):
         y, *state = self(x[:, tf.newaxis], initial_state=state, training=False)
         return y[:, 0], state
 
-    def _project(self, x, kernel, bias):
-        x = flat_matmul(x, kernel)
-        return x if bias is None else x + bias
-
     def _after_state(self, state, keys, values, seen) -> tuple:
         """Keys, values and whether they are seen, behind those of a state."""
-        if state is None:
-            padding = [[0, 0], [0, 0], [self.window, 0], [0, 0]]
-            return tf.pad(keys, padding), tf.pad(values, padding), tf.pad(seen, padding[1:3])
         heads = (-1, self.num_heads, self.window, keys.shape[-1])
         old_keys, old_values = (tf.cast(tf.reshape(x, heads), keys.dtype) for x in state[:2])
         return (
@@ -183,27 +156,30 @@ class SelfAttention(keras.layers.Layer):
             tf.concat([state[2] > 0, seen], axis=1),
         )
 
-    def _state(self, keys, values, seen, batch: int | None) -> list:
+    def _state(self, keys, values, seen, before: int, batch: int | None) -> list:
         """The last of these, as many as the window has."""
+        if not before:  # there may be fewer
+            missing = [tf.maximum(self.window - tf.shape(seen)[1], 0), 0]
+            keys, values = (tf.pad(x, [[0, 0], [0, 0], missing, [0, 0]]) for x in (keys, values))
+            seen = tf.pad(seen, [[0, 0], missing])
         flat = (-1, self.window * self.width)
         tensors = [tf.reshape(x[:, :, -self.window :], flat) for x in (keys, values)]
         tensors.append(tf.cast(seen[:, -self.window :], keys.dtype))
         sizes = zip(tensors, self.state_sizes, strict=True)
         return [tf.ensure_shape(x, (batch, size)) for x, size in sizes]  # as a loop's state has to
 
-    def _weights(self, queries, keys, seen, before: int):
-        """How much each step looks at each other."""
+    def _shown(self, seen, steps, before: int):
+        """Which steps each step may see, `(batch, 1, time or 1, seen)`."""
         shown = seen[:, tf.newaxis, tf.newaxis]  # (batch, 1, 1, seen)
-        steps = queries.shape[2]
-        if self.causal and not (steps == 1 and before):  # one step sees all of its window
-            t = tf.range(tf.shape(queries)[2])[:, tf.newaxis] + before
-            s = tf.range(tf.shape(keys)[2])
-            shown &= s <= t if self.window is None else (s <= t) & (s >= t - self.window)
-        scale = (self.width // self.num_heads) ** -0.5
-        scores = tf.matmul(queries * scale, keys, transpose_b=True)
-        return masked_softmax(scores, shown)
+        if not self.causal or (before and isinstance(steps, int) and steps == 1):
+            return shown  # one step sees all of its window
+        t = tf.range(steps)[:, tf.newaxis] + before
+        s = tf.range(before + steps)
+        return shown & (s <= t if self.window is None else (s <= t) & (s >= t - self.window))
 
-    def compute_output_spec(self, sequence, return_attention_scores=False, **arguments):
+    def compute_output_spec(
+        self, sequence, initial_state=None, return_attention_scores=False, **arguments
+    ):
         """The outputs' shapes and types."""
         check_rank(sequence.shape, 3, "sequence")
         batch, steps, features = sequence.shape
@@ -214,7 +190,7 @@ class SelfAttention(keras.layers.Layer):
 
         results = [spec(batch, steps, width)]
         if return_attention_scores:
-            seen = steps if steps is None or not self.return_state else steps + self.window
+            seen = steps if steps is None or initial_state is None else steps + self.window
             results.append(spec(batch, self.num_heads, steps, seen))
         if self.return_state:
             results += [spec(batch, self.window * width) for _ in range(2)]
@@ -227,29 +203,5 @@ class SelfAttention(keras.layers.Layer):
 
     def get_config(self) -> dict:
         """The layer's arguments."""
-        names = (
-            "units", "num_heads", "causal", "window", "rotary", "dropout", "use_bias",
-            "return_state", "seed",
-        )  # fmt: skip
-        initializer = keras.initializers.serialize(self.kernel_initializer)
-        own = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), **own, "kernel_initializer": initializer}
-
-
-def _steps(x):
-    """How many there are: a number where it is known, so that a step's angles are constants."""
-    return tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
-
-
-def check_heads(width: int, num_heads: int, rotary: bool = False) -> None:
-    """Raise unless as many heads divide a width, and rotary positions find pairs of features."""
-    check_units(num_heads, "num_heads")
-    if width % num_heads:
-        raise ValueError(
-            f"Expected `num_heads` to divide the width {width}. Received: num_heads={num_heads}"
-        )
-    if rotary and width // num_heads % 2:
-        raise ValueError(
-            "Expected heads of an even width for rotary positions. Received: "
-            f"{num_heads} heads of {width // num_heads}"
-        )
+        names = ("causal", "window", "rotary", "return_state")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,4 +1,4 @@
-"""TransformerStack: blocks of self-attention, with the call and the step of a `RecurrentStack`."""
+"""TransformerStack: blocks of attention, with the call and the step of a `RecurrentStack`."""
 
 from typing import Any
 
@@ -6,10 +6,12 @@ import keras
 import tensorflow as tf
 
 from rnnapps.layers.base import check_choice, check_rank, check_sizes
+from rnnapps.layers.cross_attention import CrossAttention
 from rnnapps.layers.feed_forward import FeedForward
+from rnnapps.layers.heads import check_heads
 from rnnapps.layers.positions import POSITIONS, PositionEmbedding
 from rnnapps.layers.registry import independent_seeds
-from rnnapps.layers.self_attention import SelfAttention, check_heads
+from rnnapps.layers.self_attention import SelfAttention
 
 BASES = (128**2, 128, 1)  # a count is a digit of each, which bfloat16 can tell apart
 
@@ -18,21 +20,28 @@ BASES = (128**2, 128, 1)  # a count is a digit of each, which bfloat16 can tell 
 class TransformerBlock(keras.layers.Layer):
     """Self-attention behind a normalization and beside a way past it, then a `FeedForward` layer.
 
+    A decoder's block has cross-attention between the two, in the same way.
+
     Args:
         attention: The `SelfAttention`, as wide as the input.
         expansion: How many times wider than the input the feed-forward layer is.
         dropout: The share of features to drop of what is added to the input.
         seed: Seed of the dropout.
+        cross_attention: The `CrossAttention` of a decoder, as wide as the input.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         x: `(batch, time, width)`.
         mask: `(batch, time)`, false where a step is not to be seen.
         training: Whether to apply dropout.
-        initial_state: The attention's state before the first step.
+        initial_state: The self-attention's state before the first step.
+        memory: What a decoder looks at, `(batch, memory_time, memory_features)`.
+        memory_mask: `(batch, memory_time)`, false where the memory is not to be seen.
+        keys: What the cross-attention's `keys(memory)` returned.
 
     Output:
-        `(batch, time, width)`, then the attention's state where it returns one.
+        `(batch, time, width)`; then the self-attention's state where it returns one; then, of a
+        decoder, the weights of the cross-attention, `(batch, num_heads, time, memory_time)`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -47,6 +56,7 @@ class TransformerBlock(keras.layers.Layer):
         expansion: int = 4,
         dropout: float = 0.0,
         seed: int | None = None,
+        cross_attention: CrossAttention | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -60,20 +70,43 @@ class TransformerBlock(keras.layers.Layer):
         )
         self.seed = seed
         self.supports_masking = True
+        self.cross_attention = cross_attention
+        if cross_attention:
+            self.cross_norm = keras.layers.LayerNormalization(dtype=dtype, name="cross_norm")
 
-    def build(self, x_shape: tuple) -> None:
+    def build(self, x_shape: tuple, memory_shape: tuple | None = None) -> None:
         """Creates the weights."""
         for layer in (self.norm, self.attention, self.feed_forward):
             layer.build(x_shape)
+        if self.cross_attention:
+            self.cross_norm.build(x_shape)
+            self.cross_attention.build(x_shape, memory_shape)
         self.built = True
 
-    def call(self, x, mask=None, training=None, initial_state=None):
+    def call(
+        self,
+        x,
+        mask=None,
+        training=None,
+        initial_state=None,
+        memory=None,
+        memory_mask=None,
+        keys=None,
+    ):
         """See the class."""
         arguments = {"mask": mask, "training": training, "initial_state": initial_state}
         results = self.attention(self.norm(x), **arguments)
-        y, *state = results if isinstance(results, list | tuple) else [results]
-        x = self.feed_forward(x + self.drop(y, training=training), training=training)
-        return (x, *state) if state else x
+        y, *more = results if isinstance(results, list | tuple) else [results]
+        x += self.drop(y, training=training)
+        if self.cross_attention:
+            arguments = {"memory_mask": memory_mask, "keys": keys, "training": training}
+            y, weights = self.cross_attention(
+                self.cross_norm(x), memory, return_attention_scores=True, **arguments
+            )
+            x += self.drop(y, training=training)
+            more.append(weights)
+        x = self.feed_forward(x, training=training)
+        return (x, *more) if more else x
 
     def get_config(self) -> dict:
         """The layer's arguments."""
@@ -82,14 +115,18 @@ class TransformerBlock(keras.layers.Layer):
             "expansion": self.feed_forward.expansion,
             "dropout": self.feed_forward.dropout,
             "seed": self.seed,
+            "cross_attention": None,
         }
+        if self.cross_attention:
+            own["cross_attention"] = keras.saving.serialize_keras_object(self.cross_attention)
         return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict) -> "TransformerBlock":
         """Makes the layer from what `get_config` returned."""
-        attention = keras.saving.deserialize_keras_object(config["attention"])
-        return cls(**{**config, "attention": attention})
+        names = ("attention", "cross_attention")
+        layers = {name: keras.saving.deserialize_keras_object(config.get(name)) for name in names}
+        return cls(**{**config, **layers})
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -103,6 +140,9 @@ class TransformerStack(keras.layers.Layer):
     from call to call and from `step` to `step`: a step's output is the same whether those before it
     are read with it or have been read before. Each block sees `window` steps back, and so the top
     one, through those below it, `num_layers` times as many.
+
+    With `cross_attention=True` each block also looks at a memory, such as what an encoder has made
+    of a text.
 
     Args:
         units: The width of each block.
@@ -119,6 +159,7 @@ class TransformerStack(keras.layers.Layer):
             be seen.
         return_state: Whether to return the state behind the last step too. With `window`.
         seed: Seed of the dropouts, of which each draws for itself.
+        cross_attention: Whether each block looks at a memory, too.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -127,11 +168,16 @@ class TransformerStack(keras.layers.Layer):
         training: Whether to apply dropout.
         initial_state: The states before the first step, as `return_state=True` returns them; by
             default nothing has been seen, as with zeros.
+        memory: With `cross_attention=True`, `(batch, memory_time, memory_features)`.
+        memory_mask: `(batch, memory_time)`, false where the memory is not to be seen.
+        keys: What `keys(memory)` returned, to project the memory once for many calls.
+        return_attention_scores: Whether to return how much the top block looks at the memory, too.
 
     Output:
         `(batch, time, units)`, or `(batch, units)` with `return_sequences=False`; then, with
         `return_state=True`, the list of states: what sinusoidal and learned positions have counted,
-        and three tensors of each block (see `SelfAttention`).
+        and three tensors of each block (see `SelfAttention`); then, with
+        `return_attention_scores=True`, the mean of its heads' weights `(batch, time, memory_time)`.
 
     Raises:
         ValueError: If an argument or the shape of the input is not as expected.
@@ -159,6 +205,7 @@ class TransformerStack(keras.layers.Layer):
         return_sequences: bool = True,
         return_state: bool = False,
         seed: int | None = None,
+        cross_attention: bool = False,
         **kwargs: Any,
     ) -> None:
         check_sizes(units, num_layers, dropout=dropout)
@@ -182,9 +229,11 @@ class TransformerStack(keras.layers.Layer):
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.seed = seed
+        self.cross_attention = cross_attention
         self.supports_masking = True
         dtype = self.dtype_policy
         seeds = independent_seeds(seed, 2 * num_layers + 1)
+        across = independent_seeds(seeds[-1], num_layers)
         self.embed = keras.layers.Dense(units, use_bias=False, dtype=dtype, name="embed")
         self.places = None
         if positions in ("sinusoidal", "learned"):
@@ -206,19 +255,28 @@ class TransformerStack(keras.layers.Layer):
                 name="attention",
             )
             one = {"seed": seeds[num_layers + index], "dtype": dtype, "name": f"block_{index}"}
+            if cross_attention:
+                own = {"seed": across[index], "dtype": dtype, "name": "cross_attention"}
+                one["cross_attention"] = CrossAttention(units, num_heads, dropout, **own)
             self.blocks.append(TransformerBlock(attention, expansion, dropout, **one))
         self.norm = keras.layers.LayerNormalization(dtype=dtype, name="norm")
 
-    def build(self, sequence_shape: tuple) -> None:
+    def build(self, sequence_shape: tuple, memory_shape: tuple | None = None) -> None:
         """Creates the weights."""
         check_rank(sequence_shape, 3, "sequence")
+        if self.cross_attention != bool(memory_shape):
+            raise ValueError(
+                "Expected `memory` with `cross_attention=True`, and else none. Received: "
+                f"cross_attention={self.cross_attention}, memory's shape={memory_shape}"
+            )
         shape = (*sequence_shape[:2], self.units)
         if sequence_shape[-1] != self.units:
             self.embed.build(sequence_shape)
         if self.places:
             self.places.build(shape)
-        for layer in (*self.blocks, self.norm):
-            layer.build(shape)
+        for block in self.blocks:
+            block.build(shape, memory_shape)
+        self.norm.build(shape)
         self.built = True
 
     @property
@@ -232,8 +290,24 @@ class TransformerStack(keras.layers.Layer):
         of_block = [self.window * self.units, self.window * self.units, self.window]
         return [len(BASES)] * bool(self.places) + of_block * self.num_layers
 
-    def call(self, sequence, mask=None, training=None, initial_state=None):
+    def keys(self, memory) -> list:
+        """Projects the memory: the keys and values of each block, the same at each step."""
+        return [block.cross_attention.keys(memory) for block in self.blocks]
+
+    def call(
+        self,
+        sequence,
+        mask=None,
+        training=None,
+        initial_state=None,
+        memory=None,
+        memory_mask=None,
+        keys=None,
+        return_attention_scores=False,
+    ):
         """See the class."""
+        if self.cross_attention and keys is None:
+            keys = self.keys(memory)
         x = keras.ops.cast(sequence, self.compute_dtype)
         x = self.embed(x) if self.embed.built else x
         last, states = [], list(initial_state or [])
@@ -245,45 +319,59 @@ class TransformerStack(keras.layers.Layer):
             digits = _to_digits(places[:, -1], x.dtype)
             last.append(tf.ensure_shape(digits, (x.shape[0], len(BASES))))
         x = self.drop(x, training=training)
-        for block in self.blocks:
+        for index, block in enumerate(self.blocks):
             state, states = states[:3], states[3:]
-            results = block(x, mask=mask, training=training, initial_state=state or None)
-            x, *state = results if self.return_state else [results]
+            arguments = {"mask": mask, "training": training, "initial_state": state or None}
+            if self.cross_attention:
+                own = {"memory": memory, "memory_mask": memory_mask, "keys": keys[index]}
+                x, *state, weights = block(x, **arguments, **own)
+            else:
+                results = block(x, **arguments)
+                x, *state = results if self.return_state else [results]
             last += state
         x = self.norm(x)
         if not self.return_sequences:
             steps = tf.range(1, tf.shape(x)[1] + 1) * seen  # 0 where a step is not seen
             x = tf.gather(x, tf.argmax(steps, axis=1), batch_dims=1)
-        return (x, last) if self.return_state else x
+        results = [x, last] if self.return_state else [x]
+        if return_attention_scores:
+            results.append(tf.reduce_mean(weights, axis=1))
+        return tuple(results) if len(results) > 1 else x
 
-    def step(self, x, state: list) -> tuple:
+    def step(self, x, state: list, **of_memory: Any) -> tuple:
         """Takes one step, without dropout: what `call` does with a sequence of length 1.
 
         Args:
             x: The input, `(batch, features)`.
             state: The states before the step, as `call` returns them.
+            **of_memory: `memory`, `memory_mask` and `keys`, as `call` takes them.
 
         Returns:
             The output `(batch, units)`, and the states after.
         """
-        y, state = self(x[:, tf.newaxis], initial_state=state, training=False)
+        y, state = self(x[:, tf.newaxis], initial_state=state, training=False, **of_memory)
         return y[:, 0] if self.return_sequences else y, state
 
-    def compute_output_spec(self, sequence, **arguments):
+    def compute_output_spec(
+        self, sequence, memory=None, return_attention_scores=False, **arguments
+    ):
         """The outputs' shapes and types."""
 
         def spec(*shape):
             return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
-        steps = sequence.shape[1:2] if self.return_sequences else ()
-        y = spec(sequence.shape[0], *steps, self.units)
-        if not self.return_state:
-            return y
-        return y, [spec(sequence.shape[0], size) for size in self.state_sizes]
+        batch, steps, _ = sequence.shape
+        y = spec(batch, steps, self.units) if self.return_sequences else spec(batch, self.units)
+        results = [y]
+        if self.return_state:
+            results.append([spec(batch, size) for size in self.state_sizes])
+        if return_attention_scores:
+            results.append(spec(batch, steps, memory.shape[1]))
+        return tuple(results) if len(results) > 1 else y
 
     def compute_mask(self, sequence, mask=None):
         """The input's mask, for the first output."""
-        mask = mask if self.return_sequences else None
+        mask = keras.tree.flatten(mask)[0] if self.return_sequences else None
         if not self.return_state:
             return mask
         return mask, [None] * len(self.state_sizes)
@@ -292,7 +380,7 @@ class TransformerStack(keras.layers.Layer):
         """The layer's arguments."""
         names = (
             "units", "num_layers", "num_heads", "causal", "window", "positions", "length",
-            "expansion", "dropout", "return_sequences", "return_state", "seed",
+            "expansion", "dropout", "return_sequences", "return_state", "seed", "cross_attention",
         )  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -47,6 +47,14 @@ VARIANTS = [
         "decoder": "every_step", "vocabulary": "separate", "tied": False, "tokenizer": "word",
         "cell": "mingru", "block": "pre_norm",
     },
+    {
+        "cell": "transformer", "heads": 3, "positions": "sinusoidal", "layers": 2,
+        "tokenizer": "character",
+    },
+    {
+        "cell": "transformer", "heads": 2, "positions": "learned", "learned_positions": 100,
+        "vocabulary": "separate", "tied": False, "tokenizer": "word",
+    },
 ]  # fmt: skip
 NAMES = ["+".join(map(str, variant.values())) for variant in VARIANTS]
 
@@ -176,6 +184,28 @@ def test_it_learns_to_translate_and_where_to_look(counter):
     assert (weights.argmax(1) == np.arange(5)).mean() >= 0.8
     right, wrong = counter.score(["one two"] * 2, ["1 2", "2 1"])
     assert right > -1 > wrong
+
+
+def test_a_transformer_learns_to_reverse_and_is_measured_as_it_writes():
+    rows = [[4 + (7 * i + j * (i % 5 + 1)) % 30 for j in range(1 + i % 5)] for i in range(128)]
+    sources, targets = (
+        tf.ragged.constant(side, tf.int32) for side in (rows, [r[::-1] for r in rows])
+    )
+    settings = {
+        "units": 16, "embedding_dim": 16, "heads": 2, "max_length": 6, "learning_rate": 1e-2,
+        "schedule": "constant", "warmup": 0.0, "label_smoothing": 0.0,
+    }  # fmt: skip
+    network = compiled(TranslationConfig(**{**TINY, **settings}, cell="transformer"))
+    batches = PairBatches(sources, targets, 2, 3, 32, None)
+    losses = [float(network.train_on_batch(*one)) for one in batches.epochs().take(100)]
+    assert losses[-1] < losses[0] / 2
+    longer = np.array([[2, *[(3 * i) % 30 + 4 for i in range(15)]]], np.int32)  # than the window
+    encoded, state = network.encode(sources[:1].to_tensor())
+    whole, _, looked = network.decode(longer, None, encoded)
+    for t in range(longer.shape[1]):
+        logits, state, weights = network.decode(longer[:, t : t + 1], state, encoded)
+        np.testing.assert_allclose(logits[:, 0], whole[:, t], atol=1e-4)
+        np.testing.assert_allclose(weights[:, 0], looked[:, t], atol=1e-5)
 
 
 def test_the_search_can_be_steered(counter):

@@ -11,8 +11,9 @@ from tyro.conf import Positional
 from rnnapps.config import (
     Block,
     Purpose,
-    StepCell,
+    StepBodyCell,
     TableOptions,
+    TextTransformerOptions,
     TrainingConfig,
     Tune,
     TuneChoice,
@@ -21,12 +22,18 @@ from rnnapps.config import (
 from rnnapps.errors import ConfigError, flag
 
 
-class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
+class TranslationConfig(TextTransformerOptions, VectorOptions, TableOptions, TrainingConfig):
     """The settings of a translator."""
+
+    of_recurrent_layers: ClassVar = {
+        **TextTransformerOptions.of_recurrent_layers,
+        "decoder": "attention", "score": "additive", "input_feeding": False,
+    }  # fmt: skip
 
     sections: ClassVar = {
         **TrainingConfig.sections,
         **VectorOptions.sections,
+        **TextTransformerOptions.sections,
         "encoding": "tables",
         "target_data": "data",
         "target_vectors": "model",
@@ -34,7 +41,7 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
         "beam_width": "decoding",
     }
     card: ClassVar = Purpose(
-        does="It translates sentences: a recurrent encoder, and a decoder with attention "
+        does="It translates sentences: an encoder, and a decoder with attention "
         "over what was read, searched by a beam.",
         use="For sentences like those that it learned from, to be read by a person who can "
         "check. It is not for texts where a wrong word does harm: law, medicine, "
@@ -48,7 +55,8 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
     )
     inherited: ClassVar = (
         "tokenizer", "vocabulary", "lowercase", "embedding_dim", "cell", "units", "layers",
-        "block", "decoder", "score", "input_feeding", "tied",
+        "block", "decoder", "score", "input_feeding", "tied", "heads", "positions",
+        "learned_positions",
     )  # fmt: skip
 
     data: str = "sample"
@@ -71,7 +79,8 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
     patience: Annotated[int, Field(ge=0)] = 5
     """Epochs without a better validation loss before training stops; 0 never stops."""
     max_length: Annotated[int, Field(ge=2)] = 100
-    """Tokens of a text, at most: longer pairs are left out, and longer texts cut off."""
+    """Tokens of a text, at most: longer pairs are left out, and longer texts cut off. A transformer
+    looks so many tokens back at what it has written."""
     max_ratio: Annotated[float, Field(ge=1)] = 9.0
     """Pairs are left out whose one side has more than so many times the tokens of the other."""
     tokenizer: Literal["unigram", "bpe", "word", "character"] = "unigram"
@@ -86,12 +95,13 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
     """Word vectors of the translations' language, where --vectors are of the texts'."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
     """Width of a token's vector."""
-    cell: StepCell = "gru"
-    """The recurrent cell."""
+    cell: StepBodyCell = "gru"
+    """The recurrent cell, or transformer."""
     units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
-    """Units of the cell, in the decoder and in each direction of the encoder."""
+    """Units of the cell, in the decoder and in each direction of the encoder; a transformer's
+    width."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
-    """Recurrent layers of the encoder."""
+    """Recurrent layers of the encoder; of a transformer's encoder and decoder each."""
     block: Block = "plain"
     """What stands around each layer of the encoder; pre_norm, for deep networks: normalisation
     before it, a gate, a feed-forward layer and residual connections."""
@@ -122,6 +132,10 @@ class TranslationConfig(VectorOptions, TableOptions, TrainingConfig):
     """GNMT's penalty of leaving a part of the text out; 0 for none."""
     min_length: Annotated[int, Field(ge=0)] = 0
     """Tokens of a translation, at least."""
+
+    @property
+    def reach(self) -> tuple[str, int]:
+        return "max_length", self.max_length
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -8,7 +8,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from rnnapps.apps.translation.config import TranslationConfig
-from rnnapps.layers import AttentionDecoder, RecurrentStack, recurrent
+from rnnapps.config import TRANSFORMER
+from rnnapps.layers import AttentionDecoder, TransformerStack, make_body, recurrent
 from rnnapps.text import PADDING
 from rnnapps.training import Rows, precision
 
@@ -18,8 +19,8 @@ class Encoded(NamedTuple):
 
     memory: tf.Tensor  # (batch, source_time, width)
     mask: tf.Tensor  # (batch, source_time)
-    keys: tf.Tensor  # (batch, source_time, width): what queries are compared with
-    context: tf.Tensor  # (batch, 2 * units)
+    keys: Any  # (batch, source_time, width): what queries are compared with; of each block its own
+    context: tf.Tensor  # (batch, 2 * units), or (batch, units) of a Transformer
 
 
 def named_rows(
@@ -64,6 +65,7 @@ class EncoderDecoder(keras.Model):
         - [Luong et al., 2015](https://arxiv.org/abs/1508.04025), for its other scores
         - [Sutskever et al., 2014](https://arxiv.org/abs/1409.3215), for `"first_state"`
         - [Cho et al., 2014](https://arxiv.org/abs/1406.1078), for `"every_step"`
+        - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), for `cell="transformer"`
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class EncoderDecoder(keras.Model):
         config = config if isinstance(config, TranslationConfig) else TranslationConfig(**config)
         self.config, self.source_size, self.target_size = config, source_size, target_size
         self.attends = config.decoder == "attention"
+        self.is_transformer = config.cell == TRANSFORMER
         with precision(config.precision):
             self._make_layers(config, source_size, target_size)
             no_ids = tf.zeros((1, 2), tf.int32)
@@ -91,7 +94,12 @@ class EncoderDecoder(keras.Model):
         self.dropout = layers.Dropout(config.dropout)
         self.hidden_dropout = layers.Dropout(config.hidden_dropout)
 
-        self.encoder = RecurrentStack(
+        places = {
+            "num_heads": config.heads,
+            "positions": config.positions,
+            "length": config.learned_positions + 1,  # bos has one, too
+        }
+        self.encoder = make_body(
             config.cell,
             config.units,
             num_layers=config.layers,
@@ -100,7 +108,29 @@ class EncoderDecoder(keras.Model):
             dropout=config.hidden_dropout,
             recurrent_dropout=config.recurrent_dropout,
             name="encoder",
+            **places,
         )
+        if self.is_transformer:
+            self.decoder = TransformerStack(
+                config.units,
+                num_layers=config.layers,
+                causal=True,
+                window=config.max_length,  # behind which no translation that it learns from goes
+                dropout=config.hidden_dropout,
+                return_state=True,
+                cross_attention=True,
+                name="decoder",
+                **places,
+            )
+            self.hidden = layers.Dense(config.embedding_dim, name="hidden")
+        else:
+            self._make_recurrent_decoder(config)
+        if config.tied:
+            self.bias = self.add_weight((target_size,), "zeros", name="output_bias")
+        else:
+            self.output_layer = layers.Dense(target_size, dtype="float32", name="output")
+
+    def _make_recurrent_decoder(self, config: TranslationConfig) -> None:
         cell = recurrent(
             config.cell,
             config.units,
@@ -127,14 +157,12 @@ class EncoderDecoder(keras.Model):
         self.bridge = [
             layers.Dense(size, "tanh", name=f"bridge_{i}") for i, size in enumerate(sizes)
         ]
-        if config.tied:
-            self.bias = self.add_weight((target_size,), "zeros", name="output_bias")
-        else:
-            self.output_layer = layers.Dense(target_size, dtype="float32", name="output")
 
     def call(self, inputs, training=None):
         sources, targets = inputs
         encoded, state = self.encode(sources, training)
+        if self.is_transformer:  # before bos there is nothing that would have to be looked at
+            state = None
         logits, _, _ = self.decode(targets, state, encoded, training)
         return logits
 
@@ -151,6 +179,12 @@ class EncoderDecoder(keras.Model):
         mask = sources != PADDING
         x = self.dropout(self.source_embedding(sources), training=training)
         memory = self.encoder(x, mask=mask, training=training)  # (batch, source_time, 2 * units)
+        if self.is_transformer:
+            if not self.decoder.built:
+                self.decoder.build((None, None, self.config.embedding_dim), memory.shape)
+            rows = ops.shape(memory)[0]
+            state = [ops.zeros((rows, size), memory.dtype) for size in self.decoder.state_sizes]
+            return Encoded(memory, mask, self.decoder.keys(memory), memory[:, 0]), state
         units = self.config.units
         # What each direction has come to at its end: (batch, 2 * units)
         last = tf.maximum(tf.reduce_sum(tf.cast(mask, tf.int32), 1) - 1, 0)
@@ -170,13 +204,17 @@ class EncoderDecoder(keras.Model):
         return Encoded(memory, mask, keys, context), state
 
     def decode(
-        self, targets: tf.Tensor, state: list, encoded: Encoded, training: bool | None = None
+        self,
+        targets: tf.Tensor,
+        state: list | None,
+        encoded: Encoded,
+        training: bool | None = None,
     ) -> tuple[tf.Tensor, list, tf.Tensor]:
         """Writes on: a whole translation at once, or the next token.
 
         Args:
             targets: int32 ids `(batch, time)` of what is written, bos first.
-            state: The decoder's state before.
+            state: The decoder's state before; of a Transformer `None` where nothing is written.
             encoded: What `encode` returned.
             training: Whether to apply dropout.
 
@@ -185,7 +223,18 @@ class EncoderDecoder(keras.Model):
             the attention weights `(batch, time, source_time)`, all zero where nothing attends.
         """
         x = self.dropout(self.target_embedding(targets), training=training)
-        if self.attends:
+        if self.is_transformer:
+            y, state, weights = self.decoder(
+                x,
+                initial_state=state,
+                memory=encoded.memory,
+                memory_mask=encoded.mask,
+                keys=encoded.keys,
+                training=training,
+                return_attention_scores=True,
+            )
+            y = self.hidden(y)
+        elif self.attends:
             y, *state, weights = self.decoder(
                 x,
                 encoded.memory,

@@ -91,3 +91,15 @@ def test_outputs_have_names_and_types_and_take_any_bytes(version):
     assert np.isfinite(answer["score"].numpy()).all()
     none = signatures["serving_default"](text=tf.constant([], tf.string))
     assert none["translation"].shape == (0,)
+
+
+def test_a_transformer_s_export_answers_as_it_does(tmp_path):
+    settings = {"units": 8, "heads": 2, "embedding_dim": 8, "epochs": 1, "max_tokens": 200}
+    app = Translator(**settings, cell="transformer", beam_width=3).fit(make_dates(100))
+    signatures = tf.saved_model.load(str(app.export(tmp_path / "dates"))).signatures
+    assert set(signatures) == set(SIGNATURES)
+    answer, expected = signatures["serving_default"](text=tf.constant(TEXTS)), app.predict(TEXTS)
+    found = [text.decode() for text in answer["translation"].numpy()]
+    assert found == [one["translation"] for one in expected]
+    scores = [one["score"] for one in expected]
+    np.testing.assert_allclose(answer["score"], scores, rtol=1e-4)
