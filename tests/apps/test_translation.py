@@ -196,7 +196,7 @@ def test_a_transformer_learns_to_reverse_and_is_measured_as_it_writes():
         "schedule": "constant", "warmup": 0.0, "label_smoothing": 0.0,
     }  # fmt: skip
     network = compiled(TranslationConfig(**{**TINY, **settings}, cell="transformer"))
-    batches = PairBatches(sources, targets, 2, 3, 32, None)
+    batches = PairBatches(sources, targets, 2, 3, 32)
     losses = [float(network.train_on_batch(*one)) for one in batches.epochs().take(100)]
     assert losses[-1] < losses[0] / 2
     longer = np.array([[2, *[(3 * i) % 30 + 4 for i in range(15)]]], np.int32)  # than the window
