@@ -125,6 +125,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert [p for p in tmp_path.rglob("*") if p.name != "runs"] == []
 
 
+@pytest.mark.system
 def test_no_network_and_no_prepared_data_names_the_flag(tmp_path):
     alone = ["unshare", "--map-root-user", "--net"]  # a process without any network
     if not shutil.which("unshare") or subprocess.run([*alone, "true"]).returncode:
@@ -180,6 +181,7 @@ def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):
     assert out.strip() == str(tmp_path / "saved" / "2")
 
 
+@pytest.mark.system
 def test_lines_of_standard_input_are_answered_one_by_one(sample_run):
     run = subprocess.run(
         [*PROGRAM, "predict", sample_run],

@@ -67,6 +67,7 @@ def test_other_ranges_are_another_comparison(table, compared, capsys):
     assert "range of cell (gru,simple_rnn, gru,lstm)" in capsys.readouterr().err
 
 
+@pytest.mark.system
 def test_a_comparison_that_was_killed_goes_on(table, compared, tmp_path):
     project = tmp_path / "killed"
     process = start(words(table, project, "--seeds", "1"))
