@@ -1,0 +1,110 @@
+"""What training on data that does not fit into memory takes: memory and the time of reading.
+
+    python benchmarks/memory.py [--share 0.1] [ROW...]
+
+Rows: `sentiment` (2 GB of CSV), `chargen` (1 GB of text) and `translation` (5 million pairs), all
+generated, or a share of them. The memory is that of all processes together (proportional set size,
+of Linux), at its peak in one epoch of a small network; reading is from the file to stored texts.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from common import options_of, record, show_machine, verdict
+
+BAR, SPEED = 2.5, 15.0  # GB, MB/s
+SMALL = ("--epochs", 1, "--units", 16, "--embedding-dim", 16)
+ROWS = {  # the bytes of the whole; and how they are trained on
+    "sentiment": (2e9, "reviews.csv", SMALL),
+    "chargen": (1e9, "text.txt", SMALL),
+    "translation": (7e8, "pairs.txt", (*SMALL, "--max-length", 40)),
+}
+READ = """
+import sys, time
+
+from rnnapps.data import {function}
+import pathlib
+began = time.monotonic()
+{function}({argument})
+print(time.monotonic() - began)
+"""
+READERS = {
+    "sentiment": ("read_examples", "pathlib.Path(sys.argv[1])"),
+    "chargen": ("read_long_text", "[pathlib.Path(sys.argv[1])]"),
+    "translation": ("read_pairs", "pathlib.Path(sys.argv[1])"),
+}
+
+
+def write(name: str, path: Path, size: float) -> None:
+    """Writes texts of words that are as frequent as those of a language are."""
+    rng, letters = np.random.default_rng(0), np.array([*"abcdefghijklmnopqrstuvwxyz"])
+    words = np.array(["".join(rng.choice(letters, rng.integers(2, 10))) for _ in range(60_000)])
+    shares = np.cumsum(1 / np.arange(1, len(words) + 1) ** 1.05)
+    shortest, longest = {"sentiment": (60, 280), "chargen": (5, 20), "translation": (4, 16)}[name]
+    with path.open("w", encoding="utf-8") as file:
+        file.write("label,text\n" if name == "sentiment" else "")
+        while file.tell() < size:
+            lengths = rng.integers(shortest, longest, 1000)
+            places = np.searchsorted(shares, rng.random(lengths.sum()) * shares[-1])
+            for one in np.split(words[places], np.cumsum(lengths)[:-1]):
+                text = " ".join(one)
+                if name == "sentiment":
+                    positive = rng.random() < 0.5
+                    file.write(f'{"np"[positive]},"{text}, {("bad", "good")[positive]}"\n')
+                else:
+                    file.write(f"{text}\t{text[::-1]}\n" if name == "translation" else f"{text}\n")
+
+
+def memory(pid: int) -> float:
+    """The gigabytes of a process and of those that it started, as far as they are there."""
+    found = 0.0
+    with contextlib.suppress(OSError):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        found += int(rollup.partition("\nPss:")[2].split()[0]) / 1e6
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += sum(map(memory, map(int, (task / "children").read_text().split())))
+    return found
+
+
+def train(name: str, path: Path, words: tuple, folder: Path) -> float:
+    """The gigabytes that one epoch takes at most."""
+    command = [sys.executable, "-m", "rnnapps.cli", "train", name, "--data", path, *words]
+    command += ["--run-dir", folder / f"run-{name}"]
+    process, peak = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL), 0.0
+    while process.poll() is None:
+        peak = max(peak, memory(process.pid))
+        time.sleep(0.5)
+    if process.returncode:
+        raise SystemExit(f"{name}: training ended with status {process.returncode}")
+    return peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--share", type=float, default=0.1, help="of the data's whole size")
+    options = options_of(parser, ROWS)
+    show_machine()
+    for name in options.row or ROWS:
+        size, file, words = ROWS[name]
+        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+            path = Path(folder, file)
+            write(name, path, size * options.share)
+            function, argument = READERS[name]
+            code = READ.format(function=function, argument=argument)
+            said = subprocess.check_output([sys.executable, "-c", code, path], text=True)
+            speed = path.stat().st_size / 1e6 / float(said)
+            verdict(f"{name}: MB read a second", speed, np.inf, low=SPEED)
+            peak = train(name, path, words, Path(folder))
+        verdict(f"{name}: GB at the peak, of {options.share:g} of the data", peak, BAR)
+        record("memory", {f"{name}, {options.share:g}": {"peak, GB": peak, "read, MB/s": speed}})
+
+
+if __name__ == "__main__":
+    main()
