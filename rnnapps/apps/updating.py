@@ -41,6 +41,7 @@ def update(
         raise ConfigError(f"Expected --tolerance to be from 0 to 1. Received: {tolerance}.")
     if epochs is not None and epochs < 1:
         raise ConfigError(f"Expected --epochs to be at least 1. Received: {epochs}.")
+    app._check_head()
     with working("reading the data"):
         old = _old_data(app)
         sources, splits, added = _sources(new), old, None

@@ -94,7 +94,7 @@ def _shape(tokens: int, most: int) -> tuple[int, int]:
 
 def _joined(texts: tf.RaggedTensor) -> np.ndarray:
     """All texts one after the other `(tokens,)`, with an end behind each."""
-    ends = tf.fill([texts.nrows(), 1], END)
+    ends = tf.fill([texts.nrows(), 1], tf.constant(END, texts.dtype))
     return tf.concat([texts, ends], axis=1).flat_values.numpy()
 
 

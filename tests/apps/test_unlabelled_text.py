@@ -60,6 +60,7 @@ def test_a_run_of_the_language_model_alone(tmp_path):
         lambda: loaded.predict(["a"]),
         lambda: loaded.evaluate((TEXTS, LABELS)),
         lambda: loaded.export(tmp_path / "export"),
+        lambda: loaded.update((TEXTS, LABELS)),
     ):
         with pytest.raises(RunError, match="language model alone"):
             verb()

@@ -52,7 +52,7 @@ class SentimentConfig(
         "normalization", "block", "heads", "positions", "learned_positions",
     )  # fmt: skip
 
-    epochs: Annotated[int, Field(ge=1)] = 8
+    epochs: Annotated[int, Field(ge=1)] = 5
     """Passes over the training data, at most."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 2e-3
     """Adam's step size at its highest."""
