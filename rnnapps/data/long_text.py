@@ -87,7 +87,14 @@ class LongText:
 
 
 def are_long(files: Sequence[pathlib.Path]) -> bool:
-    """Whether files of a text are too large to be read at once."""
+    """Whether files of a text are too large to be read at once.
+
+    Args:
+        files: The files.
+
+    Returns:
+        Whether they hold more than 32 MB together.
+    """
     return sum(one.stat().st_size for one in files) > _LARGE
 
 

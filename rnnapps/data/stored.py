@@ -135,7 +135,15 @@ def take(texts: Sequence[str], indices: Sequence[int]) -> Sequence[str]:
 
 
 def joined(texts: Sequence[str], others: Sequence[str]) -> Sequence[str]:
-    """Texts and others behind them; in memory, where they are not of one file."""
+    """Texts and others behind them.
+
+    Args:
+        texts: The texts.
+        others: The others.
+
+    Returns:
+        All of them; in memory, where they are not of one file.
+    """
     if not len(texts) or not len(others):
         return texts if len(texts) else others
     if (
@@ -233,11 +241,14 @@ def smallest(size: int) -> str:
 
 
 def mapped(path: pathlib.Path, kind: str) -> np.ndarray:
-    """The numbers of a file `(numbers,)`, which the system reads as they are asked for.
+    """The numbers of a file, which the system reads as they are asked for.
 
     Args:
         path: The file.
         kind: The numbers' type.
+
+    Returns:
+        The numbers `(numbers,)`.
     """
     # Of numbers that could be written to, which `as_tensor` asks for; they are never written.
     return np.memmap(path, kind, "c") if path.stat().st_size else np.zeros(0, kind)

@@ -18,10 +18,13 @@ _STRENGTHS = (0.1, 0.2, 0.5, 1.0)  # long texts want a small one, short texts a 
 
 
 def one_in(ids: tf.RaggedTensor) -> int:
-    """Of how many texts the n-grams of one are counted: of eight million tokens at most.
+    """Of how many texts the n-grams of one are counted.
 
     Args:
         ids: Ids, ragged `(texts, time)`.
+
+    Returns:
+        1, or as many as leave eight million tokens at most.
     """
     return max(1, -(-int(ids.flat_values.shape[0]) // _MOST))
 

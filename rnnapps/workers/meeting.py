@@ -41,17 +41,29 @@ class WorkerLost(RnnappsError):
 
 
 def cluster() -> Cluster | None:
-    """The processes that this one has joined, if any."""
+    """The processes that this one has joined.
+
+    Returns:
+        The cluster; `None` where this process trains alone.
+    """
     return None if _group is None else _group.cluster
 
 
 def is_chief() -> bool:
-    """Whether this process writes and prints: the chief, or one that trains alone."""
+    """Whether this process writes and prints.
+
+    Returns:
+        True of the chief, and of a process that trains alone.
+    """
     return _group is None or _group.cluster.is_chief
 
 
 def lost() -> bool:
-    """Whether this process is about to end because another one has."""
+    """Whether this process is about to end because another one has.
+
+    Returns:
+        True from when the other's end was noticed.
+    """
     return _group is not None and _group.lost is not None
 
 
