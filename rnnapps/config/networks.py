@@ -1,0 +1,89 @@
+"""The settings of networks of blocks, and of Transformers. Imports no TensorFlow."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rnnapps.config.base import Config
+from rnnapps.config.names import TRANSFORMER
+from rnnapps.config.ranges import TuneChoice
+from rnnapps.errors import flag
+
+
+def check_block(config: Config) -> None:
+    """Raises unless a block has no residual connections or normalization beside its own."""
+    for name, none in (("residual", False), ("normalization", "none")):
+        value = getattr(config, name, none)
+        if getattr(config, "block", "plain") != "plain" and value != none:
+            raise ValueError(
+                f"Expected no {flag(name)} with --block=pre_norm, which has its own. "
+                f"Received: {value!r}."
+            )
+
+
+class TransformerOptions(Config):
+    """What an application whose `cell` may be a Transformer says of it."""
+
+    of_recurrent_layers: ClassVar[dict[str, Any]] = {
+        "residual": False, "block": "plain", "recurrent_dropout": 0.0, "weight_drop": 0.0,
+    }  # fmt: skip
+    """Settings that say nothing of a Transformer, each with the value that is none."""
+    sections: ClassVar[dict[str, str]] = {"heads": "model"}
+    heads: Annotated[int, Field(ge=1), TuneChoice((2, 4, 8), by_name=True)] = 4
+    """Heads of each layer, with --cell=transformer."""
+    positions: Literal["rotary", "sinusoidal", "learned", "none"] = "rotary"
+    """How a transformer tells where steps stand: by turning what its heads compare, or by what is
+    added to the steps' vectors."""
+
+    @model_validator(mode="after")
+    def _is_a_transformer(self) -> Self:
+        settings = self.model_dump()
+        if settings["cell"] != TRANSFORMER:
+            return self
+        for name, none in self.of_recurrent_layers.items():
+            value = settings.get(name, none)
+            if value != none:
+                raise ValueError(
+                    f"Expected no {flag(name)} with --cell=transformer, which is not recurrent and "
+                    f"has its own normalisation, connections and attention. Received: {value!r}."
+                )
+        units, rotary = settings["units"], self.positions == "rotary"
+        if units % (self.heads * (1 + rotary)):
+            what = "heads of an even width, which --positions=rotary wants," if rotary else "heads"
+            raise ValueError(
+                f"Expected --heads to divide --units={units} into {what} with --cell=transformer. "
+                f"Received: {self.heads}."
+            )
+        if self.positions == "sinusoidal" and units % 2:
+            raise ValueError(
+                f"Expected --units to be even with --positions=sinusoidal. Received: {units}."
+            )
+        return self
+
+
+class TextTransformerOptions(TransformerOptions):
+    """What an application of texts whose `cell` may be a Transformer says of it."""
+
+    of_recurrent_layers: ClassVar[dict[str, Any]] = {
+        **TransformerOptions.of_recurrent_layers,
+        "normalization": "none",
+    }
+    learned_positions: Annotated[int, Field(ge=1)] = 512
+    """Positions that are learned, with --positions=learned."""
+
+    @property
+    def reach(self) -> tuple[str, int]:
+        """The setting that says over how many tokens it looks, and how many these are."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _has_positions(self) -> Self:
+        if getattr(self, "cell", None) != TRANSFORMER:
+            return self
+        name, reach = self.reach
+        if self.positions == "learned" and reach > self.learned_positions:
+            raise ValueError(
+                f"Expected {flag(name)} to be at most as many as there are --learned-positions "
+                f"({self.learned_positions}). Received: {reach}."
+            )
+        return self
