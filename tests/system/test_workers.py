@@ -121,11 +121,11 @@ def test_a_worker_that_dies_ends_the_others_and_training_goes_on_with_another_nu
 
 
 def test_different_settings_are_said_by_both(alone):
-    processes = together(alone, alone, words=[(), ("--hidden-dropout", "0.3")])
+    processes = together(alone, alone, words=[(), ("--learning-rate", "0.5")])
     said = [ended(process, 2) for process in processes]
     assert said[0] == said[1]
     assert said[0].count("\n") == 1
-    assert "hidden_dropout=0.3, where the chief has hidden_dropout=" in said[0]
+    assert "learning_rate=0.5, where the chief has learning_rate=" in said[0]
 
 
 def test_different_data_are_said_by_both(alone, tmp_path):
