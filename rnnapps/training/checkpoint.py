@@ -68,6 +68,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.directory, self.others, self.seed = pathlib.Path(directory), list(others), seed
         self.history: list[dict[str, float]] = []
         self.stopped = False
+        self._measured: list[np.ndarray] = []  # of the epoch that was begun
         kept = sorted(self.directory.glob("epoch-*/variables.npz"))
         self._latest = kept[-1].parent if kept else None
         if self._latest:
@@ -108,15 +109,19 @@ class Checkpoint(keras.callbacks.Callback):
             for variable, count in zip(generators, next(begun), strict=True):
                 for copy in strategy.experimental_local_results(variable.value):
                     copy.assign([int(copy[0]), count])
-            for variable in self.model.metrics_variables:
-                variable.assign(next(begun))
-            for variable in getattr(self.model, "carried", ()):
-                parts = np.split(next(begun), strategy.num_replicas_in_sync)
+            carried, rest = getattr(self.model, "carried", ()), list(begun)
+            self._measured = rest[: len(rest) - len(carried)]
+            for variable, value in zip(carried, rest[len(self._measured) :], strict=True):
+                parts = np.split(value, strategy.num_replicas_in_sync)
                 copies = strategy.experimental_local_results(variable.value)
                 for copy, rows in zip(copies, parts[own_replicas(strategy)], strict=True):
                     copy.assign(rows)
 
     def on_train_batch_end(self, batch, logs=None):
+        if self._measured:  # which are sums; Keras makes some metrics in the first step only
+            for variable, before in zip(self.model.metrics_variables, self._measured, strict=True):
+                variable.assign(variable.numpy() + before)
+            self._measured = []
         done, last = self.step + batch + 1, batch + 1 == self.params["steps"]
         if self.every and done % self.every == 0 and not last:
             self._keep(f"epoch-{len(self.history):05d}-{done:09d}", done)
