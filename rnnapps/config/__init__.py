@@ -22,30 +22,3 @@ from rnnapps.config.ranges import Tune, TuneChoice
 from rnnapps.config.starting import PretrainingOptions, VectorOptions
 from rnnapps.config.tables import SeriesOptions, TableOptions, TextOptions
 from rnnapps.config.training import TrainingConfig
-
-__all__ = [
-    "CELLS",
-    "GENERATION",
-    "TRANSFORMER",
-    "Block",
-    "BodyCell",
-    "Cell",
-    "Config",
-    "GenerationOptions",
-    "OneOf",
-    "PretrainingOptions",
-    "Purpose",
-    "SeriesOptions",
-    "StepBodyCell",
-    "StepCell",
-    "TableOptions",
-    "TextOptions",
-    "TextTransformerOptions",
-    "TrainingConfig",
-    "TransformerOptions",
-    "Tune",
-    "TuneChoice",
-    "VectorOptions",
-    "check_block",
-    "read_toml",
-]

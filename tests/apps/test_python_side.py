@@ -28,7 +28,7 @@ def test_it_shows_its_settings_data_and_metrics(sample_run):
     app = load(sample_run)
     assert repr(SentimentClassifier(units=7)) == "SentimentClassifier(units=7, not trained)"
     shown = repr(app)
-    assert shown.startswith("SentimentClassifier(epochs=5, learning_rate=0.003, ")
+    assert shown.startswith("SentimentClassifier(learning_rate=0.003, ")
     assert (
         f"trained on sample, validation accuracy {app.metrics['validation']['accuracy']:.4g}"
         in (shown)
