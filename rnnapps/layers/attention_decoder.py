@@ -16,9 +16,9 @@ from rnnapps.layers.attention import (
 from rnnapps.layers.base import (
     check_choice,
     check_initial_state,
+    check_memory,
     check_rank,
     check_units,
-    same_or_unknown,
 )
 
 
@@ -179,11 +179,7 @@ class AttentionDecoder(keras.layers.Layer):
         return_attention_scores=False,
     ):
         """See the class."""
-        if not same_or_unknown(sequence.shape[0], memory.shape[0]):
-            raise ValueError(
-                f"Expected `memory` of the batch of `sequence`, {sequence.shape[0]}. "
-                f"Received: shape={tuple(memory.shape)}"
-            )
+        check_memory(memory, sequence)
         state = self._initial_state(sequence, initial_state)
         # Keras leaves integers as they are.
         sequence, memory = (ops.cast(x, self.compute_dtype) for x in (sequence, memory))

@@ -46,6 +46,15 @@ def same_or_unknown(left: int | None, right: int | None) -> bool:
     return left is None or right is None or left == right
 
 
+def check_memory(memory: Any, sequence: Any) -> None:
+    """Raise unless a memory is of as many rows as the sequence that attends to it."""
+    if not same_or_unknown(sequence.shape[0], memory.shape[0]):
+        raise ValueError(
+            f"Expected `memory` of the batch of `sequence`, {sequence.shape[0]}. "
+            f"Received: shape={tuple(memory.shape)}"
+        )
+
+
 def check_initial_state(state: list, sizes: list[int], batch_size: int | None) -> None:
     """Raise unless there is one `(batch, size)` tensor for each of `sizes`."""
     shapes = [tuple(tensor.shape) for tensor in state]

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnapps.layers.base import check_rank, same_or_unknown
+from rnnapps.layers.base import check_memory, check_rank
 from rnnapps.layers.heads import HeadedAttention, check_heads
 
 
@@ -76,11 +76,7 @@ class CrossAttention(HeadedAttention):
         return_attention_scores=False,
     ):
         """See the class."""
-        if not same_or_unknown(sequence.shape[0], memory.shape[0]):
-            raise ValueError(
-                f"Expected `memory` of the batch of `sequence`, {sequence.shape[0]}. "
-                f"Received: shape={tuple(memory.shape)}"
-            )
+        check_memory(memory, sequence)
         keys, values = self.keys(memory) if keys is None else keys
         (queries,) = self.split(self.project(sequence, self.kernel, self.bias))
         shown = None
