@@ -1,9 +1,10 @@
-"""What pretraining, spans of texts and adversarial steps are worth to the sentiment classifier.
+"""What pretraining, spans of texts and self-training are worth to the sentiment classifier.
 
-    python benchmarks/transfer.py --imdb DIR --rt-polarity DIR --waimai FILE [ROW ...]
+    python benchmarks/transfer.py --imdb DIR --rt-polarity DIR --waimai FILE --runs DIR [ROW ...]
 
 Each row is recorded as JSON. `ablation` measures on validation alone; the others read the test part
-once. `DIR` of IMDB is what `--data-dir` takes.
+once. `DIR` of IMDB is what `--data-dir` takes; runs are kept in that of `--runs`, and what is there
+already is neither trained nor measured again.
 """
 
 import argparse
@@ -17,33 +18,38 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import options_of, record, rnnapps, show, show_machine
+from common import measured, options_of, record, rnnapps, show, show_machine
 
+RECIPE = Path(__file__).with_name("imdb.toml")
 NETWORK = (
     "--max-length", 800, "--crops", 0.5, "--embedding-dim", 256, "--dropout", 0.5,
     "--embedding-dropout", 0.2, "--word-dropout", 0.1,
 )  # fmt: skip
-RECIPE = (*NETWORK, "--epochs", 4)
 ROUNDS = {500: 2, 100: 3}  # of self-training, by the number of labels
-INGREDIENTS = {
-    "as today": (),
-    "crops": ("--crops", 0.5),
-    "pretrained": ("--pretrain-epochs", 4, "--dropout", 0.2),
-    "adversarial": ("--adversarial", 2),
-    "recipe without pretraining": RECIPE,
-    "recipe": (*RECIPE, "--pretrain-epochs", 5),
-    "recipe, two networks": (*RECIPE, "--pretrain-epochs", 5, "--ensemble", 2),
-}
+INGREDIENTS = {"the defaults, 4 epochs": (), "spans of texts": ("--crops", 0.5)}
 MEASURES = ("accuracy", "log_loss", "seconds")
 
 
-def train(folder: Path, *flags: object) -> tuple[Path, dict]:
-    """Trains a classifier; its run and what the command said."""
-    run = folder / f"run-{len(list(folder.iterdir()))}"
-    return run, rnnapps("train", "sentiment", *flags, "--run-dir", run)
+def trained(options: argparse.Namespace, name: str, *flags: object) -> Path:
+    """The run of a classifier, which is trained unless it is there already."""
+    run = options.runs / name
+    if not run.exists():
+        rnnapps("train", "sentiment", *flags, "--run-dir", run)
+    return run
 
 
-def speed(options: argparse.Namespace, folder: Path) -> None:
+def tested(run: Path) -> dict:
+    """What a run has on the test part, which is read unless it was read already."""
+    found = json.loads((run / "metrics.json").read_text("utf-8"))
+    return found.get("test") or rnnapps("evaluate", run)
+
+
+def imdb_run(options: argparse.Namespace) -> Path:
+    """The run that learned from all labelled reviews."""
+    return trained(options, "imdb", "--config", RECIPE, "--data-dir", options.imdb)
+
+
+def speed(options: argparse.Namespace) -> None:
     """Tokens a second of pretraining, and of the classifier's training."""
     import numpy as np
     import tensorflow as tf
@@ -65,7 +71,8 @@ def speed(options: argparse.Namespace, folder: Path) -> None:
     layers = (network.get_layer("embedding"), network.get_layer("recurrent"))
     few = tf.ragged.constant([[2] * 64])  # a validation part that takes no time
     began = time.monotonic()
-    pretrain(*layers, ids, few, config, 1, folder / "language_model")
+    with tempfile.TemporaryDirectory() as folder:
+        pretrain(*layers, ids, few, config, 1, Path(folder))
     before = tokens / (time.monotonic() - began)
     labels = np.array([label == "pos" for label in train_part.labels], np.int32)
     parts = data.Encoded(tokenizer, ["neg", "pos"], ids, labels, few, np.zeros(1, np.int32))
@@ -80,80 +87,97 @@ def speed(options: argparse.Namespace, folder: Path) -> None:
     report("speed", {"tokens a second": found})
 
 
-def ablation(options: argparse.Namespace, folder: Path) -> None:
+def ablation(options: argparse.Namespace) -> None:
     """What each ingredient is worth on IMDB's validation part, of the network alone."""
     rows = {}
     for name, flags in INGREDIENTS.items():
-        data = ("--data", "imdb_reviews", "--data-dir", options.imdb, "--ngrams", 0)
-        _, found = train(folder, *data, *flags)
-        rows[name] = {**found["validation"], "seconds": found["seconds"]}
+        data = ("--data", "imdb_reviews", "--data-dir", options.imdb, "--epochs", 4)
+        run = trained(options, name.replace(" ", "-"), *data, "--ngrams", 0, *flags)
+        rows[name] = json.loads((run / "metrics.json").read_text("utf-8"))["validation"]
         report("ablation", rows)
+    rows |= parts_of(imdb_run(options))
+    report("ablation", rows)
 
 
-def imdb(options: argparse.Namespace, folder: Path) -> None:
-    """IMDB with all labels: the network alone, and the application of two networks."""
-    rows = {}
-    contenders = {"network alone": ("recipe", 0), "application": ("recipe, two networks", 3)}
-    for name, (recipe, ngrams) in contenders.items():
-        data = ("--data", "imdb_reviews", "--data-dir", options.imdb, "--ngrams", ngrams)
-        run, found = train(folder, *data, *INGREDIENTS[recipe])
-        rows[name] = {**rnnapps("evaluate", run), "seconds": found["seconds"]}
-        report("imdb", rows)
+def parts_of(run: Path) -> dict[str, dict[str, float]]:
+    """What each part of the run of two networks has on validation."""
+    import keras
+    import tensorflow as tf
+
+    from rnnapps import load
+    from rnnapps.apps.sentiment import data
+    from rnnapps.apps.sentiment.answers import networks_alone, probabilities_of
+    from rnnapps.metrics import classification
+
+    app = load(run)
+    held = data.load_splits(app.config).validation
+    labels = data.indices(held.labels, app.classes, "validation")
+    names = ("recipe, started from a language model", "recipe, from random weights", "n-grams")
+    found = {"the two networks": networks_alone(app.model, held.texts)}
+    for name, logits in zip(names, app.model.get_layer("ensemble").input, strict=True):
+        part = keras.Model(app.model.input, app.model.get_layer("labels")(logits))
+        graph = tf.function(part, autograph=False, reduce_retracing=True)
+        found[name] = probabilities_of(graph, held.texts, len(app.classes))
+    found["the two networks and the n-grams"] = app._probabilities(held.texts)
+    return {name: classification(labels, one, app.classes) for name, one in found.items()}
 
 
-def labels(options: argparse.Namespace, folder: Path) -> None:
+def imdb(options: argparse.Namespace) -> None:
+    """IMDB with all labels: the application of two networks, and these alone."""
+    run = imdb_run(options)
+    rows = measured(tested(run))
+    rows["rnnapps"]["seconds"] = json.loads((run / "run.json").read_text("utf-8"))["seconds"]
+    report("imdb", rows)
+
+
+def labels(options: argparse.Namespace) -> None:
     """IMDB with 500 and 100 labels, the other training reviews without: the mean of 3 draws."""
     from rnnapps.apps.sentiment import data
     from rnnapps.apps.sentiment.config import SentimentConfig
 
     parts = data.load_splits(SentimentConfig(data="imdb_reviews", data_dir=options.imdb))
-    rows = {}
     for count, rounds in ROUNDS.items():
-        accuracies = []
+        found = []
         for seed in range(3):
             order = random.Random(seed).sample(range(len(parts.train)), len(parts.train))
-            home = folder / f"{count}-{seed}"
-            write_classes(home / "train", parts.train.take(order[:count]))
-            write_classes(home / "test", parts.test)
-            rest = [" ".join(parts.train.texts[i].split()) for i in order[count:]]
-            (folder / "rest.txt").write_text("\n".join(rest))
-            flags = ("--data", home, "--unlabelled", folder / "rest.txt", "--seed", seed)
+            home = options.runs / f"labels-{count}-{seed}"
+            rest = home.with_suffix(".txt")
+            if not home.exists():
+                write_classes(home / "train", parts.train.take(order[:count]))
+                write_classes(home / "test", parts.test)
+                texts = (" ".join(parts.train.texts[i].split()) for i in order[count:])
+                rest.write_text("\n".join(texts))
+            flags = ("--data", home, "--unlabelled", rest, "--seed", seed, *NETWORK)
             taught = ("--epochs", 2, "--self-training", rounds)
-            run, _ = train(folder, *flags, *NETWORK, *taught)
-            accuracies.append(rnnapps("evaluate", run)["accuracy"])
-        rows[f"{count} labels"] = {"accuracy": statistics.mean(accuracies)}
-        report("labels", rows)
+            found.append(tested(trained(options, f"{home.name}-run", *flags, *taught)))
+            report("labels", {f"{count} labels, {name}": row for name, row in means(found).items()})
 
 
-def rt_polarity(options: argparse.Namespace, folder: Path) -> None:
+def rt_polarity(options: argparse.Namespace) -> None:
     """Short reviews, from scratch and from a run of IMDB, of 5 seeds."""
-    path = folder / "rt.csv"
+    path = options.runs / "rt.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
         for label in ("neg", "pos"):
             lines = (options.rt_polarity / f"rt-polarity.{label}").read_text("utf-8").split("\n")
             writer.writerows([line.strip(), label] for line in lines if line.strip())
-    data = ("--data", "imdb_reviews", "--data-dir", options.imdb)
-    imdb_run, _ = train(folder, *data, *INGREDIENTS["recipe"])
-    several("rt_polarity", folder, ("--data", path), {"from IMDB": ("--init-from", imdb_run)})
+    other = {"from IMDB": ("--init-from", imdb_run(options))}
+    several("rt_polarity", options, ("--data", path), other)
 
 
-def waimai(options: argparse.Namespace, folder: Path) -> None:
+def waimai(options: argparse.Namespace) -> None:
     """Chinese reviews, from scratch and from a language model of the same texts, of 5 splits."""
     flags = ("--data", options.waimai, "--text-column", "review")
-    several("waimai", folder, flags, {"pretrained": ("--pretrain-epochs", 4)})
+    several("waimai", options, flags, {"pretrained": ("--pretrain-epochs", 4)})
 
 
-def pairs(options: argparse.Namespace, folder: Path) -> None:
+def pairs(options: argparse.Namespace) -> None:
     """Sentences and their negations: right on both."""
-    run, _ = train(
-        folder, "--data", "imdb_reviews", "--data-dir", options.imdb, *INGREDIENTS["recipe"]
-    )
     with Path(__file__).with_name("minimal_pairs.tsv").open() as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     given = [text for row in rows for text in (row["sentence"], row["negation"])]
-    command = [sys.executable, "-m", "rnnapps.cli", "predict", str(run), "--json"]
+    command = [sys.executable, "-m", "rnnapps.cli", "predict", str(imdb_run(options)), "--json"]
     done = subprocess.run(
         command, input="\n".join(given), stdout=subprocess.PIPE, text=True, check=True
     )
@@ -161,22 +185,30 @@ def pairs(options: argparse.Namespace, folder: Path) -> None:
     wanted = [label for row in rows for label in (row["label"], row["negation_label"])]
     right = [a == b for a, b in zip(answers, wanted, strict=True)]
     both = [a and b for a, b in zip(right[::2], right[1::2], strict=True)]
-    report("pairs", {"pairs": {"both": statistics.mean(both), "each": statistics.mean(right)}})
+    report("pairs", {"rnnapps": {"both": statistics.mean(both), "each": statistics.mean(right)}})
 
 
-def several(table: str, folder: Path, data: tuple, other: dict[str, tuple]) -> None:
+def several(table: str, options: argparse.Namespace, data: tuple, other: dict[str, tuple]) -> None:
     """A table of the defaults and others beside them: the mean of 5 seeds, 5 divisions."""
     rows: dict[str, dict[str, float]] = {}
     for name, flags in {"from scratch": (), **other}.items():
         found = []
         for seed in range(5):
-            run, _ = train(folder, *data, *flags, "--seed", seed)
-            found.append(rnnapps("evaluate", run))
-        rows[name] = {"accuracy": statistics.mean(one["accuracy"] for one in found)}
-        for baseline in found[0]["baselines"]:
-            accuracies = [one["baselines"][baseline]["accuracy"] for one in found]
-            rows[baseline] = {"accuracy": statistics.mean(accuracies)}
-        report(table, rows)
+            own = f"{table}-{name.replace(' ', '-')}-{seed}"
+            found.append(tested(trained(options, own, *data, *flags, "--seed", seed)))
+            for which, row in means(found).items():
+                rows[which if "network" not in which else f"{name}, {which}"] = row
+            rows[name] = rows.pop("rnnapps")
+            report(table, rows)
+
+
+def means(found: list[dict]) -> dict[str, dict[str, float]]:
+    """The mean accuracy and log loss of the same table of several runs."""
+    tables = [measured(one) for one in found]
+    return {
+        name: {m: statistics.mean(table[name][m] for table in tables) for m in MEASURES[:2]}
+        for name in tables[0]
+    }
 
 
 def write_classes(folder: Path, examples) -> None:
@@ -201,8 +233,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     for flag in ("--imdb", "--rt-polarity", "--waimai"):
         parser.add_argument(flag, type=Path)
+    parser.add_argument("--runs", type=Path, required=True)
     options = options_of(parser, ROWS)
+    options.runs.mkdir(parents=True, exist_ok=True)
     show_machine()
     for name in options.row or ROWS:
-        with tempfile.TemporaryDirectory() as folder:
-            ROWS[name](options, Path(folder))
+        ROWS[name](options)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.sentiment.model import attention_of
-from rnnapps.apps.sentiment.pipeline import TEXT, explainer, networks_of
+from rnnapps.apps.sentiment.pipeline import TEXT, explainer, networks_of, without_ngrams
 from rnnapps.data import StoredTexts
 from rnnapps.errors import RunError
 from rnnapps.progress import tracked
@@ -40,6 +40,14 @@ def probabilities_of(
         answer = model(tf.constant([utf8(texts[i]) for i in chunk], tf.string))
         probabilities[chunk] = answer["probabilities"].numpy()
     return probabilities
+
+
+def networks_alone(model: keras.Model, texts: Sequence[str | bytes]) -> np.ndarray | None:
+    """The probabilities `(texts, classes)` without the n-grams; `None` where there are none."""
+    if (alone := without_ngrams(model)) is None:
+        return None
+    graph = tf.function(alone, autograph=False, reduce_retracing=True)
+    return probabilities_of(graph, texts, len(model.get_layer("labels").classes))
 
 
 def labelled(probabilities: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:

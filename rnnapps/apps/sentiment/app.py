@@ -10,7 +10,7 @@ import numpy as np
 from rnnapps import figures
 from rnnapps.apps.application import Application
 from rnnapps.apps.sentiment import data
-from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_of
+from rnnapps.apps.sentiment.answers import labelled, networks_alone, probabilities_of, weights_of
 from rnnapps.apps.sentiment.baseline import measure_baselines
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
@@ -160,7 +160,7 @@ class SentimentClassifier(Application):
         """Measures the classifier on a part, and baselines on the same texts beside it.
 
         Returns:
-            What `metrics.measures` returns, and `baselines` with the metrics of each of them.
+            What `metrics.measures` returns, with the metrics of the baselines among its own.
         """
         if self.config.pretrain_only and part == "validation":
             return {}
@@ -168,9 +168,11 @@ class SentimentClassifier(Application):
         examples, classes = getattr(splits, part), self.classes
         labels = data.indices(examples.labels, classes, part)
         with working(f"predicting the {part} part"):
-            found = measures(examples, labels, self._probabilities(examples.texts), classes)
+            both = self._probabilities(examples.texts), networks_alone(self.model, examples.texts)
+        found = measures(examples, labels, *both, classes)
         characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
-        return {**found, "baselines": measure_baselines(splits, part, classes, characters)}
+        found["baselines"] |= measure_baselines(splits, part, classes, characters)
+        return found
 
     def _pairs(self, splits: Splits[Examples], part: str) -> tuple[list[str], list[str]]:
         """The labels, and those that are predicted."""

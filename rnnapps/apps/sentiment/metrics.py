@@ -10,7 +10,11 @@ from rnnapps.data import Examples
 
 
 def measures(
-    test: Examples, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+    test: Examples,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    alone: np.ndarray | None,
+    classes: Sequence[str],
 ) -> dict[str, Any]:
     """Measures probabilities on labelled texts.
 
@@ -18,17 +22,23 @@ def measures(
         test: The texts with their labels.
         labels: The classes' indices `(texts,)`.
         probabilities: `(texts, classes)`.
+        alone: Those of the networks alone, where n-grams stand beside them.
         classes: The classes' names.
 
     Returns:
         The metrics of `rnnapps.metrics.classification`; `classes`; `mistakes`, the five most
-        confident ones; `reliability` (see `rnnapps.metrics.reliability`).
+        confident ones; `reliability` (see `rnnapps.metrics.reliability`); and `baselines`, the
+        metrics of the networks alone.
     """
+    baselines = {}
+    if alone is not None:
+        baselines["network alone"] = metrics.classification(labels, alone, classes)
     return {
         **metrics.classification(labels, probabilities, classes),
         "classes": list(classes),
         "mistakes": _mistakes(test, labels, probabilities, classes),
         "reliability": metrics.reliability(labels, probabilities).tolist(),
+        "baselines": baselines,
     }
 
 

@@ -91,6 +91,19 @@ def networks_of(model: keras.Model) -> list[keras.Model]:
     return [layer for layer in model.layers if re.fullmatch(r"network(_\d+)?", layer.name)]
 
 
+def without_ngrams(model: keras.Model) -> keras.Model | None:
+    """The networks alone, with their share of what all are worth; `None` where there is no more."""
+    if not any(layer.name == "ngrams" for layer in model.layers):
+        return None
+    whole = model.get_layer("ensemble")
+    *logits, _ = whole.input  # the n-grams are the last
+    share = whole.scale.numpy()[:-1]
+    alone = LogitEnsemble(len(logits))
+    if share.any():
+        alone.scale.assign(share / share.sum())
+    return keras.Model(model.input, model.get_layer("labels")(alone(logits)))
+
+
 def logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
     """A model's logits `(examples, classes)`, in the examples' own order."""
     dataset, order = batches.one_pass()
