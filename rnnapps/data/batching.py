@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.input_pipeline import as_it_is, feed
+from rnnapps.data.input_pipeline import as_it_is, feed, scaled
 from rnnapps.text import shorten
 
 SPAN = (8, 100)  # tokens of a span: from a clause to a few sentences
@@ -58,13 +58,14 @@ class BatchesByLength:
         """Each example once, by length, for evaluation and prediction.
 
         Returns:
-            The batches, and which example each of their rows is; rows past the last example are
-            filling.
+            The batches, whose mean loss is that of the examples (see `scaled`), and which example
+            each of their rows is; rows past the last example are filling.
         """
         order = np.argsort(self.lengths, kind="stable")
         plan = tf.reshape(self._fill(tf.constant(order, tf.int32)), (-1, self.batch_size))
         batches = tf.data.Dataset.from_tensor_slices(plan)
-        return feed(batches, self._batch), order
+        share = plan.shape.num_elements() / max(1, len(order))
+        return feed(batches, lambda indices: scaled(self._batch(indices), share)), order
 
     def _fill(self, order: tf.Tensor) -> tf.Tensor:
         missing = len(self) * self.batch_size - len(self.lengths)

@@ -35,3 +35,20 @@ def feed(numbers: tf.data.Dataset, batch: Callable) -> tf.data.Dataset:
     options.autotune.enabled = False
     batches = numbers.map(as_it_is(batch), tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(2).with_options(options)
+
+
+def scaled(fed: tuple, by: float) -> tuple:
+    """A batch with its weights multiplied.
+
+    Keras' mean loss of a pass counts filled-up rows as 0; where `by` is all rows : real ones, it is
+    the mean over these.
+
+    Args:
+        fed: What a model is fed of a batch, its weights last.
+        by: The factor.
+
+    Returns:
+        The same with other weights.
+    """
+    *rest, weights = fed
+    return *rest, weights * by

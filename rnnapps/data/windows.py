@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.input_pipeline import as_it_is, feed
+from rnnapps.data.input_pipeline import as_it_is, feed, scaled
 
 INPUTS = ("history", "future", "teacher", "scale", "series")
 
@@ -118,13 +118,15 @@ class Windows:
         return feed(batches.map(as_it_is(shuffled)), self._batch)
 
     def one_pass(self) -> tf.data.Dataset:
-        """Each window once, by series and time, for evaluation and prediction."""
+        """Each window once, by series and time, with weights as `scaled` makes them."""
+        share = self._batches * self.batch_size / max(1, self.count)
 
         def ordered(number: tf.Tensor) -> tf.Tensor:
             places = number * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
             return tf.where(places < self.count, places, -1)
 
-        return feed(tf.data.Dataset.range(self._batches).map(as_it_is(ordered)), self._batch)
+        batches = tf.data.Dataset.range(self._batches).map(as_it_is(ordered))
+        return feed(batches, lambda numbers: scaled(self._batch(numbers), share))
 
     def series_of(self, numbers: tf.Tensor) -> tf.Tensor:
         """The series of windows `(windows,)`."""

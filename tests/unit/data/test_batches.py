@@ -1,6 +1,8 @@
 import hypothesis
 import hypothesis.strategies as st
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from rnnapps.data import Batches, make_reviews, stratified_split
@@ -49,6 +51,14 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone():
     np.testing.assert_array_equal(labels(some().epochs(first=2).take(n)), three[2 * n :])
     assert (three[:n] != three[n : 2 * n]).any()
     assert (labels(some(seed=1).epochs().take(n)) != three[:n]).any()
+
+
+def test_the_mean_loss_of_a_pass_is_that_of_its_examples():
+    ids = tf.ragged.constant([[i] for i in range(1, 25)], tf.int32)
+    dataset, _ = Batches(ids, [0] * 24, 16).one_pass()  # 8 rows of the second batch are filling
+    model = keras.Sequential([keras.Input((None,)), keras.layers.Lambda(lambda x: x[:, :1])])
+    model.compile(loss=keras.losses.MeanAbsoluteError(), weighted_metrics=["mae"])
+    assert model.evaluate(dataset, verbose=0) == pytest.approx([12.5, 12.5])
 
 
 def test_little_is_padding():

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -38,6 +39,15 @@ def test_one_pass_is_every_window_in_order(stride):
     for one, other in zip(received, expected, strict=True):
         for left, right in zip(one, other, strict=True):
             np.testing.assert_array_equal(left, right)
+
+
+def test_the_mean_loss_of_a_pass_is_that_of_its_windows():
+    windows = Windows(SERIES, SPANS, **OPTIONS)  # 6 batches of 7 for 36 windows
+    model = keras.Sequential([keras.Input((5, 3)), keras.layers.Lambda(lambda x: x[:, -4:, 0])])
+    model.compile(loss=keras.losses.MeanAbsoluteError())
+    expected = np.mean([np.abs(truth - history[-4:, :1]) for history, _, truth in cut()])
+    fed = windows.one_pass().map(lambda x, y, weights: (x["history"], y[..., 0], weights))
+    assert model.evaluate(fed, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
 def test_every_epoch_holds_each_window_once_in_an_order_of_its_own():
