@@ -1,9 +1,10 @@
 """How fast and how exact the CRF is: beside plain loops that TensorFlow derives, and CRFsuite.
 
 Prints milliseconds, the median and the least; the contenders take turns, so that what else the
-machine does hits all alike. CRFsuite takes part where python-crfsuite is installed.
+machine does hits all alike. CRFsuite takes part where python-crfsuite is installed. With a tagger's
+run, its export answers the sentences of its validation part, beside CRFsuite with its features.
 
-    python benchmarks/crf.py [--repeats 30]
+    python benchmarks/crf.py [--repeats 30] [--run RUN]
 """
 
 import argparse
@@ -20,10 +21,13 @@ import numpy as np
 import tensorflow as tf
 from common import record, show, show_machine, verdict
 
+import rnnapps
+from rnnapps.apps.tagging.baseline import features, train_crfsuite
+from rnnapps.apps.tagging.data import load_splits
 from rnnapps.layers import CRF
 
 BATCH, STEPS, TAGS = 32, 50, 20
-SENTENCES, WORDS = 64, 25
+SENTENCES, WORDS, BATCHES = 64, 25, 10
 RNG = np.random.default_rng(0)
 
 
@@ -157,6 +161,33 @@ def measure_viterbi(repeats):
         verdict("Viterbi : CRFsuite, time", rows["Viterbi"]["ms"] / theirs["ms"], 1)
 
 
+def measure_export(run, repeats):
+    """Strings to tags: the whole export, and CRFsuite, whose features Python makes."""
+    app = rnnapps.load(run)
+    parts = load_splits(app.config)
+    texts = [" ".join(tokens) for tokens in parts.validation.tokens[: BATCHES * SENTENCES]]
+    batches = [texts[i : i + SENTENCES] for i in range(0, len(texts), SENTENCES)]
+    with tempfile.TemporaryDirectory() as folder:
+        version = tf.saved_model.load(str(app.export(pathlib.Path(folder, "export"))))
+        answer = version.signatures["serving_default"]
+        train, path = parts.train, pathlib.Path(folder, "crfsuite")
+        tagger = train_crfsuite(train.tokens, train.tags, path)
+
+        def export():
+            return [answer(text=tf.constant(batch))["tags"].numpy() for batch in batches]
+
+        def crfsuite():
+            return [[tagger.tag(features(text.split())) for text in batch] for batch in batches]
+
+        rows = times_of({"the whole export": export, "CRFsuite": crfsuite}, repeats)
+    for row in rows.values():
+        row["sentences a second"] = 1e3 * len(texts) / row["ms"]
+    show(f"{len(texts)} sentences", rows, ["ms", "least", "sentences a second"])
+    record(f"crf-export-{pathlib.Path(run).name}", rows)
+    ours, theirs = (row["ms"] for row in rows.values())
+    print(f"export : CRFsuite with its features, time: {ours / theirs:.3g}")
+
+
 def measure_precision():
     scores = 3 * RNG.normal(size=(8, 500, TAGS))
     tags = RNG.integers(0, TAGS, (8, 500))
@@ -170,10 +201,13 @@ def measure_precision():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=100)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--run", help="a tagger's run, whose export alone is measured")
+    options = parser.parse_args()
     show_machine()
-    measure_training(repeats)
-    measure_viterbi(repeats)
+    if options.run:
+        return measure_export(options.run, options.repeats)
+    measure_training(options.repeats)
+    measure_viterbi(options.repeats)
     measure_precision()
 
 

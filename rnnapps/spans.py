@@ -18,6 +18,10 @@ _LETTERS = {  # those of each scheme; the first that has all of a file's is the 
     "BILOU": "BILU",
     "BMEWO": "BMEW",
 }
+_MENDS = (
+    "write all spans alike, such as B- at the first token of each and I- at its others, or name "
+    "another --tag-column"
+)
 
 
 class Span(NamedTuple):
@@ -166,7 +170,7 @@ def scheme_of(sentences: Sequence[Sequence[str]], where: Sequence[str] | None = 
     if others and "O" in first and (kinds := [tag for tag in prefixed if len(tag) > 1]):
         raise DataError(
             f"Expected tags of one scheme. Received: {kinds[0]!r} in {where[first[kinds[0]]]}, and "
-            f"{others[0]!r}, which is of none, in {where[first[others[0]]]}."
+            f"{others[0]!r}, which is of none, in {where[first[others[0]]]}; {_MENDS}."
         )
     if others or _are_plain(prefixed):
         return Scheme("IO", "IOB2") if _is_outside_common(sentences) else Scheme()
@@ -242,7 +246,8 @@ def _check_closed(sentences: Sequence[Sequence[str]], name: str, where: Sequence
                            if tag[0] in own)  # fmt: skip
         raise DataError(
             f"Expected tags of one scheme. Received: {tag!r} of {name} in {where[number]}, and "
-            f"{len(wrong):,} spans that {name} writes otherwise, the first in {where[wrong[0]]}."
+            f"{len(wrong):,} spans that {name} writes otherwise, the first in {where[wrong[0]]}; "
+            f"{_MENDS}."
         )
 
 
@@ -261,5 +266,5 @@ def _mixed(tags: Sequence[str], first: dict[str, int], where: Sequence[str]) -> 
     )
     return DataError(
         f"Expected tags of one scheme. Received: {one!r} in {where[first[one]]}, and {other!r} in "
-        f"{where[first[other]]}."
+        f"{where[first[other]]}; {_MENDS}."
     )

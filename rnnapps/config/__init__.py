@@ -16,7 +16,12 @@ from rnnapps.config.names import (
     StepBodyCell,
     StepCell,
 )
-from rnnapps.config.networks import TextTransformerOptions, TransformerOptions, check_block
+from rnnapps.config.networks import (
+    EnsembleOptions,
+    TextTransformerOptions,
+    TransformerOptions,
+    check_block,
+)
 from rnnapps.config.purpose import Purpose
 from rnnapps.config.ranges import Tune, TuneChoice
 from rnnapps.config.starting import PretrainingOptions, VectorOptions

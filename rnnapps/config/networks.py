@@ -1,4 +1,4 @@
-"""The settings of networks of blocks, and of Transformers. Imports no TensorFlow."""
+"""The settings of blocks, of Transformers, and of several networks. Imports no TensorFlow."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -19,6 +19,13 @@ def check_block(config: Config) -> None:
                 f"Expected no {flag(name)} with --block=pre_norm, which has its own. "
                 f"Received: {value!r}."
             )
+
+
+class EnsembleOptions(Config):
+    """What an application says of several networks that answer together."""
+
+    ensemble: Annotated[int, Field(ge=1)] = 1
+    """Networks that learn with one seed after the other, and answer together."""
 
 
 class TransformerOptions(Config):

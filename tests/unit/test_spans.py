@@ -69,6 +69,7 @@ def test_two_schemes_are_refused(sentences):
     with pytest.raises(DataError, match="one scheme") as error:
         scheme_of(sentences, [f"f.txt, line {i}" for i in range(len(sentences))])
     assert "f.txt, line" in str(error.value)
+    assert "; write all spans alike, such as B- at the first token" in str(error.value)
 
 
 def test_an_empty_text_has_spans_as_the_others_of_its_model_do():

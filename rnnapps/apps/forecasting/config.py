@@ -12,6 +12,7 @@ from rnnapps.config import (
     TRANSFORMER,
     Block,
     BodyCell,
+    EnsembleOptions,
     Purpose,
     SeriesOptions,
     TrainingConfig,
@@ -23,7 +24,7 @@ from rnnapps.config import (
 SHARE = 0.2  # of the time, by default, that is the validation part, or the test part
 
 
-class ForecastingConfig(TransformerOptions, SeriesOptions, TrainingConfig):
+class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, TrainingConfig):
     """The settings of a forecaster."""
 
     sections: ClassVar = {
@@ -134,8 +135,6 @@ class ForecastingConfig(TransformerOptions, SeriesOptions, TrainingConfig):
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Chance at first that encoder_decoder is told the truth of a step; it falls to 0."""
 
-    ensemble: Annotated[int, Field(ge=1)] = 1
-    """Networks that learn with one seed after the other; their answers are averaged."""
     combine: bool = True
     """Combine the network with a ridge and repetitions, by weights that validation chooses."""
     loss: Literal["mae", "mse", "huber"] = "mae"

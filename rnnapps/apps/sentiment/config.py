@@ -9,6 +9,7 @@ from tyro.conf import Positional
 from rnnapps.config import (
     Block,
     BodyCell,
+    EnsembleOptions,
     PretrainingOptions,
     Purpose,
     TableOptions,
@@ -22,7 +23,12 @@ from rnnapps.config import (
 
 
 class SentimentConfig(
-    TextTransformerOptions, VectorOptions, PretrainingOptions, TableOptions, TrainingConfig
+    EnsembleOptions,
+    TextTransformerOptions,
+    VectorOptions,
+    PretrainingOptions,
+    TableOptions,
+    TrainingConfig,
 ):
     """The settings of a sentiment classifier."""
 
@@ -95,9 +101,6 @@ class SentimentConfig(
     """Share of the recurrent state's units dropped at each step."""
     weight_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent kernels' weights dropped, the same at each step."""
-    ensemble: Annotated[int, Field(ge=1)] = 1
-    """Networks that learn with one seed after the other; what each is worth the validation part
-    says. Of several, only the first starts from a language model."""
     ngrams: Annotated[int | None, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = None
     """Longest n-gram of the linear classifier beside the network, 0 for none; by default 3, or 2
     where tokens are characters."""

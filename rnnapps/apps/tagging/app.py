@@ -16,7 +16,13 @@ from rnnapps.apps.tagging.baseline import baselines
 from rnnapps.apps.tagging.config import PredictOptions, TaggingConfig
 from rnnapps.apps.tagging.metrics import confusion, measures
 from rnnapps.apps.tagging.model import named_rows
-from rnnapps.apps.tagging.pipeline import TOKENS, build_encoder, serving_spec, tag_tokens
+from rnnapps.apps.tagging.pipeline import (
+    TOKENS,
+    build_encoder,
+    networks_of,
+    serving_spec,
+    tag_tokens,
+)
 from rnnapps.apps.tagging.printing import print_predictions
 from rnnapps.apps.tagging.training import train_tagger
 from rnnapps.apps.trained import Callbacks, Trained
@@ -64,14 +70,19 @@ class Tagger(Application):
         return list(self.model.get_layer("tags").tags)
 
     @property
+    def networks(self) -> list[keras.Model]:
+        """The networks that answer together."""
+        return networks_of(self.network)
+
+    @property
     def encoder(self) -> keras.Model:
         """The part that reads, for models of your own: strings to states.
 
         A model from strings `(batch,)` to states `(batch, time, features)`, with a mask of the
-        tokens; its layers are the tagger's.
+        tokens; its layers are the tagger's, those of its first network where there are several.
         """
-        layers = (self.model.get_layer(name) for name in ("tokenizer", "encoder", "network"))
-        return build_encoder(*layers)
+        layers = (self.model.get_layer(name) for name in ("tokenizer", "encoder"))
+        return build_encoder(*layers, self.networks[0])
 
     @functools.cached_property
     def graph(self) -> tf.types.experimental.PolymorphicFunction:

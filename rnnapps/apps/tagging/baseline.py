@@ -54,7 +54,7 @@ def most_frequent_tags(tokens: Sentences, tags: Sentences, test: Sentences) -> l
 def crfsuite(
     tokens: Sentences, tags: Sentences, test: Sentences, iterations: int = 100
 ) -> list[list[str]]:
-    """Trains a CRF of hand-made features by L-BFGS, and tags sentences.
+    """Trains a CRF of hand-made features, and tags sentences.
 
     Args:
         tokens: The training sentences' tokens.
@@ -64,6 +64,25 @@ def crfsuite(
 
     Returns:
         The tags of each.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tagger = train_crfsuite(tokens, tags, pathlib.Path(folder) / "model", iterations)
+        found = [tagger.tag(features(words)) for words in tracked(test, "sentences")]
+        tagger.close()
+    return found
+
+
+def train_crfsuite(tokens: Sentences, tags: Sentences, path: pathlib.Path, iterations: int = 100):
+    """Trains a CRF of hand-made features by L-BFGS.
+
+    Args:
+        tokens: The training sentences' tokens.
+        tags: Their tags.
+        path: Where the model is kept.
+        iterations: Steps of L-BFGS, at most.
+
+    Returns:
+        A `pycrfsuite.Tagger`, which tags what `features` makes of a sentence.
 
     Reference:
         [Okazaki, 2007](http://www.chokkan.org/software/crfsuite/).
@@ -77,14 +96,10 @@ def crfsuite(
     )  # fmt: skip
     for words, labels in zip(tracked(tokens, "sentences"), tags, strict=True):
         trainer.append(features(words), labels)
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(pathlib.Path(folder) / "model")
-        trainer.train(path)
-        tagger = pycrfsuite.Tagger()
-        tagger.open(path)
-        found = [tagger.tag(features(words)) for words in tracked(test, "sentences")]
-        tagger.close()
-    return found
+    trainer.train(str(path))
+    tagger = pycrfsuite.Tagger()
+    tagger.open(str(path))
+    return tagger
 
 
 def features(words: Sequence[str]) -> list[list[str]]:

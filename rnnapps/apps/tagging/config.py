@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from rnnapps.config import (
     Block,
+    EnsembleOptions,
     PretrainingOptions,
     Purpose,
     StepBodyCell,
@@ -21,7 +22,12 @@ from rnnapps.config import (
 
 
 class TaggingConfig(
-    VectorOptions, TextTransformerOptions, PretrainingOptions, TableOptions, TrainingConfig
+    EnsembleOptions,
+    VectorOptions,
+    TextTransformerOptions,
+    PretrainingOptions,
+    TableOptions,
+    TrainingConfig,
 ):
     """The settings of a tagger."""
 

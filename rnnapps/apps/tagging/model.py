@@ -99,9 +99,9 @@ def build_network(
     return keras.Model(inputs if len(inputs) > 1 else ids, outputs, name="network")
 
 
-def trained_network(network: keras.Model) -> keras.Model:
+def trained_network(network: keras.Model, name: str = "network") -> keras.Model:
     """The part of a network that is trained: to the scores, for the loss of its CRF."""
-    return keras.Model(network.input, network.output["scores"], name="network")
+    return keras.Model(network.input, network.output["scores"], name=name)
 
 
 def named_rows(tokens: Sequence[str], characters: Sequence[str], tags: Sequence[str]) -> dict:

@@ -1,11 +1,15 @@
 """From a text to its tags: tokens with their places before the network, the tags' names behind."""
 
+import re
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from rnnapps.apps.tagging.model import trained_network
 from rnnapps.assertions import require
+from rnnapps.layers import CRF
 from rnnapps.serving import ExportSpec, Signature
 from rnnapps.text import OffsetTokenizer, TokenEncoder, limited
 
@@ -15,14 +19,17 @@ MOST_TOKENS = 20_000  # of a text: the network reads one after the other
 
 
 def build_tagger(
-    tokenizer: OffsetTokenizer, encoder: TokenEncoder, network: keras.Model, tags: Sequence[str]
+    tokenizer: OffsetTokenizer,
+    encoder: TokenEncoder,
+    networks: Sequence[keras.Model],
+    tags: Sequence[str],
 ) -> keras.Model:
     """Puts the tokenizer before the network, and the tags' names behind it.
 
     Args:
         tokenizer: What cuts texts into tokens.
         encoder: The adapted encoder of tokens.
-        network: The trained network.
+        networks: The trained networks, which answer together where there are several.
         tags: The tags' names.
 
     Returns:
@@ -31,11 +38,47 @@ def build_tagger(
     """
     text = keras.Input((), dtype="string", name="text")
     tokens, starts, ends = tokenizer(text)  # (batch, time)
-    network = keras.Model(network.input, network.output, name="network")  # leaves the optimizer
-    found = network(encoder(tokens))
+    found = together(networks)(encoder(tokens))
     found = TagNames(tags, name="tags")(tokens, found["tags"], found["marginals"])
     places = {"tokens": tokens, "starts": starts, "ends": ends}
     return keras.Model(text, {**places, **found}, name="tagger")
+
+
+def together(networks: Sequence[keras.Model]) -> keras.Model:
+    """One network of several: over the mean of their scores, a CRF of the mean of theirs.
+
+    Args:
+        networks: Networks of the same tags, as `build_network` builds them.
+
+    Returns:
+        A model `network` of what each of them takes and gives. Of several, its layers `network_1`
+        and so on are theirs, up to the scores.
+    """
+    first = networks[0]
+    if len(networks) == 1:
+        return keras.Model(first.input, first.output, name="network")  # leaves the optimizer
+    scores = [
+        trained_network(one, f"network_{number}")(first.input)
+        for number, one in enumerate(networks, 1)
+    ]
+    mean = keras.layers.Average(name="mean", dtype="float32")(scores)  # (batch, time, tags)
+    crf = CRF(first.get_layer("crf").allowed, name="crf")
+    crf.build(mean.shape)
+    weights = zip(*(one.get_layer("crf").get_weights() for one in networks), strict=True)
+    crf.set_weights([np.mean(values, axis=0) for values in weights])
+    best, marginals = crf(mean, return_tags=True), crf(mean, return_marginals=True)
+    outputs = {"scores": mean, "tags": best, "marginals": marginals}
+    return keras.Model(first.input, outputs, name="network")
+
+
+def networks_of(network: keras.Model) -> list[keras.Model]:
+    """The networks that answer together as one; itself, where it is one alone.
+
+    Args:
+        network: What `together` made.
+    """
+    several = [layer for layer in network.layers if re.fullmatch(r"network_\d+", layer.name)]
+    return several or [network]
 
 
 def build_encoder(

@@ -1,5 +1,7 @@
 """From tagged sentences to a trained tagger, or to a language model alone."""
 
+import dataclasses
+import functools
 import pathlib
 from typing import Any
 
@@ -21,7 +23,7 @@ from rnnapps.apps.trained import Callbacks, Start, Trained
 from rnnapps.data import Splits, Tagged
 from rnnapps.progress import say, working
 from rnnapps.text import OffsetTokenizer, TokenEncoder, kind_of_tokens, start_from_vectors
-from rnnapps.training import compile_model, fit, precision, pretrain, strategy_of
+from rnnapps.training import compile_model, fit, members, precision, pretrain, strategy_of
 
 
 def train_tagger(
@@ -31,20 +33,20 @@ def train_tagger(
     checkpoint_dir: pathlib.Path,
     callbacks: Callbacks = (),
 ) -> Trained:
-    """Learns the vocabularies, then the network, and puts the tokenizer and tags around it.
+    """Learns the vocabularies, then the networks, and puts the tokenizer and tags around them.
 
     Args:
         splits: The sentences to learn from, and those that choose the weights.
         config: The configuration.
-        start: What gives the network its first weights, where they are not random.
-        checkpoint_dir: Where the training's state is kept.
+        start: What gives the network of a `number` its first weights, where they are not random.
+        checkpoint_dir: Where the training's state is kept, of each network in a folder of its own.
         callbacks: Callbacks of the training.
 
     Returns:
         The tagger, or the encoder where it is pretrained only.
     """
-    train, validation, strategy = splits.train, splits.validation, strategy_of(config)
-    names, notes = data.tag_names(train), data.notes_on(splits, data.tag_names(train), config)
+    train, names = splits.train, data.tag_names(splits.train)
+    notes = data.notes_on(splits, names, config)
     with working("reading the texts"):
         more = data.unlabelled(splits, config)
         kind = kind_of_tokens(train.tokens) if config.tokenizer == "auto" else config.tokenizer
@@ -52,49 +54,69 @@ def train_tagger(
         others = data.cut(more.texts, tokenizer)
         config = data.decided(config, kind)
         encoder = _make_encoder(config)
-        encoder.adapt(token for part in (train.tokens, others) for row in part for token in row)
+        encoder.adapt(token for row in (*train.tokens, *others) for token in row)
     say([f"texts are cut as --tokenizer={kind} does", *more.said, *more.notes, *notes])
     notes += more.notes
     if config.unlabelled:
         keep_to_data(more.fingerprint, checkpoint_dir, "unlabelled texts")
-    batches = data.batches(train, encoder, names, config)
-    held = data.batches(validation, encoder, names, config).one_pass()[0]
-    history: list[dict[str, float]] = []
-    metrics: dict[str, Any] = {}
-    keras.utils.set_random_seed(config.seed)
-    with strategy.scope(), precision(config.precision):
-        ids = data.word_ids(train.tokens, encoder)
-        network = _make_network(config, encoder, ids, names, bool(train.scheme.written))
-        embedding = network.get_layer("embedding")
-        vectors = config.vectors, config.vectors_frozen
-        start_from_vectors(embedding, encoder.words, ids, *vectors, any_case=True)
-        start(network, named_rows(encoder.words.vocabulary, encoder.characters.vocabulary, names))
-        if config.passes:
-            metrics["pretraining"], history = pretrain(
-                embedding,
-                network.get_layer("recurrent"),
-                data.word_ids([*train.tokens, *others], encoder),
-                data.word_ids(validation.tokens, encoder),
-                config,
-                config.passes,
-                checkpoint_dir / "language_model",
-            )
+    training = _Training(splits, others, encoder, names, checkpoint_dir, callbacks)
+    trained = []
+    for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
+        trained.append(training(own, functools.partial(start, number=number), folder))
         if config.pretrain_only:
-            return Trained(build_encoder(tokenizer, encoder, network), history, metrics, notes)
-        trained = trained_network(network)
-        steps, loss = config.epochs * len(batches), network.get_layer("crf").loss
-        compile_model(trained, config, steps=steps, loss=loss)
-    history = fit(
-        trained,
-        batches,
-        held,
-        config,
-        config.epochs,
-        checkpoint_dir / "network",
-        callbacks,
-        keep_last=not config.patience,
-    )
-    return Trained(build_tagger(tokenizer, encoder, network, names), history, metrics, notes)
+            break
+    networks = [one.model for one in trained]
+    if config.pretrain_only:
+        model = build_encoder(tokenizer, encoder, networks[0])
+    else:
+        model = build_tagger(tokenizer, encoder, networks, names)
+    return Trained(model, trained[0].history, trained[0].metrics, notes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    """Trains one network, or a language model in its place."""
+
+    splits: Splits[Tagged]
+    others: list[list[str]]  # without tags
+    encoder: TokenEncoder
+    names: list[str]
+    checkpoint_dir: pathlib.Path
+    callbacks: Callbacks
+
+    def __call__(self, config: TaggingConfig, start: Start, directory: pathlib.Path) -> Trained:
+        train, validation, encoder = self.splits.train, self.splits.validation, self.encoder
+        batches = data.batches(train, encoder, self.names, config)
+        held = data.batches(validation, encoder, self.names, config).one_pass()[0]
+        history: list[dict[str, float]] = []
+        metrics: dict[str, Any] = {}
+        keras.utils.set_random_seed(config.seed)
+        with strategy_of(config).scope(), precision(config.precision):
+            ids = data.word_ids(train.tokens, encoder)
+            network = _make_network(config, encoder, ids, self.names, bool(train.scheme.written))
+            embedding = network.get_layer("embedding")
+            vectors = config.vectors, config.vectors_frozen
+            start_from_vectors(embedding, encoder.words, ids, *vectors, any_case=True)
+            known = encoder.words.vocabulary, encoder.characters.vocabulary
+            start(network, named_rows(*known, self.names))
+            if config.passes:  # the first network's language model is there for the others
+                metrics["pretraining"], history = pretrain(
+                    embedding,
+                    network.get_layer("recurrent"),
+                    data.word_ids([*train.tokens, *self.others], encoder),
+                    data.word_ids(validation.tokens, encoder),
+                    config,
+                    config.passes,
+                    self.checkpoint_dir / "language_model",
+                )
+            if config.pretrain_only:
+                return Trained(network, history, metrics)
+            trained = trained_network(network)
+            steps, loss = config.epochs * len(batches), network.get_layer("crf").loss
+            compile_model(trained, config, steps=steps, loss=loss)
+        epochs, keep_last = config.epochs, not config.patience
+        history = fit(trained, batches, held, config, epochs, directory, self.callbacks, keep_last)
+        return Trained(network, history, metrics)
 
 
 def _make_encoder(config: TaggingConfig) -> TokenEncoder:
