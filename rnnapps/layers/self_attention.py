@@ -20,7 +20,8 @@ class SelfAttention(HeadedAttention):
 
     With `causal=True` a step sees itself and those before it, and with `window` as many of those:
     their keys and values are then a state, and `step` takes one step from it, as recurrent layers
-    do. The state's sizes are fixed, and zeros are one in which nothing has been seen.
+    do. Zeros are a state in which nothing has been seen. The state behind a step has the sizes of
+    the one before it; one with room for fewer steps than the window forgets the oldest.
 
     Args:
         units: The width of the output, and of all heads together; the input's by default.
@@ -46,8 +47,8 @@ class SelfAttention(HeadedAttention):
     Output:
         `(batch, time, units)`; with `return_attention_scores=True` then the weights `(batch,
         num_heads, time, seen)`, where a given state's steps come first; then, with
-        `return_state=True`, the state: keys and values, `(batch, window * units)`, and 1 for each
-        that there is, `(batch, window)`.
+        `return_state=True`, the state: keys and values, `(batch, room * units)`, and 1 for each
+        that there is, `(batch, room)`, where the room is the window or that of the state before.
 
     Raises:
         ValueError: If an argument or the shape of the input is not as expected.
@@ -116,17 +117,21 @@ class SelfAttention(HeadedAttention):
         projected = self.project(sequence, self.kernel, self.bias)
         queries, keys, values = self.split(projected, 3)  # (batch, heads, time, width)
         seen = tf.ones(tf.shape(sequence)[:2], "bool") if mask is None else ops.cast(mask, "bool")
-        before = 0  # steps of the state, which stand before the sequence's
+        before, room = 0, self.window  # steps of the state before, and of the one behind
         if initial_state is not None:
-            before = self.window
-            keys, values, seen = self._after_state(initial_state, keys, values, seen)
+            before = room = count_steps(initial_state[2])
+            keys, values, seen = self._after_state(initial_state, before, keys, values, seen)
         state = []
         if self.return_state:
-            state = self._state(keys, values, seen, before, sequence.shape[0])
+            fresh = initial_state is None
+            state = self._state(keys, values, seen, room, fresh, sequence.shape[0])
         if self.rotary:
             queries = rotate(queries, tf.range(before, before + steps))
             keys = rotate(keys, tf.range(before + steps))
-        shown = self._shown(seen, steps, before)
+        if initial_state is not None and isinstance(steps, int) and steps == 1:
+            shown = seen[:, tf.newaxis, tf.newaxis]  # one step sees all of its window
+        else:
+            shown = self._shown(seen, steps, before)
         x, weights = self.attend(queries, keys, values, shown, training)
         x = self.project(x, self.output_kernel, self.output_bias)
         x = tf.ensure_shape(x, (*sequence.shape[:2], self.width))
@@ -146,9 +151,9 @@ class SelfAttention(HeadedAttention):
         y, *state = self(x[:, tf.newaxis], initial_state=state, training=False)
         return y[:, 0], state
 
-    def _after_state(self, state, keys, values, seen) -> tuple:
-        """Keys, values and whether they are seen, behind those of a state."""
-        heads = (-1, self.num_heads, self.window, keys.shape[-1])
+    def _after_state(self, state, before, keys, values, seen) -> tuple:
+        """Keys, values and whether they are seen, behind those of a state of so many steps."""
+        heads = (-1, self.num_heads, before, keys.shape[-1])
         old_keys, old_values = (tf.cast(tf.reshape(x, heads), keys.dtype) for x in state[:2])
         return (
             tf.concat([old_keys, keys], axis=2),
@@ -156,23 +161,23 @@ class SelfAttention(HeadedAttention):
             tf.concat([state[2] > 0, seen], axis=1),
         )
 
-    def _state(self, keys, values, seen, before: int, batch: int | None) -> list:
-        """The last of these, as many as the window has."""
-        if not before:  # there may be fewer
-            missing = [tf.maximum(self.window - tf.shape(seen)[1], 0), 0]
+    def _state(self, keys, values, seen, room, fresh: bool, batch: int | None) -> list:
+        """The last of these, as many as there is room for."""
+        if fresh:  # there may be fewer
+            missing = [tf.maximum(room - tf.shape(seen)[1], 0), 0]
             keys, values = (tf.pad(x, [[0, 0], [0, 0], missing, [0, 0]]) for x in (keys, values))
             seen = tf.pad(seen, [[0, 0], missing])
-        flat = (-1, self.window * self.width)
-        tensors = [tf.reshape(x[:, :, -self.window :], flat) for x in (keys, values)]
-        tensors.append(tf.cast(seen[:, -self.window :], keys.dtype))
-        sizes = zip(tensors, self.state_sizes, strict=True)
-        return [tf.ensure_shape(x, (batch, size)) for x, size in sizes]  # as a loop's state has to
+        tensors = [tf.reshape(x[:, :, -room:], (-1, room * self.width)) for x in (keys, values)]
+        tensors.append(tf.cast(seen[:, -room:], keys.dtype))
+        static = isinstance(room, int)  # then so are the state's shapes, which a loop keeps
+        sizes = (room * self.width, room * self.width, room) if static else (None,) * 3
+        return [tf.ensure_shape(x, (batch, n)) for x, n in zip(tensors, sizes, strict=True)]
 
-    def _shown(self, seen, steps, before: int):
+    def _shown(self, seen, steps, before):
         """Which steps each step may see, `(batch, 1, time or 1, seen)`."""
         shown = seen[:, tf.newaxis, tf.newaxis]  # (batch, 1, 1, seen)
-        if not self.causal or (before and isinstance(steps, int) and steps == 1):
-            return shown  # one step sees all of its window
+        if not self.causal:
+            return shown
         t = tf.range(steps)[:, tf.newaxis] + before
         s = tf.range(before + steps)
         return shown & (s <= t if self.window is None else (s <= t) & (s >= t - self.window))

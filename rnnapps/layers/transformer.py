@@ -141,6 +141,9 @@ class TransformerStack(keras.layers.Layer):
     are read with it or have been read before. Each block sees `window` steps back, and so the top
     one, through those below it, `num_layers` times as many.
 
+    A state can begin with room for a few steps, and be given more by `make_room` before each step:
+    carrying it costs less where sequences are shorter than the window.
+
     With `cross_attention=True` each block also looks at a memory, such as what an encoder has made
     of a text.
 
@@ -289,6 +292,56 @@ class TransformerStack(keras.layers.Layer):
         """The width of each state."""
         of_block = [self.window * self.units, self.window * self.units, self.window]
         return [len(BASES)] * bool(self.places) + of_block * self.num_layers
+
+    def first_state(self, batch_size, room: int | None = None) -> list:
+        """The state before the first step: zeros.
+
+        Args:
+            batch_size: Rows of the batch.
+            room: For how many steps there is room at first, see `make_room`; for all of the window
+                by default.
+
+        Returns:
+            The states, as `call` returns them.
+        """
+        sizes = self.state_sizes
+        if room is not None:
+            # A loop has to know that sizes will change: they come of a number that is not static.
+            room = tf.compat.v1.placeholder_with_default(min(room, self.window), [])
+            sizes = [
+                *sizes[: bool(self.places)],
+                *[room * self.units, room * self.units, room] * self.num_layers,
+            ]
+        return [tf.zeros((batch_size, size), self.compute_dtype) for size in sizes]
+
+    def make_room(self, state: list) -> list:
+        """Doubles a state's room, up to the window, where a row has no more for the next step.
+
+        Args:
+            state: The states before a step.
+
+        Returns:
+            The states; what `step` makes of them is as if there had been room from the beginning.
+        """
+        room = tf.shape(state[-1])[1]
+        more = tf.minimum(room, self.window - room)
+
+        def grown(x, heads: int = 1, width: int = 1):
+            y = tf.reshape(x, (-1, heads, room * width))
+            y = tf.pad(y, [[0, 0], [0, 0], [more * width, 0]])  # the oldest step stands first
+            y = tf.reshape(y, (-1, heads * (room + more) * width))
+            return tf.ensure_shape(y, (x.shape[0], None))
+
+        def doubled() -> list:
+            head = (self.num_heads, self.units // self.num_heads)
+            states = list(state)
+            for i in range(bool(self.places), len(states), 3):
+                keys, values, seen = states[i : i + 3]
+                states[i : i + 3] = grown(keys, *head), grown(values, *head), grown(seen)
+            return states
+
+        full = tf.reduce_any(state[-1][:, 0] > 0) & (more > 0)
+        return tf.cond(full, doubled, lambda: list(state))
 
     def keys(self, memory) -> list:
         """Projects the memory: the keys and values of each block, the same at each step."""

@@ -4,7 +4,7 @@ A lesson and an oracle. Each page holds one idea; read them in this order:
 
 1. `layer`, `recurrent`: what a layer is, and the loop through time, forward and back.
 2. `simple_rnn`, `lstm`, `gru`, `peephole_lstm`, `attention_lstm`, `mingru`, `slstm`: the cells.
-   `self_attention`: all steps at once, without a loop.
+   `self_attention`, `positions`, `transformer`: all steps at once, without a loop.
 3. `shapes`: one-to-one, one-to-many, many-to-one, many-to-many.
 4. `dense`, `embedding`, `dropout`, `initializers`, `losses`: what goes round a cell.
 5. `optimizers`, `schedules`, `clipping`, `training`: how a network learns.
@@ -36,16 +36,14 @@ from rnnapps.reference.lstm import LSTM
 from rnnapps.reference.mingru import MinGRU
 from rnnapps.reference.optimizers import SGD, Adam
 from rnnapps.reference.peephole_lstm import PeepholeLSTM
+from rnnapps.reference.positions import positional_encoding, rotate
 from rnnapps.reference.recurrent import Recurrent
 from rnnapps.reference.schedules import exponential_decay, step_decay
-from rnnapps.reference.self_attention import (
-    SelfAttention,
-    positional_encoding,
-    scaled_dot_product,
-)
+from rnnapps.reference.self_attention import SelfAttention, scaled_dot_product
 from rnnapps.reference.simple_rnn import SimpleRNN
 from rnnapps.reference.slstm import SLSTM
 from rnnapps.reference.training import EarlyStopping, fit
+from rnnapps.reference.transformer import LayerNorm, TransformerBlock
 
 __all__ = [
     "CRF",
@@ -64,11 +62,13 @@ __all__ = [
     "Gradients",
     "LanguageModel",
     "Layer",
+    "LayerNorm",
     "MinGRU",
     "PeepholeLSTM",
     "Recurrent",
     "SelfAttention",
     "SimpleRNN",
+    "TransformerBlock",
     "clip_by_global_norm",
     "clip_by_value",
     "encode_words",
@@ -82,6 +82,7 @@ __all__ = [
     "next_word_examples",
     "orthogonal",
     "positional_encoding",
+    "rotate",
     "scaled_dot_product",
     "sigmoid",
     "sliding_windows",

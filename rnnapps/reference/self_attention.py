@@ -7,6 +7,7 @@ import numpy as np
 from rnnapps.reference.activations import softmax
 from rnnapps.reference.initializers import glorot_uniform
 from rnnapps.reference.layer import Array, Gradients, Layer
+from rnnapps.reference.positions import rotate
 
 
 class AttentionCache(NamedTuple):
@@ -56,24 +57,6 @@ def scaled_dot_product_backward(
     return d_scores @ keys, d_keys, np.swapaxes(weights, -1, -2) @ d_outputs
 
 
-def positional_encoding(positions: Array, width: int) -> Array:
-    """Return sines and cosines that tell where a step stands.
-
-    Attention by itself does not know the order of steps: it is added to their vectors. Each pair
-    turns at its own rate, from one radian a step to one in 10,000; a shift of the position is a
-    rotation of all pairs, whatever the position.
-
-    Args:
-        positions: Numbers of steps, `(time,)`.
-        width: An even number of features: the sines come first, then the cosines.
-
-    Returns:
-        The encoding, `(time, width)`.
-    """
-    angles = np.asarray(positions)[:, None] / 10_000.0 ** (np.arange(0, width, 2) / width)
-    return np.concatenate([np.sin(angles), np.cos(angles)], axis=-1)
-
-
 class SelfAttention(Layer):
     """Multi-head self-attention.
 
@@ -85,11 +68,14 @@ class SelfAttention(Layer):
     Each head has its own idea of what is alike. A path from any step to any other is one step long,
     and so is the gradient's; the price is a product for each pair of steps.
 
+    With `rotary=True` queries and keys are turned by their positions before they are compared.
+
     Args:
         inputs: Size of x[t].
         units: Size of y[t], and of all heads together.
         heads: How many heads.
         causal: Whether a step sees no later one.
+        rotary: Whether queries and keys are turned by their positions.
         seed: Seed, or generator, of the initial weights.
 
     Raises:
@@ -101,6 +87,7 @@ class SelfAttention(Layer):
 
     Reference:
         Vaswani et al., 2017, Attention Is All You Need.
+        Su et al., 2021, RoFormer: Enhanced Transformer with Rotary Position Embedding.
     """
 
     def __init__(
@@ -109,6 +96,7 @@ class SelfAttention(Layer):
         units: int,
         heads: int = 1,
         causal: bool = False,
+        rotary: bool = False,
         seed: int | np.random.Generator = 0,
     ):
         if units % heads:
@@ -116,6 +104,7 @@ class SelfAttention(Layer):
         rng = np.random.default_rng(seed)
         self.heads = heads
         self.causal = causal
+        self.rotary = rotary
         self.params = {
             "kernel": glorot_uniform((inputs, 3 * units), rng),
             "bias": np.zeros(3 * units),
@@ -139,6 +128,8 @@ class SelfAttention(Layer):
             shown = shown & np.tri(time, dtype=bool)
         projected = x @ self.params["kernel"] + self.params["bias"]
         queries, keys, values = (self._cut(part) for part in np.split(projected, 3, axis=-1))
+        if self.rotary:
+            queries, keys = (rotate(part, np.arange(time)) for part in (queries, keys))
         outputs, weights = scaled_dot_product(queries, keys, values, shown)
         mixed = self._join(outputs)
         y = mixed @ self.params["output_kernel"] + self.params["output_bias"]
@@ -153,7 +144,9 @@ class SelfAttention(Layer):
         """
         x, queries, keys, values, weights, mixed = cache
         d_mixed = self._cut(d_outputs @ self.params["output_kernel"].T)
-        parts = scaled_dot_product_backward(d_mixed, queries, keys, values, weights)
+        parts = list(scaled_dot_product_backward(d_mixed, queries, keys, values, weights))
+        if self.rotary:  # a gradient is turned back
+            parts[:2] = (rotate(part, -np.arange(x.shape[1])) for part in parts[:2])
         d_projected = np.concatenate([self._join(part) for part in parts], axis=-1)
         params = {
             "kernel": np.einsum("bti,btj->ij", x, d_projected),

@@ -15,6 +15,7 @@ from eager import eagerly
 
 import rnnapps
 from rnnapps import TranslationConfig, Translator, cli
+from rnnapps.apps.translation import pipeline
 from rnnapps.apps.translation.baseline import IBMModel1
 from rnnapps.apps.translation.data import load_splits
 from rnnapps.apps.translation.metrics import bleu_by_length, text_measures
@@ -206,6 +207,22 @@ def test_a_transformer_learns_to_reverse_and_is_measured_as_it_writes():
         logits, state, weights = network.decode(longer[:, t : t + 1], state, encoded)
         np.testing.assert_allclose(logits[:, 0], whole[:, t], atol=1e-4)
         np.testing.assert_allclose(weights[:, 0], looked[:, t], atol=1e-5)
+
+
+def test_a_transformers_search_finds_the_same_whatever_room_its_state_begins_with(monkeypatch):
+    settings = {**TINY, "cell": "transformer", "heads": 3, "positions": "sinusoidal", "layers": 2}
+    settings["max_length"] = 24  # the window: a search goes further
+    texts, found = tf.constant(["one two three four five six seven", "eight", ""]), []
+    app = Translator(**settings, tokenizer="character").fit(FEW)
+    for room in (1, 16, 24):
+        monkeypatch.setattr(pipeline, "_ROOM", room)
+        search = tf.function(lambda texts: app.model.search(texts, 2, min_length=30))
+        found.append(search(texts))
+    assert int(tf.reduce_max(found[0].lengths)) >= 30
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0].tokens, other.tokens)
+        np.testing.assert_allclose(found[0].scores, other.scores, rtol=1e-5)
+        np.testing.assert_allclose(found[0].alignments, other.alignments, atol=1e-5)
 
 
 def test_the_search_can_be_steered(counter):

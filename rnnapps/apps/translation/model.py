@@ -182,8 +182,7 @@ class EncoderDecoder(keras.Model):
         if self.is_transformer:
             if not self.decoder.built:
                 self.decoder.build((None, None, self.config.embedding_dim), memory.shape)
-            rows = ops.shape(memory)[0]
-            state = [ops.zeros((rows, size), memory.dtype) for size in self.decoder.state_sizes]
+            state = self.decoder.first_state(tf.shape(memory)[0])
             return Encoded(memory, mask, self.decoder.keys(memory), memory[:, 0]), state
         units = self.config.units
         # What each direction has come to at its end: (batch, 2 * units)

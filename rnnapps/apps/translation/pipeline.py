@@ -31,6 +31,7 @@ from rnnapps.text.subword import BOS, EOS
 TEXT = tf.TensorSpec((None,), tf.string, name="text")
 _TRANSLATION = tf.TensorSpec((None,), tf.string, name="translation")
 _SCORED = 64  # tokens of a given translation that are read at a time
+_ROOM = 16  # tokens that a Transformer's state holds at first; it grows with the longest one
 
 
 class SpecialTokens(NamedTuple):
@@ -278,10 +279,15 @@ class TextTranslator(keras.Model):
     def _stepper(self, ids: tf.Tensor, beam_width: int) -> tuple:
         """The step function of these texts, its first state, and where the texts have tokens."""
         encoded, cells = self.network.encode(ids)
+        decoder = self.network.decoder
+        grows = self.network.is_transformer  # its state, which is reordered at each step
+        if grows:
+            cells = decoder.first_state(tf.shape(ids)[0], room=_ROOM)
         wide = tf.nest.map_structure(lambda x: tf.repeat(x, beam_width, 0), encoded)
 
         def step(tokens, state):
-            logits, cells, weights = self.network.decode(tokens[:, None], state["cells"], wide)
+            cells = decoder.make_room(state["cells"]) if grows else state["cells"]
+            logits, cells, weights = self.network.decode(tokens[:, None], cells, wide)
             return logits[:, 0], {
                 "cells": cells,
                 "weights": tf.cast(weights[:, 0], tf.float32),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rnnapps import reference
 from rnnapps.layers import TransformerStack
 
 BATCH, TIME, FEATURES, UNITS = 3, 7, 4, 8
@@ -30,6 +31,37 @@ def made(**arguments):
     return stack
 
 
+@pytest.mark.parametrize("kind", ["rotary", "none"])
+def test_a_block_equals_the_reference(kind):
+    stack = TransformerStack(8, num_heads=2, causal=True, positions=kind, dtype="float64")
+    stack.build((None, None, 8))
+    (block,) = stack.blocks
+    oracle = reference.TransformerBlock(8, 2, causal=True, rotary=kind == "rotary")
+    rng = np.random.default_rng(2)
+    variables = {}
+    for variable in block.trainable_variables:
+        name = variable.path.partition("block_0/")[2].replace("feed_forward/norm", "feed_norm")
+        variables[name.removeprefix("feed_forward/")] = variable
+    for name, weight in oracle.params.items():
+        weight += rng.normal(0, 0.3, weight.shape)
+        variables[name].assign(weight)
+    x, dy = rng.normal(size=(BATCH, TIME, 8)), rng.normal(size=(BATCH, TIME, 8))
+    inputs = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        y = block(inputs, mask=MASK)
+        loss = tf.reduce_sum(y * dy)
+    found = tape.gradient(loss, {"x": inputs, **{k: v.value for k, v in variables.items()}})
+    expected, cache = oracle.forward(x, MASK)
+    close = {"rtol": 0, "atol": 1e-5 if kind == "rotary" else 1e-9}  # angles are float32
+    np.testing.assert_allclose(y, expected, **close)
+    gradients = oracle.backward(dy, cache)
+    np.testing.assert_allclose(found.pop("x"), gradients.inputs, **close)
+    assert found.keys() == gradients.params.keys()
+    for name, gradient in found.items():
+        np.testing.assert_allclose(gradient, gradients.params[name], **close, err_msg=name)
+
+
 @pytest.mark.parametrize("kind", [*KINDS.values(), REPEATING], ids=[*KINDS, "repeating"])
 def test_cached_equals_uncached(kind):
     window = {"causal": True, "window": 3, **kind}
@@ -47,6 +79,30 @@ def test_cached_equals_uncached(kind):
     first, state = stack(X[:, :4])
     second, _ = stack(X[:, 4:], initial_state=state)
     np.testing.assert_allclose(tf.concat([first, second], axis=1), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), REPEATING], ids=[*KINDS, "repeating"])
+def test_a_state_is_given_room_as_it_fills(kind):
+    stack = made(causal=True, window=3, return_state=True, **kind)
+    whole, last = stack(X)
+
+    @tf.function
+    def in_a_loop():
+        state = stack.first_state(BATCH, room=1)
+        outputs = tf.TensorArray(tf.float32, TIME)
+        rooms = tf.TensorArray(tf.int32, TIME)
+        for t in tf.range(TIME):
+            state = stack.make_room(state)
+            rooms = rooms.write(t, tf.shape(state[-1])[1])
+            y, state = stack.step(tf.gather(X, t, axis=1), state)
+            outputs = outputs.write(t, y)
+        return tf.transpose(outputs.stack(), [1, 0, 2]), state, rooms.stack()
+
+    outputs, state, rooms = in_a_loop()
+    np.testing.assert_allclose(outputs, whole, atol=1e-5)
+    np.testing.assert_array_equal(rooms, [1, 2, 3, 3, 3, 3, 3])
+    for ours, theirs in zip(state, last, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 @each_kind

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rnnapps.reference import SelfAttention, positional_encoding, scaled_dot_product
+from rnnapps.reference import SelfAttention, positional_encoding, rotate, scaled_dot_product
 
 from .central_differences import assert_is_gradient
 
@@ -18,10 +18,10 @@ def test_two_steps_by_hand():
 
 @pytest.mark.parametrize("mask", [None, MASK], ids=["unmasked", "masked"])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("heads", [1, 2])
-def test_gradients_are_central_differences(heads, causal, mask):
+@pytest.mark.parametrize(("heads", "rotary"), [(1, False), (2, False), (2, True)])
+def test_gradients_are_central_differences(heads, rotary, causal, mask):
     rng = np.random.default_rng(0)
-    layer = SelfAttention(3, 4, heads, causal)
+    layer = SelfAttention(3, 4, heads, causal, rotary)
     layer.set_params(**{k: rng.normal(size=w.shape) for k, w in layer.params.items()})
     x, d_outputs = rng.normal(size=(3, 4, 3)), rng.normal(size=(3, 4, 4))
 
@@ -41,6 +41,14 @@ def test_a_shift_of_the_position_is_a_rotation():
     first, second = positional_encoding([3, 10], 6), positional_encoding([103, 110], 6)
     np.testing.assert_allclose(first[0] @ first[1], second[0] @ second[1], rtol=1e-12)
     np.testing.assert_allclose(np.sum(first**2, axis=-1), 3)
+
+
+def test_rotated_vectors_know_how_far_apart_they_stand():
+    q, k = np.random.default_rng(0).normal(size=(2, 1, 6))
+    near, far = (np.vdot(rotate(q, [t]), rotate(k, [t - 3])) for t in (3, 103))
+    np.testing.assert_allclose(near, far, rtol=1e-12)
+    assert abs(near - np.vdot(q, k)) > 1e-2
+    np.testing.assert_allclose(rotate(rotate(q, [7]), [-7]), q, rtol=1e-12)
 
 
 def test_heads_divide_the_units():

@@ -1,0 +1,62 @@
+"""Where a step stands: attention by itself does not know the order of steps."""
+
+import numpy as np
+
+from rnnapps.reference.layer import Array
+
+
+def angles(positions: Array, width: int) -> Array:
+    """Return the angle of each pair of features at each position.
+
+    Each pair turns at its own rate, from one radian a step to one in 10,000.
+
+    Args:
+        positions: Numbers of steps, `(time,)`.
+        width: An even number of features.
+
+    Returns:
+        The angles, `(time, width / 2)`.
+    """
+    return np.asarray(positions)[:, None] / 10_000.0 ** (np.arange(0, width, 2) / width)
+
+
+def positional_encoding(positions: Array, width: int) -> Array:
+    """Return sines and cosines that tell where a step stands, to be added to its vector.
+
+    A shift of the position is a rotation of all pairs, whatever the position.
+
+    Args:
+        positions: Numbers of steps, `(time,)`.
+        width: An even number of features: the sines come first, then the cosines.
+
+    Returns:
+        The encoding, `(time, width)`.
+
+    Reference:
+        Vaswani et al., 2017, Attention Is All You Need.
+    """
+    at = angles(positions, width)
+    return np.concatenate([np.sin(at), np.cos(at)], axis=-1)
+
+
+def rotate(x: Array, positions: Array) -> Array:
+    """Turn each pair of features by the angle of its position.
+
+        [a, b]  ->  [a cos - b sin, a sin + b cos]
+
+    Two vectors keep their lengths, and their product depends on how far apart they stand, not on
+    where. Turning by `-positions` undoes it.
+
+    Args:
+        x: `(..., time, width)`; features i and i + width / 2 are a pair.
+        positions: Numbers of steps, `(time,)`.
+
+    Returns:
+        The turned vectors, of the shape of `x`.
+
+    Reference:
+        Su et al., 2021, RoFormer: Enhanced Transformer with Rotary Position Embedding.
+    """
+    at = angles(positions, x.shape[-1])
+    a, b = np.split(x, 2, axis=-1)
+    return np.concatenate([a * np.cos(at) - b * np.sin(at), a * np.sin(at) + b * np.cos(at)], -1)
