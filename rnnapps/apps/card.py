@@ -16,6 +16,7 @@ from rnnapps.tables import Comparison, compare, number, stopped
 
 _ROWS = 20  # of a table of classes, targets or series, of which there may be thousands
 _EXAMPLES = 10
+_LONGEST = 400  # characters of a text that is quoted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,19 +37,38 @@ class PartTable:
 
 
 @dataclasses.dataclass(frozen=True)
+class Confusion:
+    """Two classes of which one is taken for the other.
+
+    Args:
+        true: The right one.
+        answered: What it was taken for.
+        count: How often.
+        share: Of those whose class is the right one.
+    """
+
+    true: str
+    answered: str
+    count: int
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Measured:
     """How good a model is on a part of its data.
 
     Args:
         part: `"test"` or `"validation"`.
         comparison: Its metrics beside its baselines'.
-        tables: The same by class, target or series.
+        tables: The same by class, target, series or length.
+        confusions: The classes that are confused most often.
         said: What else there is to say, a sentence each.
     """
 
     part: str
     comparison: Comparison
     tables: list[PartTable]
+    confusions: list[Confusion]
     said: list[str]
 
 
@@ -94,18 +114,30 @@ class Card:
         return [_measured(part, self.metrics[part]) for part in parts]
 
     @property
-    def examples(self) -> list[dict[str, str]]:
-        """Texts of the test part: confident mistakes, translations."""
-        test = self.metrics.get("test", {})
-        mistakes = [
+    def mistakes(self) -> list[dict[str, str]]:
+        """What the model got wrong in the test part, and was surest of."""
+        return [
             {
-                "text": " ".join(one["text"].split())[:400],
+                "text": _in_a_line(one["text"]),
                 "expected": str(one["label"]),
                 "answered": f"{one['predicted']} ({one['probability']:.3f})",
             }
-            for one in test.get("mistakes", [])
+            for one in self.metrics.get("test", {}).get("mistakes", [])[:_EXAMPLES]
         ]
-        return mistakes[:_EXAMPLES]
+
+    @property
+    def translations(self) -> dict[str, list[dict[str, str]]]:
+        """The best translations of the test part, and the worst, with their scores."""
+        test = self.metrics.get("test", {})
+        return {
+            name: [
+                {key: _in_a_line(one[key]) for key in ("text", "expected", "answered")}
+                | {"chrf": f"{one['chrf']:.1f}"}
+                for one in test[name]
+            ]
+            for name in ("worst", "best")
+            if test.get(name)
+        }
 
     def markdown(self, signatures: Sequence[tuple[str, str]] = ()) -> str:
         """`MODEL_CARD.md`. It quotes nothing of the data.
@@ -117,19 +149,49 @@ class Card:
         return re.sub(r"\n{3,}", "\n\n", text)  # where a list is empty
 
 
+def _in_a_line(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST]
+
+
 def _measured(part: str, found: dict[str, Any]) -> Measured:
-    tables = [
-        _part_table(name.removeprefix("by_"), rows)
+    by = {
+        name.removeprefix("by_"): _named(rows)
         for name, rows in found.items()
-        if name.startswith("by_") and isinstance(rows, dict)
-    ]
+        if name.startswith("by_")
+    }
+    tables = [_part_table(kind, rows) for kind, rows in by.items()]
     said = []
     if (skill := found.get("skill")) and "against" in skill:
         said.append(
             f"Skill against {skill['against']}: {skill['skill']:.3f}, within {skill['low']:.3f} "
             f"and {skill['high']:.3f} by a bootstrap; over 0 is better."
         )
-    return Measured(part, compare(found), [table for table in tables if table.rows], said)
+    tables = [table for table in tables if table.rows]
+    return Measured(part, compare(found), tables, _confusions(found), said)
+
+
+def _named(rows: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows by name, those of groups of lengths too."""
+    if isinstance(rows, dict):
+        return rows
+    return {
+        f"{row['up_to']} words at most": {key: row[key] for key in row if key != "up_to"}
+        for row in rows
+    }
+
+
+def _confusions(found: dict[str, Any]) -> list[Confusion]:
+    """What lies beside the diagonal of the confusion matrix, the most first."""
+    classes, counts = found.get("classes", []), found.get("confusion", [])
+    if len(classes) != len(counts):  # of version 0.1.0
+        return []
+    beside = [
+        Confusion(true, answered, count, count / sum(row))
+        for i, (true, row) in enumerate(zip(classes, counts, strict=True))
+        for j, (answered, count) in enumerate(zip(classes, row, strict=True))
+        if i != j and count
+    ]
+    return sorted(beside, key=lambda one: -one.count)[:_EXAMPLES]
 
 
 def _part_table(kind: str, rows: dict[str, Any]) -> PartTable:

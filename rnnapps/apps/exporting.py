@@ -47,7 +47,7 @@ def export(
 
 
 def _card(app: "Application", precision: dict[str, Any] | None) -> Card:
-    return Card(app.name, app.config, app.info, _numbers(app.metrics), app.history, precision)
+    return Card(app.name, app.config, app.info, app.metrics, app.history, precision)
 
 
 def _asked(spec: ExportSpec) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from rnnapps.apps.tagging import data
 from rnnapps.apps.tagging.answers import TagsFound, answer_of, tags_of_tokens
 from rnnapps.apps.tagging.baseline import baselines
 from rnnapps.apps.tagging.config import PredictOptions, TaggingConfig
-from rnnapps.apps.tagging.metrics import confusion, measures
+from rnnapps.apps.tagging.metrics import confusion, measures, mistakes
 from rnnapps.apps.tagging.model import named_rows
 from rnnapps.apps.tagging.pipeline import (
     TOKENS,
@@ -154,19 +154,20 @@ class Tagger(Application):
         """Measures the tagger on a part, and baselines on the same sentences beside it.
 
         Returns:
-            What `metrics.measures` returns, and `baselines` with the metrics of each of them.
+            What `metrics.measures` returns; `classes` and `confusion`; `mistakes`, the surest ones;
+            and `baselines` with the metrics of each of them.
         """
         if self.config.pretrain_only and part == "validation":
             return {}
         self._check_head()
         tokens, truth = getattr(splits, part).tokens, self._truth(getattr(splits, part))
         known = set(self.model.get_layer("encoder").words.vocabulary)
-        measure = functools.partial(
-            measures, tokens, truth, known=known, spans=bool(written_in(self.tags))
-        )
+        spans = bool(written_in(self.tags))
+        measure = functools.partial(measures, tokens, truth, known=known, spans=spans)
         with working(f"tagging the {part} part"):
-            predicted = self._tag(tokens).tags
+            predicted, probabilities = self._tag(tokens)
             found = {**measure(predicted), **confusion(truth, predicted)}
+            found["mistakes"] = mistakes(tokens, truth, predicted, probabilities, spans)
         beside = baselines(splits.train, tokens, quick=part == "validation")
         return {**found, "baselines": {name: measure(tags) for name, tags in beside.items()}}
 

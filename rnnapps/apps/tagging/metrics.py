@@ -4,9 +4,10 @@ import collections
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from rnnapps.spans import spans_of
+from rnnapps.spans import Span, spans_of
 
 Tags = Sequence[Sequence[str]]
+_AROUND = 8  # tokens that are shown on either side of a mistake
 
 
 def measures(
@@ -71,6 +72,67 @@ def _kind(tag: str) -> str:
     """A tag's kind; the tag itself where it has none."""
     spans = spans_of([tag])
     return spans[0].kind or tag if spans else tag
+
+
+def mistakes(
+    tokens: Tags,
+    truth: Tags,
+    predicted: Tags,
+    probabilities: Sequence[Sequence[float]],
+    spans: bool,
+    most: int = 10,
+) -> list[dict[str, Any]]:
+    """The wrong spans that the tagger was surest of.
+
+    Args:
+        tokens: The tokens of each sentence.
+        truth: Their tags.
+        predicted: The tags that were predicted.
+        probabilities: Of each of them.
+        spans: Whether the tags write spans; each token is one, if not.
+        most: How many, at most.
+
+    Returns:
+        For each `text`, the span in brackets amid its neighbours; `label`, what is there, with its
+        words where they are others; `predicted`; and `probability`, that of the least likely tag.
+    """
+    read = spans_of if spans else _each
+    wrong = []
+    for i, (right, tags, chances) in enumerate(zip(truth, predicted, probabilities, strict=True)):
+        there = set(read(right))
+        wrong += [
+            (min(chances[one.start : one.end]), i, one) for one in read(tags) if one not in there
+        ]
+    wrong.sort(key=lambda mistake: (-mistake[0], *mistake[1:]))
+    return [
+        {
+            "text": _in_context(tokens[i], one),
+            "label": _there(tokens[i], read(truth[i]), one),
+            "predicted": one.kind or "span",
+            "probability": float(chance),
+        }
+        for chance, i, one in wrong[:most]
+    ]
+
+
+def _each(tags: Sequence[str]) -> list[Span]:
+    return [Span(i, i + 1, tag) for i, tag in enumerate(tags)]
+
+
+def _in_context(tokens: Sequence[str], span: Span) -> str:
+    before, behind = tokens[: span.start][-_AROUND:], tokens[span.end :][:_AROUND]
+    return " ".join([*before, f"[{' '.join(tokens[span.start : span.end])}]", *behind])
+
+
+def _there(tokens: Sequence[str], truth: Sequence[Span], span: Span) -> str:
+    """What is where a span was found."""
+    over = [one for one in truth if one.start < span.end and span.start < one.end]
+    named = [
+        (one.kind or "span")
+        + (f" ({' '.join(tokens[one.start : one.end])})" if one[:2] != span[:2] else "")
+        for one in over
+    ]
+    return ", ".join(named) or "nothing"
 
 
 def spans_found(truth: Tags, predicted: Tags) -> dict[str, Any]:

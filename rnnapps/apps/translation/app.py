@@ -157,8 +157,8 @@ class Translator(Application):
 
         Returns:
             `bleu`, `chrf`, `exact_match` and `perplexity`; `signatures` of the first two;
-            `baselines`; and of the test part `by_length`, BLEU by the length of the texts, and
-            `examples`, three translations with their alignments.
+            `baselines`; and of the test part `by_length`, BLEU by the length of the texts, the
+            `best` and `worst` translations, and `examples`, three with their alignments.
         """
         pairs = getattr(splits, part)
         if not len(pairs):

@@ -31,14 +31,15 @@ def measures(
 
     Returns:
         What `text_measures` returns, and `perplexity`; `baselines` with the former of each; and of
-        the test part `by_length`.
+        the test part `by_length`, and what `best_and_worst` returns.
     """
     pairs = getattr(splits, part)
     found = {**text_measures(pairs, translations, lowercase), "perplexity": perplexity}
     if part == "validation":
         copied = text_measures(pairs, pairs.sources, lowercase)
         return {**found, "baselines": {"the text as it is": copied}}
-    found["by_length"], found["baselines"] = bleu_by_length(pairs, translations, lowercase), {}
+    found["by_length"] = bleu_by_length(pairs, translations, lowercase)
+    found |= {**best_and_worst(pairs, translations, lowercase), "baselines": {}}
     if splits.train is not None:
         with working("training the baseline"):
             naive = IBMModel1(splits.train, lowercase)
@@ -108,6 +109,37 @@ def bleu_by_length(
         }
         for up_to, group in sorted(groups.items())
     ]
+
+
+def best_and_worst(
+    pairs: Pairs, translations: Sequence[str], lowercase: bool = True, most: int = 5
+) -> dict[str, list[dict[str, Any]]]:
+    """The translations that are most, and least, like the right ones.
+
+    Args:
+        pairs: Texts with their right translations.
+        translations: The translations to measure.
+        lowercase: Whether case counts for nothing.
+        most: How many of each, at most.
+
+    Returns:
+        `best` and `worst`: for each translation its `text`, what was `expected` and `answered`, and
+        `chrf`, the sentence's own, 0 to 100. Of those as good as each other the longest are first.
+    """
+    chrf = sacrebleu.CHRF(lowercase=lowercase)
+    scores = [
+        chrf.sentence_score(mine, [right]).score
+        for mine, right in zip(translations, pairs.targets, strict=True)
+    ]
+    by_length = sorted(range(len(scores)), key=lambda i: -len(pairs.sources[i]))
+    best, worst = (sorted(by_length, key=lambda i: sign * scores[i]) for sign in (-1, 1))
+    count = min(most, len(scores) // 2)  # none is among both
+
+    def told(i: int) -> dict[str, Any]:
+        texts = {"text": pairs.sources[i], "expected": pairs.targets[i]}
+        return {**texts, "answered": translations[i], "chrf": scores[i]}
+
+    return {"best": [*map(told, best[:count])], "worst": [*map(told, worst[:count])]}
 
 
 def middling(texts: Sequence[str], count: int) -> list[str]:
