@@ -55,6 +55,10 @@ class ServerError(RnnappsError):
     """A model server that does not answer, or refuses what it was asked."""
 
 
+class SignatureError(ServerError):
+    """A model that is asked by a signature that it has not."""
+
+
 def flag(name: str) -> str:
     """The command line's name of a field: `batch_size` -> `--batch-size`."""
     return "--" + name.replace("_", "-")

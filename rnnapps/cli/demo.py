@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 from tyro.conf import FlagCreatePairsOff, Positional
@@ -58,8 +59,17 @@ class Demo:
                 for number in (signal.SIGINT, signal.SIGTERM):
                     signal.signal(number, lambda *_: end.set())
                 print(f"{address}  (Ctrl-C ends)", flush=True)
+                for model in models:
+                    model.loaded.add_done_callback(lambda one: _failure(one) and end.set())
                 end.wait()
                 page.close(verbose=False)
+        for failure in filter(None, (_failure(model.loaded) for model in models)):
+            raise failure
+
+
+def _failure(loaded: Future) -> BaseException | None:
+    """Why a model is not loaded; `None` where it is, or will be."""
+    return loaded.exception() if loaded.done() and not loaded.cancelled() else None
 
 
 def run(arguments: list[str]) -> None:

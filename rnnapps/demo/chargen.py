@@ -8,6 +8,7 @@ import gradio as gr
 
 from rnnapps.config import GENERATION
 from rnnapps.demo.asking import LONGEST, said
+from rnnapps.demo.examples import offer, own_texts
 from rnnapps.demo.marks import shaded
 from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import heading, phrase
@@ -16,14 +17,16 @@ from rnnapps.errors import DataError
 _FIRST, _BLOCK = 2, 12  # tokens of the first request, which is soon there, and of the others
 _WIDTH = 240  # pixels that a slider has at least: on a phone they stand one below the other
 _CONTEXT = 400  # characters of what is written that each request reads
+_BEGINNING = 60  # characters of an example
 _DEEP = 8.0  # bits of a character that is coloured most
 
 
-def build(shown: Shown) -> None:
+def build(shown: Shown, page: gr.Blocks) -> None:
     """Builds the tab.
 
     Args:
         shown: The model.
+        page: What the tab is on.
     """
     prompt = gr.Textbox(label=phrase("prompt"), lines=2)
     with gr.Row():
@@ -49,6 +52,7 @@ def build(shown: Shown) -> None:
     with gr.Row():
         button = gr.Button(phrase("write"), variant="primary")
         stop = gr.Button(phrase("stop"))
+    offer(page, lambda: own_texts(shown, _own_texts), [prompt])
     heading("written")
     gr.Markdown(phrase("written_about"))
     text = gr.HTML()
@@ -56,9 +60,6 @@ def build(shown: Shown) -> None:
     run = said(lambda *settings: (yield from write(shown, *settings)))
     event = gr.on([button.click, prompt.submit], run, inputs, text, api_name=False)
     stop.click(None, cancels=[event], api_name=False)
-    examples = shown.examples(_own_texts)
-    if examples:
-        gr.Examples([one[:60] for one in examples], prompt, label=phrase("examples"))
 
 
 def write(
@@ -135,4 +136,5 @@ def _own_texts(config: Any) -> Sequence[str]:
     """Of the validation part, which nothing was learned from."""
     from rnnapps.apps.chargen.data import load_splits  # imports TensorFlow
 
-    return load_splits(config).validation[:20_000].splitlines()
+    lines = load_splits(config).validation[:20_000].splitlines()
+    return [line[:_BEGINNING] for line in lines]

@@ -1,10 +1,12 @@
 """The tab of a forecaster: a fan chart from an origin, of one's own table or the run's data."""
 
 import dataclasses
-import html
+import functools
+import itertools
 import json
 import pathlib
 import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -17,21 +19,22 @@ from rnnapps.apps.forecasting.data import Task
 from rnnapps.config import SeriesOptions
 from rnnapps.data import Series, SeriesSet, make_load
 from rnnapps.demo.asking import downloadable, said
-from rnnapps.demo.marks import ranked
+from rnnapps.demo.examples import Example, offer, quickly_read
+from rnnapps.demo.marks import drawing, ranked
 from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import phrase
-from rnnapps.errors import DataError
-from rnnapps.pages import as_data_url
+from rnnapps.errors import DataError, RnnappsError
 
 _SEEN = 3  # horizons of history in the chart
 _MOST = 1000  # steps before the end
 
 
-def build(shown: Shown) -> None:
+def build(shown: Shown, page: gr.Blocks) -> None:
     """Builds the tab.
 
     Args:
         shown: The model.
+        page: What the tab is on.
     """
     described = json.loads(shown.asset("task.json"))
     task = Task.from_dict(described["task"])
@@ -47,14 +50,12 @@ def build(shown: Shown) -> None:
     back = gr.Slider(0, _MOST, task.horizon, step=1, label=phrase("back"))
     lines = gr.Checkbox(True, label=phrase("baselines"))
     button = gr.Button(phrase("forecast"), variant="primary")
-    chart, table = gr.HTML(), gr.HTML()
-    download = gr.DownloadButton(phrase("download"), visible=False)
-    own = _own_data(shown)
+    own_data = functools.cache(lambda: _own_data(shown))
 
     def answer(path: str | None, *options: Any) -> tuple[str, str, Any]:
-        if path is None and own is None:
+        given = pathlib.Path(path) if path else own_data()
+        if given is None:
             raise DataError("Expected a table: the data of this model is not here. Received: none.")
-        given = pathlib.Path(path) if path else own
         try:
             found = read_for(described, given, _how(shown))
             chart, first, csv = forecast(shown, described, found, *options)
@@ -64,8 +65,36 @@ def build(shown: Shown) -> None:
                 error.args[0].replace(str(given), given.name) if path else error.args[0]
             ) from None
 
+    def examples() -> Iterable[Example]:
+        config = shown.config
+        if config is None or not quickly_read(config):
+            return []
+        try:
+            return origins(task, read_for(described, own_data(), _how(shown)))
+        except RnnappsError:  # the data has changed
+            return []
+
     inputs = [file, column, name, back, lines]
+    offer(page, examples, inputs[:-1])
+    chart, table = gr.HTML(), gr.HTML()
+    download = gr.DownloadButton(phrase("download"), visible=False)
     button.click(said(answer, 3), inputs, [chart, table, download], api_name=False)
+
+
+def origins(task: Task, found: SeriesSet) -> Iterator[Example]:
+    """Examples of what to forecast, each series or target from a horizon before its end first.
+
+    Args:
+        task: What is forecast from what.
+        found: The series.
+    """
+    backs = [times * task.horizon for times in (1, 0, 2, 3, 4) if times * task.horizon <= _MOST]
+    for back, one, column in itertools.product(backs, found.series, task.columns.targets):
+        end = _origin(one, task, back)
+        if end >= task.lookback:
+            what = [one.name] * task.several + [column] * (task.targets > 1 or not task.several)
+            label = f"{', '.join(what)}: {one.times[end - 1]}"
+            yield Example(label, (None, column, one.name, back))
 
 
 def forecast(
@@ -99,11 +128,10 @@ def forecast(
         raise DataError(f"Expected one of the table's series. Received: {name!r}.")
     one = found.series[names.index(name) if task.several else 0]
     place = task.columns.targets.index(column)
-    known = np.isfinite(one.values[:, : task.targets]).any(1)
-    end = len(known) - int(known[::-1].argmax()) - int(back) if known.any() else 0
+    end = _origin(one, task, int(back))
     if end < 1:
         raise DataError(
-            f"Expected an origin within the series' {known.sum()} steps. Received: {back} back."
+            f"Expected an origin within the series' {end + back} steps. Received: {back} back."
         )
     cut = _until(one, end, task)
     frame = forecast_series(
@@ -121,16 +149,21 @@ def forecast(
     quantiles = frame[[f"q{level:g}" for level in levels]].to_numpy()
     figures.fan_chart(
         history, truth, frame["forecast"].to_numpy(), quantiles, levels, column,
-        folder / "chart.png", pd.Index(stamps), others=others,
+        folder / "chart.svg", pd.Index(stamps), others=others,
     )  # fmt: skip
     frame.to_csv(folder / "forecast.csv", index=False)
     first = [
         (str(row["time"]), f"{row['forecast']:.4g}") for row in frame.head(5).to_dict("records")
     ]
     told = f"{column}: {', '.join(f'{when} {value}' for when, value in first)}"
-    url = as_data_url(folder / "chart.png")
-    image = f'<img style="width:100%" src="{url}" alt="{html.escape(told)}">'
-    return image, ranked(first), str(folder / "forecast.csv")
+    chart = drawing((folder / "chart.svg").read_text("utf-8"), column, told)
+    return chart, ranked(first), str(folder / "forecast.csv")
+
+
+def _origin(one: Series, task: Task, back: int) -> int:
+    """How many steps are known at an origin that is a number of steps before the last value."""
+    known = np.isfinite(one.values[:, : task.targets]).any(1)
+    return len(known) - int(known[::-1].argmax()) - back if known.any() else -back
 
 
 def _until(one: Series, end: int, task: Task) -> Series:

@@ -18,8 +18,12 @@ CSS = """
 .rn-table td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .rn-bar { height: .9rem; background: #0072b2; border-radius: 3px; min-width: 2px; }
 .rn-error { border-left: .3rem solid #d55e00; padding: .4rem .8rem; }
+button[role=tab][aria-selected=true] { color: #0b57a4 !important; }
+.dark button[role=tab][aria-selected=true] { color: #8ab8f0 !important; }
 .min_value, .max_value, .or { color: var(--body-text-color) !important; }
 .rn-scroll { overflow-x: auto; }
+.rn-drawing { width: 100%; min-width: 36rem; height: auto; }
+.rn-scroll:has(> .rn-drawing) { direction: rtl; }  /* where it is narrow, its end is seen first */
 .rn-heat td { min-width: 1.6rem; height: 1.6rem; padding: 0;
   border: 1px solid rgb(128 128 128 / .3); }
 .rn-heat th { padding: .1rem .4rem; white-space: nowrap; color: inherit; font-weight: inherit;
@@ -127,4 +131,23 @@ def heat_map(weights: np.ndarray, rows: Sequence[str], columns: Sequence[str], s
         f'<div class="rn-scroll" tabindex="0" role="region" aria-label="{html.escape(said)}">'
         f'<table class="rn-heat"><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def drawing(svg: str, name: str, said: str) -> str:
+    """A drawing whose lines and letters have the colour of the page's text, dark or light.
+
+    Args:
+        svg: What matplotlib wrote: black on white.
+        name: What it is called.
+        said: What it shows, for those who do not see it.
+    """
+    svg = svg[svg.index("<svg") :].replace("fill: #ffffff", "fill: none")
+    svg = svg.replace("#000000", "currentColor")
+    attributes = (
+        f'class="rn-drawing" fill="currentColor" role="img" aria-label="{html.escape(said)}"'
+    )
+    return (
+        f'<div class="rn-scroll" tabindex="0" role="region" aria-label="{html.escape(name)}">'
+        f"{svg.replace('<svg', f'<svg {attributes}', 1)}</div>"
     )

@@ -5,16 +5,20 @@ import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from rnnapps.apps import config_class
 from rnnapps.apps.bulk.answering import Ask, Model
 from rnnapps.config import TableOptions, TrainingConfig
 from rnnapps.demo.sources import Source, cache_of
-from rnnapps.errors import ConfigError, RnnappsError, RunError
+from rnnapps.errors import ConfigError, RnnappsError, RunError, SignatureError
 from rnnapps.progress import say
 from rnnapps.serving import Client
 from rnnapps.serving.export.versions import versions_of
+
+if TYPE_CHECKING:
+    from rnnapps.serving import Server
 
 # By which signature, and which of its outputs or inputs, an application's export is known.
 _KNOWN = {
@@ -24,7 +28,6 @@ _KNOWN = {
     "tagging": ("serving_default", "tags"),
     "sentiment": ("serving_default", "probabilities"),
 }
-_READ = 20 * 2**20  # bytes of a file of data that is read for examples; more would take too long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Shown:
         name: Its name.
         application: Which application's it is.
         url: Where its server is.
-        client: What asks it.
+        loaded: What asks it, once it is loaded.
         settings: The settings that it was trained with; empty where a server keeps them.
         folder: The folder of its export; `None` where a server keeps it.
     """
@@ -43,9 +46,21 @@ class Shown:
     name: str
     application: str
     url: str
-    client: Client
+    loaded: Future[Client]
     settings: dict[str, Any]
     folder: pathlib.Path | None
+
+    @property
+    def client(self) -> Client:
+        """What asks it. Waits until it is loaded.
+
+        Raises:
+            RunError: If it cannot be.
+        """
+        try:
+            return self.loaded.result()
+        except CancelledError:
+            raise RunError("The demo ended before the model was loaded.") from None
 
     @property
     def config(self) -> TrainingConfig | None:
@@ -70,23 +85,6 @@ class Shown:
         if self.folder is None:
             return self.client.describe(name)
         return (self.folder / "assets" / name).read_text("utf-8")
-
-    def examples(self, read: Callable[[Any], Sequence[str]]) -> list[str]:
-        """Examples of the model's own data.
-
-        Args:
-            read: What gives them, of the configuration.
-
-        Returns:
-            A few; none where the data is not here, or takes long to read.
-        """
-        config = self.config
-        if config is None or not _quickly_read(config.data):
-            return []
-        try:
-            return list(dict.fromkeys(text for text in read(config) if text.strip()))[:5]
-        except RnnappsError:  # the data has changed, or gone
-            return []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,29 +114,32 @@ class TableModel(Model):
 
 @contextlib.contextmanager
 def served(sources: Sequence[Source]) -> Iterator[list[Shown]]:
-    """Serves runs and exports to this process alone.
+    """Serves runs and exports to this process alone. They are loaded behind the page's back.
 
     Args:
         sources: What is to be served; a run is exported first.
 
     Yields:
-        The models.
+        The models, one of which after the other will be loaded.
     """
     from rnnapps.serving import Limits, Server  # import TensorFlow
 
-    with tempfile.TemporaryDirectory(prefix="rnnapps-demo-") as folder:
-        root, versions = pathlib.Path(folder), {}
-        for source in sources:
-            versions[source.name] = version = _exported(source)
-            (root / source.name).mkdir()
-            (root / source.name / version.name).symlink_to(version, target_is_directory=True)
-        with Server(root, 0, 0, limits=Limits(seconds=60.0), seconds=3600.0) as server:
-            for name, _, state in server.manager.failures:
-                raise RunError(f"{versions[name]} cannot be served: {state.message}")
-            yield [
-                _shown(server.rest_address, one.name, one.settings, versions[one.name])
-                for one in sources
-            ]
+    with (
+        tempfile.TemporaryDirectory(prefix="rnnapps-demo-") as folder,
+        ThreadPoolExecutor(1, "rnnapps-loader") as loader,
+        Server(folder, 0, 0, limits=Limits(seconds=60.0), seconds=3600.0) as server,
+    ):
+        models = []
+        try:
+            for source in sources:
+                version = _exported(source)
+                loaded = loader.submit(_load, server, source.name, version)
+                models.append(
+                    _shown(source.name, server.rest_address, loaded, source.settings, version)
+                )
+            yield models
+        finally:
+            loader.shutdown(wait=False, cancel_futures=True)
 
 
 def asked(url: str, names: Sequence[str]) -> list[Shown]:
@@ -150,7 +151,12 @@ def asked(url: str, names: Sequence[str]) -> list[Shown]:
     """
     if not names:
         raise ConfigError("Expected the names of models of the server after demo. Received: none.")
-    return [_shown(url, name, {}, None) for name in names]
+    models = []
+    for name in names:
+        loaded = Future[Client]()
+        loaded.set_result(_client(url, name))
+        models.append(_shown(name, url, loaded, {}, None))
+    return models
 
 
 def _exported(source: Source) -> pathlib.Path:
@@ -165,22 +171,40 @@ def _exported(source: Source) -> pathlib.Path:
     return load(source.folder).export(cache)
 
 
-def _shown(url: str, name: str, settings: dict[str, Any], folder: pathlib.Path | None) -> Shown:
-    client = Client(url, name, retries=2)
-    return Shown(name, _application(client, name), url, client, settings, folder)
+def _load(server: "Server", name: str, version: pathlib.Path) -> Client:
+    """Puts a version into the server's folder, which is looked at by nobody else."""
+    place = server.manager.folder / name
+    place.mkdir()
+    (place / version.name).symlink_to(version, target_is_directory=True)
+    server.manager.look()
+    for model, _, state in server.manager.failures:
+        if model == name:
+            raise RunError(f"{version} cannot be served: {state.message}")
+    return _client(server.rest_address, name)
+
+
+def _client(url: str, name: str) -> Client:
+    return Client(url, name, retries=2)
+
+
+def _shown(
+    name: str,
+    url: str,
+    loaded: Future[Client],
+    settings: dict[str, Any],
+    folder: pathlib.Path | None,
+) -> Shown:
+    application = settings.get("application")
+    if application not in _KNOWN:  # a copied application's, or one that describes itself to nobody
+        application = _application(loaded.result(), name)
+    return Shown(name, application, url, loaded, settings, folder)
 
 
 def _application(client: Client, name: str) -> str:
     for application, (signature, output) in _KNOWN.items():
-        with contextlib.suppress(RnnappsError):
+        with contextlib.suppress(SignatureError):
             if output in client.signature(signature).outputs:
                 return application
-    client.signature()  # says that there is no such server, or model
     raise RunError(
         f"{name} is no model of an application that the demo knows: {', '.join(_KNOWN)}."
     )
-
-
-def _quickly_read(data: str) -> bool:
-    path = pathlib.Path(data)
-    return data == "sample" or (path.is_file() and path.stat().st_size < _READ)

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read as it is imported
+os.environ["GRADIO_DEFAULT_CONCURRENCY_LIMIT"] = "8"  # people who are answered at a time
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import gradio as gr
@@ -15,7 +16,7 @@ from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import I18N, phrase
 from rnnapps.errors import RnnappsError, RunError
 
-_TABS: dict[str, Callable[[Shown], None]] = {
+_TABS: dict[str, Callable[[Shown, gr.Blocks], None]] = {
     "sentiment": sentiment.build,
     "chargen": chargen.build,
     "translation": translation.build,
@@ -28,7 +29,6 @@ _BUTTON = tuple(  # on which white text can be read, dark or light
     for scheme in ("", "_dark")
 )
 _HOST = "127.0.0.1"
-_AT_ONCE = 8  # people whose answers are computed at a time; the others wait
 _UPLOAD = "50mb"
 
 
@@ -45,10 +45,11 @@ def build(models: Sequence[Shown]) -> gr.Blocks:
             for model in models:
                 with gr.Tab(model.name):
                     try:
-                        _TABS[model.application](model)
+                        _TABS[model.application](model, page)
                     except RnnappsError as error:  # the other tabs work
                         gr.HTML(alert(str(error)))
-    return page.queue(default_concurrency_limit=_AT_ONCE, api_open=False)
+    page.api_open = False
+    return page
 
 
 def launch(page: gr.Blocks, port: int) -> str:

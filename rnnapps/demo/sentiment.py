@@ -7,37 +7,25 @@ from typing import Any
 
 import gradio as gr
 
-from rnnapps.demo.asking import checked, said, table_section
+from rnnapps.demo.asking import table_section
 from rnnapps.demo.marks import bars, shaded
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import heading, in_language, phrase
+from rnnapps.demo.phrases import in_language
+from rnnapps.demo.text_tab import text_tab
 
 _WORDS = 200  # of a text that are left out, one after the other
 _PIECES = re.compile(r"\s+|[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")
 
 
-def build(shown: Shown) -> None:
+def build(shown: Shown, page: gr.Blocks) -> None:
     """Builds the tab.
 
     Args:
         shown: The model.
+        page: What the tab is on.
     """
-    text = gr.Textbox(label=phrase("text"), lines=4)
-    button = gr.Button(phrase("classify"), variant="primary")
-    heading("classes")
-    classes = gr.HTML()
-    heading("words")
-    gr.Markdown(phrase("words_about"))
-    words = gr.HTML()
-    answer = said(lambda text, request: classify(shown, checked(text), request), 2)
-
-    def run(text: str, request: gr.Request):
-        return answer(text, request)
-
-    gr.on([button.click, text.submit], run, text, [classes, words], api_name=False)
-    examples = shown.examples(_own_texts)
-    if examples:
-        gr.Examples(examples, text, label=phrase("examples"))
+    parts = [("classes",), ("words", "words_about")]
+    text_tab(shown, page, "classify", classify, parts, _own_texts)
     table_section(shown, functools.partial(labels_of, shown))
 
 

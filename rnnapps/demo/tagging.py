@@ -5,32 +5,21 @@ from typing import Any
 
 import gradio as gr
 
-from rnnapps.demo.asking import checked, said
 from rnnapps.demo.marks import ranked, spans
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import heading, in_language, phrase
+from rnnapps.demo.phrases import in_language
+from rnnapps.demo.text_tab import text_tab
 from rnnapps.spans import tokens_answered
 
 
-def build(shown: Shown) -> None:
+def build(shown: Shown, page: gr.Blocks) -> None:
     """Builds the tab.
 
     Args:
         shown: The model.
+        page: What the tab is on.
     """
-    text = gr.Textbox(label=phrase("text"), lines=4)
-    button = gr.Button(phrase("tag"), variant="primary")
-    heading("spans")
-    marked, listed = gr.HTML(), gr.HTML()
-    answer = said(lambda text, request: tag(shown, checked(text), request), 2)
-
-    def run(text: str, request: gr.Request):
-        return answer(text, request)
-
-    gr.on([button.click, text.submit], run, text, [marked, listed], api_name=False)
-    examples = shown.examples(_own_texts)
-    if examples:
-        gr.Examples(examples, text, label=phrase("examples"))
+    text_tab(shown, page, "tag", tag, [("spans",), ("",)], _own_texts)
 
 
 def tag(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str, str]:

@@ -10,38 +10,25 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from rnnapps.demo.asking import checked, said, table_section
+from rnnapps.demo.asking import table_section
 from rnnapps.demo.marks import heat_map, ranked, shaded
 from rnnapps.demo.models import Shown
-from rnnapps.demo.phrases import heading, in_language, phrase
+from rnnapps.demo.phrases import in_language
+from rnnapps.demo.text_tab import text_tab
+from rnnapps.errors import SignatureError
 
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
-def build(shown: Shown) -> None:
+def build(shown: Shown, page: gr.Blocks) -> None:
     """Builds the tab.
 
     Args:
         shown: The model.
+        page: What the tab is on.
     """
-    text = gr.Textbox(label=phrase("text"), lines=3)
-    button = gr.Button(phrase("translate"), variant="primary")
-    heading("translation")
-    gr.Markdown(phrase("translation_about"))
-    best = gr.HTML()
-    heading("n_best")
-    others = gr.HTML()
-    heading("alignment")
-    alignment = gr.HTML()
-    answer = said(lambda text, request: translate(shown, checked(text), request), 3)
-
-    def run(text: str, request: gr.Request):
-        return answer(text, request)
-
-    gr.on([button.click, text.submit], run, text, [best, others, alignment], api_name=False)
-    examples = shown.examples(_own_texts)
-    if examples:
-        gr.Examples(examples, text, label=phrase("examples"))
+    parts = [("translation", "translation_about"), ("n_best",), ("alignment",)]
+    text_tab(shown, page, "translate", translate, parts, _own_texts)
     table_section(shown, functools.partial(translations_of, shown))
 
 
@@ -108,9 +95,7 @@ def translations_of(shown: Shown, texts: Sequence[str]) -> list[dict[str, str]]:
 def _alignment(shown: Shown, text: str, request: gr.Request | None) -> str:
     try:
         [found] = shown.client.predict([text], signature="align")
-    except Exception as error:
-        if "no signature" not in str(error):
-            raise
+    except SignatureError:  # of a network that does not attend
         return f"<p>{html.escape(in_language('none_found', request))}</p>"
     source = [_text(one) for one in found["source_tokens"]]
     target = [_text(one) for one in found["target_tokens"]]

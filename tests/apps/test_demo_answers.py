@@ -1,10 +1,12 @@
 """What the demo shows is what the export answers: asked again, one by one, in another way."""
 
 import html
+import itertools
 import json
 import re
 import shutil
 import tarfile
+import time
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,9 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from rnnapps.apps.forecasting.client import forecast_table, read_for  # noqa: E402
+from rnnapps.apps.forecasting.data import Task  # noqa: E402
 from rnnapps.demo import asking, chargen, forecasting, marks, sentiment, translation  # noqa: E402
+from rnnapps.demo.examples import own_texts  # noqa: E402
 from rnnapps.demo.models import asked, served  # noqa: E402
 from rnnapps.demo.sources import locate  # noqa: E402
 from rnnapps.errors import DataError, RunError, ServerError  # noqa: E402
@@ -43,8 +47,25 @@ def shown(home):
             yield dict(zip(NAMES, models, strict=True))
 
 
-def test_each_is_known_by_what_it_answers(shown):
+def test_each_is_known_by_its_card_or_by_what_it_answers(shown):
     assert {name: one.application for name, one in shown.items()} == {name: name for name in NAMES}
+    for name, one in shown.items():
+        [found] = asked(one.url, [one.name]) if one.client else []
+        assert found.application == name
+
+
+def test_a_page_is_there_before_its_models_are(home, monkeypatch):
+    monkeypatch.chdir(home / "sentiment")  # beside its data
+    began = time.monotonic()
+    with served(locate([str(home / "chargen/export"), str(home / "sentiment/export")])) as models:
+        waited = time.monotonic() - began
+        assert not models[1].loaded.done()
+        assert models[1].client.predict(["a fine film"])
+        assert waited < time.monotonic() - began
+        assert own_texts(models[1], lambda config: ["a\nb", " ", "a\nb", "c"]) == [
+            ("a b", ("a\nb",)),
+            ("c", ("c",)),
+        ]
 
 
 def test_a_words_share_is_what_the_class_loses_without_it(shown):
@@ -115,9 +136,28 @@ def test_a_forecast_is_that_of_the_table_cut_off_at_its_origin(shown, home):
     assert list(received["time"].astype(str)) == list(expected["time"].astype(str))
     np.testing.assert_allclose(received["forecast"], expected["forecast"], rtol=1e-5)
     assert str(expected["time"][0]) in first
-    assert image.startswith('<img style="width:100%" src="data:image/png;base64,')
+    assert f'aria-label="load: {expected["time"][0]} ' in image
+    assert not re.search("#000000|fill: #ffffff|<img|<script", image)  # the page's own colours
     with pytest.raises(DataError, match="Expected at least"):
         forecasting.forecast(one, described, found, "load", "", len(frame) - 10, False)
+    with pytest.raises(DataError, match=f"within the series' .* steps. Received: {len(frame)}"):
+        forecasting.forecast(one, described, found, "load", "", len(frame), False)
+
+
+def test_examples_of_a_forecast_are_origins_in_the_runs_own_data(shown, home):
+    one = shown["forecasting"]
+    described = json.loads(one.asset("task.json"))
+    task = Task.from_dict(described["task"])
+    found = read_for(described, home / "forecasting" / "load.csv")
+    first, *others = itertools.islice(forecasting.origins(task, found), 5)
+    known = pd.read_csv(home / "forecasting" / "load.csv").dropna(subset=["load"])
+    place = len(known) - 1 - task.horizon
+    assert first.label == f"load: {pd.Timestamp(known['time'].iloc[place])}"
+    assert first.values[-1] == task.horizon
+    assert [example.values[-1] for example in others][:1] == [0]
+    for example in (first, *others):
+        _, column, name, back = example.values
+        forecasting.forecast(one, described, found, column, name, back, False)
 
 
 def test_a_run_is_exported_once(shown, home, monkeypatch):
@@ -132,7 +172,7 @@ def test_a_run_is_exported_once(shown, home, monkeypatch):
 def test_a_running_server_is_asked_instead(shown, home):
     url = shown["sentiment"].url
     [other] = asked(url, ["export"])
-    assert (other.application, other.folder, other.examples(list)) == ("sentiment", None, [])
+    assert (other.application, other.folder, other.config) == ("sentiment", None, None)
     bars, _ = sentiment.classify(other, "a fine film")
     assert "class " in bars  # the other class' name the server does not tell
     with pytest.raises(ServerError, match="nobody"):
@@ -177,9 +217,9 @@ def test_what_is_no_model_is_said(home, tmp_path, name):
         (tmp_path / name / "1" / "saved_model.pb").write_bytes(b"nothing")
     with (
         pytest.raises(RunError, match=str(tmp_path / name)),
-        served(locate([str(tmp_path / name)])),
+        served(locate([str(tmp_path / name)])) as [one],
     ):
-        pass
+        one.client.status()
 
 
 def test_all_that_is_shown_is_escaped():
@@ -191,6 +231,7 @@ def test_all_that_is_shown_is_escaped():
         marks.spans(evil, [span]),
         marks.ranked([(evil, evil)]),
         marks.heat_map(np.ones((1, 1)), [evil], [evil], evil),
+        marks.drawing("<svg></svg>", evil, evil),
     ):
         assert "<img" not in page
         assert 'onerror="' not in page

@@ -22,7 +22,8 @@ from rnnapps import Tagger, cli
 pytest.importorskip("gradio")
 PROGRAM = [sys.executable, "-m", "rnnapps.cli", "demo"]
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-GOLDEN = pathlib.Path(__file__).parents[1] / "apps" / "golden" / "0.1.0"
+ROOT = pathlib.Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "apps" / "golden" / "0.1.0"
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +86,10 @@ def browser():
 class Visit:
     """A person on the page."""
 
-    def __init__(self, browser, address, size="desktop", language="en-US", scheme="light"):
+    def __init__(self, browser, address, size="desktop", language="en-US"):
         width, height = SIZES[size]
         self.context = browser.new_context(
-            viewport={"width": width, "height": height}, locale=language, color_scheme=scheme
+            viewport={"width": width, "height": height}, locale=language
         )
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
@@ -115,9 +116,14 @@ class Visit:
             self.page.screenshot(path=pathlib.Path(folder, f"{name}.png"), full_page=True)
 
     def faults(self):
-        """What axe-core finds that is serious or critical."""
-        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-        found = axe.Axe().run(self.page).response["violations"]
+        """What axe-core finds that is serious or critical, in the light and in the dark."""
+        axe, found = pytest.importorskip("axe_playwright_python.sync_playwright"), []
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            dark = "!!document.querySelector('.dark')"
+            self.page.wait_for_function(f"{dark} == {str(scheme == 'dark').lower()}")
+            self.page.wait_for_timeout(500)  # colours change by and by
+            found += axe.Axe().run(self.page).response["violations"]
         return [
             (one["id"], [node["html"][:150] for node in one["nodes"]][:3])
             for one in found
@@ -133,9 +139,7 @@ class Visit:
 
 @pytest.fixture(params=list(SIZES))
 def visit(request, browser, address):
-    visit = Visit(
-        browser, address, request.param, scheme={"phone": "dark"}.get(request.param, "light")
-    )
+    visit = Visit(browser, address, request.param)
     visit.size = request.param
     yield visit
     wide = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -145,7 +149,13 @@ def visit(request, browser, address):
 
 def test_sentiment(visit, tmp_path):
     panel = visit.tab("sentiment")
-    panel.get_by_label("Text", exact=True).fill("not a <b>good</b> film at all")
+    box = panel.get_by_label("Text", exact=True)
+    example = panel.locator(".gallery-item").first
+    example.wait_for()
+    example.click()
+    visit.page.wait_for_function("box => box.value", arg=box.element_handle())
+    assert box.input_value() == example.inner_text()
+    box.fill("not a <b>good</b> film at all")
     panel.get_by_role("button", name="Classify").click()
     panel.locator(".rn-bar").first.wait_for()
     assert panel.locator(".rn-table th").all_inner_texts()[0] in ("good", "bad")
@@ -208,9 +218,19 @@ def test_translation(visit):
 
 def test_forecasting(visit, tmp_path):
     panel = visit.tab("forecasting")
+    panel.locator(".gallery-item").nth(1).click()  # of the last value
+    visit.page.wait_for_function(
+        "box => box.value == 0", arg=panel.get_by_role("spinbutton").element_handle()
+    )
     panel.get_by_role("button", name="Forecast", exact=True).click()
-    picture = panel.locator("img[alt^='load:']")
+    picture = panel.locator("svg[aria-label^='load:']")
     picture.wait_for()
+    ink, line = [], picture.locator("path[style*='currentColor']").first
+    for scheme in ("light", "dark"):
+        visit.page.emulate_media(color_scheme=scheme)
+        visit.page.wait_for_timeout(500)
+        ink.append(line.evaluate("line => getComputedStyle(line).stroke"))
+    assert ink[0] != ink[1]  # the chart has the colours of the page
     visit.picture(f"forecasting-{visit.size}")
     assert not visit.faults()
     with visit.page.expect_download() as download:
@@ -277,6 +297,33 @@ def test_a_mistake_in_the_shell_is_a_sentence(home, capsys, monkeypatch):
     assert f"Cannot listen at 127.0.0.1:{port} (--port): Address already in use" in (
         capsys.readouterr().err
     )
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert cli.main(["demo", run]) == 2
-    assert "rnnapps demo needs gradio: pip install 'rnnapps[demo]'." in capsys.readouterr().err
+
+
+def test_what_cannot_be_served_ends_the_page_with_a_sentence(home, tmp_path):
+    shutil.copytree(home / "models/sentiment/1", tmp_path / "films/1")
+    (tmp_path / "films/1/saved_model.pb").write_bytes(b"nothing")
+    command = [*PROGRAM, tmp_path / "films", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=home, timeout=120)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"rnnapps: {tmp_path}/films/1 cannot be served: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_without_gradio_it_says_what_to_install(home, tmp_path):
+    for folder in (pathlib.Path(one) for one in sys.path if one.endswith("site-packages")):
+        for path in folder.iterdir():
+            if not path.name.startswith("gradio") and not (tmp_path / path.name).exists():
+                (tmp_path / path.name).symlink_to(path)
+    rest = [one for one in sys.path if not one.endswith("site-packages")]
+    code = (
+        f"import sys; sys.path[:] = {[*rest, str(tmp_path), str(ROOT)]!r}\n"
+        "from rnnapps import cli; sys.exit(cli.main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "demo", home / "models/tagging"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "rnnapps: rnnapps demo needs gradio: pip install 'rnnapps[demo]'.\n"

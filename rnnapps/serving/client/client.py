@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from rnnapps.errors import ConfigError, DataError, ServerError
+from rnnapps.errors import ConfigError, DataError, ServerError, SignatureError
 from rnnapps.serving.client.transport import RestTransport, SignatureTypes, Transport, Unavailable
 from rnnapps.spans import tokens_answered
 
@@ -120,13 +120,14 @@ class Client:
             name: The signature's name.
 
         Raises:
-            ServerError: If the model has no such signature.
+            SignatureError: If the model has no such signature.
+            ServerError: If the server cannot be reached, or knows no such model.
         """
         if name not in self._signatures:
             self._signatures = self._patiently(self._transport.signatures)
         if name not in self._signatures:
             known = ", ".join(sorted(self._signatures))
-            raise ServerError(f"The model has no signature {name}; it has {known}.")
+            raise SignatureError(f"The model has no signature {name}; it has {known}.")
         return self._signatures[name]
 
     def describe(self, name: str) -> str:
