@@ -1,13 +1,17 @@
 # Everything a clone needs is made here: `make quickstart` or `make test` is all there is to type.
 PYTHON ?= python3
 BIN := .venv/bin
+# The processes that tests start find compiled what the first of them has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup bench-demo clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
 
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations=25
+# A file is one worker's, whose fixtures it keeps; tests/conftest.py has them in the best order.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+    --durations=25
 
 # Units and applications.
 test: lint

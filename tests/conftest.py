@@ -16,6 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
+from tensorflow.python.eager.polymorphic_function.atomic_function import RUNTIME_FUNCTION_REFS
 from tensorflow.python.framework.ops import gradient_registry
 
 from rnnapps import SentimentClassifier, config
@@ -26,14 +28,29 @@ from rnnapps.layers import registry
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 gc.freeze()  # what has been imported stays, and need not be looked through each time
+gc.set_threshold(20_000, 10, 10)  # a graph is many objects, none of which is garbage so soon
+
+
+def pytest_configure(config):
+    """Without the system tier, graphs run as they were traced.
+
+    Each of many small ones is run once or twice: TensorFlow takes longer to optimize it than to run
+    it. The system tier, and every process that a test starts, has them optimized.
+    """
+    if config.option.markexpr == "not system":
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def pytest_collection_modifyitems(items):
-    """What lies in tests/system is of the system tier; elsewhere a test says so by the marker."""
+    """What lies in tests/system is of the system tier; elsewhere a test says so by the marker.
+
+    That tier goes first and the units last: the longest files do not keep one worker waiting.
+    """
     system = pathlib.Path(__file__).parent / "system"
     for item in items:
         if item.path.is_relative_to(system):
             item.add_marker("system")
+    items.sort(key=lambda item: not item.path.is_relative_to(system))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,11 +62,11 @@ def freed():
     which add up replicas' gradients in one. No graph of one module is derived in another.
     """
     yield
-    traced = [name for name in gradient_registry._registry if name.startswith("CustomGradient-")]
-    if traced:
-        for name in traced:
-            del gradient_registry._registry[name]
+    for name in [one for one in gradient_registry._registry if one.startswith("CustomGradient-")]:
+        del gradient_registry._registry[name]
+    if RUNTIME_FUNCTION_REFS:  # something was traced
         gc.collect()
+        context.context().clear_kernel_cache()
         with contextlib.suppress(OSError, AttributeError):  # where the C library is not GNU's
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 

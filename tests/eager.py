@@ -1,9 +1,9 @@
 """Trainings and answers step by step, for tests whose subject is not the graph.
 
-Tracing and optimizing the graphs of a tiny training takes two to three times as long as its steps
-one by one; where there are many steps, it is the other way round. The same code runs, with Python
-as the loop. What is compiled is tested where one run of each application is trained and exported,
-and in the steps under XLA.
+Tracing the graphs of a tiny training takes three to ten times as long as its steps one by one; with
+many steps it is the other way round. The same code runs, with Python as the loop. What is compiled
+is tested where one run of each application is trained, in all exports, in the steps of replicas and
+in those under XLA.
 """
 
 import contextlib

@@ -7,6 +7,7 @@ import sys
 from typing import ClassVar
 
 import pytest
+from eager import eagerly
 
 from rnnapps import cli
 from rnnapps.apps import APPLICATIONS, config_class
@@ -141,6 +142,7 @@ def test_no_network_and_no_prepared_data_names_the_flag(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@eagerly()
 def test_flags_override_the_file_and_the_run_keeps_both(capsys, tmp_path):
     reviews = tmp_path / "reviews.csv"
     reviews.write_text("text,label\n" + "".join(f"fine {i},1\nbad {i},0\n" for i in range(40)))
@@ -199,6 +201,7 @@ def test_lines_of_standard_input_are_answered_one_by_one(sample_run):
     ]
 
 
+@eagerly()
 def test_an_explanation_has_a_weight_behind_each_word(capsys, tmp_path):
     reviews = tmp_path / "reviews.csv"
     reviews.write_text("text,label\n" + "".join(f"fine {i},1\nbad {i},0\n" for i in range(40)))

@@ -1,6 +1,7 @@
 """Runs that learn from a share of their data: told so, and measured beside the same share."""
 
 import pytest
+from eager import eagerly
 
 from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Tagger, Translator, load
 from rnnapps.errors import ConfigError
@@ -25,6 +26,7 @@ def test_a_forecaster_takes_the_last_steps_of_its_one_series():
     assert some.said[-1].startswith("taken: 2,000 of 17,")
 
 
+@eagerly()
 def test_a_run_is_measured_beside_its_share(tmp_path, capsys):
     settings = {"units": 4, "embedding_dim": 4, "epochs": 1, "max_examples": 300}
     SentimentClassifier(**settings).fit(run_dir=tmp_path / "run")

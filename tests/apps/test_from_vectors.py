@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 import rnnapps
 from rnnapps import CharGenerator, SentimentClassifier, Translator
@@ -52,7 +53,9 @@ def rows_by_token(embedding, tokenizer):
 
 def test_a_classifier_starts_from_them_and_does_without_the_file(vectors, tmp_path, capsys):
     path, known = vectors(["Fine", "film", "of", "dull"])
-    app = SentimentClassifier(**TINY, **FROZEN, vectors=path).fit(REVIEWS, run_dir=tmp_path / "run")
+    with eagerly():
+        app = SentimentClassifier(**TINY, **FROZEN, vectors=path)
+        app.fit(REVIEWS, run_dir=tmp_path / "run")
     said = capsys.readouterr().err
     assert f"embedding_dim is {WIDTH}, the width of {path}" in said
     assert f"{path} has 4 of " in said
@@ -138,6 +141,7 @@ def test_a_search_leaves_their_width_alone(vectors):
     assert "embedding_dim" in make_space(SentimentClassifier().config)
 
 
+@eagerly()
 def test_a_run_goes_on_with_the_vectors_it_began_with_only(vectors, tmp_path):
     path, _ = vectors(["fine", "dull"])
 

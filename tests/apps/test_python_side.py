@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+from eager import eagerly
 
 from rnnapps import SentimentClassifier, SentimentConfig, load
 from rnnapps.apps.sentiment.data import load_splits
@@ -12,6 +13,7 @@ from rnnapps.errors import ConfigError, DataError, RunError
 TEXTS = ["the plot was dull", "the cast was superb", ""]
 
 
+@eagerly()
 def test_a_trained_application_copies_and_pickles(sample_run):
     app = load(sample_run)
     for other in (copy.deepcopy(app), pickle.loads(pickle.dumps(app))):
@@ -50,6 +52,7 @@ def test_a_mistake_in_python_names_what_is_taken(sample_run):
         SentimentClassifier().predict()
 
 
+@eagerly()
 def test_without_arguments_it_answers_what_was_set_aside(sample_run):
     app = load(sample_run)
     assert app.predict() == app.predict(load_splits(app.config).test.texts)

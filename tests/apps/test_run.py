@@ -17,6 +17,7 @@ import zipfile
 import keras
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 import rnnapps
 from rnnapps import SentimentClassifier
@@ -30,7 +31,9 @@ REVIEWS = make_reviews(120)
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    return SentimentClassifier(**SETTINGS).fit(REVIEWS, run_dir=tmp_path_factory.mktemp("a") / "r")
+    with eagerly():
+        app = SentimentClassifier(**SETTINGS)
+        return app.fit(REVIEWS, run_dir=tmp_path_factory.mktemp("a") / "r")
 
 
 @pytest.fixture
@@ -73,6 +76,7 @@ def test_what_a_run_is_stands_beside_its_metrics(app, run_dir):
     assert set(info.checksums) == set(names(run_dir)) - {"run.json"}
 
 
+@eagerly()
 def test_a_run_of_the_first_version_loads(run_dir):
     info = as_of_old(run_dir)
     before = (run_dir / "metrics.json").read_text()
@@ -104,6 +108,7 @@ def test_a_state_without_its_configuration_is_none(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@eagerly()
 def test_only_what_the_run_wrote_is_replaced(app, run_dir):
     again = rnnapps.load(run_dir)
     again.evaluate(make_reviews(20))
@@ -119,6 +124,7 @@ def test_only_what_the_run_wrote_is_replaced(app, run_dir):
     assert "test" not in rnnapps.load(run_dir).metrics
 
 
+@eagerly()
 def test_metrics_are_not_given_to_another_run(run_dir):
     old, other = rnnapps.load(run_dir), rnnapps.load(run_dir)
     other.model.set_weights([weight + 1 for weight in other.model.get_weights()])

@@ -1,11 +1,13 @@
 """Two replicas, on the two logical CPUs that tests have, against one device."""
 
+import contextlib
 import itertools
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 from rnnapps import SentimentConfig
 from rnnapps.errors import ConfigError
@@ -136,8 +138,9 @@ class Killed(keras.callbacks.Callback):
 def test_training_goes_on_within_an_epoch_as_if_nothing_had_been(name, tmp_path):
     config = SentimentConfig(epochs=3, learning_rate=0.05, schedule="constant")
     found = []
-    for folder, kills in (("whole", []), ("killed", [7, 4])):  # in epoch 2, and in 3
-        for step in [*kills, 99]:
+    kills = [7] if name == "mirrored" else [7, 4]  # in epoch 2, and in 3
+    for folder, steps in (("whole", [99]), ("killed", [*kills, 99])):
+        for step in steps:
             keras.utils.set_random_seed(0)
             with make_strategy(name).scope():
                 model = Carrying(4 if name == "mirrored" else 8)
@@ -145,7 +148,8 @@ def test_training_goes_on_within_an_epoch_as_if_nothing_had_been(name, tmp_path)
                 compile_model(model, config, 12, keras.losses.MeanSquaredError(), [error])
             extra = [Killed(step), SaveEvery(2)]
             try:
-                history = fit(model, Rounds(), DATA, config, 3, tmp_path / folder, extra)
+                with eagerly() if name == "auto" else contextlib.nullcontext():
+                    history = fit(model, Rounds(), DATA, config, 3, tmp_path / folder, extra)
             except KeyboardInterrupt:
                 assert [p.name for p in (tmp_path / folder).glob("epoch-*-*")]
         weights = [v.numpy() for v in model.trainable_variables]

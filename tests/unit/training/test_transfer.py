@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from eager import eagerly
 from keras import layers
 
 from rnnapps import SentimentConfig
@@ -124,6 +125,7 @@ def compiled(**settings):
     return model
 
 
+@eagerly()
 def test_a_frozen_network_trains_its_top_alone():
     model = compiled(freeze=True)
     before = values(model)
@@ -133,6 +135,7 @@ def test_a_frozen_network_trains_its_top_alone():
 
 
 @pytest.mark.parametrize("shrink", [0.0, 0.5])
+@eagerly()
 def test_each_level_learns_at_its_share_of_the_rate(shrink):
     steps = []
     for decay in (1.0, 0.5):
