@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.progress import tracked
+from rnnapps.progress import say, tracked
 
 _MOST = 2**22  # n-grams of one model: 64 MB
 _RECENT = 2**23  # tokens that are counted at most, from a text's end
@@ -69,6 +69,8 @@ class KneserNey(keras.layers.Layer):
         Args:
             ids: Ids `(tokens,)`, from 1.
         """
+        if len(ids) > _RECENT:
+            say([f"the n-grams are those of the last {_RECENT:,} of {len(ids):,} tokens"])
         ids = np.asarray(ids[-_RECENT:], np.int64)
         keys, counts, first = [], [], 0  # of each length; and the number of its first node
         parent = np.zeros(len(ids), np.int64)  # of the n-gram that ends at each token

@@ -9,7 +9,7 @@ from rnnapps.apps.chargen.data import Text, bytes_of, encode
 from rnnapps.apps.chargen.metrics import of_bits
 from rnnapps.data import Splits
 from rnnapps.metrics import bits_along, language_model
-from rnnapps.progress import working
+from rnnapps.progress import say, working
 from rnnapps.text import KneserNey, Tokenizer
 
 ORDER = 6  # of the n-gram model
@@ -94,6 +94,8 @@ def _measure_all(train: Read, test: Read, vocabulary_size: int) -> Measured:
     ngrams = KneserNey(ORDER, vocabulary_size)
     ngrams.adapt(train_ids)
     nats, name = ngrams.nats(ids), f"Kneser-Ney {ORDER}-gram"
+    if len(train_text) > _LATEST:
+        say([f"the compressors have read the last {_LATEST:,} of {len(train_text):,} characters"])
     bits = compressed_bits(*map(bytes_of, (train_text[-_LATEST:], text)))
     found = {name: language_model(nats, text)}
     found |= {compressor: of_bits(total, text) for compressor, total in bits.items()}
