@@ -4,7 +4,8 @@
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items a second from the second epoch
 on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads, taking
-turns), and `equal` (the validation loss of both after the same epochs, without dropout). Without
+turns), and `equal` (validation loss and weights of one process, two
+replicas and two workers after the same epochs, without dropout). Without
 any, all. The recipes are those beside this file where --data-dir has their data sets, prepared by
 tensorflow_datasets; otherwise the embedded samples.
 """
@@ -25,6 +26,11 @@ RECIPES = {  # the bar, the recipe, and what of it is left out
     "translation": (1.3, "multi30k.toml", ()),
     "sentiment": (1.3, "imdb.toml", ("--pretrain-epochs", 0, "--ensemble", 1)),
     "forecasting": (1.3, None, ()),
+}
+WAYS = {
+    "1 process": ("--strategy", "cpu"),
+    "2 replicas": ("--strategy", "auto"),
+    "2 workers": ("--workers", 2),
 }
 PLAIN = ("--dropout", 0)
 SMALL = {
@@ -64,13 +70,30 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
 
 
 def equal(folder: Path, epochs: int = 3) -> None:
+    from rnnapps import load
+
     for name, words in SMALL.items():
-        losses = [
-            train(name, folder / f"equal-{name}-{strategy}", *words, "--epochs", epochs,
-                  "--strategy", strategy)[-1]["val_loss"]
-            for strategy in ("cpu", "auto")
-        ]  # fmt: skip
-        verdict(f"{name}: validation losses apart", abs(losses[0] - losses[1]), 1e-3)
+        losses, weights = {}, {}
+        for way, flags in WAYS.items():
+            run = folder / f"equal-{name}-{way}"
+            losses[way] = train(name, run, *words, "--epochs", epochs, *flags)[-1]["val_loss"]
+            weights[way] = load(run).model.get_weights()
+        first, *others = WAYS
+        rows = {
+            f"{name}, {way}": {
+                "validation losses apart": abs(losses[way] - losses[first]),
+                "weights apart": max(
+                    float(abs(one - other).max())
+                    for one, other in zip(weights[way], weights[first], strict=True)
+                    if one.size and one.dtype.kind == "f"
+                ),
+            }
+            for way in others
+        }
+        for way, row in rows.items():
+            verdict(f"{way}: validation losses apart", row["validation losses apart"], 1e-3)
+            verdict(f"{way}: weights apart", row["weights apart"], 1e-4)
+        record("scale-equal", rows)
 
 
 def main() -> None:
