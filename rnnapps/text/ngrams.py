@@ -1,6 +1,6 @@
 """A linear classifier over the n-grams of a text: what word order costs nothing to know."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from rnnapps.text.tokenizer import PADDING
 
 _PRIME = 1_000_003
 _BITS = 40  # of a hash; int64 holds its product with the prime
+_CHECKS = 255  # numbers by which the n-grams of a bucket are told apart
 _MOST = 2**23  # tokens whose n-grams are counted: a gigabyte while the problem is solved
 _STRENGTHS = (0.1, 0.2, 0.5, 1.0)  # long texts want a small one, short texts a large one
 
@@ -49,13 +50,17 @@ class NGramClassifier(keras.layers.Layer):
     """Logistic regression on hashed n-grams, scaled by their naive Bayes log-count ratios.
 
     The weights come from `adapt`, which solves the convex problem once; they are not trained by
-    gradient descent. Every n-gram counts once in a text, however often it stands there.
+    gradient descent. Every n-gram counts once in a text, however often it stands there. A bucket is
+    that of one n-gram, of those that fall into it the most frequent one; where there is not room
+    for all, n-grams that stand in one text alone have none.
 
     Args:
         classes: Number of classes.
         n: Longest n-gram, in tokens.
         bits: The n-grams are hashed into `2**bits` buckets.
         strength: Inverse strength of the L2 regularization, where `adapt` doesn't choose it.
+        checked: Whether n-grams that were never counted are told from those that were; without,
+            those of a bucket share it, as in version 0.1.0.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -68,26 +73,44 @@ class NGramClassifier(keras.layers.Layer):
         - [Wang and Manning, 2012](https://aclanthology.org/P12-2018/)
     """
 
-    def __init__(self, classes: int, n: int = 3, bits: int = 22, strength: float = 0.2, **kwargs):
+    def __init__(
+        self,
+        classes: int,
+        n: int = 3,
+        bits: int = 22,
+        strength: float = 0.2,
+        checked: bool = True,
+        **kwargs,
+    ):
         super().__init__(trainable=False, **kwargs)
         self.classes, self.n, self.bits, self.strength = classes, n, bits, strength
         self.columns = 1 if classes == 2 else classes  # two classes need one score
         self.table = self.add_weight((2**bits, self.columns), "zeros", name="table")
         self.bias = self.add_weight((self.columns,), "zeros", name="bias")
+        self.checked = checked
+        if checked:
+            self.check = self.add_weight((2**bits,), "zeros", "uint8", name="check")
 
-    def buckets(self, ids: tf.Tensor) -> tf.Tensor:
-        """The distinct n-grams of each text `(batch, n * time)`; 0 stands for none."""
+    def hashes(self, ids: tf.Tensor) -> tf.Tensor:
+        """The distinct n-grams of each text, int64 `(batch, n * time)`; 0 stands for none."""
         ids = tf.cast(ids, tf.int64)
         key, whole, grams = tf.zeros_like(ids), tf.ones_like(ids, tf.bool), []
         for i in range(self.n):
             later = tf.pad(ids, [[0, 0], [0, i]])[:, i:]  # (batch, time): the token i places on
             key = ((key + later + 1) * _PRIME) & (2**_BITS - 1)
             whole &= later != PADDING
-            bucket = (key * _PRIME & (2**_BITS - 1)) // 2 ** (_BITS - self.bits)
-            grams.append(tf.where(whole, tf.maximum(bucket, 1), 0))
-        grams = tf.sort(tf.cast(tf.concat(grams, 1), tf.int32))  # (batch, n * time)
-        repeated = tf.pad(grams[:, 1:] == grams[:, :-1], [[0, 0], [1, 0]])
-        return tf.where(repeated, 0, grams)
+            gram = key * _PRIME & (2**_BITS - 1)
+            grams.append(tf.where(whole, tf.maximum(gram, 2 ** (_BITS - self.bits)), 0))
+        return _distinct(tf.sort(tf.concat(grams, 1)))
+
+    def buckets(self, ids: tf.Tensor) -> tf.Tensor:
+        """The buckets of each text's n-grams `(batch, n * time)`; 0 stands for none."""
+        hashes = self.hashes(ids)
+        buckets = tf.cast(hashes // 2 ** (_BITS - self.bits), tf.int32)
+        if not self.checked:
+            return _distinct(tf.sort(buckets))
+        own = tf.gather(self.check, buckets) == tf.cast(1 + hashes % _CHECKS, tf.uint8)
+        return tf.where(own, buckets, 0)
 
     def adapt(
         self,
@@ -102,6 +125,8 @@ class NGramClassifier(keras.layers.Layer):
             labels: The classes' indices `(texts,)`.
             held: The same of other texts, for which the best strength is chosen.
         """
+        if self.checked:
+            self._take(ids)
         seen, labels = self._seen(ids, labels)
         if held is None:
             self._assign(*self._solved(seen, labels, self.strength))
@@ -116,22 +141,27 @@ class NGramClassifier(keras.layers.Layer):
             least, self.strength = loss, strength
             self._assign(table, bias)
 
+    def _take(self, ids: tf.RaggedTensor) -> None:
+        """Gives each bucket to an n-gram of these texts."""
+        grams, counts = np.unique(np.concatenate(_of_each(self.hashes, ids)), return_counts=True)
+        if len(grams) > 2**self.bits / 2:
+            grams, counts = grams[counts > 1], counts[counts > 1]
+        grams = grams[np.argsort(counts, kind="stable")]  # the last one of a bucket stays
+        check = np.zeros(2**self.bits, np.uint8)
+        check[grams // 2 ** (_BITS - self.bits)] = 1 + grams % _CHECKS
+        self.check.assign(check)
+
     def _seen(
         self, ids: tf.RaggedTensor, labels: Sequence[int]
     ) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
         """Which buckets each text fills `(texts, buckets)`, and its label `(texts,)`."""
-        step = one_in(ids)
-        filled: list[np.ndarray] = []
-        for first in range(0, int(ids.nrows()), 256 * step):
-            some = tf.range(first, min(first + 256 * step, int(ids.nrows())), step)
-            rows = self.buckets(tf.gather(ids, some).to_tensor()).numpy()
-            filled += [row[row > 0] for row in rows]
+        filled = _of_each(self.buckets, ids)
         ends = np.cumsum([0] + [len(row) for row in filled])
         seen = scipy.sparse.csr_matrix(
             (np.ones(ends[-1], np.float32), np.concatenate(filled), ends),
             shape=(len(filled), 2**self.bits),
         )
-        return seen, np.asarray(labels)[::step]
+        return seen, np.asarray(labels)[:: one_in(ids)]
 
     def _assign(self, table: np.ndarray, bias: np.ndarray) -> None:
         self.table.assign(table)
@@ -179,7 +209,27 @@ class NGramClassifier(keras.layers.Layer):
             "n": self.n,
             "bits": self.bits,
             "strength": self.strength,
+            "checked": self.checked,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{"checked": False, **config})  # version 0.1.0 had no check
+
+
+def _distinct(sorted_rows: tf.Tensor) -> tf.Tensor:
+    """Sorted rows `(batch, n * time)` with a 0 in place of each repetition."""
+    repeated = tf.pad(sorted_rows[:, 1:] == sorted_rows[:, :-1], [[0, 0], [1, 0]])
+    return tf.where(repeated, tf.zeros_like(sorted_rows), sorted_rows)
+
+
+def _of_each(find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor) -> list[np.ndarray]:
+    """What is found in each text that counts, without zeros."""
+    step, found = one_in(ids), list[np.ndarray]()
+    for first in range(0, int(ids.nrows()), 256 * step):
+        some = tf.range(first, min(first + 256 * step, int(ids.nrows())), step)
+        found += [row[row > 0] for row in find(tf.gather(ids, some).to_tensor()).numpy()]
+    return found
 
 
 def _log_loss(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -95,7 +95,8 @@ def without_ngrams(model: keras.Model) -> keras.Model | None:
     """The networks alone, with their share of what all are worth; `None` where there is no more."""
     if not any(layer.name == "ngrams" for layer in model.layers):
         return None
-    whole = model.get_layer("ensemble")
+    # By its class: version 0.1.0 had another name for it.
+    (whole,) = (layer for layer in model.layers if isinstance(layer, LogitEnsemble))
     *logits, _ = whole.input  # the n-grams are the last
     share = whole.scale.numpy()[:-1]
     alone = LogitEnsemble(len(logits))

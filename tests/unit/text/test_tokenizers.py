@@ -113,13 +113,36 @@ def test_ngrams_are_counted_once_each():
     rows[3, 10:] = 0
     rows[4] = 0
     layer = NGramClassifier(2, n=3, bits=22)
-    buckets = layer.buckets(tf.constant(rows)).numpy()
-    for row, found in zip(rows, buckets, strict=True):
+    hashes = layer.hashes(tf.constant(rows)).numpy()
+    for row, found in zip(rows, hashes, strict=True):
         distinct = found[found > 0]
         assert len(distinct) == len(set(distinct)) == len(count_ngrams(row, 3))
-    wider = layer.buckets(tf.pad(tf.constant(rows), [[0, 0], [0, 5]])).numpy()
-    for row, padded in zip(buckets, wider, strict=True):
+    wider = layer.hashes(tf.pad(tf.constant(rows), [[0, 0], [0, 5]])).numpy()
+    for row, padded in zip(hashes, wider, strict=True):
         assert set(row) | {0} == set(padded)
+
+
+def test_what_was_never_counted_adds_nothing():
+    rng = np.random.default_rng(0)
+    known, others = (tf.constant(low + rng.integers(0, 40, (60, 20)), tf.int32) for low in (1, 41))
+    layer = NGramClassifier(2, n=2, bits=12)  # half of the buckets are full
+    layer.adapt(tf.RaggedTensor.from_tensor(known), [0, 1] * 30)
+    counted = {gram for row in known.numpy() for gram in count_ngrams(row, 2)}
+    assert 0.7 * len(counted) < np.count_nonzero(layer.check) <= len(counted)
+    wrong = np.count_nonzero(layer.buckets(others)) / np.count_nonzero(layer.hashes(others))
+    assert wrong < 0.01
+    expected = layer(tf.zeros((1, 2), tf.int32))  # no n-gram: the bias
+    assert (np.abs(layer(others[:, :1]) - expected).max(axis=1) == 0).mean() > 0.9
+
+
+def test_without_room_for_all_the_ngrams_of_one_text_are_left_out():
+    rows = np.arange(1, 241).reshape(8, 30)
+    rows[:, :10] = np.arange(1, 11)  # in all texts alike
+    layer = NGramClassifier(2, n=2, bits=8)
+    layer.adapt(tf.RaggedTensor.from_tensor(tf.constant(rows, tf.int32)), [0, 1] * 4)
+    assert np.count_nonzero(layer.check) <= 10 + 9
+    found = layer.buckets(tf.constant(rows[:, 10:], tf.int32))
+    assert np.count_nonzero(found) <= 2  # 1 in 255 passes for another one
 
 
 @pytest.mark.parametrize("classes", [2, 3])
