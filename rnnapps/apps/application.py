@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rnnapps import workers
@@ -266,6 +267,8 @@ class Application(Shown, Saved, InParts, abc.ABC):
         finally:
             forget_source()
         self.model, self.history = trained.model, trained.history
+        before = np.union1d(self.learned.before, hashes(trained.unlabelled))
+        self.learned = Learned(self.learned.own, before)
         self.metrics |= trained.metrics
         self.info.notes += trained.notes
         if workers.is_chief() and (found := self._evaluate(splits, "validation")):  # if any
@@ -297,8 +300,10 @@ class Application(Shown, Saved, InParts, abc.ABC):
             that measure `before` and `after`, of the `old` and the `new` part.
 
         Raises:
-            RunError: If the old data is no longer what the model learned from.
-            DataError: If the new data cannot be read, or does not go on from the old.
+            RunError: If the old data is no longer what the model learned from, or another process
+                writes the run.
+            DataError: If the new data cannot be read, is a file that the run has learned from, or
+                does not go on from the old.
         """
         return update(self, new, run_dir, tolerance, epochs)
 

@@ -86,7 +86,8 @@ class InParts(abc.ABC):
             splits: What there is.
         """
         if isinstance(new, pathlib.Path):
-            loaded = type(self)(self.config.model_copy(update={"data": str(new)}))._load()
+            settings = {**self.config.in_updates, "data": str(new)}
+            loaded = type(self)(self.config.model_copy(update=settings))._load()
         else:
             loaded = self._load(new)
         found = without(self._in_rows(loaded), self._in_rows(splits))

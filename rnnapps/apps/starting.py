@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -72,6 +72,21 @@ def start(
     if not number:  # of the others there is no more to say
         app.info.notes.append(f"started from {app.config.init_from}: {said}")
         say(app.info.notes[-1:])
+
+
+def names_of(run: str | None, rows: str) -> Sequence[Hashable]:
+    """What rows of weights stand for in the run that another one starts from.
+
+    So that what it has learned of words is kept which the other one's texts lack.
+
+    Args:
+        run: Its folder; `None` where there is none.
+        rows: The pattern of the weights' names, such as `"embedding/*"`.
+
+    Returns:
+        Their names; of a vocabulary the most frequent first.
+    """
+    return () if run is None else source_of(run)._rows()[rows].names
 
 
 def source_of(run: pathlib.Path | str) -> "Application":

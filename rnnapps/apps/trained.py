@@ -21,9 +21,11 @@ class Trained:
         history: The metrics of each epoch; of several networks those of the first.
         metrics: What else is known of it, for `metrics.json`.
         notes: What was found in the data on the way, a sentence each.
+        unlabelled: What tells the texts without labels, that it learned from, from others.
     """
 
     model: keras.Model
     history: list[dict[str, float]]
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()

@@ -1,12 +1,15 @@
 """A run that goes on with new data, and stays as it is where the old data would lose by it."""
 
+import contextlib
 import math
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rnnapps.apps.run import check_free, state_of
 from rnnapps.errors import ConfigError, DataError, RunError
+from rnnapps.files import remove_tree
 from rnnapps.progress import say, working
 
 if TYPE_CHECKING:
@@ -42,9 +45,55 @@ def update(
     if epochs is not None and epochs < 1:
         raise ConfigError(f"Expected --epochs to be at least 1. Received: {epochs}.")
     app._check_head()
+    run_dir = run_dir or app.run_dir
+    with _place(app, run_dir) as folder:
+        after, found = _gone_on(app, new, folder, epochs)
+        found["updated"] = _kept_up(app, found, tolerance)
+        if found["updated"]:
+            if run_dir is not None:
+                after.save(run_dir)
+            vars(app).clear()
+            vars(app).update(vars(after))
+    return found
+
+
+@contextlib.contextmanager
+def _place(app: "Application", run_dir: pathlib.Path | str | None) -> Iterator[pathlib.Path]:
+    """A folder for the training's state, beside the run, which nobody else writes meanwhile.
+
+    What a killed update has left there, the next one takes away.
+    """
+    if run_dir is None:
+        with tempfile.TemporaryDirectory() as place:
+            yield pathlib.Path(place)
+        return
+    run_dir = pathlib.Path(run_dir).resolve()
+    check_free(run_dir, app.name)
+    with state_of(run_dir) as state:
+        folder = state / "update"
+        remove_tree(folder)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+
+
+def _gone_on(
+    app: "Application", new: Any, folder: pathlib.Path, epochs: int | None
+) -> tuple["Application", dict[str, Any]]:
+    """The application that has learned from the new data, too; what was measured before and after.
+
+    Args:
+        app: The application, which stays as it is.
+        new: The new data.
+        folder: Where the training's state is kept.
+        epochs: Passes over the data, at most.
+    """
+    sources = _sources(app, new)
     with working("reading the data"):
         old = _old_data(app)
-        sources, splits, added = _sources(new), old, None
+        splits, added = old, None
         for source in sources:
             one = app._added(source, splits)
             splits = app._joined(splits, one)
@@ -53,31 +102,26 @@ def update(
     before = _measured(app, parts)
     if not before["validation"]:
         raise DataError("Expected a validation part, which decides. Received: none.")
-    with tempfile.TemporaryDirectory() as folder:
-        after = _trained(app, splits, pathlib.Path(folder), epochs)
+    after = _trained(app, splits, folder, epochs)
     paths = all(isinstance(source, pathlib.Path) for source in sources)
     if app.info.source == GIVEN or not paths:
         after.info.source, after.given = GIVEN, app._given_again(splits)
     else:
         after.info.added = [*app.info.added, *map(str, sources)]
-    found = _compared(app, before, _measured(after, parts))
-    found["updated"] = _kept_up(app, found, tolerance)
-    if not found["updated"]:
-        return found
-    run_dir = run_dir or app.run_dir
-    if run_dir is not None:
-        after.save(run_dir)
-    vars(app).clear()
-    vars(app).update(vars(after))
-    return found
+    return after, _compared(app, before, _measured(after, parts))
 
 
-def _sources(new: Any) -> list[Any]:
+def _sources(app: "Application", new: Any) -> list[Any]:
     """The files of the new data; or what a person has given, by itself."""
     several = new if isinstance(new, list) and new else [new]
-    if all(isinstance(one, pathlib.Path) for one in several):
-        return [one.resolve() for one in several]
-    return [new]
+    if not all(isinstance(one, pathlib.Path) for one in several):
+        return [new]
+    known = [str(pathlib.Path(app.config.data).resolve()), *app.info.added]
+    for path in several:
+        if str(path.resolve()) in known:
+            raise DataError(f"Expected new data. Received: {path}, which the run has learned from.")
+        known.append(str(path.resolve()))
+    return [path.resolve() for path in several]
 
 
 def _old_data(app: "Application") -> Any:

@@ -13,7 +13,7 @@ from rnnapps.apps.updating import TOLERANCE
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.settings import check_there
-from rnnapps.errors import ConfigError
+from rnnapps.errors import ConfigError, RunError
 
 STAYS = 3  # the exit status where the run stays as it is
 
@@ -23,7 +23,7 @@ class Update:
     """Goes on with a run, on its own data and new data together.
 
     The old validation part decides: where it gets worse, the run stays as it is, and the exit
-    status is 3.
+    status is 3. One that is killed leaves the old run or the updated one, whole.
     """
 
     folder: Positional[Path]
@@ -68,5 +68,8 @@ def run(arguments: list[str]) -> int:
         raise ConfigError("Expected new data behind the run: rnnapps update RUN_DIR NEW ...")
     for path in form.new:
         check_there(str(path))
+    other = form.run_dir is not None and form.run_dir.resolve() != form.folder.resolve()
+    if other and (form.run_dir / "config.toml").exists():
+        raise RunError(f"{form.run_dir} already holds a finished run; choose another --run-dir.")
     import_tensorflow()
     return form.run()

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from rnnapps.config.base import Config
 from rnnapps.config.names import TRANSFORMER
+from rnnapps.config.ranges import TuneChoice
 from rnnapps.errors import flag
 
 
@@ -66,7 +67,7 @@ class PretrainingOptions(Config):
     unlabelled: tuple[str, ...] = ()
     """Texts without labels, of which a language model is learned first: files with a text a line
     (.txt), tables with the text column, folders of .txt files."""
-    pretrain_epochs: Annotated[int | None, Field(ge=0)] = None
+    pretrain_epochs: Annotated[int | None, Field(ge=0), TuneChoice((2, 4, 8), by_name=True)] = None
     """Passes of the language model over the unlabelled and the training texts; by default 4 with
     --unlabelled or --pretrain-only, else none."""
     pretrain_only: bool = False

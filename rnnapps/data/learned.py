@@ -35,7 +35,7 @@ class Learned:
 
     Args:
         own: Of the run itself.
-        before: Of the runs that it started from.
+        before: Of what was learned before: by the runs that it started from, and without labels.
     """
 
     own: np.ndarray = dataclasses.field(default_factory=lambda: hashes([]))

@@ -111,4 +111,4 @@ def _texts(path: pathlib.Path, text_column: str, options: TableOptions | None) -
 
 
 def _key(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return "".join(text.casefold().split())

@@ -17,7 +17,9 @@ TOKENIZERS = {  # the classes by the names that `--tokenizer` takes
 _NO_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 
 
-def make_tokenizer(kind: str, texts: Sequence[str], max_tokens: int) -> Tokenizer:
+def make_tokenizer(
+    kind: str, texts: Sequence[str], max_tokens: int, known: Sequence[str] = ()
+) -> Tokenizer:
     """Makes a tokenizer and adapts it to texts.
 
     Args:
@@ -25,6 +27,7 @@ def make_tokenizer(kind: str, texts: Sequence[str], max_tokens: int) -> Tokenize
             text is of a script without spaces, else words.
         texts: The training texts.
         max_tokens: Size of the vocabulary, at most.
+        known: The vocabulary of another one, whose tokens come behind those of the texts.
 
     Returns:
         The adapted tokenizer, a layer named `tokenizer`.
@@ -33,6 +36,7 @@ def make_tokenizer(kind: str, texts: Sequence[str], max_tokens: int) -> Tokenize
         kind = "character" if without_spaces(texts) else "word"
     tokenizer = TOKENIZERS[kind](max_tokens, name="tokenizer")
     tokenizer.adapt(texts)
+    tokenizer.extend(known)
     return tokenizer
 
 

@@ -67,7 +67,7 @@ def start_from_vectors(
         embedding: The layer, built; of a model that is not yet compiled.
         tokenizer: What its rows are of: rows behind the vocabulary are of no word.
         ids: The training text's ids.
-        path: The file; `None` does nothing.
+        path: The file; `None` leaves the rows as they are, such as those of a run before.
         frozen: Whether the rows, found and drawn, stay as they are.
         any_case: Whether a word whose case is kept takes the vector of one that differs in case,
             where the file lacks its own; one in lower case always does.
@@ -75,6 +75,8 @@ def start_from_vectors(
     Raises:
         DataError: If the tokens are no words, or the file cannot be read or has none of them.
     """
+    if frozen:
+        embedding.trainable = False
     if path is None:
         return
     if not isinstance(tokenizer, WordTokenizer):
@@ -92,7 +94,6 @@ def start_from_vectors(
     table *= rows[found].std() / max(table.std(), np.finfo(np.float32).tiny)
     table[: len(found)][found] = rows[found]
     embedding.embeddings.assign(table)
-    embedding.trainable = not frozen
     seen = np.append(found, np.zeros(len(table) - len(found), bool))[np.ravel(_flat(ids))]
     say([
         f"{path} has {words.sum():,} of {len(words):,} words ({words.mean():.1%}), which are "

@@ -2,7 +2,7 @@
 
 import io
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import keras
@@ -65,6 +65,9 @@ class SubwordTokenizer(Tokenizer):
                 f"Cannot make subwords with --max-tokens {self.max_tokens}: {said}."
             ) from None
         self._model = model.getvalue()
+
+    def extend(self, vocabulary: Sequence[str]) -> None:
+        """Takes no others: pieces are learned together."""
 
     def _train(self, texts: Iterable[str | bytes], model: io.BytesIO) -> None:
         sentencepiece.SentencePieceTrainer.train(

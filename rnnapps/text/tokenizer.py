@@ -152,6 +152,15 @@ class Tokenizer(keras.layers.Layer):
         best = sorted(frequent)[: self.max_tokens - 2]
         self._set_vocabulary([token.decode() for _, token in best])
 
+    def extend(self, vocabulary: Sequence[str]) -> None:
+        """Takes tokens behind those that it has, as far as there is room.
+
+        Args:
+            vocabulary: Another tokenizer's, whose first two stand for padding and unknown.
+        """
+        tokens = dict.fromkeys([*self._vocabulary, *vocabulary[2:]])
+        self._set_vocabulary([*tokens][: self.max_tokens - 2])
+
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """The tokens of texts `(batch,)` as strings `(batch, time)`."""
         return self.split(self.clean(texts))

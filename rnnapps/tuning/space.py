@@ -154,7 +154,7 @@ def _declare(hp: Any, name: str, found: Tune | TuneChoice, config: Config) -> An
             default = min(values, key=lambda value: abs(value - default))
         return hp.Choice(name, values, default=default if default in values else None)
     whole = type(config).model_fields[name].annotation is int
-    default = min(max(default, found.low), found.high)
+    default = min(max(default or 0, found.low), found.high)
     options = {"step": found.step, "sampling": found.sampling, "default": default}
     if whole:
         return hp.Int(name, found.low, found.high, **{**options, "step": found.step or None})

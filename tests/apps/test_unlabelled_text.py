@@ -1,5 +1,7 @@
 """Sentiment classifiers that learn a language first."""
 
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tensorflow as tf
 import rnnapps
 from rnnapps import SentimentClassifier, SentimentConfig
 from rnnapps.data import make_reviews
+from rnnapps.data.learned import Learned
 from rnnapps.errors import ConfigError, RunError
 
 TEXTS, LABELS = make_reviews(120)
@@ -48,8 +51,25 @@ def test_a_classifier_learns_the_language_first_and_goes_on_after_a_stop(unlabel
     np.testing.assert_array_equal(states._keras_mask, [[True, True], [True, False]])
 
 
-def test_a_run_of_the_language_model_alone(tmp_path):
-    app = SentimentClassifier(**TINY, pretrain_only=True)
+def test_an_update_keeps_what_was_learned_of_the_unlabelled_texts_words(unlabelled, tmp_path):
+    still = {**TINY, "epochs": 1, "learning_rate": 1e-12}  # the weights stay where they start
+    app = SentimentClassifier(**still, unlabelled=unlabelled, ngrams=0).fit((TEXTS, LABELS))
+    before = row_of("zebra", app)
+    pathlib.Path(unlabelled).unlink()  # is not read again
+    new = [f"an okapi is {word} {n}" for n in range(20) for word in ("fine", "dull")]
+    found = app.update((new, ["positive", "negative"] * 20), tolerance=0.99)
+    assert found["updated"]
+    assert "okapi" in app.model.get_layer("tokenizer").vocabulary
+    np.testing.assert_allclose(row_of("zebra", app), before, rtol=1e-5)
+
+
+def row_of(word, app):
+    tokens = app.model.get_layer("tokenizer").vocabulary
+    return np.array(app.network.get_layer("embedding").embeddings[tokens.index(word)])
+
+
+def test_a_run_of_the_language_model_alone(unlabelled, tmp_path):
+    app = SentimentClassifier(**TINY, pretrain_only=True, unlabelled=unlabelled)
     app.fit((TEXTS, LABELS), run_dir=tmp_path / "run")
     loaded = rnnapps.load(tmp_path / "run")
     assert [layer.name for layer in loaded.model.layers[1:]] == ["tokenizer", "shorten", "network"]
@@ -64,6 +84,13 @@ def test_a_run_of_the_language_model_alone(tmp_path):
     ):
         with pytest.raises(RunError, match="language model alone"):
             verb()
+    # What it has read is not measured on by what starts from it.
+    texts = [f"a zebra is number {i}" for i in range(60)] + [f"a horse of {i}" for i in range(60)]
+    other = SentimentClassifier(init_from=str(tmp_path / "run"))
+    parts = other._kept_apart(
+        other._load((texts, ["a", "b"] * 60)), Learned.read(tmp_path / "run").all
+    )
+    assert parts.validation.texts and not any("zebra" in text for text in parts.validation.texts)
 
 
 @pytest.mark.parametrize(

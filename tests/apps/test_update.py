@@ -8,8 +8,8 @@ import pytest
 from eager import eagerly
 
 import rnnapps
-from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Translator
-from rnnapps.apps.run import RunInfo
+from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Tagger, Translator
+from rnnapps.apps.run import RunInfo, state_of
 from rnnapps.cli import main
 from rnnapps.data import make_reviews
 from rnnapps.data.learned import Learned, hashes
@@ -23,6 +23,11 @@ def write_reviews(path, count, first=0):
     texts = [f"{text} {first + i}" for i, text in enumerate(texts)]
     pd.DataFrame({"text": texts, "label": labels}).to_csv(path, index=False)
     return texts
+
+
+def write_more(folder):
+    write_reviews(folder / "more.csv", 40, 2000)
+    return folder / "more.csv"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +112,13 @@ def test_an_updated_run_has_both_data_sets_and_answers_as_any(reviews, tmp_path,
     assert app.evaluate()["accuracy"] >= 0
     assert app.predict(["a fine film"])[0]["label"] in app.classes
     assert app.export(tmp_path / "model").name == "1"
+    assert main(["update", str(run_dir), str(new)]) == 2
+    assert "new.csv, which the run has learned from." in capsys.readouterr().err
+    assert main(["update", str(reviews / "run"), str(new), "--run-dir", str(run_dir)]) == 2
+    assert "already holds a finished run" in capsys.readouterr().err
+    with state_of(run_dir), pytest.raises(RunError, match="being trained by another process"):
+        app.update(write_more(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "model", "more.csv"}
 
 
 def test_a_run_that_would_get_worse_stays_as_it_is(reviews, tmp_path, capsys):
@@ -142,7 +154,7 @@ def test_a_forecaster_goes_on_where_its_data_ends(tmp_path):
     table("2024-01-13 14:00", 60).to_csv(tmp_path / "new.csv", index=False)  # two steps are missing
     app = Forecaster(data=str(tmp_path / "old.csv"), **FORECAST).fit(run_dir=tmp_path / "run")
     with pytest.raises(DataError, match=r"after 2024-01-13 11:00:00, .* Received: 2024-01-01"):
-        app.update(tmp_path / "old.csv")
+        app.update(table("2024-01-01", 30))
     with pytest.raises(DataError, match="at least 12 new steps"):
         app.update(table("2024-01-13 12:00", 11))
     found = app.update(tmp_path / "new.csv", tolerance=0.9)
@@ -182,6 +194,29 @@ def test_what_a_forecaster_has_learned_moves_its_parts():
     assert grown["updated"]
     assert len(app.predict()) == 6
     assert app.evaluate()["mae"] > 0
+
+
+def test_a_translator_takes_new_pairs_in_one_file(tmp_path):
+    for name, day in {"de.txt": "le {} mai", "en.txt": "May {}"}.items():
+        (tmp_path / name).write_text("".join(day.format(n) + "\n" for n in range(1, 31)))
+    rows = "".join(f"le {n} mars\tMarch {n}\n" for n in range(1, 31))
+    (tmp_path / "new.tsv").write_text(rows)
+    app = Translator(data=str(tmp_path / "de.txt"), target_data=tmp_path / "en.txt")
+    added = app._added(tmp_path / "new.tsv", app._load())
+    assert sum(map(len, (added.train, added.validation, added.test))) == 30
+    assert all(text.startswith("March") for text in added.train.targets)
+
+
+@eagerly()
+def test_a_tagger_learns_another_kind_of_name(tmp_path):
+    tokens = [["Ada", "met", name, str(n)] for n in range(20) for name in ("Bob", "Eve")]
+    app = Tagger(epochs=1, units=4, embedding_dim=4, character_units=2, batch_size=16)
+    app.fit(tokens, labels=[["B-name", "O", "B-name", "O"]] * 40, run_dir=tmp_path / "run")
+    more = [["we", "saw", "Rome", str(n)] for n in range(40)]
+    found = app.update((more, [["O", "O", "B-place", "O"]] * 40), tolerance=0.99)
+    assert found["updated"] and app.tags == ["O", "B-name", "B-place"]
+    assert {"Rome", "Ada"} <= {*app.model.get_layer("encoder").words.vocabulary}
+    assert rnnapps.load(tmp_path / "run").tags == app.tags
 
 
 def test_texts_and_translations_that_were_given_are_updated(tmp_path):

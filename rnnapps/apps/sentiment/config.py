@@ -99,14 +99,14 @@ class SentimentConfig(
     """Share of words hidden from the network while it trains."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the recurrent state's units dropped at each step."""
-    weight_drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_drop: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, 0.1, by_name=True)] = 0.0
     """Share of the recurrent kernels' weights dropped, the same at each step."""
     ngrams: Annotated[int | None, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = None
     """Longest n-gram of the linear classifier beside the network, 0 for none; by default 3, or 2
     where tokens are characters."""
-    crops: Annotated[float, Field(ge=0, le=1)] = 0.0
+    crops: Annotated[float, Field(ge=0, le=1), Tune(0.0, 1.0, 0.25, by_name=True)] = 0.0
     """Share of the training texts of which an epoch also has a span of a few sentences or words."""
-    adversarial: Annotated[float, Field(ge=0)] = 0.0
+    adversarial: Annotated[float, Field(ge=0), TuneChoice((0.0, 1.0, 2.0, 5.0), by_name=True)] = 0.0
     """Length of a step of the normalised embeddings that raises the loss most, on which the network
     is trained too: 2 is a good one, at three times the cost; 0 for none."""
 

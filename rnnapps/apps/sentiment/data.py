@@ -12,6 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from rnnapps.apps.sentiment.config import SentimentConfig
+from rnnapps.apps.starting import names_of
 from rnnapps.data import (
     Batches,
     CroppedBatches,
@@ -205,7 +206,7 @@ def encode(
 
     Args:
         splits: The parts.
-        config: Its `tokenizer`, `max_tokens` and `unlabelled` are read.
+        config: Its `tokenizer`, `max_tokens`, `unlabelled` and `init_from` are read.
 
     Returns:
         The labelled texts; the ids of those without labels, ragged `(texts, time)`; and what was
@@ -220,7 +221,8 @@ def encode(
     held_labels = indices(held.labels, classes, "validation")
     more = unlabelled(splits, config)
     texts = joined(train.texts, more.texts)
-    tokenizer = make_tokenizer(config.tokenizer, texts, config.max_tokens)
+    known = names_of(config.init_from, "embedding/*")
+    tokenizer = make_tokenizer(config.tokenizer, texts, config.max_tokens, known)
     ids, held_ids = encode_texts(tokenizer, texts), encode_texts(tokenizer, held.texts)
     own, others = (ids[: len(train)] if len(more.texts) else ids), ids[len(train) :]
     return Encoded(tokenizer, classes, own, labels, held_ids, held_labels), others, more

@@ -66,13 +66,13 @@ def train_classifier(
         metrics |= train.metrics
         if config.pretrain_only:
             encoder = build_encoder(parts.tokenizer, network, config.max_length)
-            return Trained(encoder, train.history, metrics, found.notes)
+            return Trained(encoder, train.history, metrics, found.notes, found.texts)
         networks.append(network)
         histories.append(train.history)
     model = build_classifier(config, networks, parts)
     with working("fitting the n-grams"):
         fit_beside(model, parts, config)
-    return Trained(model, histories[0], metrics, found.notes)
+    return Trained(model, histories[0], metrics, found.notes, found.texts)
 
 
 @dataclasses.dataclass

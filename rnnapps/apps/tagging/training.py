@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from rnnapps.apps.run import keep_to_data
+from rnnapps.apps.starting import names_of
 from rnnapps.apps.tagging import data
 from rnnapps.apps.tagging.config import TaggingConfig
 from rnnapps.apps.tagging.model import (
@@ -52,9 +53,12 @@ def train_tagger(
         kind = kind_of_tokens(train.tokens) if config.tokenizer == "auto" else config.tokenizer
         tokenizer = OffsetTokenizer(kind, name="tokenizer")
         others = data.cut(more.texts, tokenizer)
+        read = Tagged(others, []).keys
         config = data.decided(config, kind)
         encoder = _make_encoder(config)
         encoder.adapt(token for row in (*train.tokens, *others) for token in row)
+        encoder.words.extend(names_of(config.init_from, "embedding/*"))
+        encoder.characters.extend(names_of(config.init_from, "spelling/*embedding/*"))
     say([f"texts are cut as --tokenizer={kind} does", *more.said, *more.notes, *notes])
     notes += more.notes
     if config.unlabelled:
@@ -70,7 +74,7 @@ def train_tagger(
         model = build_encoder(tokenizer, encoder, networks[0])
     else:
         model = build_tagger(tokenizer, encoder, networks, names)
-    return Trained(model, trained[0].history, trained[0].metrics, notes)
+    return Trained(model, trained[0].history, trained[0].metrics, notes, read)
 
 
 @dataclasses.dataclass(frozen=True)

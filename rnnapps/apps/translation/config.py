@@ -137,6 +137,10 @@ class TranslationConfig(TextTransformerOptions, VectorOptions, TableOptions, Tra
     def reach(self) -> tuple[str, int]:
         return "max_length", self.max_length
 
+    @property
+    def in_updates(self) -> dict[str, Any]:
+        return {**super().in_updates, "target_data": None}  # new pairs are in one file
+
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         if self.input_feeding and self.decoder != "attention":

@@ -60,7 +60,7 @@ def train_translator(
         embeddings = (network.source_embedding, network.target_embedding)
         files = (config.vectors, config.target_vectors)
         for side in zip(embeddings, tokenizers, ids, files, strict=True):
-            start_from_vectors(*side, config.vectors_frozen)
+            start_from_vectors(*side, config.vectors_frozen and side[-1] is not None)
         start(network, named_rows(config, *map(all_tokens, tokenizers)))
         compile_model(
             network,

@@ -174,7 +174,8 @@ def test_an_embedding_starts_from_what_is_known_at_the_scale_of_it(write, capsys
     embedding.build()
     [before] = embedding.get_weights()
     ids = tokenizer.encode(["the cat the dog", "the käse"])
-    start_from_vectors(embedding, tokenizer, ids, None)
+    start_from_vectors(embedding, tokenizer, ids, None, frozen=True)
+    assert not embedding.trainable  # such as in the update of a run that began with a file
     np.testing.assert_array_equal(before, *embedding.get_weights())
     start_from_vectors(embedding, tokenizer, ids, write(glove()), frozen=True)
     [after] = embedding.get_weights()

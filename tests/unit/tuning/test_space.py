@@ -16,6 +16,9 @@ def test_what_a_run_settles_is_not_varied_and_how_it_thaws_where_it_is_named():
     assert not set(started) & set(SentimentConfig.inherited)
     named = make_space(CONFIG, ["layer_rate_decay", "unfreeze_gradually"])
     assert named["layer_rate_decay"].low == 0.3
+    names = ["freeze", "pretrain_epochs", "weight_drop", "crops", "adversarial", "warmup"]
+    assert [*declare(keras_tuner.HyperParameters(), make_space(CONFIG, names), CONFIG)] != []
+    assert not {*names} & {*make_space(CONFIG)}
 
 
 def test_without_names_the_fields_with_a_range_of_their_own_are_tuned():
