@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The processes that tests start find compiled what the first of them has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup bench-demo clean
+.PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-update bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup bench-demo clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -85,6 +85,10 @@ bench-crf: .venv/.installed-dev
 # make bench-tagging DATA_DIR=a folder that holds ud_english_ewt, wnut17, resume_ner [ROWS='wnut17']
 bench-tagging: .venv/.installed-dev
 	$(BIN)/python benchmarks/tagging.py --data-dir $(DATA_DIR) $(ROWS)
+
+# make bench-update DATA=a folder with rt-polarity.neg and rt-polarity.pos
+bench-update: .venv/.installed-dev
+	$(BIN)/python benchmarks/update.py $(DATA)
 
 # make bench-translation DATA_DIR=a tensorflow_datasets folder for multi30k [ROWS='de-en speed']
 bench-translation: .venv/.installed-dev

@@ -170,9 +170,11 @@ def state_of(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
             for left in state_dir.iterdir():
                 if left.is_dir():
                     remove_tree(left)
-        yield state_dir
-        if not (state_dir / "config.toml").exists():
-            remove_tree(state_dir)
+        try:
+            yield state_dir
+        finally:
+            if not (state_dir / "config.toml").exists():
+                remove_tree(state_dir)
 
 
 def write_settings(path: pathlib.Path, application: str, config: TrainingConfig) -> None:

@@ -1,7 +1,6 @@
 """A run that goes on with new data, and stays as it is where the old data would lose by it."""
 
 import contextlib
-import math
 import pathlib
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -145,7 +144,7 @@ def _trained(
         app.save(source)
         app.run_dir, app.info = None, info
     config = app.config
-    epochs = epochs or max(1, math.ceil(config.epochs * _SHARE))
+    epochs = epochs or max(1, round(config.epochs * _SHARE))
     start = {"init_from": str(source), "epochs": epochs}
     after = type(app)(config.model_copy(update={**app._settled(), **config.in_updates, **start}))
     after.learned = app.learned

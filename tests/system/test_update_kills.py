@@ -87,7 +87,7 @@ def test_a_kill_while_it_trains_leaves_the_old_run(folder):
     check(folder, updated=False)
 
 
-@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("steps", [0, 3])
 def test_a_kill_while_it_is_written_leaves_one_of_both(folder, steps):
     command = [sys.executable, "-c", KILLED, str(steps), *UPDATE]
     assert subprocess.run(command).returncode == -signal.SIGKILL
