@@ -33,11 +33,15 @@ def from_spans(
         for start, end, label in sorted(_checked(one, text, place) for one in given):
             inside = [i for i in range(len(words)) if starts[i] < end and ends[i] > start]
             if not inside:
-                raise DataError(f"{place}: the span {start} to {end} ({label}) holds no token.")
+                raise DataError(
+                    f"{place}: expected spans that hold a token. Received: {label} from {start} to "
+                    f"{end}, of {text[start:end]!r:.40}; mend its places, or leave it out."
+                )
             if found and inside[0] < found[-1].end:
                 raise DataError(
                     f"{place}: expected spans that do not cross. Received: {label} from {start} to "
-                    f"{end}, which shares {words[inside[0]]!r} with {found[-1].kind}."
+                    f"{end}, which shares {words[inside[0]]!r} with {found[-1].kind}; "
+                    "leave one of them out."
                 )
             trimmed = text[start:end]
             start += len(trimmed) - len(trimmed.lstrip())
