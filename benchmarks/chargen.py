@@ -5,7 +5,8 @@
 Rows: `hour` and `minutes` (tiny_shakespeare within 60 and within 5 minutes, of a prepared
 tensorflow_datasets folder), `writing` (one stream against a Python loop), `batch` (64 streams
 against one after another), `cached` (a Transformer's carried keys and values against reading the
-window anew), `training` (steps against keras.layers.LSTM); without any, all of these.
+window anew; with `--threads 1` as `rnnapps predict` does it), `training` (steps against
+keras.layers.LSTM); without any, all of these.
 Their contenders take turns, so that their ratios mean something on a busy machine, too. `lengths`
 measures on short texts, beside n-gram models, on validation alone.
 """
@@ -180,7 +181,9 @@ def cached_within(window: int) -> None:
         "carried keys and values": lambda: len(app.predict(["import "], length=count)[0]),
         "window read anew": anew,
     })  # fmt: skip
-    title = f"one stream of {count}, 2 x 256 Transformer, window {window}, a character"
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    of = f", threads {threads}" if threads else ""
+    title = f"one stream of {count}, 2 x 256 Transformer, window {window}{of}, a character"
     report(title, seconds, "carried keys and values")
 
 
@@ -228,7 +231,9 @@ def main() -> None:
     rows = {"writing": writing, "batch": batch, "cached": cached, "training": training}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
+    parser.add_argument("--threads", type=int, default=0, help="of an operation; 0 for all cores")
     options = options_of(parser, ["minutes", "hour", "lengths", *rows])
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     show_machine()
     for name in options.row or ["minutes", "hour", *rows]:
         if name in rows:
