@@ -1,5 +1,6 @@
 """A reader who types what a page says: its shell and its Python, with small settings."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 
 import pandas as pd
+from eager import eagerly
 
 from rnnapps import cli
 from rnnapps.serving import Server
@@ -61,7 +63,8 @@ class Reader:
         """Types a page from its beginning to its end; returns what its Python has defined."""
         for kind, code in blocks(path):
             if kind == "python":
-                exec(self.at_ports(code), self.names)
+                with self.mode([]):
+                    exec(self.at_ports(code), self.names)
                 continue
             for line in code.replace("\\\n", " ").splitlines():
                 if line.strip():
@@ -81,6 +84,11 @@ class Reader:
             assert words[0] == "rnnapps", line
             self.run(words[1:], line)
 
+    def mode(self, words):
+        """Step by step, but for what needs graphs: exports, replicas, and what XLA compiles."""
+        in_graphs = {"export", "mirrored", "--jit"} & {*words}
+        return contextlib.nullcontext() if in_graphs else eagerly()
+
     def serve(self, words):
         """Serves in this process."""
         server = self.stack.enter_context(Server(words[2], rest_port=0, grpc_port=0))
@@ -95,11 +103,13 @@ class Reader:
                     words = [*words, f"--{name.replace('_', '-')}", str(value)]
             words += ["--trials", "1"] if command == "tune" else []
         if command != "train" or self.trained is None or "--run-dir" not in words:
-            assert cli.main(words) == 0, line
+            with self.mode(words):
+                assert cli.main(words) == 0, line
             return
         run_dir = pathlib.Path(words[words.index("--run-dir") + 1])
         if line not in self.trained:
-            assert cli.main(words) == 0, line
+            with self.mode(words):
+                assert cli.main(words) == 0, line
             self.trained[line] = run_dir.resolve()
         else:
             shutil.copytree(self.trained[line], run_dir)

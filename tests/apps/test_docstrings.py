@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 import rnnapps
 from rnnapps.apps import APPLICATIONS, config_class
@@ -160,7 +161,9 @@ def test_an_example_does_what_it_says(name, tmp_path, monkeypatch):
     docstring = inspect.cleandoc(DOCUMENTED[name].__doc__)
     example = doctest.DocTestParser().get_doctest(docstring, names, name, None, None)
     said = []
-    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=said.append)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    with eagerly():
+        runner.run(example, out=said.append)
     assert not said, "".join(said)
 
 

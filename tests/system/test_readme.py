@@ -31,6 +31,9 @@ class Visitor(Reader):
         else:
             super().type(line)
 
+    def mode(self, words):
+        return contextlib.nullcontext()  # as a visitor's machine does
+
     def serve(self, words):
         ports = ["--rest-port", "0", "--grpc-port", "0"]
         command = [sys.executable, "-m", "rnnapps.cli", *words[1:], *ports]
