@@ -105,7 +105,6 @@ def _numbers(row: dict[str, str]) -> dict[str, float]:
 def _figures(run_dir: pathlib.Path, info: RunInfo) -> list[dict[str, Any]]:
     """The figures that the run wrote, as they were written."""
     found = []
-    order = list(_CAPTIONS)
     for name, sums in info.checksums.items():
         path = run_dir / name
         if path.suffix == ".png" and path.is_file() and checksum(path) == sums:
@@ -116,6 +115,5 @@ def _figures(run_dir: pathlib.Path, info: RunInfo) -> list[dict[str, Any]]:
             found.append(
                 {"stem": path.stem, "title": title, "caption": caption, "url": as_data_url(path)}
             )
-    return sorted(
-        found, key=lambda one: order.index(one["stem"]) if one["stem"] in order else len(order)
-    )
+    place = {stem: i for i, stem in enumerate(_CAPTIONS)}
+    return sorted(found, key=lambda one: (place.get(one["stem"], len(place)), one["stem"]))
