@@ -1,7 +1,7 @@
 """The settings of data and training that every application has. Imports no TensorFlow."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -106,6 +106,11 @@ class TrainingConfig(Config):
     @property
     def files(self) -> tuple[str, ...]:
         return (*super().files, self.data)
+
+    @property
+    def in_updates(self) -> dict[str, Any]:
+        own = {"strategy": "auto"} if self.strategy == "multi_worker" else {}  # in one process
+        return {**super().in_updates, **own}
 
     @property
     def pretrained(self) -> bool:

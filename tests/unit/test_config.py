@@ -137,3 +137,8 @@ def test_a_field_s_former_name_is_taken_with_a_note(tmp_path):
         assert CharGenConfig.from_toml(tmp_path / "run.toml") == expected
     assert CharGenConfig(**CharGenConfig.renew({"unit": "byte"})) == expected
     assert "unit" not in expected.to_dict()
+
+
+def test_an_update_of_what_several_processes_trained_takes_one():
+    assert ForecastingConfig(strategy="multi_worker").in_updates["strategy"] == "auto"
+    assert "strategy" not in ForecastingConfig(strategy="cpu").in_updates
