@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The processes that tests start find compiled what the first of them has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-update bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-answers bench-startup bench-demo clean
+.PHONY: quickstart test test-unit test-system coverage docs site test-docs mutations notebooks lint types pinned format fuzz kills bench-sentiment bench-chargen bench-layers bench-crf bench-tagging bench-update bench-translation bench-serving bench-forecasting bench-tuning bench-scale bench-cells bench-transfer bench-answers bench-startup bench-demo clean
 
 quickstart: .venv/.installed
 	$(BIN)/rnnapps quickstart
@@ -104,6 +104,14 @@ bench-forecasting: .venv/.installed-dev
 # make bench-scale [DATA_DIR=a tensorflow_datasets folder of the recipes] [ROWS='chargen equal']
 bench-scale: .venv/.installed-dev
 	$(BIN)/python benchmarks/scale.py $(if $(DATA_DIR),--data-dir $(DATA_DIR)) $(ROWS)
+
+# make bench-cells DATA_DIR=a folder of all five data sets [RUNS=a folder, where a killed one goes on] [ROWS='chargen tagging']
+bench-cells: .venv/.installed-dev
+	$(BIN)/python benchmarks/cells.py --data-dir $(DATA_DIR) $(if $(RUNS),--runs $(RUNS)) $(ROWS)
+
+# make bench-transfer IMDB=a tensorflow_datasets folder RT=rt_polarity's folder WAIMAI=waimai_10k.csv RUNS=a folder [ROWS='imdb pairs']
+bench-transfer: .venv/.installed-dev
+	$(BIN)/python benchmarks/transfer.py --imdb $(IMDB) --rt-polarity $(RT) --waimai $(WAIMAI) --runs $(RUNS) $(ROWS)
 
 # make bench-answers [ROWS='first kills workers']
 bench-answers: .venv/.installed-dev

@@ -15,7 +15,7 @@ from rnnapps.progress import tracked
 from rnnapps.text import Tokenizer, warn_of_unknown
 
 _PART = 2**14  # tokens that are scored before it is said how far the work is
-_SEARCHED = 2000  # tokens that beam search may look for  # tokens that beam search may look for
+_SEARCHED = 2000  # tokens that beam search may look for
 Graph = dict[str, Callable]  # the functions of a `TextGenerator` by name, each compiled
 
 
