@@ -56,7 +56,7 @@ def test_a_mistake_in_python_names_what_is_taken(sample_run):
 def test_without_arguments_it_answers_what_was_set_aside(sample_run):
     app = load(sample_run)
     assert app.predict() == app.predict(load_splits(app.config).test.texts)
-    app.info.source = "given to fit()"
+    app.info.source, app.run_dir = "given to fit()", None  # other tests have this run, too
     for ask in (app.evaluate, app.predict):
         with pytest.raises(DataError, match="Expected test data, or inputs to answer"):
             ask()
