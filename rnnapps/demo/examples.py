@@ -40,22 +40,35 @@ def own_texts(shown: Shown, read: Callable[[Any], Sequence[str]]) -> list[Exampl
     Returns:
         A few; none where the data is not here, or takes long to read.
     """
-    config = shown.config
-    if config is None or not quickly_read(config):
-        return []
-    try:
+
+    def examples(config: TrainingConfig) -> list[Example]:
         texts = dict.fromkeys(text for text in read(config) if text.strip())
-    except RnnappsError:  # the data has changed, or gone
-        return []
-    return [Example(" ".join(text.split())[:_LABEL], (text,)) for text in list(texts)[:_MOST]]
+        return [Example(" ".join(text.split())[:_LABEL], (text,)) for text in list(texts)[:_MOST]]
+
+    return list(own(shown, examples))
 
 
-def quickly_read(config: TrainingConfig) -> bool:
-    """Whether a model's data is here, and soon read.
+def own(shown: Shown, read: Callable[[Any], Iterable[Example]]) -> Iterable[Example]:
+    """Examples of the data that a model was trained on.
 
     Args:
-        config: The model's configuration.
+        shown: The model.
+        read: What makes them, of the configuration.
+
+    Returns:
+        The examples; none where the data is not here, or takes long to read.
     """
+    config = shown.config
+    if config is None or not _quickly_read(config):
+        return []
+    try:
+        return read(config)
+    except RnnappsError:  # the data has changed, or gone
+        return []
+
+
+def _quickly_read(config: TrainingConfig) -> bool:
+    """Whether a model's data is here, and soon read."""
     path = pathlib.Path(config.data)
     return config.data == "sample" or (path.is_file() and path.stat().st_size < _READ)
 

@@ -19,11 +19,11 @@ from rnnapps.apps.forecasting.data import Task
 from rnnapps.config import SeriesOptions
 from rnnapps.data import Series, SeriesSet, make_load
 from rnnapps.demo.asking import downloadable, said
-from rnnapps.demo.examples import Example, offer, quickly_read
+from rnnapps.demo.examples import Example, offer, own
 from rnnapps.demo.marks import drawing, ranked
 from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import phrase
-from rnnapps.errors import DataError, RnnappsError
+from rnnapps.errors import DataError
 
 _SEEN = 3  # horizons of history in the chart
 _MOST = 1000  # steps before the end
@@ -65,17 +65,11 @@ def build(shown: Shown, page: gr.Blocks) -> None:
                 error.args[0].replace(str(given), given.name) if path else error.args[0]
             ) from None
 
-    def examples() -> Iterable[Example]:
-        config = shown.config
-        if config is None or not quickly_read(config):
-            return []
-        try:
-            return origins(task, read_for(described, own_data(), _how(shown)))
-        except RnnappsError:  # the data has changed
-            return []
+    def examples(_: Any) -> Iterable[Example]:
+        return origins(task, read_for(described, own_data(), _how(shown)))
 
     inputs = [file, column, name, back, lines]
-    offer(page, examples, inputs[:-1])
+    offer(page, lambda: own(shown, examples), inputs[:-1])
     chart, table = gr.HTML(), gr.HTML()
     download = gr.DownloadButton(phrase("download"), visible=False)
     button.click(said(answer, 3), inputs, [chart, table, download], api_name=False)
