@@ -58,10 +58,15 @@ class SentimentConfig(
         "normalization", "block", "heads", "positions", "learned_positions",
     )  # fmt: skip
 
+    keeps_last: ClassVar = True
+
     epochs: Annotated[int, Field(ge=1)] = 5
     """Passes over the training data, at most."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 2e-3
     """Adam's step size at its highest."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Epochs without a better validation loss before training stops; 0 never stops, and keeps the
+    last weights: the loss rises while the classes still become better, and is scaled behind."""
     text_column: str = "text"
     """Column of the text, in your own file."""
     label_column: str = "label"

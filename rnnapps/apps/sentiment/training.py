@@ -121,8 +121,9 @@ class _NetworkTraining:
                 loss=loss(from_logits=True),
                 metrics=[accuracy(name="accuracy")],
             )
-        epochs, callbacks = config.epochs, self.callbacks
-        self.history = fit(trained, batches, held, config, epochs, directory, callbacks)
+        epochs, keep_last = config.epochs, not config.patience
+        callbacks = self.callbacks
+        self.history = fit(trained, batches, held, config, epochs, directory, callbacks, keep_last)
         return network
 
 
