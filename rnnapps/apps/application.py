@@ -254,6 +254,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
                 "sizes": getattr(splits, "sizes", {}),  # others' applications may have none
                 "lineage": lineage(self.config.init_from),
                 "notes": list(splits.notes),
+                "examples": self._examples(splits),
                 "versions": installed_versions(),
             }
         )

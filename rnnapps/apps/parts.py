@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,30 @@ from rnnapps.progress import working
 
 if TYPE_CHECKING:
     from rnnapps.apps.application import Application
+
+
+_FEW = 5
+_LOOKED_AT = 200  # texts, of which a few are kept
+_LONGEST = 2_000  # characters of a text that is kept
+
+
+def few(texts: Iterable[str]) -> list[str]:
+    """The first texts that are not among the longer ones, for a person to try a model on.
+
+    Args:
+        texts: The texts.
+
+    Returns:
+        A few; each once, none of them blank, very long, or of bytes that are no UTF-8.
+    """
+    first = dict.fromkeys(filter(_shown, itertools.islice(texts, _LOOKED_AT)))
+    shorter = set(sorted(first, key=len)[: (len(first) + 1) // 2])
+    return [text for text in first if text in shorter][:_FEW]
+
+
+def _shown(text: str) -> bool:
+    bytes_alone = any("\ud800" <= character <= "\udfff" for character in text)
+    return bool(text.strip()) and len(text) <= _LONGEST and not bytes_alone
 
 
 class InParts(abc.ABC):
@@ -70,6 +95,23 @@ class InParts(abc.ABC):
         """What tells the rows of the training part from others."""
         part = self._in_rows(splits).train
         return getattr(part, "keys", ())
+
+    def examples(self) -> list[Any]:
+        """A few inputs that were not learned from, for a person to try the model on.
+
+        Returns:
+            Those that the run keeps; without any, those of the configuration's data.
+
+        Raises:
+            DataError: If the data cannot be read.
+        """
+        if self.info.examples or self.info.source == GIVEN:
+            return self.info.examples
+        return self._examples(self._load())
+
+    def _examples(self, splits: Any) -> list[Any]:
+        """A few inputs of the validation part, as JSON has them; none in others' applications."""
+        return []
 
     def _kept_apart(self, splits: Any, seen: np.ndarray) -> Any:
         """The parts, where rows of these hashes are only learned from."""

@@ -43,6 +43,8 @@ class RunInfo(BaseModel):
     """How much is in each part of the data."""
     notes: list[str] = []
     """What was mended in the data as it was read."""
+    examples: list[Any] = []
+    """A few inputs of the validation part, on which a person tries the model."""
     seconds: float = 0.0
     """How long the training took."""
     epoch_seconds: list[float] = []

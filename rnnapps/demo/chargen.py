@@ -1,8 +1,7 @@
 """The tab of a character generator: text as it is written, coloured by surprise."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import gradio as gr
 
@@ -17,7 +16,6 @@ from rnnapps.errors import DataError
 _FIRST, _BLOCK = 2, 12  # tokens of the first request, which is soon there, and of the others
 _WIDTH = 240  # pixels that a slider has at least: on a phone they stand one below the other
 _CONTEXT = 400  # characters of what is written that each request reads
-_BEGINNING = 60  # characters of an example
 _DEEP = 8.0  # bits of a character that is coloured most
 
 
@@ -52,7 +50,7 @@ def build(shown: Shown, page: gr.Blocks) -> None:
     with gr.Row():
         button = gr.Button(phrase("write"), variant="primary")
         stop = gr.Button(phrase("stop"))
-    offer(page, lambda: own_texts(shown, _own_texts), [prompt])
+    offer(page, lambda: own_texts(shown), [prompt])
     heading("written")
     gr.Markdown(phrase("written_about"))
     text = gr.HTML()
@@ -130,11 +128,3 @@ def surprises(shown: Shown, context: str, text: str) -> list[float]:
         one["bits_per_character"] * len(given) for one, given in zip(answers, texts, strict=True)
     ]
     return [max(0.0, after - before) for before, after in itertools.pairwise(costs)]
-
-
-def _own_texts(config: Any) -> Sequence[str]:
-    """Of the validation part, which nothing was learned from."""
-    from rnnapps.apps.chargen.data import load_splits  # imports TensorFlow
-
-    lines = load_splits(config).validation[:20_000].splitlines()
-    return [line[:_BEGINNING] for line in lines]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from rnnapps.apps import application_class
 from rnnapps.config import TrainingConfig
 from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import phrase
@@ -30,25 +31,21 @@ class Example(NamedTuple):
     values: tuple[Any, ...]
 
 
-def own_texts(shown: Shown, read: Callable[[Any], Sequence[str]]) -> list[Example]:
-    """Texts of the data that a model was trained on.
+def own_texts(shown: Shown) -> list[Example]:
+    """Texts that a model did not learn from.
 
     Args:
         shown: The model.
-        read: What reads them, of the configuration.
 
     Returns:
-        A few; none where the data is not here, or takes long to read.
+        A few: those that its run keeps, or of its data; none where that is not here, or takes long
+        to read.
     """
-
-    def examples(config: TrainingConfig) -> list[Example]:
-        texts = dict.fromkeys(text for text in read(config) if text.strip())
-        return [Example(" ".join(text.split())[:_LABEL], (text,)) for text in list(texts)[:_MOST]]
-
-    return list(own(shown, examples))
+    texts = shown.examples or own(shown, functools.partial(_read, shown.application))
+    return [Example(" ".join(text.split())[:_LABEL], (text,)) for text in texts]
 
 
-def own(shown: Shown, read: Callable[[Any], Iterable[Example]]) -> Iterable[Example]:
+def own(shown: Shown, read: Callable[[TrainingConfig], Iterable[Any]]) -> Iterable[Any]:
     """Examples of the data that a model was trained on.
 
     Args:
@@ -65,6 +62,10 @@ def own(shown: Shown, read: Callable[[Any], Iterable[Example]]) -> Iterable[Exam
         return read(config)
     except RnnappsError:  # the data has changed, or gone
         return []
+
+
+def _read(application: str, config: TrainingConfig) -> list[str]:
+    return application_class(application)(config).examples()
 
 
 def _quickly_read(config: TrainingConfig) -> bool:

@@ -41,6 +41,7 @@ class Shown:
         loaded: What asks it, once it is loaded.
         settings: The settings that it was trained with; empty where a server keeps them.
         folder: The folder of its export; `None` where a server keeps it.
+        examples: What its run keeps of its data.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Shown:
     loaded: Future[Client]
     settings: dict[str, Any]
     folder: pathlib.Path | None
+    examples: tuple[Any, ...] = ()
 
     @property
     def client(self) -> Client:
@@ -134,9 +136,8 @@ def served(sources: Sequence[Source]) -> Iterator[list[Shown]]:
             for source in sources:
                 version = _exported(source)
                 loaded = loader.submit(_load, server, source.name, version)
-                models.append(
-                    _shown(source.name, server.rest_address, loaded, source.settings, version)
-                )
+                model = _shown(source.name, server.rest_address, loaded, source.settings, version)
+                models.append(dataclasses.replace(model, examples=source.examples))
             yield models
         finally:
             loader.shutdown(wait=False, cancel_futures=True)

@@ -25,7 +25,7 @@ def build(shown: Shown, page: gr.Blocks) -> None:
         page: What the tab is on.
     """
     parts = [("classes",), ("words", "words_about")]
-    text_tab(shown, page, "classify", classify, parts, _own_texts)
+    text_tab(shown, page, "classify", classify, parts)
     table_section(shown, functools.partial(labels_of, shown))
 
 
@@ -80,10 +80,3 @@ def _names(shown: Shown, answer: dict[str, Any], best: int) -> list[str]:
     names = [f"class {i + 1}" for i in range(len(answer["probabilities"]))]
     names[best] = answer["label"]
     return names
-
-
-def _own_texts(config: Any) -> Sequence[str]:
-    """Of the validation part, which nothing was learned from."""
-    from rnnapps.apps.sentiment.data import load_splits  # imports TensorFlow
-
-    return load_splits(config).validation.texts

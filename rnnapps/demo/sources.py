@@ -9,6 +9,7 @@ from typing import Any
 
 import rnnapps
 from rnnapps.apps.run import RunInfo, read_run
+from rnnapps.apps.updating import GIVEN
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.files import checksum, read_json
 from rnnapps.serving.export.versions import versions_of
@@ -23,12 +24,14 @@ class Source:
         folder: The run directory, or the folder of an export's version.
         settings: The settings that it was trained with; `data` as it is found from here.
         exported: Whether it is an export.
+        examples: What a run keeps of its data for a person to try the model on.
     """
 
     name: str
     folder: pathlib.Path
     settings: dict[str, Any]
     exported: bool
+    examples: tuple[Any, ...] = ()
 
 
 def locate(words: Sequence[str]) -> list[Source]:
@@ -59,20 +62,27 @@ def _locate(path: pathlib.Path) -> Source:
     folder = path.resolve()
     if (folder / "config.toml").is_file():
         settings = read_run(folder)
-        info = RunInfo.read(folder)
-        return Source(folder.name, folder, info.located(settings) if info else settings, False)
+        if info := RunInfo.read(folder):
+            settings = _own(info.located(settings), info.source)
+            return Source(folder.name, folder, settings, False, tuple(info.examples))
+        return Source(folder.name, folder, settings, False)
     if versions := versions_of(folder):
         folder = list(versions.values())[-1]
     if (folder / "saved_model.pb").is_file():
         card = folder / "model_card.json"
         card = read_json(card) if card.is_file() else {}
         settings = {"application": card.get("application"), **card.get("configuration", {})}
-        return Source(folder.parent.name, folder, settings, True)
+        return Source(folder.parent.name, folder, _own(settings, card.get("data")), True)
     what = "holds neither a run (config.toml) nor an export (saved_model.pb)"
     raise RunError(
         f"{path} {what if path.exists() else 'does not exist'}; give a run directory, which "
         "`rnnapps train` makes, or the folder of an export, which `rnnapps export` makes."
     )
+
+
+def _own(settings: dict[str, Any], source: str | None) -> dict[str, Any]:
+    """The settings, whose data is what the model learned from: it may have been given to `fit`."""
+    return settings | ({"data": GIVEN} if source == GIVEN else {})
 
 
 def cache_of(source: Source) -> pathlib.Path:

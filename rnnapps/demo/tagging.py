@@ -1,8 +1,5 @@
 """The tab of a tagger: a text with its spans framed."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import gradio as gr
 
 from rnnapps.demo.marks import ranked, spans
@@ -19,7 +16,7 @@ def build(shown: Shown, page: gr.Blocks) -> None:
         shown: The model.
         page: What the tab is on.
     """
-    text_tab(shown, page, "tag", tag, [("spans",), ("",)], _own_texts)
+    text_tab(shown, page, "tag", tag, [("spans",), ("",)])
 
 
 def tag(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str, str]:
@@ -45,10 +42,3 @@ def tag(shown: Shown, text: str, request: gr.Request | None = None) -> tuple[str
     ]
     listed = ranked(rows) if rows else f"<p>{in_language('none_found', request)}</p>"
     return spans(text, found), listed
-
-
-def _own_texts(config: Any) -> Sequence[str]:
-    """Of the validation part, which nothing was learned from."""
-    from rnnapps.apps.tagging.data import load_splits  # imports TensorFlow
-
-    return [" ".join(one) for one in load_splits(config).validation.tokens[:20]]

@@ -19,7 +19,6 @@ def text_tab(
     button: str,
     answer: Answer,
     parts: Sequence[Sequence[str]],
-    texts: Callable[[Any], Sequence[str]],
 ) -> None:
     """Builds the tab.
 
@@ -30,11 +29,10 @@ def text_tab(
         answer: From the model, a text and the browser's request to a piece of HTML for each part.
         parts: For each part of an answer the phrase above it, and one that explains it; either may
             be missing.
-        texts: What reads texts of the model's own data, of its configuration.
     """
     text = gr.Textbox(label=phrase("text"), lines=4)
     asked = gr.Button(phrase(button), variant="primary")
-    offer(page, lambda: own_texts(shown, texts), [text])
+    offer(page, lambda: own_texts(shown), [text])
     outputs = []
     for title, *about in parts:
         if title:

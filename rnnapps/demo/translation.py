@@ -5,7 +5,6 @@ import functools
 import html
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -28,7 +27,7 @@ def build(shown: Shown, page: gr.Blocks) -> None:
         page: What the tab is on.
     """
     parts = [("translation", "translation_about"), ("n_best",), ("alignment",)]
-    text_tab(shown, page, "translate", translate, parts, _own_texts)
+    text_tab(shown, page, "translate", translate, parts)
     table_section(shown, functools.partial(translations_of, shown))
 
 
@@ -107,10 +106,3 @@ def _alignment(shown: Shown, text: str, request: gr.Request | None) -> str:
 
 def _text(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _own_texts(config: Any) -> Sequence[str]:
-    """Of the validation part, which nothing was learned from."""
-    from rnnapps.apps.translation.data import load_splits  # imports TensorFlow
-
-    return load_splits(config).validation.sources

@@ -1,5 +1,6 @@
 """What the demo shows is what the export answers: asked again, one by one, in another way."""
 
+import dataclasses
 import html
 import itertools
 import json
@@ -7,18 +8,26 @@ import re
 import shutil
 import tarfile
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import rnnapps
+
 gr = pytest.importorskip("gradio")
 
+from rnnapps.apps import application_class, config_class  # noqa: E402
 from rnnapps.apps.forecasting.client import forecast_table, read_for  # noqa: E402
 from rnnapps.apps.forecasting.data import Task  # noqa: E402
+from rnnapps.apps.parts import few  # noqa: E402
+from rnnapps.apps.sentiment.config import SentimentConfig  # noqa: E402
+from rnnapps.apps.sentiment.data import load_splits  # noqa: E402
+from rnnapps.apps.updating import GIVEN  # noqa: E402
 from rnnapps.demo import asking, chargen, forecasting, marks, sentiment, translation  # noqa: E402
 from rnnapps.demo.examples import own_texts  # noqa: E402
-from rnnapps.demo.models import asked, served  # noqa: E402
+from rnnapps.demo.models import Shown, asked, served  # noqa: E402
 from rnnapps.demo.sources import locate  # noqa: E402
 from rnnapps.errors import DataError, RunError, ServerError  # noqa: E402
 
@@ -62,10 +71,55 @@ def test_a_page_is_there_before_its_models_are(home, monkeypatch):
         assert not models[1].loaded.done()
         assert models[1].client.predict(["a fine film"])
         assert waited < time.monotonic() - began
-        assert own_texts(models[1], lambda config: ["a\nb", " ", "a\nb", "c"]) == [
-            ("a b", ("a\nb",)),
-            ("c", ("c",)),
-        ]
+        [first, *_] = own_texts(models[1])
+        assert first.label == " ".join(first.values[0].split())[:60]
+
+
+@pytest.mark.parametrize("name", ["sentiment", "tagging", "translation", "chargen"])
+def test_examples_are_of_the_validation_part(name):
+    app = application_class(name)(config_class(name)())
+    splits = app._load()
+    found, part = app.examples(), splits.validation
+    rows = {
+        "sentiment": lambda: part.texts,
+        "tagging": lambda: [" ".join(tokens) for tokens in part.tokens],
+        "translation": lambda: part.sources,
+        "chargen": lambda: [line[:60] for line in part.split("\n")],
+    }[name]()
+    assert len(found) == len(set(found)) == 5
+    assert set(found) <= set(rows)
+    assert max(map(len, found)) <= np.median(list(map(len, rows))) * 1.2
+
+
+def test_few_texts_are_kept_and_none_that_a_page_cannot_show():
+    texts = ["a\nb", " ", "a\nb", "\udcff", "x" * 3_000, "longer than", *"cdefghijkl"]
+    assert few(texts) == list("cdefg")
+    assert few(["only one"]) == ["only one"]
+    assert few([]) == few(["", "\t"]) == []
+
+
+def test_a_run_on_a_named_set_shows_what_it_keeps(sample_run):
+    [source] = locate([str(sample_run)])
+    parts = load_splits(SentimentConfig())
+    assert set(source.examples) <= set(parts.validation.texts) - set(parts.train.texts)
+    kept, old = (
+        Shown("one", "sentiment", "", Future(), {"data": "imdb_reviews"}, None, examples)
+        for examples in (source.examples, ())
+    )
+    assert [one.values for one in own_texts(kept)] == [(text,) for text in source.examples]
+    assert own_texts(old) == []  # 50,000 texts are not read for five
+    old = dataclasses.replace(old, settings=source.settings)
+    assert own_texts(old) == own_texts(kept)
+    said = json.dumps(rnnapps.load(sample_run).model_card())  # what an export says quotes none
+    assert not any(text in said for text in source.examples)
+
+
+def test_what_fit_was_given_is_not_taken_for_the_sample(sample_run):
+    info = json.loads((sample_run / "run.json").read_text())
+    (sample_run / "run.json").write_text(json.dumps(info | {"source": GIVEN, "examples": []}))
+    [source] = locate([str(sample_run)])
+    assert own_texts(Shown("one", "sentiment", "", Future(), source.settings, None)) == []
+    assert rnnapps.load(sample_run).examples() == []
 
 
 def test_a_words_share_is_what_the_class_loses_without_it(shown):

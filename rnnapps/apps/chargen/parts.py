@@ -5,9 +5,12 @@ from typing import Any
 
 from rnnapps.apps.chargen import data
 from rnnapps.apps.chargen.config import CharGenConfig
-from rnnapps.apps.parts import InParts
+from rnnapps.apps.parts import InParts, few
 from rnnapps.data import Splits
 from rnnapps.data.subset import fewer
+
+_BEGINNING = 60  # characters of an example, from which a text goes on
+_READ = 20_000  # characters of the validation part, from which examples are taken
 
 
 class TextInParts(InParts):
@@ -36,3 +39,6 @@ class TextInParts(InParts):
 
     def _fingerprint(self, splits: Splits[data.Text]) -> str:
         return data.fingerprint(splits.train)
+
+    def _examples(self, splits: Splits[data.Text]) -> list[str]:
+        return few(line[:_BEGINNING] for line in splits.validation[:_READ].splitlines())

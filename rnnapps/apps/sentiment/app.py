@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
+from rnnapps.apps.parts import few
 from rnnapps.apps.sentiment import data
 from rnnapps.apps.sentiment.answers import labelled, networks_alone, probabilities_of, weights_of
 from rnnapps.apps.sentiment.baseline import measure_baselines
@@ -112,6 +113,9 @@ class SentimentClassifier(Application):
 
     def _fingerprint(self, splits: Splits[Examples]) -> str:
         return data.fingerprint(splits.train, splits.validation)
+
+    def _examples(self, splits: Splits[Examples]) -> list[str]:
+        return few(splits.validation.texts)
 
     def _fit(
         self, splits: Splits[Examples], checkpoint_dir: pathlib.Path, callbacks: Callbacks

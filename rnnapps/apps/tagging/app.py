@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
+from rnnapps.apps.parts import few
 from rnnapps.apps.tagging import data
 from rnnapps.apps.tagging.answers import TagsFound, answer_of, tags_of_tokens
 from rnnapps.apps.tagging.baseline import baselines
@@ -109,6 +110,9 @@ class Tagger(Application):
 
     def _fingerprint(self, splits: Splits[Tagged]) -> str:
         return data.fingerprint(splits.train, splits.validation)
+
+    def _examples(self, splits: Splits[Tagged]) -> list[str]:
+        return few(map(" ".join, splits.validation.tokens))
 
     def _fit(
         self, splits: Splits[Tagged], checkpoint_dir: pathlib.Path, callbacks: Callbacks

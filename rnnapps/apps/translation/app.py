@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
+from rnnapps.apps.parts import few
 from rnnapps.apps.trained import Callbacks, Trained
 from rnnapps.apps.translation import answers, data
 from rnnapps.apps.translation.config import PredictOptions, TranslationConfig, check_search
@@ -65,6 +66,9 @@ class Translator(Application):
 
     def _fingerprint(self, splits: Splits[Pairs]) -> str:
         return data.fingerprint(splits.train, splits.validation)
+
+    def _examples(self, splits: Splits[Pairs]) -> list[str]:
+        return few(splits.validation.sources)
 
     def _fit(
         self, splits: Splits[Pairs], checkpoint_dir: pathlib.Path, callbacks: Callbacks
