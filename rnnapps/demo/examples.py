@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from rnnapps.apps import application_class
-from rnnapps.config import TrainingConfig
 from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import phrase
 from rnnapps.errors import RnnappsError
@@ -41,37 +40,41 @@ def own_texts(shown: Shown) -> list[Example]:
         A few: those that its run keeps, or of its data; none where that is not here, or takes long
         to read.
     """
-    texts = shown.examples or own(shown, functools.partial(_read, shown.application))
-    return [Example(" ".join(text.split())[:_LABEL], (text,)) for text in texts]
+
+    def read() -> Iterable[str]:
+        return shown.examples or application_class(shown.application)(shown.config).examples()
+
+    return [Example(" ".join(text.split())[:_LABEL], (text,)) for text in own(shown, read)]
 
 
-def own(shown: Shown, read: Callable[[TrainingConfig], Iterable[Any]]) -> Iterable[Any]:
+def own(shown: Shown, read: Callable[[], Iterable[Any]]) -> Iterable[Any]:
     """Examples of the data that a model was trained on.
 
     Args:
         shown: The model.
-        read: What makes them, of the configuration.
+        read: What reads them, from what its run keeps or from its data.
 
     Returns:
         The examples; none where the data is not here, or takes long to read.
     """
-    config = shown.config
-    if config is None or not _quickly_read(config):
+    if not shown.examples and not quickly_read(shown):
         return []
     try:
-        return read(config)
+        return read()
     except RnnappsError:  # the data has changed, or gone
         return []
 
 
-def _read(application: str, config: TrainingConfig) -> list[str]:
-    return application_class(application)(config).examples()
+def quickly_read(shown: Shown) -> bool:
+    """Whether a model's data is here, and soon read.
 
-
-def _quickly_read(config: TrainingConfig) -> bool:
-    """Whether a model's data is here, and soon read."""
-    path = pathlib.Path(config.data)
-    return config.data == "sample" or (path.is_file() and path.stat().st_size < _READ)
+    Args:
+        shown: The model.
+    """
+    if shown.config is None:
+        return False
+    path = pathlib.Path(shown.config.data)
+    return str(path) == "sample" or (path.is_file() and path.stat().st_size < _READ)
 
 
 def offer(

@@ -6,7 +6,7 @@ import itertools
 import json
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -16,10 +16,11 @@ import pandas as pd
 from rnnapps import figures
 from rnnapps.apps.forecasting.client import forecast_series, read_for
 from rnnapps.apps.forecasting.data import Task
+from rnnapps.apps.forecasting.parts import series_of
 from rnnapps.config import SeriesOptions
 from rnnapps.data import Series, SeriesSet, make_load
 from rnnapps.demo.asking import downloadable, said
-from rnnapps.demo.examples import Example, offer, own
+from rnnapps.demo.examples import Example, offer, own, quickly_read
 from rnnapps.demo.marks import drawing, ranked
 from rnnapps.demo.models import Shown
 from rnnapps.demo.phrases import phrase
@@ -50,26 +51,24 @@ def build(shown: Shown, page: gr.Blocks) -> None:
     back = gr.Slider(0, _MOST, task.horizon, step=1, label=phrase("back"))
     lines = gr.Checkbox(True, label=phrase("baselines"))
     button = gr.Button(phrase("forecast"), variant="primary")
-    own_data = functools.cache(lambda: _own_data(shown))
+    own_series = functools.cache(lambda: _own_series(shown, described, task))
 
     def answer(path: str | None, *options: Any) -> tuple[str, str, Any]:
-        given = pathlib.Path(path) if path else own_data()
-        if given is None:
-            raise DataError("Expected a table: the data of this model is not here. Received: none.")
         try:
-            found = read_for(described, given, _how(shown))
+            found = read_for(described, pathlib.Path(path), _how(shown)) if path else own_series()
+            if found is None:
+                raise DataError(
+                    "Expected a table: the data of this model is not here. Received: none."
+                )
             chart, first, csv = forecast(shown, described, found, *options)
             return chart, first, downloadable(csv)
         except DataError as error:  # Gradio's temporary folder is nothing to a person
             raise DataError(
-                error.args[0].replace(str(given), given.name) if path else error.args[0]
+                error.args[0].replace(path, pathlib.Path(path).name) if path else error.args[0]
             ) from None
 
-    def examples(_: Any) -> Iterable[Example]:
-        return origins(task, read_for(described, own_data(), _how(shown)))
-
     inputs = [file, column, name, back, lines]
-    offer(page, lambda: own(shown, examples), inputs[:-1])
+    offer(page, lambda: own(shown, lambda: origins(task, own_series())), inputs[:-1])
     chart, table = gr.HTML(), gr.HTML()
     download = gr.DownloadButton(phrase("download"), visible=False)
     button.click(said(answer, 3), inputs, [chart, table, download], api_name=False)
@@ -85,7 +84,8 @@ def origins(task: Task, found: SeriesSet) -> Iterator[Example]:
     backs = [times * task.horizon for times in (1, 0, 2, 3, 4) if times * task.horizon <= _MOST]
     for back, one, column in itertools.product(backs, found.series, task.columns.targets):
         end = _origin(one, task, back)
-        if end >= task.lookback:
+        known_ahead = not task.columns.future or end + task.horizon <= len(one)
+        if end >= task.lookback and known_ahead:
             what = [one.name] * task.several + [column] * (task.targets > 1 or not task.several)
             label = f"{', '.join(what)}: {one.times[end - 1]}"
             yield Example(label, (None, column, one.name, back))
@@ -182,15 +182,15 @@ def _plain(times: pd.Series) -> list[Any]:
     return list(times.dt.tz_localize(None) if zoned else times)
 
 
-def _own_data(shown: Shown) -> Any:
-    """The run's own table, or its file; `None` where it is not here."""
+def _own_series(shown: Shown, described: dict[str, Any], task: Task) -> SeriesSet | None:
+    """The series of the run's own table, or what it keeps of them; `None` where neither is here."""
+    if shown.examples and not quickly_read(shown):
+        return series_of(shown.examples, task)
     config = shown.config
-    if config is None:
+    if config is None or not (config.data == "sample" or pathlib.Path(config.data).is_file()):
         return None
-    if config.data == "sample":
-        return make_load()
-    path = pathlib.Path(config.data)
-    return path if path.is_file() else None
+    table = make_load() if config.data == "sample" else pathlib.Path(config.data)
+    return read_for(described, table, _how(shown))
 
 
 def _how(shown: Shown) -> SeriesOptions:

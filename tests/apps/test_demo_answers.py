@@ -15,18 +15,21 @@ import pandas as pd
 import pytest
 
 import rnnapps
+from rnnapps import Forecaster
 
 gr = pytest.importorskip("gradio")
 
 from rnnapps.apps import application_class, config_class  # noqa: E402
 from rnnapps.apps.forecasting.client import forecast_table, read_for  # noqa: E402
 from rnnapps.apps.forecasting.data import Task  # noqa: E402
+from rnnapps.apps.forecasting.parts import kept_of, series_of  # noqa: E402
 from rnnapps.apps.parts import few  # noqa: E402
+from rnnapps.apps.run import RunInfo  # noqa: E402
 from rnnapps.apps.sentiment.config import SentimentConfig  # noqa: E402
 from rnnapps.apps.sentiment.data import load_splits  # noqa: E402
 from rnnapps.apps.updating import GIVEN  # noqa: E402
 from rnnapps.demo import asking, chargen, forecasting, marks, sentiment, translation  # noqa: E402
-from rnnapps.demo.examples import own_texts  # noqa: E402
+from rnnapps.demo.examples import own, own_texts  # noqa: E402
 from rnnapps.demo.models import Shown, asked, served  # noqa: E402
 from rnnapps.demo.sources import locate  # noqa: E402
 from rnnapps.errors import DataError, RunError, ServerError  # noqa: E402
@@ -212,6 +215,57 @@ def test_examples_of_a_forecast_are_origins_in_the_runs_own_data(shown, home):
     for example in (first, *others):
         _, column, name, back = example.values
         forecasting.forecast(one, described, found, column, name, back, False)
+
+
+def test_examples_of_a_forecaster_are_the_end_of_its_validation_part(shown, home, monkeypatch):
+    monkeypatch.chdir(home / "forecasting")
+    one, app = shown["forecasting"], rnnapps.load("run")
+    info = RunInfo(source="", examples=app.examples()).model_dump_json()
+    kept = json.loads(info)["examples"]
+    described = json.loads(one.asset("task.json"))
+    task = Task.from_dict(described["task"])
+    [(_, end, _)] = app._load().ends
+    assert len(kept[0]["values"]) == task.lookback + 2 * task.horizon
+    gone = dataclasses.replace(one, settings={"data": "gone.csv"}, examples=tuple(kept))
+    places = list(own(gone, lambda: forecasting.origins(task, series_of(gone.examples, task))))
+    assert places
+    for example in places:
+        _, column, name, back = example.values
+        _, _, file = forecasting.forecast(
+            gone, described, series_of(kept, task), column, name, back, True
+        )
+        frame = pd.read_csv("load.csv")
+        frame.loc[end - back :, "load"] = np.nan
+        expected, received = forecast_table(one.client, frame), pd.read_csv(file)
+        assert list(received["time"].astype(str)) == list(expected["time"].astype(str))
+        np.testing.assert_allclose(received["forecast"], expected["forecast"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("times", ["zone", "numbers", "days", "none"])
+def test_a_forecasters_examples_are_read_as_they_were(times):
+    table = pd.DataFrame({"y": np.sin(np.arange(120.0)), "z": np.arange(120.0)})
+    table.loc[95, "y"] = np.nan
+    if times != "none":
+        table["t"] = {
+            "zone": pd.date_range("2024-03-29", periods=120, freq="h", tz="Europe/Berlin"),
+            "numbers": np.arange(120) * 5,
+            "days": pd.date_range("2024-01-31", periods=120, freq="D"),
+        }[times]
+    parts = Forecaster(target=["y"], past_covariates=["z"], horizon=4, lookback=8)._load(table)
+    info = RunInfo(source="", examples=kept_of(parts)).model_dump_json()
+    found = series_of(RunInfo.model_validate_json(info).examples, parts.task)
+    [one], [(_, end, _)] = found.series, parts.ends
+    [whole] = parts.data.series
+    assert one.times.equals(whole.times[end - 16 : end])
+    np.testing.assert_array_equal(one.values, table[["y", "z"]].to_numpy()[end - 16 : end])
+
+
+def test_a_forecaster_keeps_few_numbers():
+    names = [f"c{i}" for i in range(99)]
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(900, 99)), columns=names)
+    apps = (Forecaster(target=names, horizon=24, lookback=back) for back in (96, 300))
+    counts = [len(kept_of(app._load(table))) for app in apps]
+    assert counts == [1, 0]
 
 
 def test_a_run_is_exported_once(shown, home, monkeypatch):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,54 @@ from rnnapps.apps.forecasting import data, later
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.parts import InParts
 from rnnapps.apps.updating import GIVEN
-from rnnapps.data import SeriesSet, read_series
+from rnnapps.data import Columns, Series, SeriesSet, read_series
+from rnnapps.data.times import is_counted
 from rnnapps.errors import DataError
 from rnnapps.progress import say
+
+_ORIGINS = 2  # horizons of an example: it can be forecast from a horizon before its end, and there
+_MOST_SERIES, _MOST_NUMBERS = 5, 20_000  # of all examples
+
+
+def kept_of(parts: data.Parts) -> list[dict[str, Any]]:
+    """The ends of a few series' validation parts, as JSON has them.
+
+    Args:
+        parts: The series, divided by time.
+
+    Returns:
+        For each of them `name`, `times`, and `values` without what is made from the time; none
+        where one is too large.
+    """
+    task, found = parts.task, []
+    steps, columns = task.lookback + _ORIGINS * task.horizon, len(_plain(task).names)
+    count = min(_MOST_SERIES, _MOST_NUMBERS // (steps * columns))
+    for one, (_, end, _) in list(zip(parts.data.series, parts.ends, strict=True))[:count]:
+        first = max(0, end - steps)
+        times, values = one.times[first:end], one.values[first:end, :columns]
+        times = times if is_counted(times) else times.astype(str)
+        found.append({"name": one.name, "times": times.tolist(), "values": values.tolist()})
+    return found
+
+
+def series_of(kept: Sequence[Mapping[str, Any]], task: data.Task) -> SeriesSet:
+    """The series that `kept_of` gave.
+
+    Args:
+        kept: What it gave.
+        task: What is forecast from what.
+    """
+    counted = (task.columns.freq or "").isdigit()
+    index = pd.Index if counted else pd.DatetimeIndex
+    series = [
+        Series(one["name"], index(one["times"]), np.array(one["values"], float)) for one in kept
+    ]
+    return SeriesSet(series, _plain(task), [])
+
+
+def _plain(task: data.Task) -> Columns:
+    """The columns of a table, without what is made from the time."""
+    return dataclasses.replace(task.columns, calendar=(), holidays=())
 
 
 class SeriesInParts(InParts):
@@ -78,6 +124,9 @@ class SeriesInParts(InParts):
 
     def _fingerprint(self, splits: data.Parts) -> str:
         return data.fingerprint(splits)
+
+    def _examples(self, splits: data.Parts) -> list[dict[str, Any]]:
+        return kept_of(splits)
 
     def _inputs(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> tuple[Any, ...]:
         """A table's series by name, their last look-backs, what is known ahead, and its times."""
