@@ -3,7 +3,7 @@
 import glob
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -78,13 +78,18 @@ def read_stored(
     Raises:
         DataError: As `read_examples`.
     """
+    wanted = (text_column, label_column)
+
+    def check(names: Iterable[str], table: pathlib.Path) -> None:
+        for option, column in zip(("text_column", "label_column"), wanted, strict=True):
+            require_column(names, str(table), option, column)
 
     def make(folder: pathlib.Path) -> None:
         writer = TextWriter(folder)
         notes: list[str] = []
         rows = LabelledRows(str(path), text_column, label_column, options.strict)
-        for chunk in _chunks(tables, options, (text_column, label_column), notes):
-            columns = ([row.get(name) for row in chunk] for name in (text_column, label_column))
+        for chunk in chunks_of(tables, options, wanted, notes, check):
+            columns = ([row.get(name) for row in chunk] for name in wanted)
             writer.add(rows.take(*columns))
         writer.close()
         if not rows.rows:
@@ -102,13 +107,25 @@ def read_stored(
     return StoredTexts(folder), labels, tuple(found["said"])
 
 
-def _chunks(
+def chunks_of(
     tables: Sequence[pathlib.Path],
     options: TableOptions,
     wanted: Sequence[str],
     notes: list[str],
+    check: Callable[[Iterable[str], pathlib.Path], None],
 ) -> Iterator[list[Row]]:
-    """The rows of all tables, some at a time; how they are read is added to the notes."""
+    """The rows of all tables, some at a time.
+
+    Args:
+        tables: The tables.
+        options: How they are written.
+        wanted: Names of columns that are looked for, which decide between two readings.
+        notes: To which is added how they are read.
+        check: Refuses the names of a table's columns.
+
+    Yields:
+        Rows.
+    """
     sizes = [one.stat().st_size for one in tables]
     for number, table in enumerate(tables):
         before = sum(sizes[:number])
@@ -120,15 +137,10 @@ def _chunks(
                 if rows.format == "jsonl":  # in which each row has names of its own
                     names |= dict.fromkeys(name for row in chunk for name in row)
                 else:
-                    _require(names, table, wanted)
+                    check(names, table)
                 yield chunk
                 so_far(before + int(share * sizes[number]), sum(sizes), "bytes")
         if names:
-            _require(names, table, wanted)
+            check(names, table)
         else:
             notes.append(f"{table.name} holds no rows")
-
-
-def _require(names: Iterable[str], table: pathlib.Path, wanted: Sequence[str]) -> None:
-    for option, column in zip(("text_column", "label_column"), wanted, strict=True):
-        require_column(names, str(table), option, column)

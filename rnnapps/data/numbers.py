@@ -1,6 +1,7 @@
 """Numbers as people write them: decimal and thousands marks, currency signs, dashes for nothing."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Sequence
 
@@ -38,7 +39,7 @@ class Numbers:
         values: float64 `(rows,)`; NaN where there is no number.
         missing: Which cells say that there is none `(rows,)`.
         empty: Which of those say it by holding nothing `(rows,)`.
-        text: The cells as they stand there.
+        column: The cells.
         unit: The currency or percent sign that stood at the numbers.
         notes: What was made of some of them.
     """
@@ -46,9 +47,14 @@ class Numbers:
     values: np.ndarray
     missing: np.ndarray
     empty: np.ndarray
-    text: pd.Series
+    column: pd.Series
     unit: str | None = None
     notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def text(self) -> pd.Series:
+        """The cells as they stand there, which are large: made when somebody asks."""
+        return _text(self.column)
 
     @property
     def bad(self) -> np.ndarray:
@@ -110,11 +116,12 @@ def parse_numbers(column: pd.Series, marks: Marks, name: str) -> Numbers:
     Returns:
         The numbers, and which cells hold none.
     """
-    text = _text(column)
-    empty = (text == "").to_numpy()
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(float, na_value=np.nan)
-        return Numbers(values, np.isnan(values), empty, text)
+        missing = np.isnan(values)
+        return Numbers(values, missing, missing, column)
+    text = _text(column)
+    empty = (text == "").to_numpy()
     missing = _says_nothing(text).to_numpy()
     bare = _bare(text)
     if marks.thousands:
@@ -137,7 +144,7 @@ def parse_numbers(column: pd.Series, marks: Marks, name: str) -> Numbers:
     if unit:  # beside another, or 5 % beside 5, it would be guessed what is meant
         other = (units != unit) & (units.notna() | (unit == "%"))
         values[other & ~missing] = np.nan
-    return Numbers(values, missing, empty, text, unit, tuple(notes))
+    return Numbers(values, missing, empty, column, unit, tuple(notes))
 
 
 def how_to_read(value: str) -> str:

@@ -10,6 +10,8 @@ from rnnapps.config import SeriesOptions
 from rnnapps.data import times
 from rnnapps.data.columns import Columns, resolve
 from rnnapps.data.holidays import holiday_flags
+from rnnapps.data.large import is_large, tables_of
+from rnnapps.data.stored_columns import are_streamed, read_columns
 from rnnapps.data.tables import Table, from_frame, read_table
 from rnnapps.data.timestamps import (
     Stamps,
@@ -72,7 +74,9 @@ def read_series(
     a column of words they are words. Each of these is noted.
 
     Args:
-        given: A table in a file that `read_table` reads, or a DataFrame.
+        given: A table in a file that `read_table` reads, a pattern of several such as
+            `part-*.parquet`, or a DataFrame. Tables of separated values that are large, and
+            several, are read a chunk at a time into files.
         columns: What its columns are for.
         check_targets: Whether a target without a single value is an error.
         options: How the table is written.
@@ -85,10 +89,8 @@ def read_series(
             two rows contradict each other, or the steps are not regular.
     """
     options = options or SeriesOptions()
-    if isinstance(given, pd.DataFrame):
-        table = from_frame(given)
-    else:
-        table = read_table(given, options, (*columns.time, *columns.targets))
+    is_frame = isinstance(given, pd.DataFrame)
+    table = from_frame(given) if is_frame else _read(given, columns, options)
     frame, where = table.frame, table.where
     if frame.empty:
         raise DataError(f"{where} holds no rows.")
@@ -121,6 +123,23 @@ def read_series(
         *_said(series, columns),
     )
     return SeriesSet(series, columns, notes + _missing(series, columns, where), said)
+
+
+def _read(given: pathlib.Path | str, columns: Columns, options: SeriesOptions) -> Table:
+    """A table in a file, or in several that match a pattern."""
+    path, wanted = pathlib.Path(given), (*columns.time, *columns.targets)
+    tables = [] if path.is_dir() else tables_of(path)
+    if not tables or not is_large(tables):
+        return read_table(tables[0] if tables else given, options, wanted)
+    if are_streamed(tables):
+        named = {*columns.categories, *((columns.series,) if columns.series else ())}
+        return read_columns(given, tables, options, wanted, named, columns.decimal)
+    if len(tables) > 1:
+        raise DataError(
+            f"Expected tables of separated values, or Parquet, that match {given}. Received: "
+            f"{', '.join(one.name for one in tables[:3])}."
+        )
+    return read_table(given, options, wanted)
 
 
 def stamp_of(
@@ -205,14 +224,18 @@ def _groups(frame: pd.DataFrame, columns: Columns, where: str) -> dict[str, np.n
     if columns.series is None:
         return {"": np.arange(len(frame))}
     column = frame[columns.series]
-    names = column.astype(str)
-    nameless = (column.isna() | (names.str.strip() == "")).to_numpy()
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(str).where(column.notna())
+    codes, names = pd.factorize(column)
+    nameless = np.append(names.astype(str).str.strip() == "", True)[codes]  # -1 is the last
     if nameless.any():
         raise DataError(
             f"Expected the name of a series in column {columns.series!r} of {where}. Received: an "
             f"empty cell in row {int(nameless.argmax()) + 1}."
         )
-    return {str(name): rows for name, rows in names.groupby(names, sort=False).indices.items()}
+    order = np.argsort(codes, kind="stable")  # a row stays behind those before it
+    found = np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    return {str(name): rows for name, rows in zip(names, found, strict=True)}
 
 
 def _ordered(

@@ -134,13 +134,26 @@ def read_table(
             table = _separated(text, kind, options, wanted, where, header)
             table = dataclasses.replace(table, notes=notes + table.notes)
     names = [str(name) for name in table.frame.columns]
+    refuse_twice(names, where)
+    if table.frame.empty:
+        raise DataError(f"{where} holds no rows.")
+    return table
+
+
+def refuse_twice(names: Sequence[str], where: str) -> None:
+    """Refuses two columns of one name.
+
+    Args:
+        names: The columns' names.
+        where: What errors call the table.
+
+    Raises:
+        DataError: If a name comes twice.
+    """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         called = f"named {twice[-1]!r}" if twice[-1] else "without a name"
         raise DataError(f"{where} has two columns {called}; give each its own name.")
-    if table.frame.empty:
-        raise DataError(f"{where} holds no rows.")
-    return table
 
 
 def _separated(

@@ -67,12 +67,12 @@ def _column(
     notes: list[str],
 ) -> np.ndarray:
     """The numbers `(rows, 1)` of a column, or `(rows, words)` with a one for each row's word."""
-    text, empty = numbers.text, numbers.empty
     if categories is None or name not in categories:
         if categories is None or not numbers.bad.any() or np.isfinite(numbers.values).any():
             _check(numbers, name, where, categories is None)
             notes += numbers.notes
             return numbers.values[:, None]
+        text, empty = numbers.text, numbers.empty
         words = tuple(sorted(set(text[~empty])))
         if len(words) > _MAX_CATEGORIES:
             raise DataError(
@@ -80,6 +80,7 @@ def _column(
                 f"{name!r} of {where}. Received: {len(words)} different words."
             )
         categories[name] = words
+    text, empty = numbers.text, numbers.empty
     matches = text.to_numpy()[:, None] == np.array(categories[name], dtype=object)
     unseen = text[~empty & ~matches.any(1)]
     if len(unseen):

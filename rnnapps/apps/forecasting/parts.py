@@ -1,8 +1,9 @@
 """A forecaster's table in its parts, divided by time: what follows was not learned from."""
 
 import dataclasses
+import itertools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,10 +91,9 @@ class SeriesInParts(InParts):
     def _fewer(self, splits: data.Parts) -> data.Parts:
         return splits  # of fewer series, or steps, as `load_series` took them
 
-    def _keys(self, splits: data.Parts) -> list[bytes]:
-        targets, ends = splits.task.targets, [train for train, _, _ in splits.ends]
-        rows = (list(later.keys(one, targets)) for one in splits.data.series)
-        return [key for row, end in zip(rows, ends, strict=True) for key in row[:end]]
+    def _keys(self, splits: data.Parts) -> Iterator[bytes]:
+        for one, (train, _, _) in zip(splits.data.series, splits.ends, strict=True):
+            yield from itertools.islice(later.keys(one, splits.task.targets), train)
 
     def _kept_apart(self, splits: data.Parts, seen: np.ndarray) -> data.Parts:
         if not len(seen):

@@ -1,0 +1,198 @@
+"""A large table's columns in files, mapped into memory: numbers, times, and words by number."""
+
+import contextlib
+import json
+import pathlib
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnapps.config import SeriesOptions
+from rnnapps.data.cache import cached
+from rnnapps.data.large import chunks_of
+from rnnapps.data.rows import Row, kind_of, open_rows
+from rnnapps.data.tables import Table, refuse_twice
+from rnnapps.errors import DataError
+from rnnapps.files import checksum, read_json
+from rnnapps.progress import tracked
+
+_SEPARATED = (".csv", ".tsv", ".tab", ".psv")
+_TYPES = {"numbers": np.dtype("f8"), "times": np.dtype("M8[us]"), "words": np.dtype("i4")}
+_WHOLE, _POINT = r"[-+]?\d+", r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_ISO = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?"
+
+
+def are_streamed(tables: Sequence[pathlib.Path]) -> bool:
+    """Whether tables can be read into stored columns; Parquet, which is small, where it is many."""
+    kinds = {kind_of(one) for one in tables}
+    return kinds <= {*_SEPARATED, ".parquet"} and (len(tables) > 1 or kinds != {".parquet"})
+
+
+def read_columns(
+    path: pathlib.Path | str,
+    tables: Sequence[pathlib.Path],
+    options: SeriesOptions,
+    wanted: Sequence[str],
+    named: Collection[str] = (),
+    decimal: str | None = None,
+) -> Table:
+    """Reads tables a chunk at a time.
+
+    A column of plain numbers becomes numbers, and one of dates or times in ISO 8601 without zones
+    becomes times: these can be read in one way. Any other stays words, each of which is in memory
+    once.
+
+    Args:
+        path: What names the tables.
+        tables: The tables.
+        options: How they are written.
+        wanted: Names of columns that are looked for, which decide between two readings.
+        named: Columns that stay words, such as that of the series' names, which is categorical.
+        decimal: The decimal mark of other tables of the kind, where it is no point.
+
+    Returns:
+        The rows of all tables, whose columns are mapped into memory.
+
+    Raises:
+        DataError: If a table cannot be read, or has not the first one's columns.
+    """
+    with open_rows(tables[0], options, wanted) as head:
+        names, separator = head.names, None if head.format == "parquet" else head.separator
+    refuse_twice(names, str(tables[0]))
+    point = not (options.decimal or options.thousands or decimal)
+    notes: list[str] = [f"{len(tables):,} files"] if len(tables) > 1 else []
+
+    def check(found: Iterable[str], table: pathlib.Path) -> None:
+        if list(found) != names:
+            raise DataError(
+                f"Expected all files to have the columns of {tables[0]} ({', '.join(names)}). "
+                f"Received: {table} ({', '.join(found)})."
+            )
+
+    def make(folder: pathlib.Path) -> None:
+        words, rows = {*named}, None
+        while rows is None:  # a column has turned out to be words, behind its first rows
+            how = notes[:]
+            chunks = chunks_of(tables, options, wanted, how, check)
+            with contextlib.closing(_Columns(folder, names, words, point)) as columns:
+                rows = columns.take(chunks)
+        if not rows:
+            raise DataError(f"{path} holds no rows.")
+        columns.finish([*dict.fromkeys(how)])
+
+    sums = [checksum(one) for one in tracked(tables, "files")]
+    key = (*sorted(named), "", point, options.separator, options.encoding)
+    folder = cached(make, "columns", path, *tables, *sums, *key)
+    found = read_json(folder / "columns.json")
+    frame = pd.DataFrame(dict(_loaded(folder, found, named)), copy=False)
+    return Table(frame, str(path), tuple(found["notes"]), separator)
+
+
+def _loaded(
+    folder: pathlib.Path, found: dict[str, Any], named: Collection[str]
+) -> Iterable[tuple[str, Any]]:
+    """The columns by their names, but those that have no name and hold nothing."""
+    for number, (name, kind) in enumerate(found["kinds"]):
+        values = np.memmap(folder / str(number), _TYPES[kind], "r")
+        if kind != "words":
+            if name or not np.isnan(values).all():
+                yield name, values
+            continue
+        words = pd.Categorical.from_codes(values, found["words"][name])
+        yield name, words if name in named else pd.Series(words).astype(str)
+
+
+class _Columns:
+    """Columns that are written a chunk at a time.
+
+    Args:
+        folder: The folder.
+        names: The columns' names.
+        words: Those that are words, to which are added those that turn out to be. What the others
+            are, their first rows say.
+        point: Whether a point in a number can only be the decimal mark.
+    """
+
+    def __init__(self, folder: pathlib.Path, names: Sequence[str], words: set[str], point: bool):
+        self.folder, self.known = folder, words
+        self.kinds = {name: "words" if name in words else "" for name in names}
+        self.words: dict[str, dict[str, int]] = {name: {} for name in names}
+        self.number = f"(?:{_POINT if point else _WHOLE})?"
+        self.files = [(folder / str(i)).open("wb") for i in range(len(names))]
+
+    def take(self, chunks: Iterable[Sequence[Row]]) -> int | None:
+        """Writes rows; their number, or `None` where a column is of another kind than before."""
+        rows = 0
+        for chunk in chunks:
+            if not self._add(chunk):
+                return None
+            rows += len(chunk)
+        return rows
+
+    def _add(self, chunk: Sequence[Row]) -> bool:
+        for (name, kind), file in zip(self.kinds.items(), self.files, strict=True):
+            cells = [row[name] for row in chunk]
+            values = None
+            if kind != "words":
+                column = pd.Series(cells)
+                if kind != "times":
+                    values, self.kinds[name] = self._numbers(column), "numbers"
+                if values is None and kind != "numbers":
+                    values, self.kinds[name] = _times(column), "times"
+                if values is None and kind:
+                    self.known.add(name)
+                    return False
+            if values is None:
+                self.kinds[name] = "words"
+                values = _codes(cells, self.words[name])
+            file.write(values.tobytes())
+        return True
+
+    def _numbers(self, column: pd.Series) -> np.ndarray | None:
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            return column.to_numpy(float, na_value=np.nan)
+        text = _text(column)
+        if not text.str.fullmatch(self.number).all():
+            return None
+        return pd.to_numeric(text, errors="coerce").to_numpy(float, na_value=np.nan)
+
+    def close(self) -> None:
+        """Ends the files."""
+        for file in self.files:
+            file.close()
+
+    def finish(self, notes: Sequence[str]) -> None:
+        """Writes what the files hold."""
+        found = {
+            "kinds": [*self.kinds.items()],
+            "words": {name: [*words] for name, words in self.words.items()},
+            "notes": notes,
+        }
+        (self.folder / "columns.json").write_text(json.dumps(found), "utf-8")
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
+def _times(column: pd.Series) -> np.ndarray | None:
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        text = _text(column)
+        if not text.str.fullmatch(f"(?:{_ISO})?").all():
+            return None
+        column = pd.to_datetime(text.where(text != ""), errors="coerce", format="ISO8601")
+        if (column.isna() & (text != "")).any():
+            return None
+    return None if column.dt.tz else column.to_numpy("M8[us]")
+
+
+def _codes(cells: Iterable[Any], words: dict[str, int]) -> np.ndarray:
+    """The number of each cell's word, -1 of an empty cell."""
+    missing = (None, "", pd.NaT)
+    codes = (
+        -1 if cell in missing or cell != cell else words.setdefault(str(cell), len(words))
+        for cell in cells
+    )
+    return np.fromiter(codes, np.int32)

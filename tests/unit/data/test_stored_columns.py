@@ -1,0 +1,137 @@
+"""Tables of time series that are read a chunk at a time: the same series as those read whole."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnnapps.config import SeriesOptions
+from rnnapps.data import Columns, read_series
+from rnnapps.data import large as module
+from rnnapps.data.cache import cache_in
+from rnnapps.errors import DataError
+
+STEPS = 2000
+ONE = Columns(targets=("x",), series="id", past=("weather", "k"))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path):
+    with cache_in(tmp_path / "cache"):
+        yield tmp_path / "cache"
+
+
+def long_table():
+    rng, rows = np.random.default_rng(0), 3 * STEPS
+    times = pd.date_range("2020-01-01", periods=STEPS, freq="h")
+    return pd.DataFrame(
+        {
+            "time": np.tile(times, 3),
+            "id": np.repeat(["b", "007", "c"], STEPS),
+            "x": rng.normal(size=rows).round(3),
+            "weather": rng.choice(["sun", "rain"], rows),
+            "k": rng.integers(0, 5, rows),
+        }
+    )
+
+
+def late(column, value):
+    """A table with another value behind the first chunks."""
+    table = long_table().astype({column: object})
+    table.loc[5500, column] = value
+    return table
+
+
+def both(monkeypatch, read):
+    """What is read, or the error, from the table as a whole and a chunk at a time."""
+    found = []
+    for large in (1 << 25, 0):
+        monkeypatch.setattr(module, "_LARGE", large)
+        try:
+            found.append(read())
+        except DataError as error:
+            found.append(str(error))
+    return found
+
+
+def check_same(one, other):
+    assert (one.columns, one.notes, one.said) == (other.columns, other.notes, other.said)
+    for first, second in zip(one.series, other.series, strict=True):
+        assert first.name == second.name
+        pd.testing.assert_index_equal(first.times, second.times)
+        np.testing.assert_array_equal(first.values, second.values)
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "options", "separator"),
+    [
+        (long_table(), ONE, {}, ","),
+        (long_table().sample(frac=1, random_state=0), ONE, {}, ","),
+        (late("x", ""), ONE, {}, ","),
+        (late("x", "NA"), ONE, {}, ","),
+        (long_table().assign(id=np.repeat([3, 1, 2], STEPS)), ONE, {}, ","),
+        (long_table().assign(time=lambda t: t.time.dt.strftime("%d/%m/%Y %H:%M")), ONE, {}, ","),
+        (long_table().assign(time=lambda t: t.time.dt.strftime("%FT%TZ")), ONE, {}, "|"),
+        (long_table().assign(x=lambda t: t.x.map("{:.3f}".format).str.replace(".", ",")),
+         ONE, {}, ";"),
+        (long_table().assign(x=lambda t: (1e4 * t.x).map("{:,.1f}".format)),
+         ONE, {"thousands": ","}, ","),
+        (long_table()[["time", "x", "k"]][:STEPS], Columns(), {}, ","),
+        (long_table()[["x", "k"]][:STEPS], Columns(), {}, ","),
+    ],
+)  # fmt: skip
+def test_the_series_are_those_of_the_table_read_whole(
+    tmp_path, monkeypatch, table, columns, options, separator
+):
+    path = tmp_path / "table.csv"
+    table.to_csv(path, index=False, sep=separator)
+    check_same(
+        *both(monkeypatch, lambda: read_series(path, columns, options=SeriesOptions(**options)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("x", "12a", "Expected numbers in column 'x' of .*Received: '12a' in row 5501"),
+        ("k", "many", "Expected numbers in column 'k' of .*Received: 'many' in row 5501"),
+        ("id", " ", "Expected the name of a series .* in row 5501"),
+        ("time", "2020-02-30", "Expected times in column time of .*'2020-02-30' in row 5501"),
+    ],
+)
+def test_what_is_wrong_is_said_as_of_a_table_read_whole(tmp_path, monkeypatch, column, value, said):
+    path = tmp_path / "table.csv"
+    late(column, value).to_csv(path, index=False)
+    one, other = both(monkeypatch, lambda: read_series(path, ONE))
+    assert one == other
+    with pytest.raises(DataError, match=said):
+        read_series(path, ONE)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_several_files_are_one_table_that_is_kept(tmp_path, cache, kind):
+    whole = long_table()
+    expected = read_series(whole, ONE)
+    for i, part in enumerate(np.array_split(np.arange(len(whole)), 4)):
+        rows, path = whole.iloc[part], tmp_path / f"part-{i}.{kind}"
+        rows.to_parquet(path) if kind == "parquet" else rows.to_csv(path, index=False)
+    found = read_series(str(tmp_path / f"part-*.{kind}"), ONE)
+    for one, other in zip(found.series, expected.series, strict=True):
+        assert one.name == other.name
+        assert (one.times == other.times).all()
+        np.testing.assert_array_equal(one.values, other.values)
+    assert "6,000 rows; 4 files" in found.said[0]
+    made = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    read_series(str(tmp_path / f"part-*.{kind}"), ONE)
+    assert made == {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+
+
+def test_files_of_other_columns_or_forms_are_refused(tmp_path, cache):
+    for name in ("part-1.csv", "part-2.csv"):
+        long_table().rename(columns={"k": name[:6]}).to_csv(tmp_path / name, index=False)
+    with pytest.raises(DataError, match=r"the columns of .*part-1.csv .* Received: .*part-2.csv"):
+        read_series(str(tmp_path / "part-*.csv"), Columns(targets=("x",), series="id"))
+    assert not [*cache.glob("*")]
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text("[]")
+    with pytest.raises(DataError, match=r"Parquet, that match .* Received: a.json, b.json"):
+        read_series(str(tmp_path / "*.json"), ONE)
