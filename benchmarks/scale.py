@@ -4,17 +4,22 @@
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items a second from the second epoch
 on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads, taking
-turns), and `equal` (validation loss and weights of one process, two
-replicas and two workers after the same epochs, without dropout). Without
-any, all. The recipes are those beside this file where --data-dir has their data sets, prepared by
-tensorflow_datasets; otherwise the embedded samples.
+turns), `equal` (validation loss and weights of one process, two replicas and two workers after the
+same epochs, without dropout), and `kills` (trainings of two workers, of which the chief or the
+other one is killed, and which are started again until they end, have the validation loss of one
+that is left alone). Without any, all. The recipes are those beside this file where --data-dir has
+their data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
 """
 
 import argparse
 import csv
 import json
 import os
+import random
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -96,19 +101,80 @@ def equal(folder: Path, epochs: int = 3) -> None:
         record("scale-equal", rows)
 
 
+def other_worker(process: subprocess.Popen) -> int | None:
+    """The process that a chief has started, if it has."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return next(map(int, children), None)
+
+
+def kills(folder: Path, times: int) -> None:
+    words = ["train", "sentiment", "--units", 16, "--embedding-dim", 16, "--epochs", 2]
+    words += ["--patience", 0, "--workers", 2, "--save-every", 5, "--run-dir"]
+    whole, draws = folder / "whole", random.Random(0)
+    least = rnnapps(*words, whole)["command_seconds"]
+    training = json.loads((whole / "run.json").read_text())["seconds"]
+    jobs: list[Path] = []
+    hit = {"chief": 0, "worker": 0}
+    while sum(hit.values()) < times or not ended(jobs[-1]):
+        if not jobs or ended(jobs[-1]):
+            jobs.append(folder / f"job-{len(jobs)}")
+        command = [sys.executable, "-m", "rnnapps.cli", *map(str, [*words, jobs[-1]])]
+        quiet = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+        if sum(hit.values()) < times:
+            moment = least - training * draws.random()
+            try:
+                process.wait(moment)
+            except subprocess.TimeoutExpired:
+                who = "worker" if hit["worker"] < hit["chief"] else "chief"
+                victim = other_worker(process) if who == "worker" else process.pid
+                if victim is not None:
+                    os.kill(victim, signal.SIGKILL)
+                    hit[who] += 1
+                    print(f"killed the {who} of {jobs[-1].name} after {moment:.1f} s", flush=True)
+        process.wait()
+    losses = {one: last_loss(one) for one in [whole, *jobs]}
+    apart = max(abs(losses[one] - losses[whole]) for one in jobs)
+    verdict(f"validation losses apart, {len(jobs)} jobs killed {times} times", apart, 1e-6)
+    record(
+        "scale-kills",
+        {
+            "sentiment, 2 workers": {
+                "chiefs killed": hit["chief"],
+                "workers killed": hit["worker"],
+                "jobs": len(jobs),
+                "validation loss, left alone": losses[whole],
+                "validation losses apart": apart,
+            }
+        },
+    )
+
+
+def ended(run_dir: Path) -> bool:
+    return (run_dir / "run.json").exists()
+
+
+def last_loss(run_dir: Path) -> float:
+    with (run_dir / "history.csv").open() as file:
+        return float([*csv.DictReader(file)][-1]["val_loss"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
-    options = options_of(parser, [*RECIPES, "equal"])
+    parser.add_argument("--kills", type=int, default=10)
+    options = options_of(parser, [*RECIPES, "equal", "kills"])
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.pop(name, None)  # which would leave training one core
     show_machine()
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.row or [*RECIPES, "equal"]:
+        for name in options.row or [*RECIPES, "equal", "kills"]:
             if name == "equal":
                 equal(Path(folder))
+            elif name == "kills":
+                kills(Path(folder), options.kills)
             else:
                 speed(name, Path(folder), options)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.run_options import OutputOptions, read_run_options
 from rnnapps.cli.settings import check_there
+from rnnapps.data.cache import CacheOptions, cache_in
 
 
 @dataclasses.dataclass(frozen=True)
-class MeasureOptions(OutputOptions):
+class MeasureOptions(OutputOptions, CacheOptions):
     """What is measured."""
 
     data: str | None = None
@@ -28,7 +29,8 @@ def run(arguments: list[str]) -> None:
 
     app = load(run_dir)
     test = Path(found["data"]) if found["data"] else None
-    metrics = app.evaluate(test, **dataclasses.asdict(options))
+    with cache_in(found["cache_dir"]):
+        metrics = app.evaluate(test, **dataclasses.asdict(options))
     show(metrics, found["json"], f"{app.name}: {found['data'] or 'test part'}")
     if not found["json"]:
         model_dir = f"saved_models/{app.name}"

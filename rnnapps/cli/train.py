@@ -24,6 +24,7 @@ from rnnapps.cli.flags import Group
 from rnnapps.cli.settings import application_first, read_settings
 from rnnapps.cli.together import cluster_of_run, local_workers
 from rnnapps.config import TrainingConfig, read_toml
+from rnnapps.data.cache import CacheOptions, cache_in
 from rnnapps.errors import RunError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _ASK = {  # what to try first
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions:
+class RunOptions(CacheOptions):
     """Where the run goes and how it is reported."""
 
     run_dir: Path | None = None
@@ -51,9 +52,6 @@ class RunOptions:
     """Training steps after which the state is kept within an epoch, too, to go on from."""
     threads: int | None = None
     """CPU cores to train on; by default all that the process may use."""
-    cache_dir: Path | None = None
-    """Where texts and ids of large data are kept, for other trainings on it, too; by default beside
-    the run until it is finished."""
     workers: int | None = None
     """Processes on this machine that share the training; TF_CONFIG names those of several."""
     json: bool = False
@@ -100,7 +98,6 @@ def _trained(
     import_tensorflow()
     from rnnapps.apps import application_class
     from rnnapps.apps.application import agreed
-    from rnnapps.data.cache import cache_in
     from rnnapps.training import SaveEvery, use_cores
 
     use_cores(settings, options.threads)  # before the run that it starts from is loaded

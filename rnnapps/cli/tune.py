@@ -6,6 +6,7 @@ from pathlib import Path
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.flags import Group, read
 from rnnapps.cli.settings import application_first, read_settings
+from rnnapps.data.cache import cache_in
 from rnnapps.tuning.options import TuneOptions, complete
 from rnnapps.tuning.processes import check_address, run_processes
 
@@ -42,7 +43,8 @@ def run(arguments: list[str]) -> None:
         from rnnapps.tuning.search import run_search
 
         use_cores(settings)
-        run_search(name, settings, options)
+        with cache_in(options.cache_dir):
+            run_search(name, settings, options)
     if options.role is None:
         from rnnapps.tuning.report import report
 

@@ -13,13 +13,14 @@ from rnnapps.apps.updating import TOLERANCE
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.settings import check_there
+from rnnapps.data.cache import CacheOptions, cache_in
 from rnnapps.errors import ConfigError, RunError
 
 STAYS = 3  # the exit status where the run stays as it is
 
 
 @dataclasses.dataclass(frozen=True)
-class Update:
+class Update(CacheOptions):
     """Goes on with a run, on its own data and new data together.
 
     The old validation part decides: where it gets worse, the run stays as it is, and the exit
@@ -52,7 +53,8 @@ class Update:
             kind = config_class(settings.pop("application"))
             use_cores(kind.of_run(settings), self.threads)  # before TensorFlow runs
         app = load(self.folder)
-        found = app.update(list(self.new), self.run_dir, self.tolerance, self.epochs)
+        with cache_in(self.cache_dir):
+            found = app.update(list(self.new), self.run_dir, self.tolerance, self.epochs)
         if self.json:
             print(json_format.dumps(found))
         else:

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import dataclasses
 import functools
 import hashlib
 import json
@@ -15,6 +16,15 @@ from rnnapps.files import checksum, draft_folder, read_json, remove_tree, write
 _NOTE = "checksums.json"
 _VERSION = 1  # of what is written; another one's files are not looked at
 _chosen: contextvars.ContextVar[pathlib.Path | None] = contextvars.ContextVar("kept", default=None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CacheOptions:
+    """The flag of every command that reads data to learn from or to measure on."""
+
+    cache_dir: pathlib.Path | None = None
+    """Where what is made of large data is kept (texts, ids, columns), for other commands on it,
+    too; by default it goes when the command ends, and with an interrupted run it stays."""
 
 
 @contextlib.contextmanager

@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 
 import tyro
 
+from rnnapps.data.cache import CacheOptions
 from rnnapps.errors import ConfigError, flag
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclasses.dataclass(frozen=True)
-class TuneOptions:
+class TuneOptions(CacheOptions):
     """How to search."""
 
     tuner: Literal["random", "hyperband", "bayesian"] = "random"

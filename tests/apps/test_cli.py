@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import ClassVar
 
+import pandas as pd
 import pytest
 from eager import eagerly
 
@@ -14,6 +15,7 @@ from rnnapps.apps import APPLICATIONS, config_class
 from rnnapps.apps.run import read_run
 from rnnapps.cli import flags
 from rnnapps.config import TrainingConfig
+from rnnapps.data import large, make_reviews
 
 PROGRAM = [sys.executable, "-m", "rnnapps.cli"]
 PLAIN = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}  # a user's
@@ -124,6 +126,21 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert err.count("\n") == 1
     assert out == ""
     assert [p for p in tmp_path.rglob("*") if p.name != "runs"] == []
+
+
+def test_evaluate_keeps_what_it_makes_of_large_data(capsys, sample_run, tmp_path, monkeypatch):
+    texts, labels = make_reviews(40, 7)
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(tmp_path / "more.csv", index=False)
+    words = ("evaluate", sample_run, "--data", tmp_path / "more.csv", "--json")
+    expected, _ = ask(capsys, *words)
+    monkeypatch.setattr(large, "_LARGE", 0)
+    made = []
+    for _ in range(2):
+        found, _ = ask(capsys, *words, "--cache-dir", tmp_path / "cache")
+        assert json.loads(found) == json.loads(expected)
+        made.append({p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*")})
+    assert made[0] == made[1]
+    assert [path.read_text() for path in made[0] if path.name == "texts"] == ["".join(texts)]
 
 
 @pytest.mark.system
