@@ -27,7 +27,7 @@ from rnnapps.tuning.report import read_search
 
 CELLS = "lstm,gru,mingru,slstm,transformer"
 SEEDS = 3  # of the two best
-COSTS = ("parameters", "epochs", "seconds", "steps_a_second", "latency_ms", "export_mb")
+COSTS = ("parameters", "epochs", "seconds", "rows_a_second", "latency_ms", "export_mb")
 # What is compared on which data, by which measure; two layers, as units of a minGRU see each other
 # in the layer above, and few units, for several epochs within three minutes.
 APPLICATIONS = {

@@ -62,8 +62,9 @@ def compare(
 
     Returns:
         A row for each contender, the best first: the settings' values; the measure's mean and
-        standard deviation over the seeds; `parameters`, `epochs`, `seconds`, training
-        `steps_a_second`, `latency_ms` of one request to its export, and `export_mb`.
+        standard deviation over the seeds; `parameters`, `epochs`, `seconds`,
+        `rows_a_second` of its training, `latency_ms` of one request to its export, and
+        `export_mb`.
 
     Raises:
         ConfigError: If a setting cannot be compared, or a value is none that it takes.

@@ -16,7 +16,7 @@ from rnnapps.errors import RunError
 from rnnapps.files import enough_space, read_json, write
 from rnnapps.tuning.report import read_search
 
-_COSTS = ("parameters", "epochs", "seconds", "steps_a_second", "latency_ms", "export_mb")
+_COSTS = ("parameters", "epochs", "seconds", "rows_a_second", "latency_ms", "export_mb")
 
 
 def report(project: pathlib.Path | str) -> pd.DataFrame:

@@ -143,7 +143,7 @@ class HyperApplication(keras_tuner.HyperModel):
         self, app: Application, folder: pathlib.Path, callbacks: Sequence[keras.callbacks.Callback]
     ) -> None:
         _count_attempt(folder)
-        progress = _Progress(folder)
+        progress = _Progress(folder, app.config.batch_size)
         callbacks = [*callbacks, progress]
         if self.seconds is not None:
             callbacks.append(TimeLimit(max(0.0, self.seconds - progress.before)))
@@ -208,9 +208,9 @@ def _application_of(config: type[TrainingConfig]) -> type[Application]:
 class _Progress(keras.callbacks.Callback):
     """Notes after every epoch how long the trial has trained, over all its attempts."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, batch_size: int):
         super().__init__()
-        self.folder, self.began = folder, time.monotonic()
+        self.folder, self.batch_size, self.began = folder, batch_size, time.monotonic()
         before = _progress(folder)
         self.epochs, self.before = before["epochs"], before["seconds"]
         self.steps, self.stepping = 0, 0.0
@@ -235,7 +235,7 @@ class _Progress(keras.callbacks.Callback):
         seconds = self.before + time.monotonic() - self.began
         found = {"epochs": self.epochs, "seconds": round(seconds, 3)}
         if self.steps:
-            found["steps_a_second"] = round(self.steps / self.stepping, 3)
+            found["rows_a_second"] = round(self.steps * self.batch_size / self.stepping, 3)
         write(self.folder / "progress.json", json.dumps(found))
 
 

@@ -11,7 +11,7 @@ from rnnapps import figures
 from rnnapps.errors import RunError
 from rnnapps.files import enough_space, read_json, write
 
-COUNTS = ("epochs", "seconds", "steps_a_second")  # what a trial notes of its training
+COUNTS = ("epochs", "seconds", "rows_a_second")  # what a trial notes of its training
 
 
 def read_search(project: pathlib.Path | str) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def read_search(project: pathlib.Path | str) -> dict[str, Any]:
     Returns:
         `application`, `objective`, `direction` and `seconds`; `trials`, the best first and the
         failed ones last, each with `trial`, `status`, `score`, `epochs`, `seconds`,
-        `steps_a_second`, `values` and, if it failed, `reason`.
+        `rows_a_second`, `values` and, if it failed, `reason`.
 
     Raises:
         RunError: If the folder holds no search.

@@ -46,7 +46,7 @@ def test_a_row_is_the_mean_of_the_runs_of_all_seeds(compared):
         assert float(row["deviation"]) == pytest.approx(statistics.stdev(scores))
         counts = [sum(w.shape.num_elements() for w in app.network.weights) for app in mine]
         assert float(row["parameters"]) == statistics.mean(counts)
-        assert float(row["latency_ms"]) > 0 and float(row["steps_a_second"]) > 0
+        assert float(row["latency_ms"]) > 0 and float(row["rows_a_second"]) > 0
     assert float(rows[0]["accuracy"]) >= float(rows[1]["accuracy"])
     assert (compared / "compare.md").read_text().count("\n") == 4
     assert (compared / "figures/quality_by_time.png").stat().st_size > 5000
