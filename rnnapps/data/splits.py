@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -38,6 +38,25 @@ class Splits(Generic[Part]):
         """How long each part is that there is."""
         parts = {"training": self.train, "validation": self.validation, "test": self.test}
         return {name: len(part) for name, part in parts.items() if part is not None}
+
+
+def named_splits(
+    parts: Mapping[str, Part], divide: Callable[[Part, Sequence[float]], Sequence[Part]]
+) -> Sequence[Part]:
+    """The training, validation and test part of what was read; what is not there is set aside.
+
+    Args:
+        parts: `"all"`, to be divided; or `"train"`, and what else there is by its name.
+        divide: From a part and shares of it to as many parts. Validation and test are a tenth each.
+    """
+    if "all" in parts:
+        return divide(parts["all"], (0.8, 0.1, 0.1))
+    train, validation, test = (parts.get(name) for name in ("train", "validation", "test"))
+    if test is None:
+        train, test = divide(train, (0.9, 0.1))
+    if validation is None:
+        train, validation = divide(train, (0.9, 0.1))
+    return train, validation, test
 
 
 def given_splits(

@@ -85,15 +85,8 @@ def load_splits(config: SentimentConfig) -> Splits[Examples]:
     parts = _load(config)
     whole = parts.get("all") or parts["train"]
     check(whole, config.data)
-    if "all" in parts:
-        train, validation, test = split(parts["all"], (0.8, 0.1, 0.1), config.seed)
-    else:
-        train = parts["train"]
-        validation, test = parts.get("validation"), parts.get("test")
-        if test is None:
-            train, test = split(train, (0.9, 0.1), config.seed)
-        if validation is None:
-            train, validation = split(train, (0.9, 0.1), config.seed)
+    divide = functools.partial(split, seed=config.seed)
+    train, validation, test = splits.named_splits(parts, divide)
     check(train, "the training part")
     return Splits(train, validation, test, whole.said)
 

@@ -68,14 +68,8 @@ def load_splits(config: TaggingConfig) -> Splits[Tagged]:
     parts = _load(config)
     whole = parts.get("all") or parts["train"]
     check(whole, config.data)
-    if "all" in parts:
-        train, validation, test = split(parts["all"], (0.8, 0.1, 0.1), config.seed)
-    else:
-        train, validation, test = (parts.get(name) for name in _PARTS)
-        if test is None:
-            train, test = split(train, (0.9, 0.1), config.seed)
-        if validation is None:
-            train, validation = split(train, (0.9, 0.1), config.seed)
+    divide = functools.partial(split, seed=config.seed)
+    train, validation, test = splits.named_splits(parts, divide)
     notes = [*whole.notes]
     if "all" not in parts:
         notes += [note for name in ("validation", "test") if name in parts
