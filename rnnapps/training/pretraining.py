@@ -23,6 +23,7 @@ _WINDOWS = (32, 100)  # tokens; few where the text is short
 _FEWEST = 8  # streams, where it is short
 _STEPS = 100  # of an epoch, where it is not
 _HELD = 50_000  # tokens, at most, on which an epoch is measured
+_RATE = 2  # times the learning rate of what follows: a language model bears more
 
 
 def pretrain(
@@ -66,11 +67,13 @@ def pretrain(
     streams = max(1, min(streams, len(ids), len(held)) // replicas) * replicas
     with precision(config.precision):
         reader = DirectedReader(embedding, stack)
+    reader.softmax.adapt(ids)
     directions = len(reader.stacks)
     batches = StreamsByDirection(ids, streams, window, directions, config.seed)
     unseen = StreamsByDirection(held, streams, window, directions)
     model = LanguageModel(reader, streams // replicas)
     config = as_whole(config)  # what is for the layers above these, later
+    config = config.model_copy(update={"learning_rate": _RATE * config.learning_rate})
     compile_model(model, config, epochs * len(batches), loss=None)
     ways = "both directions" if len(reader.stacks) > 1 else "one direction"
     say([f"language model: {len(ids):,} tokens, in {ways}"])
@@ -121,7 +124,7 @@ class DirectedReader(keras.layers.Layer):
         self,
         embedding: keras.layers.Embedding,
         stack: RecurrentStack,
-        dropout: float = 0.2,
+        dropout: float = 0.1,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)

@@ -1,21 +1,22 @@
 """The loss of a language model with a large vocabulary."""
 
-import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 _FULL = 2_000  # ids, of which no sample is drawn
+_POWER = 0.75  # of its frequency, by which an id is drawn: rare ones more often than they occur
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class SampledSoftmax(keras.layers.Layer):
     """The cross-entropy of the next tokens, in training against a sample of the vocabulary.
 
-    A sample is drawn from a log-uniform distribution, as fits ids in order of frequency, for all
-    tokens of a batch together; each logit is corrected by how often its id is to be expected in it.
-    Small vocabularies, and all of them outside training, take the whole softmax.
+    A sample is drawn for all tokens of a batch together, frequent ids more often (see `adapt`);
+    each logit is corrected by how often its id is to be expected in it. Small vocabularies, and all
+    of them outside training, take the whole softmax.
 
     Unlike `tf.nn.sampled_softmax_loss` with its own sampler, it compiles under XLA, and its draws
     can be repeated.
@@ -36,11 +37,12 @@ class SampledSoftmax(keras.layers.Layer):
         The mean loss, in nats, a scalar.
 
     Reference:
-        [Jean et al., 2015](https://arxiv.org/abs/1412.2007).
+        - [Jean et al., 2015](https://arxiv.org/abs/1412.2007)
+        - [Mikolov et al., 2013](https://arxiv.org/abs/1310.4546) for the power of the frequency
     """
 
     def __init__(
-        self, vocabulary_size: int, samples: int = 256, seed: int | None = None, **kwargs: Any
+        self, vocabulary_size: int, samples: int = 512, seed: int | None = None, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.vocabulary_size, self.samples, self.seed = vocabulary_size, samples, seed
@@ -48,8 +50,21 @@ class SampledSoftmax(keras.layers.Layer):
 
     def build(self, kernel_shape: tuple | None) -> None:
         """Creates the weights."""
-        self.bias = self.add_weight((self.vocabulary_size,), "zeros", dtype="float32", name="bias")
+        shape = (self.vocabulary_size,)
+        alike = keras.initializers.Constant(1 / self.vocabulary_size)
+        self.bias = self.add_weight(shape, "zeros", dtype="float32", name="bias")
+        self.share = self.add_weight(shape, alike, dtype="float32", trainable=False, name="share")
         self.built = True
+
+    def adapt(self, ids: np.ndarray) -> None:
+        """Draws ids by how frequent they are.
+
+        Args:
+            ids: The ids of the texts to learn from, of any shape.
+        """
+        counts = np.bincount(np.ravel(ids), minlength=self.vocabulary_size)
+        weights = np.maximum(counts, 1) ** _POWER
+        self.share.assign(weights / weights.sum())
 
     def call(self, kernel, features, targets, training=None):
         """See the class."""
@@ -69,7 +84,7 @@ class SampledSoftmax(keras.layers.Layer):
         features = tf.reshape(features, (-1, kernel.shape[1]))  # (tokens, width)
         targets = tf.reshape(targets, (-1,))
         u = keras.random.uniform((self.samples,), seed=self.seed_generator)
-        drawn = tf.cast(tf.exp(u * math.log(self.vocabulary_size + 1)), tf.int32) - 1
+        drawn = tf.searchsorted(tf.cumsum(self.share), u, side="right")
         drawn = tf.minimum(drawn, self.vocabulary_size - 1)  # where rounding goes beyond
         right = tf.reduce_sum(features * tf.gather(kernel, targets), axis=-1)
         right += tf.gather(bias, targets) - self._expected(targets)  # (tokens,)
@@ -83,9 +98,7 @@ class SampledSoftmax(keras.layers.Layer):
 
     def _expected(self, ids):
         """The logarithm of how often each id is to be expected in a sample."""
-        ids = tf.cast(ids, tf.float32)
-        share = tf.math.log((ids + 2) / (ids + 1)) / math.log(self.vocabulary_size + 1)
-        return tf.math.log(self.samples * share)
+        return tf.math.log(self.samples * tf.gather(self.share, ids))
 
     def get_config(self):
         own = {"vocabulary_size": self.vocabulary_size, "samples": self.samples, "seed": self.seed}

@@ -103,15 +103,18 @@ def test_a_sample_is_corrected_as_tensorflow_does_it():
     softmax = SampledSoftmax(vocabulary, samples, seed=3)
     softmax.build(None)
     softmax.bias.assign(RNG.normal(size=vocabulary))
+    ids = RNG.zipf(1.3, 9000) % vocabulary
+    softmax.adapt(ids)
     kernel = tf.constant(RNG.normal(size=(vocabulary, width)), tf.float32)
     features = tf.constant(RNG.normal(size=(3, 7, width)), tf.float32)
     targets = tf.constant(RNG.integers(0, 40, (3, 7)), tf.int32)
     u = keras.random.uniform((samples,), seed=keras.random.SeedGenerator(3))
-    drawn = tf.cast(tf.exp(u * np.log(vocabulary + 1)), tf.int32) - 1
+    share = np.maximum(np.bincount(ids, minlength=vocabulary), 1) ** 0.75
+    share = np.float32(share / share.sum())
+    drawn = np.searchsorted(np.cumsum(share), u, side="right")
 
     def expected(ids):
-        ids = tf.cast(ids, tf.float32)
-        return samples * tf.math.log((ids + 2) / (ids + 1)) / np.log(vocabulary + 1)
+        return samples * tf.gather(share, ids)
 
     flat = tf.reshape(targets, (-1, 1))
     theirs = tf.nn.sampled_softmax_loss(
