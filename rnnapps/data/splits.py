@@ -51,7 +51,7 @@ def named_splits(
     """
     if "all" in parts:
         return divide(parts["all"], (0.8, 0.1, 0.1))
-    train, validation, test = (parts.get(name) for name in ("train", "validation", "test"))
+    train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
     if test is None:
         train, test = divide(train, (0.9, 0.1))
     if validation is None:
