@@ -14,12 +14,13 @@ FLOOR = 0.01  # what the exponential schedule leaves of the learning rate at the
 
 
 class Observed:
-    """A mixin for optimizers: adds the replicas' gradients up before they are clipped.
+    """A mixin for optimizers: adds the gradients up before they are clipped and squared.
 
-    Keras clips each replica's share. The sums of each step are shown, in the graph, to `observe`;
-    `schedule` is that of the learning rate, if it has one. A moving average of the weights begins
-    with a momentum of little more than 0, or it would long remember the weights that the training
-    began with.
+    Keras clips each replica's share; and it takes the norm and the squares of an embedding's
+    gradient where the parts of a token that occurs several times are not added up yet. The sums of
+    each step are shown, in the graph, to `observe`; `schedule` is that of the learning rate, if it
+    has one. A moving average of the weights begins with a momentum of little more than 0, or it
+    would long remember the weights that the training began with.
     """
 
     observe: Callable[[Sequence[tf.Tensor | None]], None] | None = None
@@ -46,6 +47,7 @@ class Observed:
             sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, known))
             grads = [None if gradient is None else next(sums) for gradient in grads]
             first = not tf.get_static_value(context.replica_id_in_sync_group)
+        grads = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in grads]
         if self.observe is not None and first:
             self.observe(grads)
         return super().apply(grads, trainable_variables)

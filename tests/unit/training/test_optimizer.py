@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,6 +47,27 @@ def test_gradients_are_clipped_by_their_global_norm(clip):
     optimizer.apply([tf.constant([3.0]), tf.constant([4.0])], weights)
     step = -np.array([float(w[0]) for w in weights]) * 1e6 / 1e-3
     np.testing.assert_allclose(step, [3.0, 4.0] if not clip else [0.3, 0.4], rtol=1e-3)
+
+
+@pytest.mark.parametrize("settings", [{}, {"weight_decay": 0.1}, {"layer_rate_decay": 0.5}])
+@pytest.mark.parametrize("clip", [0.0, 0.5])
+def test_a_token_that_occurs_often_counts_as_the_sum_of_its_gradients(settings, clip):
+    config = SentimentConfig(clip_norm=clip, learning_rate=0.1, **settings)
+    ids, rng = tf.constant([1, 1, 2, 1, 0, 1]), np.random.default_rng(0)
+    parts = [tf.constant(rng.normal(1, 1, (6, 3)), tf.float32) for _ in range(4)]
+
+    def trained(as_gradient):
+        with keras.name_scope("embedding"):
+            weight = keras.Variable(np.ones((4, 3), "float32"), name="embeddings")
+        optimizer = make_optimizer(config, 4)
+        for part in parts:
+            optimizer.apply([as_gradient(tf.IndexedSlices(part, ids, (4, 3)))], [weight])
+        return weight.numpy()
+
+    def summed(slices):
+        return tf.math.unsorted_segment_sum(slices.values, slices.indices, 4)
+
+    np.testing.assert_allclose(trained(lambda slices: slices), trained(summed), rtol=1e-5)
 
 
 def test_weights_decay_but_biases_do_not():
