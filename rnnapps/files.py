@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from rnnapps.errors import DiskError, RnnappsError, RunError
+from rnnapps.errors import DataError, DiskError, RnnappsError, RunError, flag
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, a user's quota, a file's limit
 
@@ -251,6 +251,24 @@ def alone(path: pathlib.Path, otherwise: str) -> Iterator[None]:
         except BlockingIOError:
             raise RunError(otherwise) from None
         yield
+
+
+def check_there(path: pathlib.Path | str, option: str = "") -> None:
+    """Says that a file is not there, and who named it.
+
+    Args:
+        path: A path; of `data` also a data set's name or a pattern of paths, which pass.
+        option: The setting that names it; `""` where it stands behind a command.
+
+    Raises:
+        DataError: If it is a path of nothing.
+    """
+    path = str(path)
+    path_like = os.sep in path or pathlib.Path(path).suffix
+    other = option in ("data", "") and (glob.has_magic(path) or not path_like)
+    if not other and not os.path.exists(path):
+        named = f" ({flag(option)})" if option else ""
+        raise DataError(f"No such file or folder: {path}{named}.")
 
 
 def packed(folder: pathlib.Path) -> bytes:

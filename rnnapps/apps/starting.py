@@ -36,7 +36,11 @@ def agreed(config: TrainingConfig, name: str) -> TrainingConfig:
     run = config.init_from
     if run is None:
         return config
-    other = read_run(run)["application"]
+    try:
+        other = read_run(run)["application"]
+    except RunError as error:
+        said = error.args[0]
+        raise RunError(f"Expected --init-from to be a run of {name}. Received: {said}") from None
     if other != name:
         raise RunError(f"Expected --init-from to be a run of {name}. Received: {run}, of {other}.")
     settled = source_of(run)._settled()

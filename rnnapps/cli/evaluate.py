@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.run_options import OutputOptions, read_run_options
-from rnnapps.cli.settings import check_there
 from rnnapps.data.cache import CacheOptions, cache_in
+from rnnapps.files import check_there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> None:
     """Runs the command."""
     run_dir, options, found = read_run_options("evaluate", arguments, MeasureOptions)
     if found["data"]:
-        check_there(found["data"])
+        check_there(found["data"], "data")
     import_tensorflow()
     from rnnapps.apps.application import load
     from rnnapps.tables import show, show_next

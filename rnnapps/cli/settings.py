@@ -1,15 +1,13 @@
 """What a command takes of an application: its name, and its settings. Imports no TensorFlow."""
 
-import glob
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rnnapps.apps import APPLICATIONS, config_class, installed
 from rnnapps.cli.flags import Group, documented, read, sections
 from rnnapps.config import TrainingConfig, read_toml
-from rnnapps.errors import ConfigError, DataError, flag
+from rnnapps.errors import ConfigError, flag
+from rnnapps.files import check_there
 from rnnapps.tuning.options import CompareOptions
 
 _COMMON = (
@@ -67,7 +65,8 @@ def read_settings(
         DataError: If a file of the settings is not there.
         SystemExit: After `--help`.
     """
-    check_there(_value(arguments, "--data") or "")  # before the parser is made, which takes 0.2 s
+    if (data := _value(arguments, "--data")) is not None:
+        check_there(data, "data")  # before the parser is made, which takes 0.2 s
     settings_class = config_class(name)
     from_file = settings_class(**_config_file(name, arguments))
     defaults = dict(from_file)
@@ -80,23 +79,9 @@ def read_settings(
     named |= {new for old, new in settings_class.renamed.items() if f"__{old}" in words}
     named |= from_file.model_fields_set | {key for key in values if values[key] != defaults[key]}
     settings = settings_class(**{key: values[key] for key in values if key in named})
-    for path in settings.files:
-        check_there(path)
+    for option, path in settings.files:
+        check_there(path, option)
     return settings, found
-
-
-def check_there(data: str) -> None:
-    """Says that a file is not there, before TensorFlow is loaded; the names of data sets pass.
-
-    Args:
-        data: A data set's name, a path or a pattern of paths.
-
-    Raises:
-        DataError: If it is a path of nothing.
-    """
-    path_like = os.sep in data or Path(data).suffix
-    if path_like and not os.path.exists(data) and not glob.has_magic(data):
-        raise DataError(f"No such file or folder: {data}.")
 
 
 def _overview(command: str) -> str:

@@ -12,9 +12,9 @@ from rnnapps.apps.run import read_run
 from rnnapps.apps.updating import TOLERANCE
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.parsing import parse
-from rnnapps.cli.settings import check_there
 from rnnapps.data.cache import CacheOptions, cache_in
 from rnnapps.errors import ConfigError, RunError
+from rnnapps.files import check_there
 
 STAYS = 3  # the exit status where the run stays as it is
 
@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> int:
     if not form.new:
         raise ConfigError("Expected new data behind the run: rnnapps update RUN_DIR NEW ...")
     for path in form.new:
-        check_there(str(path))
+        check_there(path)
     other = form.run_dir is not None and form.run_dir.resolve() != form.folder.resolve()
     if other and (form.run_dir / "config.toml").exists():
         raise RunError(f"{form.run_dir} already holds a finished run; choose another --run-dir.")

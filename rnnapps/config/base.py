@@ -27,8 +27,8 @@ class Config(BaseModel):
         return {}
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """The files that are named: paths, patterns of paths, and data sets, which are none."""
+    def files(self) -> tuple[tuple[str, Path | str], ...]:
+        """The files that are named, behind their settings: paths, and what `data` names."""
         return ()
 
     @property

@@ -33,8 +33,8 @@ class VectorOptions(Config):
         return {**super().decided, **here}
 
     @property
-    def files(self) -> tuple[str, ...]:
-        return (*super().files, *map(str, self.vector_files.values()))
+    def files(self) -> tuple[tuple[str, Path | str], ...]:
+        return (*super().files, *self.vector_files.items())
 
     @property
     def in_updates(self) -> dict[str, Any]:
@@ -82,8 +82,8 @@ class PretrainingOptions(Config):
         return 4 if self.pretrain_only or (self.unlabelled and not taught) else 0
 
     @property
-    def files(self) -> tuple[str, ...]:
-        return (*super().files, *self.unlabelled)
+    def files(self) -> tuple[tuple[str, Path | str], ...]:
+        return (*super().files, *(("unlabelled", path) for path in self.unlabelled))
 
     @property
     def in_updates(self) -> dict[str, Any]:

@@ -104,8 +104,9 @@ class TrainingConfig(Config):
         return {} if self.init_from is None else dict.fromkeys(self.inherited, "init_from")
 
     @property
-    def files(self) -> tuple[str, ...]:
-        return (*super().files, self.data)
+    def files(self) -> tuple[tuple[str, Path | str], ...]:
+        run = [("init_from", self.init_from)] if self.init_from else []
+        return (*super().files, ("data", self.data), *run)
 
     @property
     def in_updates(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnapps.errors import DataError, nearest
+from rnnapps.files import check_there
 
 _REGISTERED: dict[str, Callable[[], Any]] = {}
 
@@ -56,9 +57,12 @@ def check_known(data: str, names: Sequence[str], what: str) -> None:
         what: Of what it may be the path, such as `"a file"`.
 
     Raises:
-        DataError: If it is neither.
+        DataError: If it is neither, or the path of nothing.
     """
-    if data in _REGISTERED or Path(data).exists() or Path(data).suffix or glob.has_magic(data):
+    if data in _REGISTERED:
+        return
+    check_there(data, "data")
+    if Path(data).exists() or glob.has_magic(data):
         return
     names = [*names, *_REGISTERED]
     raise DataError(

@@ -11,6 +11,7 @@ from rnnapps.data.splits import fingerprint
 from rnnapps.data.tables import read_table
 from rnnapps.data.texts import read_text
 from rnnapps.errors import DataError
+from rnnapps.files import check_there
 from rnnapps.progress import tracked
 
 _LEAKED = 0.05  # share of a test part that may be among unlabelled texts by chance
@@ -68,6 +69,7 @@ def read_unlabelled(
         return Unlabelled([])
     texts, said = [], []
     for path in map(pathlib.Path, paths):
+        check_there(path, "unlabelled")
         found = [text for text in _texts(path, text_column, options) if text.strip()]
         if not found:
             raise DataError(f"Expected texts in {path} (--unlabelled). Received: none.")

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, DataError, flag
+from rnnapps.files import check_there
 from rnnapps.progress import say, working
 from rnnapps.text.tokenizer import Tokenizer
 from rnnapps.text.vectors import read_vectors, vectors_width
@@ -31,6 +32,8 @@ def at_width_of_vectors(config: Options) -> Options:
         DataError: If a file cannot be read.
         ConfigError: If the widths contradict each other.
     """
+    for name, path in config.vector_files.items():
+        check_there(path, name)
     widths = {name: vectors_width(path) for name, path in config.vector_files.items()}
     for (one, width), (other, its) in itertools.pairwise(widths.items()):
         if width != its:

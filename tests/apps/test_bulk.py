@@ -254,7 +254,7 @@ def test_another_file_is_measured_with_its_name(home, capsys, monkeypatch):
     assert cli.main(["evaluate", "sentiment/run", "--data", "others.csv"]) == 0
     assert capsys.readouterr().out.startswith("sentiment: others.csv\n")
     assert cli.main(["evaluate", "sentiment/run", "--data", "nothing.csv"]) == 2
-    assert "No such file or folder: nothing.csv." in capsys.readouterr().err
+    assert "No such file or folder: nothing.csv (--data)." in capsys.readouterr().err
 
 
 def test_unknown_words_are_noted_once(home, capsys, monkeypatch):

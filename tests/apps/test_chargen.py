@@ -665,7 +665,7 @@ def test_a_run_is_only_measured_beside_the_text_it_learned_from(tmp_path):
         (b"\xef\xbb\xbf" + b"a" * 90 + b"\xff", "", "line 1: byte 0xff is not UTF-8"),
         (b"abc " * 90, "--min-count 999", "a character that stands 999 times (--min-count)"),
         (b"\x1f\x8b", "--data text.gz", "text.gz ends before all of it is unpacked"),
-        (b"a", "--data nowhere.txt", "No such file or folder: nowhere.txt."),
+        (b"a", "--data nowhere.txt", "No such file or folder: nowhere.txt (--data)."),
         (b"a", "--data tiny", "--data to be sample, tiny_shakespeare, or the path"),
         (b"a", "--data . --glob *.py", "holds no file that --glob '*.py' matches"),
         (b"a b " * 200, "--tokenizer word --window 400", "at least 400 words (--window"),
@@ -706,7 +706,7 @@ def test_bytes_that_are_not_utf8_can_be_replaced(tmp_path):
         ("--seed -1", "--seed to be a number at least 0. Received: -1."),
         ("--beam-width 0", "--beam-width to be from 1 to 100"),
         ("--beam-width 3 --length 100000", "--length from 1 to 2000"),
-        ("--score nowhere.txt", "No such file or folder: nowhere.txt"),
+        ("--score nowhere.txt", "No such file or folder: nowhere.txt (--score)."),
         ("--lenght 3", "Did you mean --length?"),
     ],
 )

@@ -319,7 +319,7 @@ def _read(config: CharGenConfig) -> tuple[Text, str]:
     elif path.exists():
         files = [path]
     else:
-        raise DataError(f"No such file or folder: {path}.")
+        raise DataError(f"No such file or folder: {path} (--data).")
     text: Text
     if are_long(files):
         how = (config.encoding, config.errors, config.newlines, config.tokenizer == "byte")

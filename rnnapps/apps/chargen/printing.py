@@ -7,6 +7,7 @@ from typing import Any
 
 from rnnapps.apps.chargen.config import PredictOptions
 from rnnapps.apps.chargen.data import read_file, to_bytes
+from rnnapps.files import check_there
 from rnnapps.progress import working
 from rnnapps.standard_input import texts_of
 
@@ -25,6 +26,7 @@ def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
         print_texts(app, list(prompts) or texts_of(()), settings, as_json)
     else:
         with working("scoring the text"):
+            check_there(file, "score")
             lines = app.score(read_file(file, app.config, "replace"))
         print_scores(lines, as_json)
 

@@ -138,6 +138,11 @@ class TranslationConfig(TextTransformerOptions, VectorOptions, TableOptions, Tra
         return "max_length", self.max_length
 
     @property
+    def files(self) -> tuple[tuple[str, Path | str], ...]:
+        other = [("target_data", self.target_data)] if self.target_data else []
+        return (*super().files, *other)
+
+    @property
     def in_updates(self) -> dict[str, Any]:
         return {**super().in_updates, "target_data": None}  # new pairs are in one file
 

@@ -27,6 +27,7 @@ from rnnapps.data import (
     text_of,
 )
 from rnnapps.errors import DataError
+from rnnapps.files import check_there
 from rnnapps.progress import say
 from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 
@@ -64,6 +65,8 @@ def load_splits(config: TranslationConfig) -> Splits[Pairs]:
     if config.data == "sample":
         return Splits(*split(Pairs(*make_dates()), (0.9, 0.05, 0.05), config.seed))
     check_known(config.data, NAMED, "a file")
+    if config.target_data is not None:
+        check_there(config.target_data, "target_data")
     path = pathlib.Path(config.data)
     columns = (config.source_column, config.target_column)
     languages = (config.source, config.target)

@@ -1,6 +1,7 @@
 """Data sets by name: a program registers its own; an unknown name is refused with the known."""
 
 import importlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,23 @@ GIVEN = {
         "load": np.sin(np.arange(600) / 4),
     }),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("application", "settings", "said"),
+    [
+        *((name, {"data": "gone.txt"}, "gone.txt (data=)") for name in GIVEN),
+        ("tagging", {"data": "./gone"}, "./gone (data=)"),
+        ("translation", {"target_data": "gone"}, "gone (target_data=)"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_with_its_argument(application, settings, said, tmp_path):
+    (tmp_path / "here.txt").write_text("one\n")
+    config = config_class(application)(**{"data": str(tmp_path / "here.txt"), **settings})
+    data = importlib.import_module(f"rnnapps.apps.{application}.data")
+    read = data.load_series if application == "forecasting" else data.load_splits
+    with pytest.raises(DataError, match=re.escape(f"No such file or folder: {said}.")):
+        read(config)
 
 
 def load(application, name):

@@ -53,5 +53,5 @@ def test_what_cannot_be_read(tmp_path, name, content, sentence):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=sentence):
         read_unlabelled([str(tmp_path / name)])
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match=r"No such file .*missing.txt \(unlabelled=\)\."):
         read_unlabelled([str(tmp_path / "missing.txt")])

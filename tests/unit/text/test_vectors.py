@@ -164,6 +164,8 @@ def test_the_width_is_the_file_s_unless_it_was_set(write, capsys):
         ConfigError, match=r"Expected vectors= to be of width 64.*or embedding_dim=5"
     ):
         at_width_of_vectors(Options(vectors=path, embedding_dim=64))
+    with pytest.raises(DataError, match=r"No such file or folder: gone \(vectors=\)\."):
+        at_width_of_vectors(Options(vectors="gone"))
 
 
 def test_an_embedding_starts_from_what_is_known_at_the_scale_of_it(write, capsys):
