@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 import rnnapps
 from rnnapps import SentimentClassifier, SentimentConfig
@@ -30,6 +31,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@eagerly()
 def test_a_classifier_learns_the_language_first_and_goes_on_after_a_stop(unlabelled, tmp_path):
     validation = (TEXTS[:9], LABELS[:9])
     given, more = (TEXTS[9:], LABELS[9:]), {"unlabelled": unlabelled}

@@ -36,10 +36,12 @@ def reviews(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reviews")
     write_reviews(folder / "old.csv", 120)
     write_reviews(folder / "new.csv", 60, 1000)
-    SentimentClassifier(data=str(folder / "old.csv"), **SMALL).fit(run_dir=folder / "run")
+    with eagerly():
+        SentimentClassifier(data=str(folder / "old.csv"), **SMALL).fit(run_dir=folder / "run")
     return folder
 
 
+@eagerly()
 def test_a_run_says_where_it_came_from_and_has_that_ones_settings(reviews):
     source = rnnapps.load(reviews / "run")
     config = {"data": str(reviews / "new.csv"), "epochs": 1, "ngrams": 0}
@@ -59,6 +61,7 @@ def test_a_run_says_where_it_came_from_and_has_that_ones_settings(reviews):
     assert (RunInfo.read(reviews / "next").checksums).keys() >= {"train_hashes.npz"}
 
 
+@eagerly()
 def test_what_was_learned_from_is_not_measured_on(reviews):
     rows = pd.read_csv(reviews / "old.csv").head(60)
     others = pd.read_csv(reviews / "new.csv")
@@ -93,10 +96,11 @@ def test_mistakes_are_one_sentence_and_leave_nothing(reviews, tmp_path):
 
 def test_an_updated_run_has_both_data_sets_and_answers_as_any(reviews, tmp_path, capsys):
     run_dir, new = tmp_path / "run", reviews / "new.csv"
-    status = main(
-        ["update", str(reviews / "run"), str(new), "--run-dir", str(run_dir), "--json",
-         "--tolerance", "0.99"]
-    )  # fmt: skip
+    with eagerly():
+        status = main(
+            ["update", str(reviews / "run"), str(new), "--run-dir", str(run_dir), "--json",
+             "--tolerance", "0.99"]
+        )  # fmt: skip
     found = json.loads(capsys.readouterr().out)
     assert status == 0
     assert found["updated"]
@@ -109,8 +113,9 @@ def test_an_updated_run_has_both_data_sets_and_answers_as_any(reviews, tmp_path,
     parts, before = app._trained_on(), old._trained_on()
     assert parts.test.texts[: len(before.test)] == before.test.texts
     assert len(parts.test) > len(before.test)
-    assert app.evaluate()["accuracy"] >= 0
-    assert app.predict(["a fine film"])[0]["label"] in app.classes
+    with eagerly():
+        assert app.evaluate()["accuracy"] >= 0
+        assert app.predict(["a fine film"])[0]["label"] in app.classes
     assert app.export(tmp_path / "model").name == "1"
     assert main(["update", str(run_dir), str(new)]) == 2
     assert "new.csv, which the run has learned from." in capsys.readouterr().err
@@ -121,23 +126,23 @@ def test_an_updated_run_has_both_data_sets_and_answers_as_any(reviews, tmp_path,
     assert {path.name for path in tmp_path.iterdir()} == {"run", "model", "more.csv"}
 
 
-def test_a_run_that_would_get_worse_stays_as_it_is(reviews, tmp_path, capsys):
-    texts, labels = make_reviews(300)
-    wrong = ["negative" if one == "positive" else "positive" for one in labels]
-    pd.DataFrame({"text": [f"{t} again" for t in texts], "label": wrong}).to_csv(
-        tmp_path / "wrong.csv", index=False
-    )
-    SentimentClassifier(data=str(reviews / "old.csv"), **{**SMALL, "epochs": 12, "units": 16}).fit(
-        run_dir=tmp_path / "run"
-    )
+@eagerly()
+def test_a_run_that_would_get_worse_stays_as_it_is(tmp_path, capsys):
+    kinds = {"right": (range(60), 1, 0), "wrong": (range(60, 260), 0, 1)}  # most of it is wrong
+    for name, (numbers, fine, dull) in kinds.items():
+        rows = (f"fine film {n},{fine}\ndull film {n},{dull}\n" for n in numbers)
+        (tmp_path / f"{name}.csv").write_text("text,label\n" + "".join(rows))
+    settings = {**SMALL, "epochs": 3, "learning_rate": 0.1, "batch_size": 16}
+    app = SentimentClassifier(data=str(tmp_path / "right.csv"), **settings)
+    app.fit(run_dir=tmp_path / "run")
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    status = main(["update", str(tmp_path / "run"), str(tmp_path / "wrong.csv"), "--epochs", "6"])
+    status = main(["update", str(tmp_path / "run"), str(tmp_path / "wrong.csv")])
     assert status == 3
     assert "all stays as it is" in capsys.readouterr().err
     assert before == {
         path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()
     }
-    assert {path.name for path in tmp_path.iterdir()} == {"run", "wrong.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "right.csv", "wrong.csv"}
 
 
 def table(first, steps):
@@ -149,6 +154,7 @@ def table(first, steps):
 FORECAST = {"horizon": 6, "lookback": 24, "segment": 12, "units": 8, "epochs": 1}
 
 
+@eagerly()
 def test_a_forecaster_goes_on_where_its_data_ends(tmp_path):
     table("2024-01-01", 300).to_csv(tmp_path / "old.csv", index=False)
     table("2024-01-13 14:00", 60).to_csv(tmp_path / "new.csv", index=False)  # two steps are missing
@@ -183,6 +189,7 @@ def test_each_network_of_an_ensemble_goes_on_from_its_own(tmp_path):
     assert found["updated"] and len(app.networks) == 2
 
 
+@eagerly()
 def test_what_a_forecaster_has_learned_moves_its_parts():
     app = Forecaster(target=["load"], **FORECAST)
     app.fit(table("2024-01-01", 300))
@@ -219,17 +226,19 @@ def test_a_tagger_learns_another_kind_of_name(tmp_path):
     assert rnnapps.load(tmp_path / "run").tags == app.tags
 
 
+@eagerly()
 def test_texts_and_translations_that_were_given_are_updated(tmp_path):
-    app = CharGenerator(units=8, epochs=1, window=32, validation_share=0.1)
-    app.fit("the cat sat on the mat\n" * 100)
-    found = app.update("a dog lay on the log\n" * 60, tolerance=0.99)
+    app = CharGenerator(units=8, layers=1, epochs=1, window=32, validation_share=0.1)
+    app.fit("the cat sat on the mat\n" * 60)
+    found = app.update("a dog lay on the log\n" * 40, tolerance=0.99)
     assert found["updated"]
     assert found["validation"].keys() == {"old", "new"}
     assert "g" in app.tokenizer.vocabulary
     days = range(1, 31)
     pairs = [f"le {n} mai" for n in days], [f"May {n}" for n in days]
     more = [f"le {n} mars" for n in days], [f"March {n}" for n in days]
-    app = Translator(units=8, embedding_dim=8, epochs=1, tokenizer="word").fit(pairs)
+    settings = {"units": 8, "embedding_dim": 8, "layers": 1, "beam_width": 1, "max_length": 8}
+    app = Translator(**settings, epochs=1, tokenizer="word").fit(pairs)
     app.update(more, tolerance=0.99)
     assert "march" in {token.strip() for token in app.model.target_tokenizer.vocabulary}
     app.save(tmp_path / "run")
