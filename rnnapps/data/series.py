@@ -22,6 +22,7 @@ from rnnapps.data.timestamps import (
 )
 from rnnapps.data.values import read_values
 from rnnapps.errors import ConfigError, DataError, flag
+from rnnapps.progress import tracked
 
 _SHOWN = 5  # series that are listed
 
@@ -101,14 +102,15 @@ def read_series(
     notes: list[str] = []
     values, columns, how = read_values(table, columns, options, check_targets, notes)
     series, freq = [], columns.freq
-    for name, rows in groups.items():
+    for name, rows in tracked(groups.items(), "series"):
         here = f"{where}, series {name}" if name else where
         kept, index = _ordered(stamps.index[rows], values[rows], rows, here, columns, notes)
         freq = freq or times.infer_freq(index, rows[kept], here)
         grid = times.grid(index, rows[kept], freq, here)
         filled = np.full((len(grid), values.shape[1]), np.nan)
         filled[grid.get_indexer(index)] = values[rows[kept]]
-        _fill_static(filled, frame.iloc[rows], columns, here)
+        if columns.static:
+            _fill_static(filled, frame[[*columns.static]].iloc[rows], columns, here)
         if len(grid) > len(index):
             first = grid[~grid.isin(index)][0]
             notes.append(

@@ -11,7 +11,7 @@ import rnnapps
 from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Tagger, Translator
 from rnnapps.apps.run import RunInfo, state_of
 from rnnapps.cli import main
-from rnnapps.data import make_reviews
+from rnnapps.data import large, make_reviews
 from rnnapps.data.learned import Learned, hashes
 from rnnapps.errors import ConfigError, DataError, RunError
 
@@ -94,16 +94,20 @@ def test_mistakes_are_one_sentence_and_leave_nothing(reviews, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_updated_run_has_both_data_sets_and_answers_as_any(reviews, tmp_path, capsys):
+def test_an_updated_run_has_both_data_sets_and_answers_as_any(
+    reviews, tmp_path, capsys, monkeypatch
+):
     run_dir, new = tmp_path / "run", reviews / "new.csv"
-    with eagerly():
+    with eagerly(), monkeypatch.context() as patch:
+        patch.setattr(large, "_LARGE", new.stat().st_size - 1)  # so that it is kept in files
         status = main(
             ["update", str(reviews / "run"), str(new), "--run-dir", str(run_dir), "--json",
-             "--tolerance", "0.99"]
+             "--tolerance", "0.99", "--cache-dir", str(tmp_path / "cache")]
         )  # fmt: skip
     found = json.loads(capsys.readouterr().out)
     assert status == 0
     assert found["updated"]
+    assert [*tmp_path.glob("cache/*/texts")]
     assert found["objective"] == "accuracy"
     for part in ("validation", "test"):
         assert found[part].keys() == {"old", "new"}
@@ -123,7 +127,7 @@ def test_an_updated_run_has_both_data_sets_and_answers_as_any(reviews, tmp_path,
     assert "already holds a finished run" in capsys.readouterr().err
     with state_of(run_dir), pytest.raises(RunError, match="being trained by another process"):
         app.update(write_more(tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == {"run", "model", "more.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "model", "more.csv", "cache"}
 
 
 @eagerly()
