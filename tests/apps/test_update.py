@@ -108,7 +108,6 @@ def test_an_updated_run_has_both_data_sets_and_answers_as_any(
     assert status == 0
     assert found["updated"]
     assert [*tmp_path.glob("cache/*/texts")]
-    monkeypatch.undo()
     assert found["objective"] == "accuracy"
     for part in ("validation", "test"):
         assert found[part].keys() == {"old", "new"}
