@@ -1,9 +1,11 @@
 """Forecasts that say how sure they are: likelihoods, their losses, intervals that hold."""
 
-from rnnapps.probabilistic.alarms import APART, DEPTH, LAGS, Alarms, fit_alarms, raised
+from rnnapps.probabilistic.alarms import DEPTH, LAGS, Alarms, fit_alarms
+from rnnapps.probabilistic.bonds import Bonds, fit_bonds
 from rnnapps.probabilistic.conformal import AdaptiveConformal, ConformalCalibration
 from rnnapps.probabilistic.likelihoods import make_likelihood, quantiles_of
 from rnnapps.probabilistic.losses import ForecastLoss, PointError
+from rnnapps.probabilistic.rarity import APART, Rarity, raised
 
 __all__ = [
     "APART",
@@ -11,10 +13,13 @@ __all__ = [
     "LAGS",
     "AdaptiveConformal",
     "Alarms",
+    "Bonds",
     "ConformalCalibration",
     "ForecastLoss",
     "PointError",
+    "Rarity",
     "fit_alarms",
+    "fit_bonds",
     "make_likelihood",
     "quantiles_of",
     "raised",

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.probabilistic.rarity import APART, Rarity, rolling
+
 LAGS = 24  # steps that the filter of errors looks back, at most; within as many a shift is found
-APART = 24  # steps; alarms that are closer to each other are one
 RECENT = 168  # steps whose median says how large errors are of late
 DEPTH = RECENT + 2 * LAGS - 1 + APART  # steps before one that have a say in whether it is an alarm
 _STRENGTHS = (3e-3, 3e-2, 0.3, 3.0, np.inf)  # of the filter's ridge, for each error
@@ -52,7 +53,6 @@ class Alarms:
     Reference:
         - [Willsky and Jones, 1976](https://doi.org/10.1109/TAC.1976.1101146), shifts by innovations
         - [Chen and Liu, 1993](https://doi.org/10.1080/01621459.1993.10594321), single values
-        - [Leadbetter, 1991](https://doi.org/10.1016/0167-7152(91)90107-3), peaks over a threshold
 
     Example:
     >>> errors = np.random.default_rng(0).normal(size=(2000, 1))
@@ -71,16 +71,16 @@ class Alarms:
         self.shape = left[np.arange(targets), :, np.arange(targets)].T  # (LAGS, targets)
         self.typical = np.ones(targets, np.float32)
         self.usual = np.ones((len(_LASTING) + 1, targets), np.float32)  # what is rare in each kind
-        self.start = np.zeros(targets, np.float32)  # the score from which on the tail goes
-        self.tail = np.ones(targets, np.float32)  # by as much more it grows e times rarer
-        self.rate = np.ones(targets, np.float32)  # alarms a step at its start
-        self.steps = 0  # that were held out
+        self.rarity: Rarity  # of the largest score; `calibrate`
 
     def __call__(self, errors, spread):
-        score = self._score(self._steady(self.left(errors, spread)))
-        surprise = (score - self.start) / self.tail - np.log(self.rate)
-        surprise = surprise / np.log(10.0).astype(np.float32)
+        surprise = self.rarity(self._score(self._steady(self.left(errors, spread))))
         return tf.where(tf.math.is_finite(errors), surprise, np.nan)
+
+    @property
+    def steps(self) -> int:
+        """How many were held out."""
+        return self.rarity.steps
 
     def left(self, errors, spread):
         """What others don't say of each error, in units of the spread; 0 where it is missing."""
@@ -95,11 +95,8 @@ class Alarms:
         typical = tf.constant(self.typical)
         start = tf.broadcast_to(typical, (tf.shape(left)[0], RECENT, self.targets))
         sizes = tf.concat([start, tf.abs(left)[:, :-1]], axis=1)
-        median = [
-            tf.sort(tf.signal.frame(one, RECENT, 1, axis=1), axis=2)[:, :, RECENT // 2]
-            for one in tf.unstack(sizes, axis=2)  # one target at a time, for memory's sake
-        ]
-        return left / (_FLOOR * typical + (1 - _FLOOR) * tf.stack(median, axis=2))
+        (median,) = rolling(sizes, RECENT, [0.5])
+        return left / (_FLOOR * typical + (1 - _FLOOR) * median)
 
     def _filtered(self, scaled):
         """What the linear map does not say of scaled errors."""
@@ -140,42 +137,7 @@ class Alarms:
         kinds = [self._kinds(one).numpy()[:, 0] for one in steady]  # (kinds, time, targets)
         usual = np.quantile(np.concatenate(kinds, axis=1), 1 - _RARE, axis=1)
         self.usual = np.maximum(usual, 1e-6).astype(np.float32)
-        scores = [(one / self.usual[:, None]).max(0) for one in kinds]
-        self.steps = sum(map(len, scores))
-        self.start = np.quantile(np.concatenate(scores), 1 - _TAIL, axis=0).astype(np.float32)
-        for target, start in enumerate(self.start):
-            peaks = np.concatenate([_peaks(one[:, target], start) for one in scores])
-            if len(peaks):  # their median, as held-out data may have what is off, too
-                self.tail[target] = max(np.median(peaks - start) / np.log(2), 1e-6)
-                self.rate[target] = len(peaks) / self.steps
-
-
-def _peaks(scores: np.ndarray, start: float) -> np.ndarray:
-    """The highest score of each run of those over `start`, APART steps between two runs."""
-    over = np.flatnonzero(scores > start)
-    runs = np.split(over, np.flatnonzero(np.diff(over) > APART) + 1) if len(over) else []
-    return np.array([scores[run].max() for run in runs])
-
-
-def raised(score, threshold: float):
-    """Where an alarm is raised: at the first step over a threshold after APART that are not.
-
-    Args:
-        score: `(batch, time, targets)`, NaN where missing.
-        threshold: The least score of an alarm.
-
-    Returns:
-        Booleans of the same shape.
-
-    Example:
-    >>> score = np.zeros((1, 30, 1), "float32")
-    >>> score[0, [2, 3, 28]] = 5
-    >>> np.flatnonzero(raised(score, 3.0))
-    array([ 2, 28])
-    """
-    over = score >= threshold
-    counts = tf.cumsum(tf.cast(tf.pad(over, [[0, 0], [APART, 0], [0, 0]]), tf.int32), 1, True)
-    return over & (counts[:, APART:] == counts[:, :-APART])
+        self.rarity = Rarity([(one / self.usual[:, None]).max(0) for one in kinds], _TAIL)
 
 
 def fit_alarms(

@@ -12,10 +12,15 @@ from eager import eagerly
 from rnnapps import Forecaster, cli
 from rnnapps.apps.forecasting import serving
 from rnnapps.apps.forecasting.client import forecast_table
-from rnnapps.apps.forecasting.detect import detector_for_export
+from rnnapps.apps.forecasting.detect import (
+    detect,
+    detect_signature,
+    detector_for_export,
+    fit_detector,
+)
 from rnnapps.data import read_series
 from rnnapps.errors import ConfigError, DataError
-from rnnapps.probabilistic import DEPTH
+from rnnapps.probabilistic import DEPTH, fit_alarms, fit_bonds, raised
 from rnnapps.serving import Client, Server
 
 HOURS, RNG = np.arange(500), np.random.default_rng(0)
@@ -106,6 +111,50 @@ def test_the_served_signature_answers_as_detect_does(app, found, folder, signatu
     np.testing.assert_allclose(short["forecast"], answered["forecast"], rtol=1e-4)
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least 24 steps"):
         answer(*(tf.constant(x[None], tf.float32) for x in (history[-23:], future, observed)))
+
+
+@pytest.fixture(scope="module")
+def bound(app):
+    """Alarms, and bonds as of a price that is a tenth of the load; the table is too short."""
+    rng = np.random.default_rng(1)
+    load = 50 + np.cumsum(rng.normal(size=1500))
+    values = np.column_stack([load, load / 10 + 0.1 * rng.normal(size=1500)])
+    detector = fit_detector(app.graph, app._set_aside())
+    return dataclasses.replace(detector, bonds=fit_bonds(values, np.array([5.0, 0.5])))
+
+
+def test_bonds_are_served_as_detect_looks_at_them(app, folder, found, bound):
+    data = read_series(folder / "faulty.csv", app.task.columns)
+    values, last = data.series[0].values, len(data.series[0])
+    rows = detect(app.graph, bound, data, [(24, last)], 1.0)
+    price = rows[rows["target"] == "price"].set_index("time")
+    assert price["alarm"].any()
+    assert np.isnan(rows["score"]).sum() == np.isnan(found["score"]).sum()
+    one = detect_signature(app.model, bound, app.serving_spec().signatures["serving_default"])
+    answer = tf.function(one.function, input_signature=one.inputs, autograph=False)
+    for step in (471, 494):
+        given = (values[step - 24 - DEPTH : step], values[step : step + 6, -app.task.future :])
+        answered = answer(*(tf.constant(x[None], tf.float32) for x in (*given, values[step, :2])))
+        expected = rows[rows["time"] == TABLE["time"][step]]
+        np.testing.assert_allclose(answered["score"][0], expected["score"], rtol=1e-3, atol=1e-3)
+        np.testing.assert_array_equal(answered["alarm"][0], expected["alarm"])
+
+
+def test_both_kinds_of_alarms_together_keep_the_rate(app, bound):
+    """On noise that both were calibrated by, counted on fresh noise."""
+    rng = np.random.default_rng(2)
+    load = np.cumsum(rng.normal(size=(24_000, 1)), axis=0)
+    values = np.concatenate([load, load / 10 + 0.1 * rng.normal(size=load.shape)], axis=1)
+    forecast = np.concatenate([values[:1], values[:-1]])
+    errors, ones = values - forecast, np.ones_like(values)
+    alarms = fit_alarms([errors[:4000]], [ones[:4000]])
+    bonds = fit_bonds(values[:4000], alarms.scale)
+    assert bonds.held.all()
+    detector = dataclasses.replace(bound, alarms=alarms, bonds=bonds, usual=np.ones(2))
+    score = detector.surprise(*(x[None, 4000:] for x in (values, forecast, ones)))
+    for per_1000 in (10, 3, 1):
+        count = raised(score, 3 - np.log10(per_1000)).numpy().sum(axis=(0, 1)) / 20
+        assert (count < 2 * per_1000).all() and count.sum() > 0.1 * per_1000
 
 
 def test_time_stamps_are_answered_as_their_features_are(app, signatures):

@@ -15,11 +15,21 @@ from rnnapps.apps.forecasting.data import Parts, Task
 from rnnapps.assertions import require
 from rnnapps.data import Series, SeriesSet, features_of, times
 from rnnapps.errors import ConfigError, DataError, RnnappsError
-from rnnapps.probabilistic import APART, DEPTH, LAGS, Alarms, fit_alarms, raised
+from rnnapps.probabilistic import (
+    APART,
+    DEPTH,
+    LAGS,
+    Alarms,
+    Bonds,
+    fit_alarms,
+    fit_bonds,
+    raised,
+)
 from rnnapps.progress import say, working
 from rnnapps.serving import Signature
 
 RATE = 1.0  # false alarms in 1,000 steps
+_SHARE = 0.25  # of them, which a target's bond to the others may raise, if it has one
 _MOST = 5000  # windows, about, by which alarms are calibrated
 _TRIED = 64  # windows, about, in which it is tried how a forecast follows a shift
 
@@ -49,11 +59,13 @@ class Detector:
         task: What is forecast from what.
         usual: The usual width of a forecast, `(targets,)`; several series have no usual one, and
             their errors are divided by the forecast's.
+        bonds: How targets hang together, if they do; those of several series are not learned.
     """
 
     alarms: Alarms
     task: Task
     usual: np.ndarray
+    bonds: Bonds | None = None
 
     def surprise(self, observed, forecast, width):
         """`-log10` of alarms a step, `(batch, time, targets)` as its arguments are."""
@@ -61,7 +73,13 @@ class Detector:
         errors = observed - forecast
         if self.task.several:
             return self.alarms(errors / width, tf.ones_like(width))
-        return self.alarms(errors, width / self.usual)
+        alone = self.alarms(errors, width / self.usual)
+        if self.bonds is None:
+            return alone
+        known = tf.math.is_finite(errors)
+        beside = self.bonds(tf.where(known, observed, forecast))
+        both = tf.maximum(alone + np.log10(1 - _SHARE), beside + np.log10(_SHARE))
+        return tf.where(known & self.bonds.held, both, alone)
 
 
 def one_step(graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]]) -> list[Steps]:
@@ -96,6 +114,8 @@ def one_step(graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]]) -> li
 def fit_detector(graph: Graph, parts: Parts) -> Detector:
     """Calibrates alarms by the one-step errors of the validation part.
 
+    How targets hang together is learned from the values of the training part, too.
+
     Args:
         graph: A `ForecastPipeline`, or the function that it was compiled to.
         parts: The series, divided by time.
@@ -124,7 +144,11 @@ def fit_detector(graph: Graph, parts: Parts) -> Detector:
     scale = np.sqrt(np.nanmean(np.concatenate(errors) ** 2, axis=0))
     with working("trying shifts"):
         response = _response(graph, parts, spans, np.where(scale > 0, scale, 1), usual)
-    return Detector(fit_alarms(errors, ratio, response), task, usual)
+    alarms, bonds = fit_alarms(errors, ratio, response), None
+    if not task.several:
+        known = parts.values[0][: parts.ends[0][1], : task.targets]
+        bonds = fit_bonds(known, alarms.scale)
+    return Detector(alarms, task, usual, bonds)
 
 
 def _response(
