@@ -79,7 +79,11 @@ class Bonds:
         return tf.cast(tf.stack(kinds), tf.float32)
 
     def calibrate(self, values: np.ndarray) -> None:
-        """Learns how rare scores are from values `(time, targets)`, none of them missing."""
+        """Learns how rare scores are.
+
+        Args:
+            values: `(time, targets)`, none of them missing.
+        """
         kinds = self._kinds(values[None]).numpy()[:, 0, LAGS + RECENT :]
         self.usual = np.maximum(np.quantile(kinds, 1 - _RARE, axis=1), 1e-6).astype(np.float32)
         self.rarity = Rarity([(kinds / self.usual[:, None]).max(0)], _TAIL)
