@@ -27,7 +27,7 @@ from rnnapps.apps.run import (
 )
 from rnnapps.apps.saving import Saved
 from rnnapps.apps.saving import load as load  # it reads a run of any application
-from rnnapps.apps.starting import agreed, forget_source, start
+from rnnapps.apps.starting import agreed, forget_source, frozen_vectors, start
 from rnnapps.apps.telling import Shown
 from rnnapps.apps.trained import Callbacks, Trained
 from rnnapps.apps.updating import GIVEN, TOLERANCE, update
@@ -252,6 +252,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
             update={
                 "fingerprint": self._fingerprint(splits),
                 "sizes": getattr(splits, "sizes", {}),  # others' applications may have none
+                "frozen": frozen_vectors(self.config),
                 "lineage": lineage(self.config.init_from),
                 "notes": list(splits.notes),
                 "examples": self._examples(splits),

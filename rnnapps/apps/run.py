@@ -49,6 +49,8 @@ class RunInfo(BaseModel):
     """How long the training took."""
     epoch_seconds: list[float] = []
     """How long each epoch of its last process took."""
+    frozen: list[str] = []
+    """The settings of word vectors whose rows stay as they are, in what starts from it, too."""
     lineage: list[str] = []
     """The runs that this one goes on from, the nearest first."""
     added: list[str] = []

@@ -74,7 +74,8 @@ def start(
     other = source.networks[number % len(source.networks)]
     said = transfer(network, other, rows, source._rows())
     if not number:  # of the others there is no more to say
-        app.info.notes.append(f"started from {app.config.init_from}: {said}")
+        stay = "; its word vectors stay as they are" if app.info.frozen else ""
+        app.info.notes.append(f"started from {app.config.init_from}: {said}{stay}")
         say(app.info.notes[-1:])
 
 
@@ -91,6 +92,21 @@ def names_of(run: str | None, rows: str) -> Sequence[Hashable]:
         Their names; of a vocabulary the most frequent first.
     """
     return () if run is None else source_of(run)._rows()[rows].names
+
+
+def frozen_vectors(config: TrainingConfig) -> list[str]:
+    """The settings of word vectors whose rows stay as they are.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Those of the run that it starts from, where there is one.
+    """
+    if config.init_from is None:
+        return list(config.frozen_vectors)
+    source = source_of(config.init_from)
+    return source.info.frozen or list(source.config.frozen_vectors)  # earlier versions note none
 
 
 def source_of(run: pathlib.Path | str) -> "Application":

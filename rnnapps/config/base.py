@@ -37,6 +37,11 @@ class Config(BaseModel):
         return {}
 
     @property
+    def frozen_vectors(self) -> tuple[str, ...]:
+        """Of `vector_files` the settings of those whose rows stay as they are."""
+        return ()
+
+    @property
     def in_updates(self) -> dict[str, Any]:
         """What an update sets otherwise: what the weights have learned is not learned again."""
         return {}

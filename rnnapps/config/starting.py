@@ -20,12 +20,16 @@ class VectorOptions(Config):
     """Word vectors to start from: a file as GloVe and fastText (text) or word2vec (binary) write
     it, gzipped or not, whose width --embedding-dim then is."""
     vectors_frozen: bool = False
-    """Leave the embedding as the vectors are."""
+    """Leave the embedding as the vectors are, also in updates and with --init-from."""
 
     @property
     def vector_files(self) -> dict[str, Path]:
         names = ("vectors", "target_vectors")  # a translator has two sides
         return {name: path for name in names if (path := getattr(self, name, None))}
+
+    @property
+    def frozen_vectors(self) -> tuple[str, ...]:
+        return tuple(self.vector_files) if self.vectors_frozen else ()
 
     @property
     def decided(self) -> dict[str, str]:
@@ -38,7 +42,8 @@ class VectorOptions(Config):
 
     @property
     def in_updates(self) -> dict[str, Any]:
-        return {**super().in_updates, **dict.fromkeys(self.vector_files)}
+        own = dict.fromkeys(self.vector_files)  # whether they are frozen, the run knows
+        return {**super().in_updates, **own, "vectors_frozen": False}
 
     @model_validator(mode="after")
     def _are_of_words(self) -> Self:

@@ -21,7 +21,7 @@ def as_whole(config: C) -> C:
         The configuration, by which all layers learn alike.
     """
     alike = {"freeze": False, "unfreeze_gradually": False, "layer_rate_decay": 1.0}
-    return config.model_copy(update=alike)
+    return config.model_copy(update={**alike, "init_from": None})
 
 
 def levels(variables: Sequence[keras.Variable]) -> list[int]:

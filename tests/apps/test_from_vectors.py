@@ -7,7 +7,7 @@ import tensorflow as tf
 from eager import eagerly
 
 import rnnapps
-from rnnapps import CharGenerator, SentimentClassifier, Translator
+from rnnapps import CharGenerator, SentimentClassifier, Tagger, Translator
 from rnnapps.apps.chargen.data import make_tokenizer
 from rnnapps.apps.translation.data import make_tokenizers
 from rnnapps.errors import ConfigError, DataError, RunError
@@ -159,3 +159,58 @@ def test_a_run_goes_on_with_the_vectors_it_began_with_only(vectors, tmp_path):
         app.fit(REVIEWS, run_dir=tmp_path / "run")
     path.write_text(before)
     network_at_start(app, REVIEWS, run_dir=tmp_path / "run")
+
+
+def test_what_starts_from_a_run_leaves_its_vectors_as_they_are(vectors, tmp_path):
+    path, _ = vectors(["fine", "cat", "a"])
+    small = {"epochs": 1, "units": 4, **FROZEN, "vectors": path}
+    tokens = [text.split() for text in TEXTS]
+    tags = [["B-what", *["O"] * (len(one) - 1)] for one in tokens]
+    given = {
+        SentimentClassifier: (REVIEWS, {"bidirectional": False, "ngrams": 0}),
+        CharGenerator: ("the cat sat on the mat\n" * 300, {"tokenizer": "word", "ngrams": 0}),
+        Tagger: ((tokens, tags), {"character_units": 0}),
+    }
+    for kind, (examples, settings) in given.items():
+        run = str(tmp_path / kind.name)
+        with eagerly():
+            kind(**small, **settings).fit(examples, run_dir=run)
+        app = kind(init_from=run, epochs=1)
+        model = network_at_start(app, examples)
+        first = model.network.embedding if kind is CharGenerator else model.get_layer("embedding")
+        assert not first.trainable, kind
+        assert app.info.notes[-1].endswith("its word vectors stay as they are")
+
+
+@eagerly()
+def test_a_translator_that_goes_on_leaves_the_side_frozen_that_was(vectors, tmp_path):
+    source, rows = vectors(["le", "mai"], "source")
+    target, _ = vectors(["May"], "target")
+    days = range(1, 31)
+    pairs = [f"le {n} mai" for n in days], [f"May {n}" for n in days]
+    app = Translator(
+        units=8, epochs=1, tokenizer="word", vocabulary="separate", **FROZEN, vectors=source
+    ).fit(pairs, run_dir=tmp_path / "run")
+    source.unlink(), target.unlink()
+
+    def sides(one):
+        sides = one.network.source_embedding, one.network.target_embedding
+        return [side.get_weights()[0] for side in sides]
+
+    before = sides(app)
+    app.update(
+        ([f"le {n} mai" for n in range(40, 60)], [f"May {n}" for n in range(40, 60)]),
+        epochs=1,
+        tolerance=0.99,
+    )
+    after = rows_by_token(app.network.source_embedding, app.model.source_tokenizer)
+    np.testing.assert_array_equal(after["le"], rows["le"])
+    assert np.abs(sides(app)[1][:3] - before[1][:3]).max() > 0
+    child = Translator(init_from=str(tmp_path / "run"), epochs=1)
+    child.fit(pairs, run_dir=tmp_path / "child")
+    assert rnnapps.load(tmp_path / "child").info.frozen == ["vectors"]
+    network = network_at_start(Translator(init_from=str(tmp_path / "child")), pairs)
+    assert not network.source_embedding.trainable
+    assert network.target_embedding.trainable
+    after = rows_by_token(child.network.source_embedding, child.model.source_tokenizer)
+    np.testing.assert_array_equal(after["le"], rows["le"])

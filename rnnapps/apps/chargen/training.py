@@ -11,6 +11,7 @@ from rnnapps.apps.chargen.config import CharGenConfig
 from rnnapps.apps.chargen.mixture import beside_ngrams
 from rnnapps.apps.chargen.model import build_network, named_rows
 from rnnapps.apps.chargen.pipeline import TextGenerator, build_model, compiled
+from rnnapps.apps.starting import frozen_vectors
 from rnnapps.apps.trained import Callbacks, Start, Trained
 from rnnapps.data import Splits
 from rnnapps.progress import working
@@ -47,7 +48,7 @@ def train_generator(
     keras.utils.set_random_seed(config.seed)
     with strategy.scope(), precision(config.precision):
         network = build_network(config, tokenizer.vocabulary_size)
-        vectors = (config.vectors, config.vectors_frozen)
+        vectors = (config.vectors, "vectors" in frozen_vectors(config))
         start_from_vectors(network.embedding, tokenizer, ids, *vectors)
         start(network, named_rows(network, tokenizer.vocabulary))
         streamed = StreamedNetwork(network, streams.streams // replicas)

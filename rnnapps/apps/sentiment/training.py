@@ -13,6 +13,7 @@ from rnnapps.apps.sentiment.data import Encoded, encode, training_batches
 from rnnapps.apps.sentiment.model import build_network, named_rows, trained_network
 from rnnapps.apps.sentiment.pipeline import build_classifier, fit_beside
 from rnnapps.apps.sentiment.self_training import self_train
+from rnnapps.apps.starting import frozen_vectors
 from rnnapps.apps.trained import Callbacks, Start, Trained
 from rnnapps.data import Examples, Splits
 from rnnapps.progress import say, working
@@ -95,7 +96,7 @@ class _NetworkTraining:
         with strategy_of(config).scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size, len(classes))
             embedding = network.get_layer("embedding")
-            vectors = (config.vectors, config.vectors_frozen)
+            vectors = (config.vectors, "vectors" in frozen_vectors(config))
             start_from_vectors(embedding, tokenizer, parts.ids, *vectors)
             if not scratch:
                 self.start(network, named_rows(tokenizer.vocabulary, classes), self.number)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from rnnapps.apps.run import keep_to_data
-from rnnapps.apps.starting import names_of
+from rnnapps.apps.starting import frozen_vectors, names_of
 from rnnapps.apps.tagging import data
 from rnnapps.apps.tagging.config import TaggingConfig
 from rnnapps.apps.tagging.model import (
@@ -99,7 +99,7 @@ class _Training:
             ids = data.word_ids(train.tokens, encoder)
             network = _make_network(config, encoder, ids, self.names, bool(train.scheme.written))
             embedding = network.get_layer("embedding")
-            vectors = config.vectors, config.vectors_frozen
+            vectors = config.vectors, "vectors" in frozen_vectors(config)
             start_from_vectors(embedding, encoder.words, ids, *vectors, any_case=True)
             known = encoder.words.vocabulary, encoder.characters.vocabulary
             start(network, named_rows(*known, self.names))

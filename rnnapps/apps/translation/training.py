@@ -5,6 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
+from rnnapps.apps.starting import frozen_vectors
 from rnnapps.apps.trained import Callbacks, Start, Trained
 from rnnapps.apps.translation import data
 from rnnapps.apps.translation.config import TranslationConfig
@@ -58,9 +59,9 @@ def train_translator(
     with strategy_of(config).scope():
         network = EncoderDecoder(config, special_tokens(tokenizers[0]).size, special.size)
         embeddings = (network.source_embedding, network.target_embedding)
-        files = (config.vectors, config.target_vectors)
-        for side in zip(embeddings, tokenizers, ids, files, strict=True):
-            start_from_vectors(*side, config.vectors_frozen and side[-1] is not None)
+        names, frozen = ("vectors", "target_vectors"), frozen_vectors(config)
+        for *side, name in zip(embeddings, tokenizers, ids, names, strict=True):
+            start_from_vectors(*side, getattr(config, name), name in frozen)
         start(network, named_rows(config, *map(all_tokens, tokenizers)))
         compile_model(
             network,
