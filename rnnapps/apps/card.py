@@ -103,8 +103,7 @@ class Card:
     def training(self) -> str:
         """How long the training was, and which weights were kept."""
         config = self.config
-        last = not config.patience and config.keeps_last
-        said = stopped(self.history, config.epochs, config.patience, last)
+        said = stopped(self.history, config.epochs, config.patience, config.keep_last)
         return f"{said}; {self.info.seconds:,.0f} s in all"
 
     @property

@@ -139,7 +139,7 @@ def _summarize(app: "Application", run_dir: Path) -> None:
     if found := app.metrics.get("pretraining"):
         said.append(f"language model: perplexity {found['perplexity']:.1f} of the validation part")
     epochs = config.passes if alone else config.epochs
-    last = config.keeps_last and not config.patience and not alone
+    last = config.keep_last and not alone  # of a language model the best
     said.append(f"{stopped(app.history, epochs, config.patience, last)}.")
     said.append(f"run: {where} ({app.info.seconds:.0f} s); figures: {where}/figures")
     if alone:

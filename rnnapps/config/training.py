@@ -93,6 +93,11 @@ class TrainingConfig(Config):
         return self
 
     @property
+    def keep_last(self) -> bool:
+        """Whether a network keeps its last weights, whatever the validation loss says."""
+        return self.keeps_last and not self.patience
+
+    @property
     def rising(self) -> float:
         """The share of the training steps over which the learning rate rises."""
         if self.warmup is None and self.schedule != "plateau":

@@ -122,9 +122,8 @@ class _NetworkTraining:
                 loss=loss(from_logits=True),
                 metrics=[accuracy(name="accuracy")],
             )
-        epochs, keep_last = config.epochs, not config.patience
-        callbacks = self.callbacks
-        self.history = fit(trained, batches, held, config, epochs, directory, callbacks, keep_last)
+        how = config, config.epochs, directory, self.callbacks, config.keep_last
+        self.history = fit(trained, batches, held, *how)
         return network
 
 

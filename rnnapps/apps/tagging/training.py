@@ -118,8 +118,8 @@ class _Training:
             trained = trained_network(network)
             steps, loss = config.epochs * len(batches), network.get_layer("crf").loss
             compile_model(trained, config, steps=steps, loss=loss)
-        epochs, keep_last = config.epochs, not config.patience
-        history = fit(trained, batches, held, config, epochs, directory, self.callbacks, keep_last)
+        how = config, config.epochs, directory, self.callbacks, config.keep_last
+        history = fit(trained, batches, held, *how)
         return Trained(network, history, metrics)
 
 
