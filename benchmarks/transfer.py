@@ -106,19 +106,20 @@ def parts_of(run: Path) -> dict[str, dict[str, float]]:
 
     from rnnapps import load
     from rnnapps.apps.sentiment import data
-    from rnnapps.apps.sentiment.answers import networks_alone, probabilities_of
+    from rnnapps.apps.sentiment.answers import probabilities_of
     from rnnapps.metrics import classification
 
     app = load(run)
     held = data.load_splits(app.config).validation
     labels = data.indices(held.labels, app.classes, "validation")
     names = ("recipe, started from a language model", "recipe, from random weights", "n-grams")
-    found = {"the two networks": networks_alone(app.model, held.texts)}
+    whole, alone = probabilities_of(app.graph, held.texts, len(app.classes))
+    found = {"the two networks": alone}
     for name, logits in zip(names, app.model.get_layer("ensemble").input, strict=True):
         part = keras.Model(app.model.input, app.model.get_layer("labels")(logits))
         graph = tf.function(part, autograph=False, reduce_retracing=True)
-        found[name] = probabilities_of(graph, held.texts, len(app.classes))
-    found["the two networks and the n-grams"] = app._probabilities(held.texts)
+        found[name] = probabilities_of(graph, held.texts, len(app.classes)).whole
+    found["the two networks and the n-grams"] = whole
     return {name: classification(labels, one, app.classes) for name, one in found.items()}
 
 

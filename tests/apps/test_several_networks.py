@@ -10,14 +10,17 @@ from eager import eagerly
 
 import rnnapps
 from rnnapps import SentimentClassifier, SentimentConfig
+from rnnapps.apps.sentiment.answers import probabilities_of
 from rnnapps.apps.sentiment.data import Encoded, ordered_batches, training_batches
 from rnnapps.apps.sentiment.model import build_network
 from rnnapps.apps.sentiment.pipeline import (
+    TEXT,
     build_classifier,
     fit_beside,
     logits_of,
     make_ngrams,
     networks_of,
+    with_networks_alone,
 )
 from rnnapps.apps.sentiment.self_training import self_train, soft_labels
 from rnnapps.data import Batches, make_reviews
@@ -58,6 +61,18 @@ def test_networks_and_ngrams_are_added_up_with_their_weights(parts, tmp_path):
     expected = tf.nn.softmax(np.tensordot(weights, np.stack(logits), 1))
     texts = tf.constant(TEXTS[120:])
     np.testing.assert_allclose(model(texts)["probabilities"], expected, atol=1e-5)
+    share = weights[:3] / weights[:3].sum()
+    alone = tf.nn.softmax(np.tensordot(share, np.stack(logits[:3]), 1))
+    graph = tf.function(with_networks_alone(model), input_signature=[TEXT], autograph=False)
+    found = probabilities_of(graph, TEXTS[120:], 2)
+    np.testing.assert_allclose(found.whole, expected, atol=1e-5)
+    np.testing.assert_allclose(found.alone, alone, atol=1e-5)
+    counts = []  # of how often each network's embedding is read: it runs as often as in the model
+    for asked in (graph, tf.function(model, input_signature=[TEXT], autograph=False)):
+        inside = asked.get_concrete_function().graph.captures
+        handles = [one.get_layer("embedding").embeddings.value.handle for one in networks_of(model)]
+        counts.append([len(b.consumers()) for h in handles for a, b in inside if a is h])
+    assert counts[0] == counts[1] and len(counts[0]) == 3
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_allclose(again(texts)["probabilities"], expected, atol=1e-5)

@@ -1,32 +1,44 @@
 """What a classifier answers to many texts, in batches of like length, and what it looked at."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.sentiment.model import attention_of
-from rnnapps.apps.sentiment.pipeline import TEXT, explainer, networks_of, without_ngrams
+from rnnapps.apps.sentiment.pipeline import TEXT, explainer, networks_of
 from rnnapps.data import StoredTexts
 from rnnapps.errors import RunError
 from rnnapps.progress import tracked
 from rnnapps.text import utf8
 
 
+class Probabilities(NamedTuple):
+    """The probabilities of all classes, of many texts.
+
+    Args:
+        whole: `(texts, classes)`.
+        alone: Those of the networks without the n-grams; `None` where there are none.
+    """
+
+    whole: np.ndarray
+    alone: np.ndarray | None
+
+
 def probabilities_of(
     model: Callable[[tf.Tensor], dict], texts: Sequence[str | bytes], classes: int
-) -> np.ndarray:
+) -> Probabilities:
     """The probabilities of all classes, of texts batched by length.
 
     Args:
-        model: What `build_classifier` built, as a graph.
+        model: What `with_networks_alone` made, as a graph.
         texts: The texts.
         classes: Number of classes.
 
     Returns:
-        `(texts, classes)`.
+        The probabilities.
     """
     if isinstance(texts, StoredTexts):
         sizes = texts.sizes
@@ -34,20 +46,14 @@ def probabilities_of(
         texts = [utf8(text) for text in texts]
         sizes = [len(text) for text in texts]
     order = np.argsort(sizes, kind="stable")
-    probabilities = np.empty((len(texts), classes), np.float32)
-    chunks = np.split(order, range(128, len(order), 128)) if texts else []
+    whole, alone = (np.empty((len(texts), classes), np.float32) for _ in range(2))
+    chunks, answer = np.split(order, range(128, len(order), 128)) if texts else [], {}
     for chunk in tracked(chunks, "batches"):
         answer = model(tf.constant([utf8(texts[i]) for i in chunk], tf.string))
-        probabilities[chunk] = answer["probabilities"].numpy()
-    return probabilities
-
-
-def networks_alone(model: keras.Model, texts: Sequence[str | bytes]) -> np.ndarray | None:
-    """The probabilities `(texts, classes)` without the n-grams; `None` where there are none."""
-    if (alone := without_ngrams(model)) is None:
-        return None
-    graph = tf.function(alone, autograph=False, reduce_retracing=True)
-    return probabilities_of(graph, texts, len(model.get_layer("labels").classes))
+        whole[chunk] = answer["probabilities"].numpy()
+        if "alone" in answer:
+            alone[chunk] = answer["alone"].numpy()
+    return Probabilities(whole, alone if "alone" in answer else None)
 
 
 def labelled(probabilities: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:

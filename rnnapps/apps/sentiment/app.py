@@ -1,22 +1,24 @@
 """The sentiment classifier."""
 
+import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.application import Application
 from rnnapps.apps.parts import few
 from rnnapps.apps.sentiment import data
-from rnnapps.apps.sentiment.answers import labelled, networks_alone, probabilities_of, weights_of
+from rnnapps.apps.sentiment.answers import labelled, probabilities_of, weights_of
 from rnnapps.apps.sentiment.baseline import measure_baselines
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
 from rnnapps.apps.sentiment.model import named_rows
-from rnnapps.apps.sentiment.pipeline import networks_of, serving_spec
+from rnnapps.apps.sentiment.pipeline import networks_of, serving_spec, with_networks_alone
 from rnnapps.apps.sentiment.printing import print_predictions
 from rnnapps.apps.sentiment.training import train_classifier
 from rnnapps.apps.trained import Callbacks, Trained
@@ -95,6 +97,12 @@ class SentimentClassifier(Application):
             raise RunError("Expected --pooling other than last with app.encoder, which has states.")
         return build_encoder(self.model.get_layer("tokenizer"), network, self.config.max_length)
 
+    @functools.cached_property
+    def graph(self) -> tf.types.experimental.PolymorphicFunction:
+        """The model, and what its networks say alone, as one graph, compiled on its first call."""
+        model = with_networks_alone(self.model)
+        return tf.function(model, autograph=False, reduce_retracing=True)
+
     def _rows(self) -> dict[str, Rows]:
         layers = {layer.name: layer for layer in self.model.layers}
         classes = layers["labels"].classes if "labels" in layers else []
@@ -158,7 +166,7 @@ class SentimentClassifier(Application):
             print_predictions(texts, self.predict(texts, options.explain), as_json)
 
     def _probabilities(self, texts: Sequence[str | bytes]) -> np.ndarray:
-        return probabilities_of(self.graph, texts, len(self.classes))
+        return probabilities_of(self.graph, texts, len(self.classes)).whole
 
     def _evaluate(self, splits: Splits[Examples], part: str) -> dict[str, Any]:
         """Measures the classifier on a part, and baselines on the same texts beside it.
@@ -172,8 +180,8 @@ class SentimentClassifier(Application):
         examples, classes = getattr(splits, part), self.classes
         labels = data.indices(examples.labels, classes, part)
         with working(f"predicting the {part} part"):
-            both = self._probabilities(examples.texts), networks_alone(self.model, examples.texts)
-        found = measures(examples, labels, *both, classes)
+            probabilities = probabilities_of(self.graph, examples.texts, len(classes))
+        found = measures(examples, labels, *probabilities, classes)
         characters = isinstance(self.model.get_layer("tokenizer"), CharacterTokenizer)
         found["baselines"] |= measure_baselines(splits, part, classes, characters)
         return found

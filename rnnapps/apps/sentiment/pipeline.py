@@ -91,10 +91,18 @@ def networks_of(model: keras.Model) -> list[keras.Model]:
     return [layer for layer in model.layers if re.fullmatch(r"network(_\d+)?", layer.name)]
 
 
-def without_ngrams(model: keras.Model) -> keras.Model | None:
-    """The networks alone, with their share of what all are worth; `None` where there is no more."""
+def with_networks_alone(model: keras.Model) -> keras.Model:
+    """A classifier that answers by its networks without the n-grams, too, and runs them once.
+
+    Args:
+        model: What `build_classifier` built, or a language model's encoder.
+
+    Returns:
+        The same, with `alone` among its answers: the probabilities `(batch, classes)` of the
+        networks, with their share of what all are worth. As it is where there are no n-grams.
+    """
     if not any(layer.name == "ngrams" for layer in model.layers):
-        return None
+        return model
     # By its class: version 0.1.0 had another name for it.
     (whole,) = (layer for layer in model.layers if isinstance(layer, LogitEnsemble))
     *logits, _ = whole.input  # the n-grams are the last
@@ -102,7 +110,8 @@ def without_ngrams(model: keras.Model) -> keras.Model | None:
     alone = LogitEnsemble(len(logits))
     if share.any():
         alone.scale.assign(share / share.sum())
-    return keras.Model(model.input, model.get_layer("labels")(alone(logits)))
+    found = model.get_layer("labels")(alone(logits))["probabilities"]
+    return keras.Model(model.input, {**model.output, "alone": found})
 
 
 def logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
