@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 from rnnapps import Translator
 from rnnapps.data import make_dates
@@ -25,7 +26,8 @@ SIGNATURES = {
 @pytest.fixture(scope="module")
 def app():
     settings = {"units": 8, "embedding_dim": 8, "epochs": 2, "max_tokens": 200, "beam_width": 3}
-    return Translator(**settings).fit(make_dates(300))
+    with eagerly():
+        return Translator(**settings).fit(make_dates(300))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,8 @@ def test_outputs_have_names_and_types_and_take_any_bytes(version):
 
 def test_a_transformer_s_export_answers_as_it_does(tmp_path):
     settings = {"units": 8, "heads": 2, "embedding_dim": 8, "epochs": 1, "max_tokens": 200}
-    app = Translator(**settings, cell="transformer", beam_width=3).fit(make_dates(100))
+    with eagerly():
+        app = Translator(**settings, cell="transformer", beam_width=3).fit(make_dates(100))
     signatures = tf.saved_model.load(str(app.export(tmp_path / "dates"))).signatures
     assert set(signatures) == set(SIGNATURES)
     answer, expected = signatures["serving_default"](text=tf.constant(TEXTS)), app.predict(TEXTS)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 from rnnapps import reference
 from rnnapps.layers import (
@@ -331,7 +332,8 @@ def test_distribution(model):
 
     reduction = tf.distribute.ReductionToOneDevice()
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops=reduction)
-    expected = trained()
+    with eagerly():
+        expected = trained()
     with strategy.scope():
         mirrored = trained()
     for ours, theirs in zip(mirrored, expected, strict=True):
