@@ -302,6 +302,25 @@ def read_run(run_dir: pathlib.Path | str) -> dict[str, Any]:
     return settings
 
 
+def check_start(run_dir: pathlib.Path | str, application: str) -> None:
+    """Refuses what no run of this application can start from (`init_from`).
+
+    Args:
+        run_dir: The other run's folder.
+        application: The application's name.
+
+    Raises:
+        RunError: If it holds no run, or another application's.
+    """
+    wanted = f"Expected --init-from to be a run of {application}. Received: "
+    try:
+        other = read_run(run_dir)["application"]
+    except RunError as error:
+        raise RunError(wanted + error.args[0]) from None
+    if other != application:
+        raise RunError(f"{wanted}{run_dir}, of {other}.")
+
+
 @contextlib.contextmanager
 def draft_of(run_dir: pathlib.Path) -> Iterator[pathlib.Path]:
     """A folder to write files of a run in, from which `put_in_place` takes them.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from rnnapps.apps.run import read_run
+from rnnapps.apps.run import check_start
 from rnnapps.apps.saving import load
 from rnnapps.config import TrainingConfig
-from rnnapps.errors import ConfigError, RunError, flag
+from rnnapps.errors import ConfigError, flag
 from rnnapps.files import checksum
 from rnnapps.progress import say
 from rnnapps.training import Rows, transfer
@@ -36,13 +36,7 @@ def agreed(config: TrainingConfig, name: str) -> TrainingConfig:
     run = config.init_from
     if run is None:
         return config
-    try:
-        other = read_run(run)["application"]
-    except RunError as error:
-        said = error.args[0]
-        raise RunError(f"Expected --init-from to be a run of {name}. Received: {said}") from None
-    if other != name:
-        raise RunError(f"Expected --init-from to be a run of {name}. Received: {run}, of {other}.")
+    check_start(run, name)
     settled = source_of(run)._settled()
     for field, value in settled.items():
         mine = getattr(config, field)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from rnnapps import workers
 from rnnapps.apps.run import (
     check_free,
+    check_start,
     forget_state,
     installed_versions,
     partial_dir,
-    read_run,
     state_of,
 )
 from rnnapps.cli.backend import import_tensorflow
@@ -94,7 +94,7 @@ def _trained(
     name: str, settings: TrainingConfig, options: RunOptions, run_dir: Path | None = None
 ) -> "Application":
     if settings.init_from is not None:
-        read_run(settings.init_from)  # says that there is none before TensorFlow is loaded
+        check_start(settings.init_from, name)  # says that there is none before TensorFlow is loaded
     import_tensorflow()
     from rnnapps.apps import application_class
     from rnnapps.apps.application import agreed
