@@ -1,7 +1,7 @@
 """Forecasts that say how sure they are: likelihoods, their losses, intervals that hold."""
 
 from rnnapps.probabilistic.alarms import DEPTH, LAGS, Alarms, fit_alarms
-from rnnapps.probabilistic.bonds import Bonds, fit_bonds
+from rnnapps.probabilistic.cointegration import Cointegration, fit_cointegration
 from rnnapps.probabilistic.conformal import AdaptiveConformal, ConformalCalibration
 from rnnapps.probabilistic.likelihoods import make_likelihood, quantiles_of
 from rnnapps.probabilistic.losses import ForecastLoss, PointError
@@ -13,13 +13,13 @@ __all__ = [
     "LAGS",
     "AdaptiveConformal",
     "Alarms",
-    "Bonds",
+    "Cointegration",
     "ConformalCalibration",
     "ForecastLoss",
     "PointError",
     "Rarity",
     "fit_alarms",
-    "fit_bonds",
+    "fit_cointegration",
     "make_likelihood",
     "quantiles_of",
     "raised",

@@ -20,7 +20,7 @@ from rnnapps.apps.forecasting.detect import (
 )
 from rnnapps.data import read_series
 from rnnapps.errors import ConfigError, DataError
-from rnnapps.probabilistic import DEPTH, fit_alarms, fit_bonds, raised
+from rnnapps.probabilistic import DEPTH, fit_alarms, fit_cointegration, raised
 from rnnapps.serving import Client, Server
 
 HOURS, RNG = np.arange(500), np.random.default_rng(0)
@@ -115,15 +115,17 @@ def test_the_served_signature_answers_as_detect_does(app, found, folder, signatu
 
 @pytest.fixture(scope="module")
 def bound(app):
-    """Alarms, and bonds as of a price that is a tenth of the load; the table is too short."""
+    """Alarms, and a price that is a tenth of the load; the table itself is too short for it."""
     rng = np.random.default_rng(1)
     load = 50 + np.cumsum(rng.normal(size=1500))
     values = np.column_stack([load, load / 10 + 0.1 * rng.normal(size=1500)])
     detector = fit_detector(app.graph, app._set_aside())
-    return dataclasses.replace(detector, bonds=fit_bonds(values, np.array([5.0, 0.5])))
+    return dataclasses.replace(
+        detector, cointegration=fit_cointegration(values, np.array([5.0, 0.5]))
+    )
 
 
-def test_bonds_are_served_as_detect_looks_at_them(app, folder, found, bound):
+def test_cointegrated_targets_are_served_as_detect_looks_at_them(app, folder, found, bound):
     data = read_series(folder / "faulty.csv", app.task.columns)
     values, last = data.series[0].values, len(data.series[0])
     rows = detect(app.graph, bound, data, [(24, last)], 1.0)
@@ -147,9 +149,11 @@ def test_both_kinds_of_alarms_together_raise_no_more_than_they_promise(app, boun
     forecast = np.concatenate([values[:1], values[:-1]])
     errors, ones = values - forecast, np.ones_like(values)
     alarms = fit_alarms([errors[:4000]], [ones[:4000]])
-    bonds = fit_bonds(values[:4000], alarms.scale)
-    assert bonds.held.all()
-    detector = dataclasses.replace(bound, alarms=alarms, bonds=bonds, usual=np.ones(2))
+    cointegration = fit_cointegration(values[:4000], alarms.scale)
+    assert cointegration.members.all()
+    detector = dataclasses.replace(
+        bound, alarms=alarms, cointegration=cointegration, usual=np.ones(2)
+    )
     score = detector.surprise(*(x[None, 4000:] for x in (values, forecast, ones)))
     for per_1000 in (10, 3, 1):
         count = raised(score, 3 - np.log10(per_1000)).numpy().sum(axis=(0, 1)) / 20

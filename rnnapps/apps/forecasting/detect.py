@@ -20,16 +20,16 @@ from rnnapps.probabilistic import (
     DEPTH,
     LAGS,
     Alarms,
-    Bonds,
+    Cointegration,
     fit_alarms,
-    fit_bonds,
+    fit_cointegration,
     raised,
 )
 from rnnapps.progress import say, working
 from rnnapps.serving import Signature
 
 RATE = 1.0  # false alarms in 1,000 steps
-_SHARE = 0.25  # of them, which a target's bond to the others may raise, if it has one
+_SHARE = 0.25  # of them, which the others may raise, if a target is cointegrated with them
 _MOST = 5000  # windows, about, by which alarms are calibrated
 _TRIED = 64  # windows, about, in which it is tried how a forecast follows a shift
 
@@ -59,13 +59,13 @@ class Detector:
         task: What is forecast from what.
         usual: The usual width of a forecast, `(targets,)`; several series have no usual one, and
             their errors are divided by the forecast's.
-        bonds: How targets hang together, if they do; those of several series are not learned.
+        cointegration: How targets move together, if they do; not learned of several series.
     """
 
     alarms: Alarms
     task: Task
     usual: np.ndarray
-    bonds: Bonds | None = None
+    cointegration: Cointegration | None = None
 
     def surprise(self, observed, forecast, width):
         """`-log10` of alarms a step, `(batch, time, targets)` as its arguments are."""
@@ -74,12 +74,12 @@ class Detector:
         if self.task.several:
             return self.alarms(errors / width, tf.ones_like(width))
         alone = self.alarms(errors, width / self.usual)
-        if self.bonds is None:
+        if self.cointegration is None:
             return alone
         known = tf.math.is_finite(errors)
-        beside = self.bonds(tf.where(known, observed, forecast))
+        beside = self.cointegration(tf.where(known, observed, forecast))
         both = tf.maximum(alone + np.log10(1 - _SHARE), beside + np.log10(_SHARE))
-        return tf.where(known & self.bonds.held, both, alone)
+        return tf.where(known & self.cointegration.members, both, alone)
 
 
 def one_step(graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]]) -> list[Steps]:
@@ -114,7 +114,7 @@ def one_step(graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]]) -> li
 def fit_detector(graph: Graph, parts: Parts) -> Detector:
     """Calibrates alarms by the one-step errors of the validation part.
 
-    How targets hang together is learned from the values of the training part, too.
+    How targets move together is learned from the values of the training part, too.
 
     Args:
         graph: A `ForecastPipeline`, or the function that it was compiled to.
@@ -144,11 +144,11 @@ def fit_detector(graph: Graph, parts: Parts) -> Detector:
     scale = np.sqrt(np.nanmean(np.concatenate(errors) ** 2, axis=0))
     with working("trying shifts"):
         response = _response(graph, parts, spans, np.where(scale > 0, scale, 1), usual)
-    alarms, bonds = fit_alarms(errors, ratio, response), None
+    alarms, cointegration = fit_alarms(errors, ratio, response), None
     if not task.several:
         known = parts.values[0][: parts.ends[0][1], : task.targets]
-        bonds = fit_bonds(known, alarms.scale)
-    return Detector(alarms, task, usual, bonds)
+        cointegration = fit_cointegration(known, alarms.scale)
+    return Detector(alarms, task, usual, cointegration)
 
 
 def _response(

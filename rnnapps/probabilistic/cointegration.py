@@ -1,4 +1,4 @@
-"""Targets that hang together: where one leaves what the others say of its value."""
+"""Targets that move together: where one leaves what the others say of its value."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ _MOST = 20_000  # steps, the last ones, that are learned from
 _LEAST = 1000
 
 
-class Bonds:
+class Cointegration:
     """How surprising values are beside those of the other targets at their step.
 
     A shift of a target that forecasts follow soon leaves no trace in their errors, but stays in
@@ -26,18 +26,19 @@ class Bonds:
     median of the distances of 168 steps that end 24 before, and divided by how far those lie
     apart. The largest of what a step and the last 4, 8 and 24 say for a shift is the score.
 
-    Only targets that lie nearer to the others than their forecasts do to them have a bond.
+    Only targets that lie nearer to the others than their forecasts do to them are cointegrated.
 
     Args:
         weights: The map of values, `(from targets, targets)`, its diagonal 0.
         typical: Half of the usual width of the middle half of distances, `(targets,)`.
-        held: Which targets have a bond, `(targets,)`.
+        members: Which targets are cointegrated, `(targets,)`.
 
     Call arguments:
         values: `(batch, time, targets)`, none of them missing.
 
     Output:
-        The surprise, `-log10` of alarms a step, of the same shape; `-inf` where there is no bond.
+        The surprise, `-log10` of alarms a step, of the same shape; `-inf` of a target that
+        is not cointegrated.
 
     Reference:
         - [Engle and Granger, 1987](https://doi.org/10.2307/1913236), series that move together
@@ -46,20 +47,20 @@ class Bonds:
     >>> one = np.cumsum(np.random.default_rng(0).normal(size=(3000, 1)), axis=0)
     >>> values = np.concatenate([one, 2 * one], axis=1)
     >>> values[:, 1] += np.random.default_rng(1).normal(size=3000)
-    >>> bonds = fit_bonds(values, np.array([1.0, 2.0]))
+    >>> cointegration = fit_cointegration(values, np.array([1.0, 2.0]))
     >>> values[-24:, 1] += 4
-    >>> (bonds(values[None]).numpy()[0, -24:, 1] > 3).any()
+    >>> (cointegration(values[None]).numpy()[0, -24:, 1] > 3).any()
     True
     """
 
-    def __init__(self, weights: np.ndarray, typical: np.ndarray, held: np.ndarray):
-        self.weights, self.typical, self.held = weights, typical, held
-        self.usual = np.ones((1 + len(_LASTING), len(held)), np.float32)  # rare in each kind
+    def __init__(self, weights: np.ndarray, typical: np.ndarray, members: np.ndarray):
+        self.weights, self.typical, self.members = weights, typical, members
+        self.usual = np.ones((1 + len(_LASTING), len(members)), np.float32)  # rare in each kind
         self.rarity: Rarity  # of the largest score; `calibrate`
 
     def __call__(self, values):
         score = tf.reduce_max(self._kinds(values) / self.usual[:, None, None], axis=0)
-        return tf.where(self.held, self.rarity(score), -np.inf)
+        return tf.where(self.members, self.rarity(score), -np.inf)
 
     def _kinds(self, values):
         """The scores of each kind `(kinds, batch, time, targets)`; 0 where too little precedes."""
@@ -89,15 +90,15 @@ class Bonds:
         self.rarity = Rarity([(kinds / self.usual[:, None]).max(0)], _TAIL)
 
 
-def fit_bonds(values: np.ndarray, scale: np.ndarray) -> Bonds | None:
-    """Learns how targets hang together.
+def fit_cointegration(values: np.ndarray, scale: np.ndarray) -> Cointegration | None:
+    """Learns how targets move together.
 
     Args:
         values: The targets `(time, targets)`, NaN where missing, for which the last one stands.
         scale: The size of forecasts' errors, `(targets,)`.
 
     Returns:
-        The bonds; `None` if no target has one, or there are too few steps to tell.
+        The cointegration; `None` if no target is in one, or there are too few steps to tell.
     """
     if len(values) < _LEAST or values.shape[1] < 2:
         return None
@@ -106,12 +107,12 @@ def fit_bonds(values: np.ndarray, scale: np.ndarray) -> Bonds | None:
     left = values - values @ weights
     low, high = rolling(tf.constant(left[None]), RECENT, [0.25, 0.75])
     typical = np.median((high - low) / 2, axis=(0, 1))
-    held = (typical > 0) & (typical < scale)
-    if not held.any():
+    members = (typical > 0) & (typical < scale)
+    if not members.any():
         return None
-    bonds = Bonds(weights, np.where(typical > 0, typical, 1), held)
-    bonds.calibrate(values)
-    return bonds
+    cointegration = Cointegration(weights, np.where(typical > 0, typical, 1), members)
+    cointegration.calibrate(values)
+    return cointegration
 
 
 def _weights(values: np.ndarray) -> np.ndarray:
