@@ -49,7 +49,7 @@ class Cointegration:
     >>> values[:, 1] += np.random.default_rng(1).normal(size=3000)
     >>> cointegration = fit_cointegration(values, np.array([1.0, 2.0]))
     >>> values[-24:, 1] += 4
-    >>> (cointegration(values[None]).numpy()[0, -24:, 1] > 3).any()
+    >>> bool((cointegration(values[None]).numpy()[0, -24:, 1] > 3).any())
     True
     """
 

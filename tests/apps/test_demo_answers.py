@@ -117,12 +117,13 @@ def test_a_run_on_a_named_set_shows_what_it_keeps(sample_run):
     assert not any(text in said for text in source.examples)
 
 
-def test_what_fit_was_given_is_not_taken_for_the_sample(sample_run):
-    info = json.loads((sample_run / "run.json").read_text())
-    (sample_run / "run.json").write_text(json.dumps(info | {"source": GIVEN, "examples": []}))
-    [source] = locate([str(sample_run)])
+def test_what_fit_was_given_is_not_taken_for_the_sample(sample_run, tmp_path):
+    own = shutil.copytree(sample_run, tmp_path / "own")  # other tests have this run, too
+    info = json.loads((own / "run.json").read_text())
+    (own / "run.json").write_text(json.dumps(info | {"source": GIVEN, "examples": []}))
+    [source] = locate([str(own)])
     assert own_texts(Shown("one", "sentiment", "", Future(), source.settings, None)) == []
-    assert rnnapps.load(sample_run).examples() == []
+    assert rnnapps.load(own).examples() == []
 
 
 def test_a_words_share_is_what_the_class_loses_without_it(shown):
