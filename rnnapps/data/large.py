@@ -56,6 +56,11 @@ def is_large(tables: Sequence[pathlib.Path]) -> bool:
     return len(tables) > 1 or (tables[0].is_file() and tables[0].stat().st_size > _LARGE)
 
 
+def are_streamed(tables: Sequence[pathlib.Path]) -> bool:
+    """Whether all tables can be read a chunk at a time, by their names."""
+    return all(kind_of(one) in _TABLES for one in tables)
+
+
 def read_stored(
     path: pathlib.Path,
     tables: Sequence[pathlib.Path],

@@ -10,8 +10,8 @@ from rnnapps.config import SeriesOptions
 from rnnapps.data import times
 from rnnapps.data.columns import Columns, resolve
 from rnnapps.data.holidays import holiday_flags
-from rnnapps.data.large import is_large, tables_of
-from rnnapps.data.stored_columns import are_streamed, read_columns
+from rnnapps.data.large import are_streamed, is_large, tables_of
+from rnnapps.data.stored_columns import read_columns
 from rnnapps.data.tables import Table, from_frame, read_table
 from rnnapps.data.timestamps import (
     Stamps,
@@ -76,8 +76,8 @@ def read_series(
 
     Args:
         given: A table in a file that `read_table` reads, a pattern of several such as
-            `part-*.parquet`, or a DataFrame. Tables of separated values that are large, and
-            several, are read a chunk at a time into files.
+            `part-*.parquet`, or a DataFrame. Several tables, and large ones of separated values,
+            JSON objects a line or Parquet, are read a chunk at a time into files.
         columns: What its columns are for.
         check_targets: Whether a target without a single value is an error.
         options: How the table is written.
@@ -138,8 +138,8 @@ def _read(given: pathlib.Path | str, columns: Columns, options: SeriesOptions) -
         return read_columns(given, tables, options, wanted, named, columns.decimal)
     if len(tables) > 1:
         raise DataError(
-            f"Expected tables of separated values, or Parquet, that match {given}. Received: "
-            f"{', '.join(one.name for one in tables[:3])}."
+            f"Expected tables of separated values, .jsonl or .parquet that match {given}. "
+            f"Received: {', '.join(one.name for one in tables[:3])}."
         )
     return read_table(given, options, wanted)
 

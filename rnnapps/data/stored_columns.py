@@ -12,22 +12,15 @@ import pandas as pd
 from rnnapps.config import SeriesOptions
 from rnnapps.data.cache import cached
 from rnnapps.data.large import chunks_of
-from rnnapps.data.rows import Row, kind_of, open_rows
+from rnnapps.data.rows import Row, open_rows
 from rnnapps.data.tables import Table, refuse_twice
 from rnnapps.errors import DataError
 from rnnapps.files import checksum, read_json
 from rnnapps.progress import tracked
 
-_SEPARATED = (".csv", ".tsv", ".tab", ".psv")
 _TYPES = {"numbers": np.dtype("f8"), "times": np.dtype("M8[us]"), "words": np.dtype("i4")}
 _WHOLE, _POINT = r"[-+]?\d+", r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ISO = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?"
-
-
-def are_streamed(tables: Sequence[pathlib.Path]) -> bool:
-    """Whether tables can be read into stored columns; Parquet, which is small, where it is many."""
-    kinds = {kind_of(one) for one in tables}
-    return kinds <= {*_SEPARATED, ".parquet"} and (len(tables) > 1 or kinds != {".parquet"})
 
 
 def read_columns(
@@ -42,7 +35,7 @@ def read_columns(
 
     A column of plain numbers becomes numbers, and one of dates or times in ISO 8601 without zones
     becomes times: these can be read in one way. Any other stays words, each of which is in memory
-    once.
+    once. The index of a DataFrame in Parquet is what `from_frame` makes of it.
 
     Args:
         path: What names the tables.
@@ -59,21 +52,23 @@ def read_columns(
         DataError: If a table cannot be read, or has not the first one's columns.
     """
     with open_rows(tables[0], options, wanted) as head:
-        names, separator = head.names, None if head.format == "parquet" else head.separator
+        names, separator = head.names, head.separator if head.format in ("csv", "tsv") else None
     refuse_twice(names, str(tables[0]))
     point = not (options.decimal or options.thousands or decimal)
     notes: list[str] = [f"{len(tables):,} files"] if len(tables) > 1 else []
 
     def check(found: Iterable[str], table: pathlib.Path) -> None:
-        if list(found) != names:
+        if {*found} != {*names}:
             raise DataError(
-                f"Expected all files to have the columns of {tables[0]} ({', '.join(names)}). "
-                f"Received: {table} ({', '.join(found)})."
+                f"Expected all files to have the columns {', '.join(names)}. Received: {table}, "
+                f"with {', '.join(found)}."
             )
 
     def make(folder: pathlib.Path) -> None:
         words, rows = {*named}, None
-        while rows is None:  # a column has turned out to be words, behind its first rows
+        while (
+            rows is None
+        ):  # a column turned out to be words, or to be there, behind its first rows
             how = notes[:]
             chunks = chunks_of(tables, options, wanted, how, check)
             with contextlib.closing(_Columns(folder, names, words, point)) as columns:
@@ -86,7 +81,8 @@ def read_columns(
     key = (*sorted(named), "", point, options.separator, options.encoding)
     folder = cached(make, "columns", path, *tables, *sums, *key)
     found = read_json(folder / "columns.json")
-    frame = pd.DataFrame(dict(_loaded(folder, found, named)), copy=False)
+    loaded = _with_index(dict(_loaded(folder, found, named)), head.schema)
+    frame = pd.DataFrame(loaded, copy=False)
     return Table(frame, str(path), tuple(found["notes"]), separator)
 
 
@@ -104,26 +100,38 @@ def _loaded(
         yield name, words if name in named else pd.Series(words).astype(str)
 
 
+def _with_index(columns: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """The columns, where some are a DataFrame's index: first, or left out as numbers of rows."""
+    about = getattr(schema, "pandas_metadata", None) or {}
+    index = [name for name in about.get("index_columns", ()) if isinstance(name, str)]
+    first = {name: columns[name] for name in index}
+    rest = {name: values for name, values in columns.items() if name not in first}
+    if len(index) == 1 and index[0].startswith("__index_level_"):  # it has no name
+        numbers = "int" in str(schema.field(index[0]).type)
+        first = {} if numbers else {"time": first[index[0]]}
+    return first | rest
+
+
 class _Columns:
     """Columns that are written a chunk at a time.
 
     Args:
         folder: The folder.
-        names: The columns' names.
+        names: The columns' names, to which are added those of columns that turn up later.
         words: Those that are words, to which are added those that turn out to be. What the others
             are, their first rows say.
         point: Whether a point in a number can only be the decimal mark.
     """
 
-    def __init__(self, folder: pathlib.Path, names: Sequence[str], words: set[str], point: bool):
-        self.folder, self.known = folder, words
+    def __init__(self, folder: pathlib.Path, names: list[str], words: set[str], point: bool):
+        self.folder, self.names, self.known = folder, names, words
         self.kinds = {name: "words" if name in words else "" for name in names}
         self.words: dict[str, dict[str, int]] = {name: {} for name in names}
         self.number = f"(?:{_POINT if point else _WHOLE})?"
         self.files = [(folder / str(i)).open("wb") for i in range(len(names))]
 
     def take(self, chunks: Iterable[Sequence[Row]]) -> int | None:
-        """Writes rows; their number, or `None` where a column is of another kind than before."""
+        """Writes rows; their number, or `None` where a column is other than before, or new."""
         rows = 0
         for chunk in chunks:
             if not self._add(chunk):
@@ -132,8 +140,11 @@ class _Columns:
         return rows
 
     def _add(self, chunk: Sequence[Row]) -> bool:
+        if set().union(*chunk) - self.kinds.keys():  # of objects, which may have other names
+            self.names += dict.fromkeys(n for row in chunk for n in row if n not in self.kinds)
+            return False
         for (name, kind), file in zip(self.kinds.items(), self.files, strict=True):
-            cells = [row[name] for row in chunk]
+            cells = [row.get(name) for row in chunk]
             values = None
             if kind != "words":
                 column = pd.Series(cells)
@@ -151,7 +162,7 @@ class _Columns:
         return True
 
     def _numbers(self, column: pd.Series) -> np.ndarray | None:
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        if pd.api.types.is_numeric_dtype(column):
             return column.to_numpy(float, na_value=np.nan)
         text = _text(column)
         if not text.str.fullmatch(self.number).all():

@@ -1,5 +1,8 @@
 """Tables of time series that are read a chunk at a time: the same series as those read whole."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,6 +92,41 @@ def test_the_series_are_those_of_the_table_read_whole(
     )
 
 
+def optional(rows):
+    """The lines of objects, of which each third has another name, and late ones one more."""
+    for i, row in enumerate(rows):
+        more = {"k": row.pop("k")} if i % 3 == 0 else {}
+        yield json.dumps({**row, **more, **({"late": i} if i > 5000 else {})}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [
+        ("parquet", long_table()),
+        ("parquet", long_table().assign(time=np.tile(np.arange(STEPS), 3), k=lambda t: t.k > 2)),
+        ("parquet", long_table()[:STEPS].set_index("time")),
+        ("parquet", long_table()[:STEPS].set_index("time").rename_axis(index=None)),
+        ("parquet", long_table().iloc[::-1]),
+        ("jsonl", long_table()),
+        ("jsonl", late("x", None)),
+        ("jsonl", long_table().assign(k=lambda t: t.k > 2)),
+        ("jsonl", long_table().assign(time=np.tile(np.arange(2000, 2000 + STEPS), 3))),
+        ("optional", long_table()),
+    ],
+)
+def test_so_are_those_of_parquet_and_objects(tmp_path, monkeypatch, kind, table):
+    path = tmp_path / f"table.{'parquet' if kind == 'parquet' else 'jsonl'}"
+    if kind == "parquet":
+        table.to_parquet(path)
+    else:
+        lines = table.assign(time=table.time.astype(str)) if kind == "optional" else table
+        rows = lines.to_json(orient="records", lines=True, date_format="iso")
+        path.write_text("".join(optional(lines.to_dict("records"))) if kind == "optional" else rows)
+    columns = dataclasses.replace(ONE, past=("k",) if kind == "jsonl" else ("weather", "k"))
+    columns = columns if len(table) > STEPS else Columns(targets=("x",))
+    check_same(*both(monkeypatch, lambda: read_series(path, columns)))
+
+
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
@@ -128,10 +166,10 @@ def test_several_files_are_one_table_that_is_kept(tmp_path, cache, kind):
 def test_files_of_other_columns_or_forms_are_refused(tmp_path, cache):
     for name in ("part-1.csv", "part-2.csv"):
         long_table().rename(columns={"k": name[:6]}).to_csv(tmp_path / name, index=False)
-    with pytest.raises(DataError, match=r"the columns of .*part-1.csv .* Received: .*part-2.csv"):
+    with pytest.raises(DataError, match=r"the columns time, .*part-1. Received: .*part-2.csv, wi"):
         read_series(str(tmp_path / "part-*.csv"), Columns(targets=("x",), series="id"))
     assert not [*cache.glob("*")]
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text("[]")
-    with pytest.raises(DataError, match=r"Parquet, that match .* Received: a.json, b.json"):
+    with pytest.raises(DataError, match=r"parquet that match .* Received: a.json, b.json"):
         read_series(str(tmp_path / "*.json"), ONE)
