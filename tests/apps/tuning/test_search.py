@@ -9,6 +9,7 @@ import tensorflow as tf
 from searching import LABELS, RANGES, TEXTS, TINY, flags, outcome, start, wait_for
 
 from rnnapps import SentimentConfig, cli
+from rnnapps.data import large
 from rnnapps.tuning import Candidate, HyperApplication
 from rnnapps.tuning.report import read_search
 
@@ -60,6 +61,14 @@ def test_a_search_that_has_ended_goes_on_to_the_same_report(table, searched, cap
     capsys.readouterr()
     assert cli.main(flags(table, searched, "--trials", "4", "--json")) == 0
     assert json.loads(capsys.readouterr().out) == read_search(searched)
+
+
+def test_a_search_keeps_what_it_makes_of_large_data(table, searched, tmp_path, monkeypatch):
+    monkeypatch.setattr(large, "_LARGE", 0)
+    project, cache = tmp_path / "large", tmp_path / "cache"
+    assert cli.main(flags(table, project, "--trials", "1", "--cache-dir", cache)) == 0
+    assert [*cache.glob("*/texts")] and [*cache.glob("*/ids")]
+    assert outcome(project) == outcome(searched)[:1]
 
 
 def test_a_trial_that_was_killed_before_it_was_measured_is_not_trained_again(
