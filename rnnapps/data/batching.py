@@ -47,6 +47,11 @@ class BatchesByLength:
         """Number of batches in an epoch."""
         return -(-len(self.lengths) // self.batch_size)
 
+    @property
+    def size(self) -> str:
+        """How much an epoch is."""
+        return f"{len(self.lengths):,} examples, {np.sum(self.lengths, dtype=np.int64):,} tokens"
+
     def epochs(self, first: int = 0) -> tf.data.Dataset:
         """All epochs from `first` on, without end: what a model is fed of each batch."""
         epochs = tf.data.Dataset.range(first, 2**31 - 1, output_type=tf.int32)
@@ -150,6 +155,11 @@ class CroppedBatches:
     def __len__(self) -> int:
         """Number of batches in an epoch."""
         return len(self.batches) - (-self.spans // self.batches.batch_size)
+
+    @property
+    def size(self) -> str:
+        """How much an epoch is."""
+        return f"{self.batches.size}, and spans of {self.spans:,} of them"
 
     def epochs(self, first: int = 0) -> tf.data.Dataset:
         """All epochs from `first` on, without end."""

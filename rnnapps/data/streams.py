@@ -35,6 +35,11 @@ class Streams:
         """Number of batches in an epoch."""
         return self.windows
 
+    @property
+    def size(self) -> str:
+        """How much an epoch is."""
+        return f"{self.windows * self.window * self.streams:,} tokens"
+
     def epochs(self, first: int = 0) -> tf.data.Dataset:
         """All epochs from `first` on, without end.
 
@@ -87,6 +92,11 @@ class StreamsByDirection:
     def __len__(self) -> int:
         """Number of batches in an epoch."""
         return len(self.ways[0])
+
+    @property
+    def size(self) -> str:
+        """How much an epoch is."""
+        return self.ways[0].size
 
     def epochs(self, first: int = 0) -> tf.data.Dataset:
         """All epochs from `first` on, without end.

@@ -99,6 +99,11 @@ class Windows:
         return min(self.passes * self._batches, self.most or self.passes * self._batches)
 
     @property
+    def size(self) -> str:
+        """How much an epoch is."""
+        return f"{min(self.passes * self.count, len(self) * self.batch_size):,} windows"
+
+    @property
     def _batches(self) -> int:
         """Number of batches in which each window comes once."""
         return -(-self.count // self.batch_size)

@@ -149,7 +149,8 @@ def fit(
         while True:  # at most twice: an epoch that was begun, and those that follow
             checkpoint = Checkpoint(checkpoint_dir, keepers, config.seed, every)
             done = epochs if checkpoint.stopped else min(len(checkpoint.history), epochs)
-            line = ProgressLine(len(train), epochs, done, checkpoint.step)
+            size = getattr(train, "size", "")  # others' sources may have none
+            line = ProgressLine(len(train), epochs, done, checkpoint.step, size)
             stack.callback(line.bar.stop)
             model.fit(
                 train.epochs(first=done).skip(checkpoint.step),

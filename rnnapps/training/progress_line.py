@@ -1,5 +1,6 @@
 """What a terminal shows of a training: a line that moves, and one for each epoch behind it."""
 
+import sys
 import time
 
 import keras
@@ -22,11 +23,12 @@ class ProgressLine(keras.callbacks.Callback):
         epochs: Epochs, at most.
         done: Epochs that an earlier process has done.
         begun: Steps of the next epoch that it has done.
+        size: How much an epoch is.
     """
 
-    def __init__(self, steps: int, epochs: int, done: int = 0, begun: int = 0):
+    def __init__(self, steps: int, epochs: int, done: int = 0, begun: int = 0, size: str = ""):
         super().__init__()
-        self.begun = begun
+        self.begun, self.size = begun, size
         self.steps, self.epochs, self.epoch = steps, epochs, done
         self.bar = bar("{task.fields[said]}")
         self.task = self.bar.add_task(
@@ -54,7 +56,7 @@ class ProgressLine(keras.callbacks.Callback):
         self.bar.update(self.task, completed=self.epoch * self.steps + batch + 1, said=said)
 
     def _tell(self, done: int, now: float) -> None:
-        """Says once how long a long training takes, where there is no terminal, too."""
+        """Says once what a long training takes and works on, where there is no terminal, too."""
         self.first = self.first or (done, now)
         begun, since = self.first
         if self.told or now - since < _TRIED:
@@ -64,7 +66,8 @@ class ProgressLine(keras.callbacks.Callback):
         if left > _LONG:
             minutes = f"{left / 60:,.0f} min" if left < 5400 else f"{left / 3600:,.1f} h"
             what = f"{self.epochs} epochs of {self.steps:,} steps"
-            said = f"training takes about {minutes} at most, {what}"
+            what += f" ({self.size})" if self.size else ""
+            said = f"training takes about {minutes} at most, {what}; {_memory()} of memory so far"
             if self.bar.disable:
                 say([said])
             else:
@@ -82,3 +85,11 @@ class ProgressLine(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.bar.stop()
+
+
+def _memory() -> str:
+    """The most memory that this process has had."""
+    import resource  # which POSIX systems have: training needs one anyway
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return f"{most / (1e9 if sys.platform == 'darwin' else 1e9 / 1024):,.1f} GB"
