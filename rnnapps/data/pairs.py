@@ -19,12 +19,12 @@ from rnnapps.data.labelled import text_of
 from rnnapps.data.long_text import are_long
 from rnnapps.data.opening import OpenText, open_text
 from rnnapps.data.rows import kind_of
-from rnnapps.data.stored import StoredTexts, TextWriter, joined, take
+from rnnapps.data.stored import StoredTexts, joined, take, write_columns
 from rnnapps.data.tables import Table, read_table
 from rnnapps.data.tmx import read_memory
 from rnnapps.errors import DataError
 from rnnapps.files import checksum, read_json, write
-from rnnapps.progress import so_far, tracked
+from rnnapps.progress import tracked
 
 _TABLES = (".csv", ".psv", ".xlsx", ".json", ".jsonl", ".ndjson", ".parquet")
 _SIDES = ("source src input text original", "target tgt output translation reference")
@@ -35,7 +35,6 @@ _LANGUAGES = """
     russian spanish swedish turkish ukrainian vietnamese
 """
 _LOOKED = 1000  # lines that say which columns the texts are
-_EVERY = 10_000  # pairs between two looks at how far the reading is
 _ATTRIBUTION = r"CC[- ]BY|Attribution:|tatoeba\.org"
 
 
@@ -192,10 +191,6 @@ def _stored(
     names = " and ".join(map(str, files))
 
     def make(folder: pathlib.Path) -> None:
-        writers = []
-        for side in ("sources", "targets"):
-            (folder / side).mkdir()
-            writers.append(TextWriter(folder / side))
         with contextlib.ExitStack() as stack:
             opened = [open_text(one, options.encoding, newline="\n") for one in files]
             texts = [stack.enter_context(one) for one in opened]
@@ -205,13 +200,7 @@ def _stored(
             else:
                 said, pairs = _in_columns(texts[0], files[0], columns, languages)
             total = sum(one.stat().st_size for one in files)
-            for count, pair in enumerate(pairs):
-                for writer, text in zip(writers, pair, strict=True):
-                    writer.add([text])
-                if count % _EVERY == 0:
-                    so_far(int(texts[0].share() * total), total, "bytes")
-        for writer in writers:
-            writer.close()
+            write_columns(folder, ("sources", "targets"), pairs, texts[0].share, total)
         write(folder / "said.json", json.dumps({"said": said}))
 
     sums = [checksum(one) for one in tracked(files, "files")]

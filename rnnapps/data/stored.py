@@ -1,29 +1,33 @@
 """Columns of any size in files: texts, read as they are asked for, and ids, mapped into memory."""
 
 import array
+import contextlib
 import hashlib
 import itertools
 import os
 import pathlib
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 
 from rnnapps.data.cache import cached
 from rnnapps.files import checksum
+from rnnapps.progress import so_far
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from rnnapps.text import Tokenizer
 
+T = TypeVar("T")
 _CHUNK = 4096  # texts that are read at a time
 _GAP = 1 << 14  # bytes between two texts that are rather read than skipped
 _PIECE = 1 << 24  # bytes that are read at once, about
 _PREFIX = 32  # bytes that are compared at a time
+_EVERY = 10_000  # rows between two looks at how far the reading is
 
 
 class StoredTexts(Sequence[str]):
@@ -71,7 +75,7 @@ class StoredTexts(Sequence[str]):
 
     def take(self, indices: Iterable[int]) -> "StoredTexts":
         """The texts at these positions, in their order."""
-        return StoredTexts(self.folder, self.rows[np.asarray(indices, int)])
+        return type(self)(self.folder, self.rows[np.asarray(indices, int)])
 
     def distinct(self) -> tuple[np.ndarray, np.ndarray]:
         """The different texts in their order, as `np.unique` finds them among strings.
@@ -122,19 +126,31 @@ class StoredTexts(Sequence[str]):
             yield from (content[start:end] for start, end in zip(*spans, strict=True))
 
 
+class StoredRows(StoredTexts):
+    """Lists of texts in a file, where each is one text with tabs between. See `StoredTexts`."""
+
+    @property
+    def texts(self) -> StoredTexts:
+        """Each list as one text."""
+        return StoredTexts(self.folder, self.rows)
+
+    def _read(self, places: np.ndarray) -> list[list[str]]:  # type: ignore[override]
+        return [text.split("\t") for text in super()._read(places)]
+
+
 def _changes(values: np.ndarray) -> np.ndarray:
     """Where a value differs from the one before it; the first does."""
     return np.append(True, values[1:] != values[:-1])
 
 
-def take(texts: Sequence[str], indices: Sequence[int]) -> Sequence[str]:
+def take(texts: Sequence[T], indices: Sequence[int]) -> Sequence[T]:
     """The texts at these positions, in their order."""
     if isinstance(texts, StoredTexts):
-        return texts.take(indices)
+        return texts.take(indices)  # type: ignore[return-value]
     return [texts[i] for i in indices]
 
 
-def joined(texts: Sequence[str], others: Sequence[str]) -> Sequence[str]:
+def joined(texts: Sequence[T], others: Sequence[T]) -> Sequence[T]:
     """Texts and others behind them.
 
     Args:
@@ -151,7 +167,8 @@ def joined(texts: Sequence[str], others: Sequence[str]) -> Sequence[str]:
         and isinstance(others, StoredTexts)
         and texts.folder == others.folder
     ):
-        return StoredTexts(texts.folder, np.concatenate([texts.rows, others.rows]))
+        rows = np.concatenate([texts.rows, others.rows])
+        return type(texts)(texts.folder, rows)  # type: ignore[return-value]
     return [*texts, *others]
 
 
@@ -188,6 +205,34 @@ class TextWriter:
         np.save(self.folder / "hashes.npy", np.array(self.hashes, np.uint64))
 
 
+def write_columns(
+    folder: pathlib.Path,
+    names: Sequence[str],
+    rows: Iterable[Iterable[str]],
+    share: Callable[[], float] = lambda: 1.0,
+    size: int = 1,
+) -> None:
+    """Writes rows of texts, each column into a folder of its name for `StoredTexts` to read.
+
+    Args:
+        folder: The folder, which is there.
+        names: The columns' names.
+        rows: As many texts of each row.
+        share: What share of the files they are read from was read.
+        size: The bytes of these.
+    """
+    for name in names:
+        (folder / name).mkdir()
+    writers = [TextWriter(folder / name) for name in names]
+    for count, row in enumerate(rows):
+        for writer, text in zip(writers, row, strict=True):
+            writer.add([text])
+        if count % _EVERY == 0:
+            so_far(int(share() * size), size, "bytes")
+    for writer in writers:
+        writer.close()
+
+
 def encode_texts(tokenizer: "Tokenizer", texts: Sequence[str]) -> "tf.RaggedTensor":
     """The ids of texts: those of stored texts are stored, too, and mapped into memory.
 
@@ -200,12 +245,8 @@ def encode_texts(tokenizer: "Tokenizer", texts: Sequence[str]) -> "tf.RaggedTens
     """
     if not isinstance(texts, StoredTexts):
         return tokenizer.encode(texts)
-    import tensorflow as tf
-
     folder, kind = store_ids(tokenizer, texts, texts.key)
-    ends = np.append(0, np.load(folder / "ends.npy"))
-    ids = as_tensor(mapped(folder / "ids", kind))
-    return tf.RaggedTensor.from_row_splits(ids, ends, validate=False)
+    return read_ids(folder, "ids", kind)
 
 
 def store_ids(
@@ -225,14 +266,47 @@ def store_ids(
     kind = smallest(tokenizer.vocabulary_size)
 
     def make(folder: pathlib.Path) -> None:
-        lengths = array.array("q")
-        with (folder / "ids").open("wb") as file:
-            for part in tokenizer.encode_parts(texts):
-                file.write(part.flat_values.numpy().astype(kind).tobytes())
-                lengths.frombytes(part.row_lengths().numpy().tobytes())
-        np.save(folder / "ends.npy", np.cumsum(np.array(lengths, np.int64)))
+        parts = tokenizer.encode_parts(texts)
+        write_ids(
+            folder,
+            (
+                (part.row_lengths().numpy(), {"ids": part.flat_values.numpy().astype(kind)})
+                for part in parts
+            ),
+        )
 
     return cached(make, "ids", key, checksum_of(tokenizer), kind), kind
+
+
+Part = tuple[Sequence[int] | np.ndarray, dict[str, np.ndarray]]  # lengths of rows, and columns
+
+
+def write_ids(folder: pathlib.Path, parts: Iterable[Part]) -> None:
+    """Writes columns of ids, and where each row ends, for `read_ids`.
+
+    Args:
+        folder: The folder, which is there.
+        parts: The lengths of some rows, and by each column's name their ids.
+    """
+    lengths = array.array("q")
+    with contextlib.ExitStack() as stack:
+        files: dict[str, IO[bytes]] = {}
+        for sizes, columns in parts:
+            lengths.extend(np.asarray(sizes).tolist())
+            for name, ids in columns.items():
+                if name not in files:
+                    files[name] = stack.enter_context((folder / name).open("wb"))
+                files[name].write(ids.tobytes())
+    np.save(folder / "ends.npy", np.cumsum(np.array(lengths, np.int64)))
+
+
+def read_ids(folder: pathlib.Path, name: str, kind: str) -> "tf.RaggedTensor":
+    """A column that `write_ids` wrote, mapped into memory: ragged `(rows, time)`."""
+    import tensorflow as tf
+
+    ends = np.append(0, np.load(folder / "ends.npy"))
+    ids = as_tensor(mapped(folder / name, kind))
+    return tf.RaggedTensor.from_row_splits(ids, ends, validate=False)
 
 
 def smallest(size: int) -> str:

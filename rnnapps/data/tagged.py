@@ -1,44 +1,46 @@
 """Sentences with a tag for each token, from a user's own files."""
 
+import array
 import collections
 import dataclasses
 import json
 import pathlib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rnnapps.config import TableOptions
+from rnnapps.data.cache import cached
 from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
 from rnnapps.data.labelled import listed, text_of
+from rnnapps.data.large import is_large
+from rnnapps.data.opening import open_text, sample_of
+from rnnapps.data.rows import kind_of
 from rnnapps.data.spans_in_text import from_spans
+from rnnapps.data.stored import StoredRows, joined, take, write_columns
 from rnnapps.data.tables import Table, json_object, read_table
-from rnnapps.errors import DataError, flag, nearest
+from rnnapps.data.tagged_lines import (
+    Sentence,
+    TagColumns,
+    counted,
+    from_columns,
+    from_objects,
+    holds_spans,
+    line_of,
+    objects_in,
+    objects_of,
+    values_of,
+)
+from rnnapps.errors import DataError
+from rnnapps.files import checksum, read_json, remove_tree, write
 from rnnapps.progress import tracked
 from rnnapps.spans import Scheme, scheme_of, spans_of
 
 _LINES = (".jsonl", ".ndjson", ".json")
-_CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
-_BREAK = "-DOCSTART-"
-
-
-@dataclasses.dataclass(frozen=True)
-class TagColumns:
-    """Where tokens and tags are in a file.
-
-    Args:
-        token: Column of the token, by name or by number from 1; `None` to find it.
-        tag: Column of the tag; `None` to find it.
-        sentence: Column of a long table that says which sentence a row is of.
-    """
-
-    token: str | None = None
-    tag: str | None = None
-    sentence: str | None = None
+_WHOLE = (b"PK\x03\x04", b"PAR1", b"%PDF")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +48,15 @@ class Tagged:
     """Sentences, of which each token has a tag.
 
     Args:
-        tokens: The tokens of each sentence.
+        tokens: The tokens of each sentence, in memory or stored.
         tags: As many tags of each.
         said: What was read, a sentence a line.
         notes: What was mended in it.
         scheme: How the tags write spans.
     """
 
-    tokens: list[list[str]]
-    tags: list[list[str]]
+    tokens: Sequence[Sequence[str]]
+    tags: Sequence[Sequence[str]]
     said: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     scheme: Scheme = dataclasses.field(default_factory=Scheme)
@@ -63,19 +65,21 @@ class Tagged:
         return len(self.tokens)
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> Sequence[str]:
         """What tells each sentence from others: its tokens."""
+        if isinstance(self.tokens, StoredRows):
+            return self.tokens.texts
         return ["\t".join(tokens) for tokens in self.tokens]
 
     def __add__(self, other: "Tagged") -> "Tagged":
-        tokens, tags = self.tokens + other.tokens, self.tags + other.written_as(self.scheme).tags
+        tokens = joined(self.tokens, other.tokens)
+        tags = joined(self.tags, other.written_as(self.scheme).tags)
         return Tagged(tokens, tags, self.said, self.notes, self.scheme)
 
     def take(self, indices: Iterable[int]) -> "Tagged":
         """The sentences at these positions, in their order."""
         indices = list(indices)
-        tokens, tags = ([column[i] for i in indices] for column in (self.tokens, self.tags))
-        return Tagged(tokens, tags, scheme=self.scheme)
+        return Tagged(take(self.tokens, indices), take(self.tags, indices), scheme=self.scheme)
 
     def written_as(self, scheme: Scheme) -> "Tagged":
         """The same spans as another scheme writes them; as it is, where one writes no spans."""
@@ -97,7 +101,8 @@ def read_tagged(
             lines between sentences, `-DOCSTART-` and comments in CoNLL-U skipped; objects a line
             (`.jsonl`) with `tokens` and `tags`, or with `text` and `spans` of `start`, `end` and
             `label` in characters; or, where a column of sentences is named, a table that
-            `read_table` reads with a token a row. Also gzipped.
+            `read_table` reads with a token a row. Also gzipped. Large files of columns, and of
+            objects with tokens, are read a sentence at a time into files.
         columns: Where the tokens and tags are; by default a file's first and last column, and
             of CoNLL-U's `form` and `upos`.
         options: How the file is written.
@@ -110,9 +115,13 @@ def read_tagged(
             tags are of two schemes; if the options are strict, also where something would be
             mended.
     """
+    path = pathlib.Path(path)
     columns, options, where = columns or TagColumns(), options or TableOptions(), str(path)
-    content, kind = read_contents(path)
-    found = _read(content, kind, where, columns, options)
+    if is_large([path]) and _are_lines(path, columns):
+        found = _stored(path, columns, options)
+    else:
+        content, kind = read_contents(path)
+        found = _read(content, kind, where, columns, options)
     if options.strict and found.notes:
         raise DataError(f"{where}: {found.notes[0]} (refused by --strict).")
     return found
@@ -128,9 +137,61 @@ def _read(
     text, _ = decode(content, where, options.encoding)
     if not text.strip():
         raise DataError(f"{where} is empty.")
+    said: list[str] = []
     if kind in _LINES or text.lstrip().startswith("{"):
-        return _from_objects(text, where, columns)
-    return _from_columns(text.replace("\r\n", "\n").replace("\r", "\n"), where, columns, options)
+        name, rows = objects_in(text, where)
+        if not rows or not holds_spans(rows[0][1], columns):
+            return _made(from_objects(rows, name, where, columns, said), name, said)
+        values = values_of(rows, name, where, columns, ("text", "spans"))
+        numbers, texts, spans = zip(*values, strict=True)
+        tokens, tags, notes = from_spans(texts, spans, [*map(name, numbers)])
+        said = [counted(where, len(tokens), sum(map(len, tokens)))]
+        return _made(zip(numbers, tokens, tags, strict=True), name, said, notes)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    sentences = from_columns(tracked(lines, "lines"), lines, where, columns, options, said)
+    return _made(sentences, line_of(where), said)
+
+
+def _are_lines(path: pathlib.Path, columns: TagColumns) -> bool:
+    """Whether a file holds a token a line, or an object with tokens a line."""
+    sample = sample_of(path)
+    if columns.sentence or kind_of(path) in (".xlsx", ".json") or sample.startswith(_WHOLE):
+        return False
+    first = next((line for line in sample.splitlines() if line.strip()), b"")
+    if kind_of(path) not in _LINES and not first.lstrip().startswith(b"{"):
+        return True
+    if not (first.startswith(b"{") and first.rstrip().endswith(b"}")):
+        return False
+    row = json_object(first.decode("utf-8", "replace"), f"{path}, line 1")
+    return not holds_spans(row, columns)
+
+
+def _stored(path: pathlib.Path, columns: TagColumns, options: TableOptions) -> Tagged:
+    """Sentences of lines, which are read one after the other."""
+    where = str(path)
+
+    def make(folder: pathlib.Path) -> None:
+        said: list[str] = []
+        with open_text(path, options.encoding, newline=None) as text:
+            head = text.head.splitlines()
+            if kind_of(path) in _LINES or text.head.lstrip().startswith("{"):
+                rows = objects_of(text.file, where)
+                sentences = from_objects(rows, line_of(where), where, columns, said)
+            else:
+                sentences = from_columns(text.file, head, where, columns, options, said)
+            share = text.share, path.stat().st_size
+            found = _made(sentences, line_of(where), said, folder=folder, share=share)
+        remove_tree(folder / "tags")  # as they were before they were mended
+        scheme = dataclasses.astuple(found.scheme)
+        known = {"said": found.said, "notes": found.notes, "scheme": scheme}
+        write(folder / "tagged.json", json.dumps(known))
+
+    how = (*dataclasses.astuple(columns), options.separator, options.encoding)
+    folder = cached(make, "tagged", path, checksum(path), *how)
+    found = read_json(folder / "tagged.json")
+    said, notes = map(tuple, (found["said"], found["notes"]))
+    tokens, tags = (StoredRows(folder / name) for name in ("tokens", "mended"))
+    return Tagged(tokens, tags, said, notes, Scheme(*found["scheme"]))
 
 
 def make_tagged(
@@ -155,33 +216,86 @@ def make_tagged(
     Raises:
         DataError: If a sentence has more tokens than tags, or the tags are of two schemes.
     """
-    where = where or [f"sentence {i + 1}" for i in range(len(tokens))]
-    for name, words, labels in zip(where, tokens, tags, strict=True):
-        if len(words) != len(labels):
-            raise DataError(
-                f"{name}: expected a tag for each token. Received: {len(words)} tokens, "
-                f"{len(labels)} tags."
-            )
-    full = [i for i, words in enumerate(tokens) if len(words)]
-    if not full:
+    name = where.__getitem__ if where else lambda i: f"sentence {i + 1}"
+    rows = (
+        (i, [*words], [*labels]) for i, (words, labels) in enumerate(zip(tokens, tags, strict=True))
+    )
+    return _made(rows, name, said, notes)
+
+
+def _made(
+    sentences: Iterable[Sentence],
+    name: Callable[[int], str],
+    said: Sequence[str],
+    notes: Sequence[str] = (),
+    folder: pathlib.Path | None = None,
+    share: tuple = (),
+) -> Tagged:
+    """As `make_tagged`; `name` says what errors call a sentence of a number. Stored in a folder."""
+    numbers, notes, empty = array.array("q"), list(notes), 0
+
+    def checked() -> Iterator[tuple[list[str], list[str]]]:
+        nonlocal empty
+        for number, words, labels in sentences:
+            if len(words) != len(labels):
+                raise DataError(
+                    f"{name(number)}: expected a tag for each token. Received: {len(words)} "
+                    f"tokens, {len(labels)} tags."
+                )
+            if folder and any("\t" in word for word in (*words, *labels)):
+                raise DataError(f"{name(number)}: expected tokens without tabs, in a large file.")
+            if words:
+                numbers.append(number)
+                yield words, labels
+            else:
+                empty += 1
+
+    tokens, tags = _kept(checked(), folder, ("tokens", "tags"), *share)
+    if not len(tokens):
         raise DataError("Expected sentences with tokens. Received: none.")
-    said, notes = list(said), list(notes)
-    if empty := len(tokens) - len(full):
+    if empty:
         notes.append(f"{empty:,} empty sentences are left out")
-    kept_tags = [list(tags[i]) for i in full]
-    scheme = scheme_of(kept_tags, [where[i] for i in full])
-    mended = [scheme.mended(one) for one in kept_tags]
-    changed = [i for i, (a, b) in enumerate(zip(kept_tags, mended, strict=True)) if a != b]
+    where = _Names(name, numbers)
+    scheme = scheme_of(tags, where)
+    rows = ((new if (new := scheme.mended(one)) != one else one,) for one in tags)
+    (mended,) = _kept(rows, folder, ("mended",))
+    changed = [i for i, (a, b) in enumerate(zip(tags, mended, strict=True)) if a != b]
     if changed and scheme.name not in ("IOB1", "IO"):
         first = changed[0]
-        place = next(j for j, tag in enumerate(kept_tags[first]) if tag != mended[first][j])
+        place = next(j for j, tag in enumerate(tags[first]) if tag != mended[first][j])
         notes.append(
             f"in {len(changed):,} sentences a span is not written as {scheme.name} has it, and is "
-            f"mended (the first: {where[full[first]]}, {tokens[full[first]][place]!r} "
-            f"{kept_tags[first][place]} is read as {mended[first][place]})"
+            f"mended (the first: {where[first]}, {tokens[first][place]!r} "
+            f"{tags[first][place]} is read as {mended[first][place]})"
         )
-    said.append(_classes(mended, scheme))
-    return Tagged([list(tokens[i]) for i in full], mended, tuple(said), tuple(notes), scheme)
+    said = (*said, _classes(mended, scheme))
+    return Tagged(tokens, mended, said, tuple(notes), scheme)
+
+
+def _kept(
+    rows: Iterable[tuple[list[str], ...]],
+    folder: pathlib.Path | None,
+    names: Sequence[str],
+    *share: Any,
+) -> list[Sequence[Sequence[str]]]:
+    """Columns of lists, in memory or in files."""
+    if folder is None:
+        return [*map(list, zip(*rows, strict=True))] or [[] for _ in names]
+    write_columns(folder, names, (map("\t".join, row) for row in rows), *share)
+    return [StoredRows(folder / name) for name in names]
+
+
+class _Names(Sequence[str]):
+    """What errors call sentences, by their numbers."""
+
+    def __init__(self, name: Callable[[int], str], numbers: Sequence[int]):
+        self.name, self.numbers = name, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, i):
+        return self.name(self.numbers[i])
 
 
 def from_long_table(table: Table, columns: TagColumns) -> Tagged:
@@ -236,144 +350,6 @@ def from_long_table(table: Table, columns: TagColumns) -> Tagged:
         f"token from column {token!r}, tag from column {tag!r}, sentence from {sentence!r}",
     ]
     return make_tagged([one for one, _ in found], [one for _, one in found], said)
-
-
-def _from_columns(text: str, where: str, columns: TagColumns, options: TableOptions) -> Tagged:
-    """A token a line."""
-    lines = text.split("\n")
-    universal = _is_universal(lines)
-    separator = options.separator or ("\t" if universal or _has_tabs(lines) else None)
-    tokens: list[list[str]] = [[]]
-    tags: list[list[str]] = [[]]
-    places = [f"{where}, line 1"]
-    chosen: tuple[int, int] | None = None
-    width, breaks = 0, 0
-    for number, line in enumerate(tracked(lines, "lines"), 1):
-        if not line.strip():
-            if tokens[-1]:
-                tokens.append([])
-                tags.append([])
-            continue
-        if universal and line.startswith("#"):
-            continue
-        fields = line.split(separator) if separator else line.split()
-        fields = [field.strip() for field in fields]
-        if fields[0].startswith(_BREAK):
-            breaks += 1
-            continue
-        if universal and not fields[0].isdigit():
-            continue  # a span of surface tokens, or a word that is not in the text
-        if chosen is None:
-            width = len(fields)
-            chosen = _chosen(columns, width, universal, f"{where}, line {number}")
-        if len(fields) != width:
-            raise DataError(
-                f"{where}, line {number}: expected {width} columns, as in the first row. Received: "
-                f"{len(fields)} ({line.strip()[:60]!r})."
-            )
-        if not tokens[-1]:
-            places[len(tokens) - 1 :] = [f"{where}, line {number}"]
-        tokens[-1].append(fields[chosen[0]])
-        tags[-1].append(fields[chosen[1]])
-    if not tokens[-1]:
-        tokens.pop()
-        tags.pop()
-    if chosen is None:
-        raise DataError(f"{where} holds no sentences.")
-    names = [_CONLLU[i] if universal else f"{i + 1}" for i in chosen]
-    said = [
-        f"{where}: {len(tokens):,} sentences, {sum(map(len, tokens)):,} tokens"
-        + (f", {breaks:,} {_BREAK} skipped" if breaks else ""),
-        f"token from column {names[0]}, tag from column {names[1]}",
-    ]
-    return make_tagged(tokens, tags, said, where=places)
-
-
-def _is_universal(lines: Sequence[str]) -> bool:
-    """Whether a file is CoNLL-U: ten columns with tabs between, the first of which counts."""
-    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    fields = first.split("\t")
-    return len(fields) == len(_CONLLU) and bool(re.fullmatch(r"\d+([-.]\d+)?", fields[0]))
-
-
-def _has_tabs(lines: Sequence[str]) -> bool:
-    """Whether tabs part the columns: then a token may hold spaces."""
-    full = [line for line in lines[:1000] if line.strip()]
-    return all("\t" in line for line in full if not line.startswith(_BREAK))
-
-
-def _chosen(columns: TagColumns, width: int, universal: bool, where: str) -> tuple[int, int]:
-    """The positions of the token and the tag."""
-    if width < 2:
-        raise DataError(
-            f"{where}: expected a token and its tag, with a space or a tab between (else name the "
-            "--separator; of a table with a token a row, the --sentence-column). Received: one "
-            "column."
-        )
-    usual = (1, 3) if universal else (0, width - 1)
-    found = []
-    for option, default in zip(("token", "tag"), usual, strict=True):
-        name, place = getattr(columns, option), default
-        if name is not None:
-            known = list(_CONLLU) if universal else []
-            numbers = [str(i + 1) for i in range(width)]
-            if name.lower() in known:
-                place = known.index(name.lower())
-            elif name in numbers:
-                place = numbers.index(name)
-            else:
-                raise DataError(
-                    f"{where}: expected {flag(option)}-column to be a number from 1 to {width}"
-                    f"{' or one of ' + ', '.join(known) if known else ''}. Received: {name!r}."
-                    f"{nearest(name, known)}"
-                )
-        found.append(place)
-    return found[0], found[1]
-
-
-def _from_objects(text: str, where: str, columns: TagColumns) -> Tagged:
-    """An object a line, or an array of them."""
-    token_key, tag_key = columns.token or "tokens", columns.tag or "tags"
-    tokens: list[list[str]] = []
-    tags: list[list[str]] = []
-    notes: list[str] = []
-    places, texts, spans = [], [], []
-    for place, row in _objects(text, where):
-        if "text" in row and "spans" in row and token_key not in row:
-            texts.append(row["text"])
-            spans.append(row["spans"])
-        elif token_key in row and tag_key in row:
-            words, labels = row[token_key], row[tag_key]
-            if not isinstance(words, list) or not isinstance(labels, list):
-                raise DataError(f"{place}: expected lists in {token_key!r} and {tag_key!r}.")
-            tokens.append([str(one) for one in words])
-            tags.append([str(one) for one in labels])
-        else:
-            raise DataError(
-                f"{place}: expected {token_key!r} and {tag_key!r}, or 'text' and 'spans'. "
-                f"Received: {', '.join(row)}."
-            )
-        places.append(place)
-    if texts and tokens:
-        raise DataError(f"{where}: expected tokens in all lines, or text in all. Received: both.")
-    if texts:
-        tokens, tags, notes = from_spans(texts, spans, places)
-    said = [f"{where}: {len(tokens):,} sentences, {sum(map(len, tokens)):,} tokens"]
-    return make_tagged(tokens, tags, said, notes, places)
-
-
-def _objects(text: str, where: str) -> list[tuple[str, dict[str, Any]]]:
-    if text.lstrip().startswith("["):
-        try:
-            rows = json.loads(text)
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON ({error}).") from None
-        for i, row in enumerate(rows, 1):
-            if not isinstance(row, dict):
-                raise DataError(f"{where}, item {i}: expected an object. Received: {row!r:.60}.")
-        return [(f"{where}, item {i}", row) for i, row in enumerate(rows, 1)]
-    lines = [(f"{where}, line {i}", line) for i, line in enumerate(text.split("\n"), 1)]
-    return [(place, json_object(line, place)) for place, line in lines if line.strip()]
 
 
 def _classes(tags: Sequence[Sequence[str]], scheme: Scheme) -> str:

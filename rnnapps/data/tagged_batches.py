@@ -1,13 +1,23 @@
 """Batches of tagged sentences: a row for each token that differs, looked up as batches are made."""
 
-from collections.abc import Sequence
+import itertools
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from rnnapps.data.batching import BatchesByLength
+from rnnapps.data.cache import cached
+from rnnapps.data.stored import StoredRows, read_ids, write_ids
+from rnnapps.data.tagged import Tagged
+from rnnapps.files import write
+from rnnapps.text import TokenEncoder
 
 NO_TAG = -1  # where there is no token, or none whose tag is known
+_CHUNK = 4096  # sentences that are encoded at a time
 
 
 class Forms(NamedTuple):
@@ -75,3 +85,76 @@ class TaggedBatches(BatchesByLength):
         tags = tf.ensure_shape(tags, (self.batch_size, None))
         fed = tuple(inputs) if len(inputs) > 1 else inputs[0]
         return fed, tags, tf.cast(indices >= 0, tf.float32)
+
+
+def encode_tagged(
+    tagged: Tagged, encoder: TokenEncoder, names: Sequence[str], longest: int
+) -> tuple[Forms, dict[str, tf.RaggedTensor]]:
+    """Turns sentences into numbers: those of stored sentences are stored, too.
+
+    Args:
+        tagged: The sentences.
+        encoder: The adapted encoder of tokens.
+        names: The tags' names; others are `NO_TAG`.
+        longest: Tokens of a sentence; of a longer one pieces are taken.
+
+    Returns:
+        What a network sees of each token that differs; and `tokens`, `tags` and, where the encoder
+        makes such, `pairs`, as `TaggedBatches` takes them.
+    """
+    rows = {"": 0}  # of each token that differs
+    place = {name: i for i, name in enumerate(names)}
+
+    def parts() -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
+        pieces = in_pieces(tagged, longest)
+        for some in iter(lambda: [*itertools.islice(pieces, _CHUNK)], []):
+            flat = [token for tokens, _ in some for token in tokens]
+            tags = [place.get(tag, NO_TAG) for _, tags in some for tag in tags]
+            found = {"tokens": [rows.setdefault(token, len(rows)) for token in flat], "tags": tags}
+            if encoder.pair_buckets:
+                behind = [token for tokens, _ in some for token in (*tokens[1:], "")]
+                two = (tf.constant(column, tf.string) for column in (flat, behind))
+                found["pairs"] = encoder.pairs(*two)
+            yield (
+                [len(one) for one, _ in some],
+                {k: np.asarray(v, np.int32) for k, v in found.items()},
+            )
+
+    def make(folder: pathlib.Path) -> None:
+        write_ids(folder, parts())
+        write(folder / "forms.json", json.dumps([*rows]))
+
+    if isinstance(tagged.tokens, StoredRows) and isinstance(tagged.tags, StoredRows):
+        keys = (tagged.tokens.key, tagged.tags.key, tagged.scheme, longest)
+        folder = cached(make, "tagged ids", *keys, *names, encoder.pair_buckets)
+        every = json.loads((folder / "forms.json").read_text("utf-8"))
+        names = ("tokens", "tags", *["pairs"] * bool(encoder.pair_buckets))
+        columns = {name: read_ids(folder, name, "int32") for name in names}
+    else:
+        lengths, found = zip(*parts(), strict=True)
+        ends = np.append(0, np.cumsum(np.concatenate(lengths)))
+        columns = {
+            name: tf.RaggedTensor.from_row_splits(
+                np.concatenate([one[name] for one in found]), ends
+            )
+            for name in found[0]
+        }
+        every = [*rows]
+    forms = tf.constant(every, tf.string)
+    spelled = encoder.spell(forms) if encoder.max_characters else None
+    affixes = encoder.affixes(forms) if encoder.affix_buckets else None
+    return Forms(tf.where(forms == "", 0, encoder.words.lookup(forms)), spelled, affixes), columns
+
+
+def in_pieces(tagged: Tagged, longest: int) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    """The tokens and tags of sentences, where those that are too long are cut, and spans with them.
+
+    Args:
+        tagged: The sentences.
+        longest: Tokens of a piece, at most.
+    """
+    for words, tags in zip(tagged.tokens, tagged.tags, strict=True):
+        for start in range(0, len(words), longest):
+            piece = tags[start : start + longest]
+            whole = len(piece) == len(tags)
+            yield words[start : start + longest], piece if whole else tagged.scheme.mended(piece)

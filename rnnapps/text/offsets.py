@@ -1,5 +1,7 @@
 """Tokens and where they stand in a text, in characters."""
 
+import collections
+import itertools
 from collections.abc import Iterable, Sequence
 
 import keras
@@ -95,12 +97,13 @@ def kind_of_tokens(sentences: Sequence[Sequence[str]]) -> str:
     Returns:
         One of `KINDS`.
     """
-    tokens = [token for sentence in sentences for token in sentence]
-    single = sum(len(token) == 1 for token in tokens)
-    if single > 0.95 * len(tokens) and without_spaces(tokens):
+    counts = collections.Counter(itertools.chain.from_iterable(sentences))
+    single = sum(count for token, count in counts.items() if len(token) == 1)
+    first = itertools.islice(itertools.chain.from_iterable(sentences), 1000)
+    if single > 0.95 * counts.total() and without_spaces([*first]):
         return "character"
     clitics = {"n't", "n’t", "'s", "’s"}
-    return "treebank" if clitics & {token.lower() for token in tokens} else "word"
+    return "treebank" if clitics & {token.lower() for token in counts} else "word"
 
 
 def tokenize_texts(

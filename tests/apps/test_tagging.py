@@ -12,11 +12,12 @@ import rnnapps
 from rnnapps import Tagger, TaggingConfig, cli
 from rnnapps.apps.tagging.answers import tags_of_tokens
 from rnnapps.apps.tagging.baseline import crfsuite, features, most_frequent_tags
-from rnnapps.apps.tagging.data import batches, in_pieces, load_splits
+from rnnapps.apps.tagging.data import batches, load_splits
 from rnnapps.apps.tagging.metrics import measures
 from rnnapps.apps.tagging.model import ReadAsUnknown, build_network, trained_network
 from rnnapps.apps.tagging.printing import coloured, marked
 from rnnapps.data import Tagged, make_names, make_tagged
+from rnnapps.data.tagged_batches import in_pieces
 from rnnapps.errors import DataError, RnnappsError
 from rnnapps.spans import Span, scheme_of, spans_of, tags_of
 from rnnapps.text import AFFIXES, UNKNOWN, TokenEncoder
@@ -143,9 +144,9 @@ def test_baselines():
 def test_long_sentences_are_learned_in_pieces():
     tags = tags_of([Span(2, 9, "a")], 5000, "BIOES")
     tagged = make_tagged([["w"] * 5000], [tags])
-    pieces = in_pieces(tagged, 4)
-    assert len(pieces) == 1250 and sum(map(len, pieces.tokens)) == 5000
-    assert pieces.tags[0] == ["O", "O", "B-a", "E-a"] and pieces.tags[2] == ["S-a", "O", "O", "O"]
+    tokens, tags = zip(*in_pieces(tagged, 4), strict=True)
+    assert len(tokens) == 1250 and sum(map(len, tokens)) == 5000
+    assert tags[0] == ["O", "O", "B-a", "E-a"] and tags[2] == ["S-a", "O", "O", "O"]
 
 
 def test_training_batches_are_of_few_lengths_under_xla():

@@ -3,20 +3,16 @@
 import dataclasses
 import functools
 import itertools
-import json
 import pathlib
 import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from rnnapps.apps.tagging.config import TaggingConfig
 from rnnapps.data import (
-    NO_TAG,
-    Forms,
     Splits,
     Table,
     TagColumns,
@@ -24,6 +20,7 @@ from rnnapps.data import (
     TaggedBatches,
     Unlabelled,
     check_known,
+    encode_tagged,
     from_long_table,
     load_registered,
     make_names,
@@ -165,18 +162,14 @@ def tag_names(tagged: Tagged) -> list[str]:
 
 def fingerprint(*parts: Tagged) -> str:
     """What tells these sentences from any others: a run is only evaluated beside its own."""
-    contents = (json.dumps([part.tokens, part.tags]).encode() for part in parts)
+    contents = (splits.json_pieces(part.tokens, part.tags) for part in parts)
     return splits.fingerprint("sentences", *zip(parts, contents, strict=True))
 
 
 def unlabelled(parts: Splits[Tagged], config: TaggingConfig) -> Unlabelled:
     """The configuration's texts without tags, but for those of any part of the data."""
     named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
-    texts = {
-        name: [" ".join(tokens) for tokens in part.tokens]
-        for name, part in named.items()
-        if part is not None
-    }
+    texts = {name: map(" ".join, part.tokens) for name, part in named.items() if part is not None}
     return read_unlabelled(config.unlabelled, config.text_column, config, **texts)
 
 
@@ -199,19 +192,6 @@ def decided(config: TaggingConfig, kind: str) -> TaggingConfig:
     return config.model_copy(update=found)
 
 
-def in_pieces(tagged: Tagged, longest: int) -> Tagged:
-    """The same sentences, where those that are too long are cut, and spans with them."""
-    tokens: list[list[str]] = []
-    tags: list[list[str]] = []
-    for words, labels in zip(tagged.tokens, tagged.tags, strict=True):
-        for start in range(0, len(words), longest):
-            tokens.append(words[start : start + longest])
-            piece = labels[start : start + longest]
-            whole = len(piece) == len(labels)
-            tags.append(piece if whole else tagged.scheme.mended(piece))
-    return dataclasses.replace(tagged, tokens=tokens, tags=tags)
-
-
 def batches(
     tagged: Tagged, encoder: TokenEncoder, names: Sequence[str], config: TaggingConfig
 ) -> TaggedBatches:
@@ -226,27 +206,11 @@ def batches(
     Returns:
         The batches.
     """
-    pieces = in_pieces(tagged, config.max_length)
-    flat = np.array([token for tokens in pieces.tokens for token in tokens], dtype=object)
-    forms, rows = np.unique(flat, return_inverse=True)
-    every = tf.constant(["", *forms], tf.string)
-    spelled = encoder.spell(every) if encoder.max_characters else None
-    affixes = encoder.affixes(every) if encoder.affix_buckets else None
-    table = Forms(tf.where(every == "", 0, encoder.words.lookup(every)), spelled, affixes)
-    place = {name: i for i, name in enumerate(names)}
-    lengths = tf.constant([len(tokens) for tokens in pieces.tokens], tf.int64)
-    tags = [place.get(tag, NO_TAG) for one in pieces.tags for tag in one]
-    ragged = (
-        tf.RaggedTensor.from_row_lengths(tf.constant(values, tf.int32), lengths)
-        for values in (rows + 1, tags)
-    )
-    pairs = None
-    if encoder.pair_buckets:
-        behind = [token for tokens in pieces.tokens for token in (*tokens[1:], "")]
-        ids = encoder.pairs(tf.constant(flat, tf.string), tf.constant(behind, tf.string))
-        pairs = tf.RaggedTensor.from_row_lengths(ids, lengths)
+    forms, columns = encode_tagged(tagged, encoder, names, config.max_length)
     bounds = static_lengths(config, config.max_length)
-    return TaggedBatches(*ragged, table, config.batch_size, bounds, config.seed, pairs)
+    options = (config.batch_size, bounds, config.seed)
+    tokens, tags, pairs = (columns.get(name) for name in ("tokens", "tags", "pairs"))
+    return TaggedBatches(tokens, tags, forms, *options, pairs)
 
 
 def check(tagged: Tagged, what: str) -> None:

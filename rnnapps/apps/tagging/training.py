@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from rnnapps.apps.run import keep_to_data
 from rnnapps.apps.starting import frozen_vectors, names_of
@@ -56,7 +58,7 @@ def train_tagger(
         read = Tagged(others, []).keys
         config = data.decided(config, kind)
         encoder = _make_encoder(config)
-        encoder.adapt(token for row in (*train.tokens, *others) for token in row)
+        encoder.adapt(token for row in itertools.chain(train.tokens, others) for token in row)
         encoder.words.extend(names_of(config.init_from, "embedding/*"))
         encoder.characters.extend(names_of(config.init_from, "spelling/*embedding/*"))
     say([f"texts are cut as --tokenizer={kind} does", *more.said, *more.notes, *notes])
@@ -96,7 +98,7 @@ class _Training:
         metrics: dict[str, Any] = {}
         keras.utils.set_random_seed(config.seed)
         with strategy_of(config).scope(), precision(config.precision):
-            ids = data.word_ids(train.tokens, encoder)
+            ids = tf.gather(batches.forms.ids, batches.tokens)
             network = _make_network(config, encoder, ids, self.names, bool(train.scheme.written))
             embedding = network.get_layer("embedding")
             vectors = config.vectors, "vectors" in frozen_vectors(config)

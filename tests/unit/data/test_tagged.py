@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from rnnapps.apps.tagging.config import TaggingConfig
+from rnnapps.apps.tagging.data import batches, fingerprint, load_splits, tag_names
 from rnnapps.config import TableOptions
 from rnnapps.data import (
     Forms,
@@ -15,11 +17,15 @@ from rnnapps.data import (
     TagColumns,
     TaggedBatches,
     from_long_table,
+    large,
     make_names,
     make_tagged,
     read_tagged,
 )
+from rnnapps.data.cache import cache_in
+from rnnapps.data.stored import StoredRows
 from rnnapps.errors import DataError
+from rnnapps.text import TokenEncoder
 
 TOKENS, TAGS = [["Ada", "lives"], ["in", "Rome", "."]], [["B-p", "O"], ["O", "B-l", "O"]]
 
@@ -201,3 +207,70 @@ def test_batches_hold_each_sentence_once():
     assert last.numpy().tolist() == [[0, 1, 0], [-1, -1, -1]]
     share = 4 / 3  # what makes the mean over the rows, the filling included, that of the sentences
     np.testing.assert_allclose([*weights, *rest], [share, share, share, 0])
+
+
+CONLL = "-DOCSTART- O\n\n" + "".join(
+    f"{name} I-p\nmet O\n\n{name} I-p\n{name}son I-p\n\n{'x O' + chr(10)}" * 3 for name in "ABCDE"
+)
+OBJECTS = [{"tokens": list("ab"), "tags": ["O", "B-x"]}, {"tokens": [], "tags": []}] * 5
+LARGE = {
+    "a.conll": CONLL,
+    "a.txt.gz": CONLL.replace("\n", "\r\n"),
+    "a.conllu": "# 1\n1-2\t_\t" + "\t" * 7 + "\n1\tc\tc\tN" + "\t_" * 6 + "\n\n",
+    "a.jsonl": "\n".join(map(json.dumps, OBJECTS)) + "\n",
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_files_hold_what_they_do_in_memory(tmp_path, monkeypatch, name):
+    content = LARGE[name].encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    whole = read_tagged(tmp_path / name)
+    monkeypatch.setattr(large, "_LARGE", 0)
+    with cache_in(tmp_path / "cache"):
+        for _ in range(2):
+            found = read_tagged(tmp_path / name)
+            assert isinstance(found.tokens, StoredRows)
+            assert [[*column] for column in (found.tokens, found.tags, found.keys)] == [
+                whole.tokens, whole.tags, whole.keys]  # fmt: skip
+            assert (found.said, found.notes, found.scheme) == (
+                whole.said, whole.notes, whole.scheme)  # fmt: skip
+        some = [3, 0] if len(whole) > 3 else [0]
+        assert [*(found.take(some) + found.take([0])).tags] == (
+            whole.take(some) + whole.take([0])
+        ).tags
+
+
+def test_batches_of_a_large_file_are_those_made_in_memory(tmp_path, monkeypatch):
+    path = written(tmp_path / "a.conll", CONLL)
+    config = TaggingConfig(data=str(path), batch_size=4, max_length=2)
+    found = []
+    with cache_in(tmp_path / "cache"):
+        for limit in (1 << 25, 0):
+            monkeypatch.setattr(large, "_LARGE", limit)
+            parts = load_splits(config)
+            encoder = TokenEncoder(max_characters=5, affix_buckets=50, pair_buckets=50)
+            encoder.adapt(token for row in parts.train.tokens for token in row)
+            made = batches(parts.train, encoder, tag_names(parts.train), config)
+            found.append([fingerprint(parts.train, parts.test), *made.epochs().take(20)])
+    (one, *first), (other, *second) = found
+    assert one == other and [*tmp_path.glob("cache/*/pairs")]
+    for batch, same in zip(first, second, strict=True):
+        for value, again in zip(tf.nest.flatten(batch), tf.nest.flatten(same), strict=True):
+            np.testing.assert_array_equal(value, again)
+
+
+def test_mistakes_in_large_files_name_the_line_and_leave_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(large, "_LARGE", 0)
+    mistakes = {
+        "a O\nb\n": "a, line 2: expected 2 columns",
+        "a B-x\n\nb S-y\nc U-y\n": "tags of one scheme.*line 3",
+        '{"tokens": ["a"], "tags": []}\n': "a, line 1: expected a tag for each token",
+        '{"tokens": ["a\\tb"], "tags": ["X"]}\n': "a, line 1: expected tokens without tabs",
+        '{"tokens": ["a"], "tags": ["X"]}\n{"x": 1}\n': "a, line 2: expected 'tokens' and 'tags'",
+    }
+    for content, said in mistakes.items():
+        path = written(tmp_path / "a", content)
+        with cache_in(tmp_path / "cache"), pytest.raises(DataError, match=said):
+            read_tagged(path)
+    assert not [*tmp_path.glob("cache/*")]
