@@ -10,7 +10,7 @@ import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 
-from rnnapps.errors import RnnappsError
+from rnnapps.errors import ConfigError, RnnappsError, flag
 from rnnapps.files import checksum, draft_folder, read_json, remove_tree, write
 
 _NOTE = "checksums.json"
@@ -36,7 +36,14 @@ def cache_in(folder: pathlib.Path | None) -> Iterator[None]:
 
     Yields:
         Nothing.
+
+    Raises:
+        ConfigError: If it is a file.
     """
+    if folder is not None and folder.is_file():
+        raise ConfigError(
+            f"Expected {flag('cache_dir')} to be a folder. Received: {folder}, a file."
+        )
     before = _chosen.set(_chosen.get() or folder)
     try:
         yield

@@ -17,7 +17,7 @@ from rnnapps.data.cache import cache_in, cached
 from rnnapps.data.learned import among, hashes
 from rnnapps.data.splits import json_pieces
 from rnnapps.data.stored import TextWriter, joined, take
-from rnnapps.errors import DataError, DiskError
+from rnnapps.errors import ConfigError, DataError, DiskError
 
 ODD = ["", "x" * 31, "x" * 32, "x" * 33, "x" * 64, "a", "a\0", "a\0\0b", "a\0b", "\ud7ff", "\ue000",
        "😀", "\ud800", "é", "e", "x" * 64 + "\0", "x" * 70, "x" * 70 + "y"]  # fmt: skip
@@ -176,6 +176,12 @@ def test_a_full_disk_is_said(cache):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(cache.iterdir())
+
+
+def test_a_cache_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(ConfigError, match=r"to be a folder.*/x, a file"), cache_in(tmp_path / "x"):
+        pass
 
 
 def test_mistakes_name_the_file(tmp_path):
