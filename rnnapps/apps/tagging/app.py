@@ -138,7 +138,7 @@ class Tagger(Application):
             DataError: If `inputs` is anything else, one text among it, or no part was set aside.
         """
         self._check_head()
-        inputs = self._set_aside().test.tokens if inputs is None else inputs
+        inputs = [*self._set_aside().test.tokens] if inputs is None else inputs
         tokenizer, column = self.model.get_layer("tokenizer"), self.config.text_column
         texts, cut = data.cut_inputs(inputs, tokens, tokenizer, column)
         found = self._tag([words for words, _ in cut])
