@@ -1,5 +1,6 @@
 """Imports TensorFlow when a command needs it, and quietly."""
 
+import contextlib
 import importlib
 import os
 import sys
@@ -28,3 +29,16 @@ def import_tensorflow() -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
+
+
+def set_threads(threads: int | None) -> None:
+    """Lets each of TensorFlow's operations have so many threads, unless it has run one already.
+
+    Args:
+        threads: How many; `None` for TensorFlow's own choice.
+    """
+    if threads is not None:
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from rnnapps.cli.backend import import_tensorflow
+from rnnapps.cli.backend import import_tensorflow, set_threads
 from rnnapps.cli.flags import Group, read
 from rnnapps.cli.parsing import parse
 from rnnapps.cli.run_options import OutputOptions, read_run_options
@@ -97,6 +97,7 @@ def _answer_with_run(arguments: list[str]) -> None:
         _answer_files(run_dir, settings, sources, found)
         return
     import_tensorflow()
+    set_threads(getattr(options, "threads", None))
     from rnnapps.apps.application import load
 
     load(run_dir)._print_predictions(options, found["json"])

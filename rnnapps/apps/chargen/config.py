@@ -142,6 +142,11 @@ class PredictOptions(GenerationOptions):
     score: Path | None = None
     """Give the bits per character of each line of this file instead."""
 
+    @property
+    def threads(self) -> int | None:
+        """Threads of an operation: a step of a few texts is too small to be shared by several."""
+        return 1 if self.score is None and 0 < len(self.text) < 8 else None
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
