@@ -563,6 +563,18 @@ def test_bytes_of_a_character_come_out_together():
     assert text == content.decode("utf-8", "replace")
 
 
+@pytest.mark.system
+@pytest.mark.parametrize(("texts", "threads"), [(7, 1), (8, 0)])  # 0: TensorFlow's own choice
+def test_few_texts_are_written_with_one_thread(mixed, tmp_path, texts, threads):
+    mixed.save(tmp_path / "run")
+    arguments = ["predict", str(tmp_path / "run"), *["im"] * texts, "--length", "2"]
+    ask = "import tensorflow as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
+    script = f"from rnnapps import cli; assert cli.main({arguments}) == 0; {ask}"
+    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": ""}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment)
+    assert done.stdout.split()[-1] == b"%d" % threads, done.stderr
+
+
 # Texts of all kinds.
 
 
