@@ -57,6 +57,8 @@ def test_an_update_keeps_what_was_learned_of_the_unlabelled_texts_words(unlabell
     still = {**TINY, "epochs": 1, "learning_rate": 1e-12}  # the weights stay where they start
     app = SentimentClassifier(**still, unlabelled=unlabelled, ngrams=0).fit((TEXTS, LABELS))
     before = row_of("zebra", app)
+    head = app.model.get_layer("network").get_layer("logits").kernel
+    np.testing.assert_allclose(head, 0, atol=1e-9)  # a random one would pull about the rest
     pathlib.Path(unlabelled).unlink()  # is not read again
     new = [f"an okapi is {word} {n}" for n in range(20) for word in ("fine", "dull")]
     found = app.update((new, ["positive", "negative"] * 20), tolerance=0.99)

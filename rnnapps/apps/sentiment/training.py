@@ -112,6 +112,9 @@ class _NetworkTraining:
                 )
             if config.pretrain_only:
                 return network
+            if _from_language_model(config) and not scratch:
+                head = network.get_layer("logits").kernel
+                head.assign(tf.zeros_like(head))  # a random one would pull about what is below it
             trained = trained_network(network, config)
             batches, held = training_batches(parts, config)
             loss, accuracy = _SOFT if parts.soft else _HARD
