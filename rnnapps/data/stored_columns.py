@@ -66,9 +66,7 @@ def read_columns(
 
     def make(folder: pathlib.Path) -> None:
         words, rows = {*named}, None
-        while (
-            rows is None
-        ):  # a column turned out to be words, or to be there, behind its first rows
+        while rows is None:  # again where a column turned out to be words, or to be there, later
             how = notes[:]
             chunks = chunks_of(tables, options, wanted, how, check)
             with contextlib.closing(_Columns(folder, names, words, point)) as columns:
