@@ -1,5 +1,7 @@
 """Many series as one population: what is chosen, how they are scaled, what short ones lack."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pandas as pd
@@ -110,6 +112,22 @@ def test_many_numbered_series_see_three_weeks_of_hours():
     assert any("repeat themselves after 24 steps" in note for note in parts.notes)
     none = choose(Forecaster(horizon=48, season=1).config, "1", training, 1)
     assert (none.cycles, none.lookback, none.least, none.segment) == ((), 384, 48, 48)
+
+
+@pytest.mark.parametrize(
+    ("changed", "linear"),
+    [
+        ({}, True),
+        ({"cycles": (7,)}, False),
+        ({"cycles": ()}, False),
+        ({"population": False}, False),
+    ],
+)
+def test_many_series_of_hours_have_a_linear_map_beside_the_network(forecaster, changed, linear):
+    app, parts = forecaster
+    network = build_network(app.config, dataclasses.replace(parts.task, **changed))
+    names = [weight.path for weight in network.weights]
+    assert any("linear" in name for name in names) == linear
 
 
 def test_of_short_series_most_is_learned_from():

@@ -131,7 +131,8 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
     """Share of units dropped between layers and before the last one."""
     linear: bool = False
-    """Add a linear map from look-back to horizon (segment, direct): for short series."""
+    """Add a linear map from look-back to horizon (segment, direct): for short series; many series
+    that have a day's and a week's cycle get one anyway."""
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Chance at first that encoder_decoder is told the truth of a step; it falls to 0."""
 

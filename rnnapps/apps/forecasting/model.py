@@ -178,7 +178,7 @@ def build_network(config: ForecastingConfig, task: Task) -> keras.Model:
         name: keras.Input(shape, name=name) for name, shape in inputs_of(config, task).items()
     }
     kind = TRANSFORMER if config.cell == TRANSFORMER else config.model
-    network = _NETWORKS[kind](task, network_config(config), name="network")
+    network = _NETWORKS[kind](task, network_config(config, task), name="network")
     return keras.Model(inputs, network(inputs), name="training")
 
 
@@ -203,9 +203,11 @@ def inputs_of(config: ForecastingConfig, task: Task) -> dict[str, tuple[int, ...
     return shapes
 
 
-def network_config(config: ForecastingConfig) -> NetworkConfig:
-    """What the configuration says of the network."""
+def network_config(config: ForecastingConfig, task: Task) -> NetworkConfig:
+    """What the configuration, and the kind of data, say of the network."""
     counts = config.likelihood == "negative_binomial"  # which keep their zero
+    # Many series of hours learn more of a linear map than of the cell: benchmarks/RESULTS.md.
+    linear = config.linear or (task.population and len(task.cycles) > 1)
     return NetworkConfig(
         cell=config.cell,
         units=config.units,
@@ -213,7 +215,7 @@ def network_config(config: ForecastingConfig) -> NetworkConfig:
         dropout=config.dropout,
         independent=config.channels == "independent",
         normalization="none" if counts else config.normalization,
-        linear=config.linear and config.model in ("segment", "direct") and not counts,
+        linear=linear and config.model in ("segment", "direct") and not counts,
         likelihood=config.likelihood,
         levels=config.quantiles,
         loss=config.loss,
