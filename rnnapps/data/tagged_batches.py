@@ -128,8 +128,8 @@ def encode_tagged(
         keys = (tagged.tokens.key, tagged.tags.key, tagged.scheme, longest)
         folder = cached(make, "tagged ids", *keys, *names, encoder.pair_buckets)
         every = json.loads((folder / "forms.json").read_text("utf-8"))
-        names = ("tokens", "tags", *["pairs"] * bool(encoder.pair_buckets))
-        columns = {name: read_ids(folder, name, "int32") for name in names}
+        kinds = ("tokens", "tags", *["pairs"] * bool(encoder.pair_buckets))
+        columns = {kind: read_ids(folder, kind, "int32") for kind in kinds}
     else:
         lengths, found = zip(*parts(), strict=True)
         ends = np.append(0, np.cumsum(np.concatenate(lengths)))

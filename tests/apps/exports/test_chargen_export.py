@@ -8,16 +8,13 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from eager import eagerly
 
 from rnnapps import CharGenerator
 from rnnapps.apps.chargen.answers import token_nats
 
 TEXT = "the cat sat on the mat, 猫坐在垫子上。 été — and the dog lay on the log.\n" * 40
 PROMPTS = ["the c", "", "猫坐在 strange: ж", "log.\n"]
-SETTINGS = {
-    "units": 12, "embedding_dim": 8, "epochs": 4, "window": 16, "learning_rate": 2e-2, "layers": 1,
-}  # fmt: skip
+SETTINGS = {"units": 12, "embedding_dim": 8, "epochs": 4, "window": 16, "learning_rate": 2e-2}
 # Calls signatures as `[name, inputs]`, one after the other; "step" goes on from "start".
 SCRIPT = """
 import sys, json, numpy as np, tensorflow as tf
@@ -44,15 +41,14 @@ print(json.dumps([answers, texts]))
 
 KINDS = {
     "character": {},
-    "byte": {"tokenizer": "byte", "layers": 2},
+    "byte": {"tokenizer": "byte"},
     "transformer": {"cell": "transformer", "heads": 2, "epochs": 1},
 }
 
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def app(request):
-    with eagerly():
-        return CharGenerator(**{**SETTINGS, **request.param}).fit(TEXT)
+    return CharGenerator(**{**SETTINGS, **request.param}).fit(TEXT)
 
 
 @pytest.fixture(scope="module")

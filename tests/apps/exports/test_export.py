@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from eager import eagerly
 from tensorflow.core.protobuf import saved_model_pb2
 
 import rnnapps
@@ -30,8 +29,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def app():
     settings = {"units": 6, "embedding_dim": 5, "epochs": 1, "pooling": "attention"}
-    with eagerly():
-        return SentimentClassifier(**settings).fit(make_reviews(200))
+    return SentimentClassifier(**settings).fit(make_reviews(200))
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +202,7 @@ def test_outputs_are_of_types_that_json_holds(dtype, tmp_path, plus_one):
 
 def test_a_subword_model_needs_only_tf_text(tmp_path):
     settings = {"units": 6, "embedding_dim": 5, "epochs": 1, "tokenizer": "subword"}
-    with eagerly():
-        app = SentimentClassifier(**settings, max_tokens=200).fit(make_reviews(200))
+    app = SentimentClassifier(**settings, max_tokens=200).fit(make_reviews(200))
     version = app.export(tmp_path / "subword")
     app.save(tmp_path / "run")
     again = rnnapps.load(tmp_path / "run")

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from eager import eagerly
 from tensorflow.core.protobuf import saved_model_pb2
 
 from rnnapps import Forecaster
@@ -29,8 +28,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def app():
-    with eagerly():
-        return Forecaster(**SETTINGS).fit(TABLE)
+    return Forecaster(**SETTINGS).fit(TABLE)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +93,7 @@ def test_the_signature_and_its_asset_name_everything(version):
 def test_decoders_and_series_names_are_exported(model, tmp_path):
     frame = pd.concat([TABLE.assign(place=name) for name in ("north", "south")])
     frame.loc[frame["place"] == "south", "load"] *= 100
-    with eagerly():
-        app = Forecaster(**{**SETTINGS, "model": model, "series_column": "place"}).fit(frame)
+    app = Forecaster(**{**SETTINGS, "model": model, "series_column": "place"}).fit(frame)
     version = app.export(tmp_path / "saved")
     signature = tf.saved_model.load(str(version)).signatures["serving_default"]
     history = TABLE.iloc[60:84, 1:].to_numpy(np.float32)
