@@ -95,6 +95,8 @@ def load_tfds(name: str, splits: Sequence[str], data_dir: Path | str | None) -> 
             with contextlib.redirect_stdout(sys.stderr):  # what it says is not our result
                 builder.download_and_prepare()
         except Exception as error:  # whatever the data set's own server or script answers
+            if tfds.builder(name, data_dir=data_dir).is_prepared():  # by somebody else meanwhile
+                return load_tfds(name, splits, data_dir)
             raise DataError(
                 f"{name} is not prepared in {builder.data_dir_root} and cannot be downloaded "
                 f"({' '.join(str(error).split())[:200]}): name the folder that holds it with "

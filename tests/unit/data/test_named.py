@@ -1,14 +1,16 @@
 """Data sets by name: a program registers its own; an unknown name is refused with the known."""
 
+import concurrent.futures
 import importlib
 import re
+import threading
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from rnnapps.apps import config_class
-from rnnapps.data import register
+from rnnapps.data import load_tfds, register
 from rnnapps.errors import DataError
 
 FILMS = [f"a {word} film of {n} minutes" for n in range(40) for word in ("fine", "dull")]
@@ -76,3 +78,28 @@ def test_a_name_is_given_once():
     register("taken", list)
     with pytest.raises(ValueError, match="'taken'"):
         register("taken", dict)
+
+
+def test_what_two_prepare_at_once_both_have(tmp_path):
+    import tensorflow_datasets as tfds
+
+    both = threading.Barrier(2, timeout=60)
+
+    class PreparedTwice(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        MANUAL_DOWNLOAD_INSTRUCTIONS = "none"
+
+        def _info(self):
+            features = tfds.features.FeaturesDict({"n": np.int64})
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _split_generators(self, download_manager):
+            both.wait()  # neither has begun to write
+            return {"train": [(n, {"n": n}) for n in range(3)]}
+
+        def _generate_examples(self):
+            return ()
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: load_tfds("prepared_twice", ["train"], tmp_path), range(2)))
+    assert [[row["n"] for row in part] for (part,) in found] == [[0, 1, 2]] * 2
