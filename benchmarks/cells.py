@@ -3,7 +3,7 @@
     python benchmarks/cells.py --data-dir DIR [--runs RUNS] [APPLICATION...] [-- FLAG...]
 
 Compares `--cells` by `rnnapps compare`, `--time-per-run` each, on one seed, and then the two best
-of each application on two more seeds; what counts is the validation part. DIR holds imdb_reviews,
+of each application on more seeds; what counts is the validation part. DIR holds imdb_reviews,
 tiny_shakespeare and multi30k as tensorflow_datasets, or what these are prepared from, the folder
 ud_english_ewt, and `ETTh1.csv` in whichever of its folders. With --runs the comparisons are kept in
 a folder, where a killed one goes on.
@@ -26,7 +26,6 @@ from forecasting import ett_dir
 from rnnapps.tuning.report import read_search
 
 CELLS = "lstm,gru,mingru,slstm,transformer"
-SEEDS = 3  # of the two best
 COSTS = ("parameters", "epochs", "seconds", "rows_a_second", "latency_ms", "export_mb")
 # What is compared on which data, by which measure; two layers, as units of a minGRU see each other
 # in the layer above, and few units, for several epochs within three minutes.
@@ -79,9 +78,9 @@ def cells_of(application: str, options: argparse.Namespace, runs: Path, flags: l
     project, again = runs / name, runs / f"{name}-best"
     rows = compared(application, options.cells, [0], project, flags)
     reached = scores(project)
-    if len(rows) > 2:
+    if len(rows) > 2 and options.seeds > 1:
         best = ",".join(row["cell"] for row in rows[:2])
-        compared(application, best, list(range(1, SEEDS)), again, flags)
+        compared(application, best, list(range(1, options.seeds)), again, flags)
         reached = scores(project, again)
     table = {}
     for row in rows:
@@ -104,6 +103,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="a folder that keeps the comparisons")
     parser.add_argument("--time-per-run", default="3m")
     parser.add_argument("--cells", default=CELLS)
+    parser.add_argument("--seeds", type=int, default=3, help="of the two best")
     parser.add_argument("--name", help="what the tables are called, with other cells or flags")
     options = options_of(parser, APPLICATIONS)
     show_machine()
