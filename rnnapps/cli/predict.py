@@ -200,7 +200,8 @@ def _version(path: str) -> Path | None:
     folder = Path(path)
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = [one for one in folder.glob("[0-9]*") if (one / "saved_model.pb").is_file()]
+    numbered = (one for one in folder.glob("[0-9]*") if one.name.isdecimal())
+    versions = [one for one in numbered if (one / "saved_model.pb").is_file()]
     return max(versions, key=lambda one: int(one.name), default=None)
 
 

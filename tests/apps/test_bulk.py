@@ -67,6 +67,13 @@ def test_a_word_is_a_file_unless_it_is_said_to_be_a_text(home, capsys, monkeypat
     assert capsys.readouterr().out.rstrip().endswith("\ttwo.txt")
 
 
+def test_a_folder_beside_an_export_s_versions_is_none(capsys, tmp_path):
+    (tmp_path / "1-old").mkdir()
+    (tmp_path / "1-old" / "saved_model.pb").touch()
+    assert cli.main(["predict", str(tmp_path), "hello"]) == 2
+    assert "does not hold a run" in capsys.readouterr().err
+
+
 def export_of(home):
     (version,) = (home / "sentiment" / "export").iterdir()
     return version
