@@ -281,6 +281,8 @@ def test_a_run_s_data_is_found_from_another_folder(tmp_path, monkeypatch):
     settings = {"data": "data.csv", "units": 4}
     assert info.located(settings) == {"data": str(tmp_path / "there" / "data.csv"), "units": 4}
     assert info.located({"data": "sample"}) == {"data": "sample"}
+    assert info.located({"data": "*.csv"}) == {"data": str(tmp_path / "there" / "*.csv")}
     assert RunInfo(source="data.csv").located(settings) == settings
     (tmp_path / "data.csv").write_text("text,label\n")  # what is here goes first
     assert info.located(settings) == settings
+    assert info.located({"data": "*.csv"}) == {"data": "*.csv"}
