@@ -96,6 +96,18 @@ def test_what_was_trained_is_measured_again_where_a_kill_left_no_cost(table, com
     assert json.loads((project / "trial_2/cost.json").read_text())["parameters"] > 0
 
 
+def test_other_data_is_another_comparison(tmp_path):
+    def compare(texts):
+        return rnnapps.compare(
+            "sentiment", {"units": "2"}, seeds=1, epochs=1, ngrams=0, embedding_dim=2,
+            project_dir=tmp_path / "c", train=(texts, LABELS),
+        )  # fmt: skip
+
+    assert len(compare(TEXTS)) == len(compare(TEXTS)) == 1
+    with pytest.raises(RunError, match=r"another one \(there, here\): learned from \(.*sha256"):
+        compare([f"{text} indeed" for text in TEXTS])
+
+
 def test_all_train_for_the_same_time(tmp_path):
     found = rnnapps.compare(
         "sentiment", {"cell": "gru,simple_rnn"}, seeds=1, time_per_run="2s", ngrams=0,
