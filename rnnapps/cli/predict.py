@@ -128,6 +128,8 @@ def _answer_files(
     from rnnapps.apps.bulk.question import PART_ROWS, SOON, Question
 
     form = found["format"] or ("jsonl" if found["json"] else None)
+    if found["json"] and form != "jsonl":
+        raise ConfigError(f"Expected --json or --format. Received: both, and {form} is no JSON.")
     model = Model(folder.resolve(), settings)
     output, engine = found["output"], _engine(found)
     size = found["part_rows"] or (SOON if output is None else PART_ROWS)

@@ -214,6 +214,15 @@ def test_a_run_from_another_that_was_interrupted_is_gone_on_with(
     assert "learned from other data (others)" in err
 
 
+def test_json_and_another_format_contradict_each_other(capsys, tmp_path):
+    (tmp_path / "run").mkdir()
+    write_settings(tmp_path / "run" / "config.toml", "sentiment", SentimentConfig())
+    (tmp_path / "texts.txt").write_text("fine\n")
+    words = ("predict", tmp_path / "run", tmp_path / "texts.txt", "--json", "--format", "csv")
+    _, err = ask(capsys, *words, status=2)
+    assert "Expected --json or --format. Received: both, and csv is no JSON." in err
+
+
 def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):
     out, _ = ask(capsys, "evaluate", sample_run, "--json")
     found = json.loads(out)
