@@ -125,13 +125,15 @@ def test_only_what_the_run_wrote_is_replaced(app, run_dir):
 
 
 @eagerly()
-def test_metrics_are_not_given_to_another_run(run_dir):
+def test_another_run_is_given_no_metrics_and_not_updated(run_dir):
     old, other = rnnapps.load(run_dir), rnnapps.load(run_dir)
     other.model.set_weights([weight + 1 for weight in other.model.get_weights()])
     other.save(run_dir)
     before = (run_dir / "metrics.json").read_text()
     with pytest.raises(RunError, match="holds another run by now"):
         old.evaluate(make_reviews(20))
+    with pytest.raises(RunError, match="holds another run by now"):
+        old.update(make_reviews(20))
     assert (run_dir / "metrics.json").read_text() == before
 
 
