@@ -1,6 +1,7 @@
 """The run directory: what a run is, whose it is, and how it is written. Imports no TensorFlow."""
 
 import contextlib
+import glob
 import importlib.metadata
 import pathlib
 import platform
@@ -100,11 +101,9 @@ class RunInfo(BaseModel):
         moved = {
             name: str(pathlib.Path(self.folder, path))
             for name, path in paths.items()
-            if self.folder and not pathlib.Path(path).exists()
+            if self.folder and not _found(path)
         }
-        return settings | {
-            name: path for name, path in moved.items() if pathlib.Path(path).exists()
-        }
+        return settings | {name: path for name, path in moved.items() if _found(path)}
 
     def check(self, run_dir: pathlib.Path) -> None:
         """Refuses files that are not what the run has written.
@@ -123,6 +122,11 @@ class RunInfo(BaseModel):
                     f"{run_dir / name} is damaged: it is not what the run wrote (its checksum is "
                     "another one); take the file from a copy, or train again."
                 )
+
+
+def _found(path: str) -> bool:
+    """Whether there is such a file or folder, or one that matches a pattern."""
+    return pathlib.Path(path).exists() or any(glob.iglob(path, recursive=True))
 
 
 def lineage(run_dir: pathlib.Path | str | None) -> list[str]:

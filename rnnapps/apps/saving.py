@@ -97,15 +97,19 @@ class Saved:
 
     def _keep_metrics(self: "Application", found: dict[str, Any], run_dir: pathlib.Path) -> None:
         """Adds the test part's metrics and their figures to the run."""
-        there = RunInfo.read(run_dir)
-        if there and there.checksums.get("model.keras") != self.info.checksums["model.keras"]:
-            raise RunError(f"{run_dir} holds another run by now; load it again to measure it.")
+        self._check_same(run_dir)
         kept = {name: sums for name, sums in self.info.checksums.items() if name in STAYS}
         with draft_of(run_dir) as draft:
             self._write_metrics(draft)
             self._plot(found, draft / "figures")
             info = self.info.model_copy(update={"checksums": kept})
             self.info = put_in_place(draft, run_dir, info)
+
+    def _check_same(self: "Application", run_dir: pathlib.Path) -> None:
+        """Refuses a folder in which another model stands by now."""
+        there = RunInfo.read(run_dir)
+        if there and there.checksums.get("model.keras") != self.info.checksums["model.keras"]:
+            raise RunError(f"{run_dir} holds another run by now; load it again.")
 
     def _write_metrics(self: "Application", folder: pathlib.Path) -> None:
         write(folder / "metrics.json", json.dumps(self.metrics, indent=2) + "\n")

@@ -46,6 +46,8 @@ def update(
     app._check_head()
     run_dir = run_dir or app.run_dir
     with _place(app, run_dir) as folder:
+        if app.run_dir is not None:  # whose weights are gone on with
+            app._check_same(app.run_dir)
         after, found = _gone_on(app, new, folder, epochs)
         found["updated"] = _kept_up(app, found, tolerance)
         if found["updated"]:

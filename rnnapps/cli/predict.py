@@ -128,6 +128,8 @@ def _answer_files(
     from rnnapps.apps.bulk.question import PART_ROWS, SOON, Question
 
     form = found["format"] or ("jsonl" if found["json"] else None)
+    if found["json"] and form != "jsonl":
+        raise ConfigError(f"Expected --json or --format. Received: both, and {form} is no JSON.")
     model = Model(folder.resolve(), settings)
     output, engine = found["output"], _engine(found)
     size = found["part_rows"] or (SOON if output is None else PART_ROWS)
@@ -200,7 +202,8 @@ def _version(path: str) -> Path | None:
     folder = Path(path)
     if (folder / "saved_model.pb").is_file():
         return folder
-    versions = [one for one in folder.glob("[0-9]*") if (one / "saved_model.pb").is_file()]
+    numbered = (one for one in folder.glob("[0-9]*") if one.name.isdecimal())
+    versions = [one for one in numbered if (one / "saved_model.pb").is_file()]
     return max(versions, key=lambda one: int(one.name), default=None)
 
 

@@ -119,10 +119,11 @@ def _config_file(application: str, arguments: Sequence[str]) -> Mapping[str, Any
 
 
 def _value(arguments: Sequence[str], name: str) -> str | None:
-    """A flag's value, where arguments are not parsed yet."""
+    """A flag's value, where arguments are not parsed yet; of several the last, as everywhere."""
+    found = None
     for i, word in enumerate(arguments):
         if word == name and i + 1 < len(arguments):
-            return arguments[i + 1]
+            found = arguments[i + 1]
         if word.startswith(f"{name}="):
-            return word.removeprefix(f"{name}=")
-    return None
+            found = word.removeprefix(f"{name}=")
+    return found

@@ -112,8 +112,9 @@ def _trained(
             return application_class(name)(settings).fit(run_dir=run_dir, callbacks=saving)
     except KeyboardInterrupt:
         if run_dir and partial_dir(run_dir).exists() and not workers.lost():
+            but = ", without --overwrite," if options.overwrite else ""
             print(
-                f"\nrnnapps: the same command with --run-dir {run_dir} goes on from the last "
+                f"\nrnnapps: the same command with --run-dir {run_dir}{but} goes on from the last "
                 "whole epoch, or what --save-every kept.",
                 file=sys.stderr,
             )
@@ -121,7 +122,9 @@ def _trained(
 
 
 def _check_unfinished(run_dir: Path, options: RunOptions) -> None:
-    if not options.overwrite and (run_dir / "config.toml").exists():
+    """Refuses to replace a finished run, unless it is asked to, or was and has been interrupted."""
+    begun = (partial_dir(run_dir) / "config.toml").exists()
+    if not (options.overwrite or begun) and (run_dir / "config.toml").exists():
         raise RunError(
             f"{run_dir} already holds a finished run; choose another --run-dir, or --overwrite it."
         )
@@ -151,7 +154,6 @@ def _summarize(app: "Application", run_dir: Path) -> None:
 
 def _new_run_dir(name: str, settings: TrainingConfig) -> Path:
     """The first of runs/NAME, runs/NAME-2, ... that is free, or was interrupted with these."""
-    mine = {"application": name, **settings.to_dict()}
     for number in itertools.count(1):
         run_dir = Path("runs", name if number == 1 else f"{name}-{number}")
         interrupted = partial_dir(run_dir) / "config.toml"
@@ -160,5 +162,7 @@ def _new_run_dir(name: str, settings: TrainingConfig) -> Path:
         if not interrupted.exists():
             return run_dir
         with contextlib.suppress(RunError), state_of(run_dir):  # else it is still running
-            if read_toml(interrupted) == mine:
+            there = read_toml(interrupted)
+            mine = there.pop("application", None) == name
+            if mine and not settings.of_run(there).differences(settings):
                 return run_dir

@@ -18,13 +18,15 @@ class Observed:
 
     Keras clips each replica's share; and it takes the norm and the squares of an embedding's
     gradient where the parts of a token that occurs several times are not added up yet. The sums of
-    each step are shown, in the graph, to `observe`; `schedule` is that of the learning rate, if it
-    has one. A moving average of the weights begins with a momentum of little more than 0, or it
-    would long remember the weights that the training began with.
+    each step are shown, in the graph, to `observe`. Of the learning rate's schedules `spans` names
+    the attributes that count steps, which are shares of `steps`. A moving average of the weights
+    begins with a momentum of little more than 0, or it would long remember the weights that the
+    training began with.
     """
 
     observe: Callable[[Sequence[tf.Tensor | None]], None] | None = None
-    schedule: keras.optimizers.schedules.LearningRateSchedule | None = None
+    spans: Sequence[tuple[keras.optimizers.schedules.LearningRateSchedule, str]] = ()
+    steps: int = 0
 
     @property
     def ema_momentum(self):
@@ -114,18 +116,21 @@ def make_optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optim
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101)
         - [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046) for averages of weights
     """
-    rate, schedule = config.learning_rate, None
+    rate, spans = config.learning_rate, []
     if config.schedule == "cosine":
-        rate = schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        spans.append((rate, "decay_steps"))
     elif config.schedule == "exponential":
-        rate = schedule = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, steps, FLOOR)
+        spans.append((rate, "decay_steps"))
     if warm := math.ceil(config.rising * steps):
         rate = WarmUp(rate, warm)
+        spans.append((rate, "steps"))
     options = {"learning_rate": rate, "global_clipnorm": config.clip_norm or None}
     if config.ema:
         options |= {"use_ema": True, "ema_momentum": config.ema}
     optimizer = _with_decay(config, options)
-    optimizer.schedule = schedule
+    optimizer.spans, optimizer.steps = tuple(spans), steps
     return optimizer
 
 

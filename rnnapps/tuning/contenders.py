@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -85,7 +84,8 @@ def _curve(run: pathlib.Path, objective: str) -> tuple[np.ndarray, np.ndarray]:
     history = pd.read_csv(run / "history.csv")
     seconds = np.cumsum(read_json(run / "run.json")["epoch_seconds"])
     values = history[objective if objective in history else "val_loss"].to_numpy()
-    return seconds, values[len(values) - len(seconds) :]
+    count = min(len(seconds), len(values))  # several networks' seconds; one process' of two
+    return seconds[:count], values[len(values) - count :]
 
 
 def _markdown(table: pd.DataFrame) -> str:
@@ -95,7 +95,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def show(table: pd.DataFrame, project: pathlib.Path, as_json: bool) -> None:
-    """Prints the table, and where it is kept.
+    """Prints the table, a column for each contender, and where it is kept.
 
     Args:
         table: The table.
@@ -105,11 +105,18 @@ def show(table: pd.DataFrame, project: pathlib.Path, as_json: bool) -> None:
     if as_json:
         print(table.to_json(orient="records"))
         return
-    printed = Table(*map(_heading, table.columns), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for row in table.itertuples(index=False):
-        printed.add_row(*map(_text, row))
     console = Console(highlight=False)
-    console.print(printed)
+    per_table = max(1, (console.width - 16) // 14)
+    for first in range(0, len(table), per_table):
+        printed = Table.grid(padding=(0, 2, 0, 0))
+        printed.add_column(no_wrap=True)
+        for name in table.columns:
+            cells = table[name].iloc[first : first + per_table]
+            printed.add_row(_heading(name), *map(_text, cells))
+        for column in printed.columns[1:]:
+            column.overflow = "fold"
+        console.print(printed)
+        console.print()
     console.print(f"on the validation part; kept in {project}", markup=False, soft_wrap=True)
 
 

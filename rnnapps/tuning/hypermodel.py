@@ -185,10 +185,10 @@ class Candidate(keras.Model):
 
 def measures(app: Application) -> dict[str, float]:
     """What an application reached on its validation part, each name after `val_`."""
-    found = {k: v for k, v in app.history[-1].items() if k.startswith("val_")}
-    if "val_loss" in found:
-        found = min(app.history, key=lambda row: row["val_loss"])
-        found = {k: v for k, v in found.items() if k.startswith("val_")}
+    kept = app.history[-1]
+    if "val_loss" in kept and not app.config.keep_last:
+        kept = min(app.history, key=lambda row: row["val_loss"])
+    found = {k: v for k, v in kept.items() if k.startswith("val_")}
     validation = app.metrics.get("validation", {})
     numbers = {f"val_{k}": v for k, v in validation.items() if isinstance(v, int | float)}
     return {**found, **numbers}

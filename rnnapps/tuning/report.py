@@ -91,14 +91,15 @@ def report(project: pathlib.Path | str, as_json: bool) -> None:
         print(json.dumps(found))
         return
     console = Console()
-    settings = list(dict.fromkeys(name for trial in found["trials"] for name in trial["values"]))
-    table = Table("trial", found["objective"], "epochs", "seconds", *settings)
+    table = Table("trial", found["objective"], "epochs", "seconds", "settings")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for trial in found["trials"]:
         score = trial["status"] if trial["score"] is None else f"{trial['score']:.4f}"
         numbers = (trial["epochs"], trial["seconds"])
         counts = ["" if number is None else f"{number:.0f}" for number in numbers]
-        values = (_short(trial["values"].get(name, "")) for name in settings)
-        table.add_row(trial["trial"], score, *counts, *values)
+        values = (f"{name}={_short(value)}" for name, value in trial["values"].items())
+        table.add_row(trial["trial"], score, *counts, " ".join(values))
     console.print(table)
     for trial in found["trials"]:
         if "reason" in trial:

@@ -67,6 +67,25 @@ def test_a_word_is_a_file_unless_it_is_said_to_be_a_text(home, capsys, monkeypat
     assert capsys.readouterr().out.rstrip().endswith("\ttwo.txt")
 
 
+@pytest.mark.parametrize("output", ["answers.csv", "answers/"])
+def test_a_model_that_cannot_answer_leaves_nothing(output, capsys, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.toml").write_text('application = "sentiment"\n')
+    (tmp_path / "run" / "model.keras").touch()
+    (tmp_path / "texts.txt").write_text("fine\n")
+    words = ("predict", tmp_path / "run", tmp_path / "texts.txt", "--output")
+    assert cli.main([*map(str, words), f"{tmp_path}/{output}"]) == 2
+    assert "metrics.json" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "texts.txt"}
+
+
+def test_a_folder_beside_an_export_s_versions_is_none(capsys, tmp_path):
+    (tmp_path / "1-old").mkdir()
+    (tmp_path / "1-old" / "saved_model.pb").touch()
+    assert cli.main(["predict", str(tmp_path), "hello"]) == 2
+    assert "does not hold a run" in capsys.readouterr().err
+
+
 def export_of(home):
     (version,) = (home / "sentiment" / "export").iterdir()
     return version

@@ -12,7 +12,9 @@ from eager import eagerly
 
 from rnnapps import cli
 from rnnapps.apps import APPLICATIONS, config_class
-from rnnapps.apps.run import read_run
+from rnnapps.apps.run import read_run, write_settings
+from rnnapps.apps.sentiment.config import SentimentConfig
+from rnnapps.apps.starting import agreed
 from rnnapps.cli import flags
 from rnnapps.config import TrainingConfig
 from rnnapps.data import large, make_reviews
@@ -186,6 +188,39 @@ def test_flags_override_the_file_and_the_run_keeps_both(capsys, tmp_path):
     _, err = ask(capsys, "train", "sentiment", "--config", settings, "--overwrite",
                  "--run-dir", tmp_path / "run", status=2)  # fmt: skip
     assert "holds a run of forecasting" in err
+
+
+def test_an_overwriting_that_was_interrupted_is_gone_on_with(capsys, tmp_path):
+    for folder, units in (("run", 4), (".run.partial", 5)):
+        (tmp_path / folder).mkdir()
+        config = SentimentConfig(units=units)
+        write_settings(tmp_path / folder / "config.toml", "sentiment", config)
+    words = ("train", "sentiment", "--run-dir", tmp_path / "run", "--units", 6)
+    _, err = ask(capsys, *words, status=2)
+    assert "other settings (there, here): units (5, 6)" in err
+
+
+def test_a_run_from_another_that_was_interrupted_is_gone_on_with(
+    capsys, sample_run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    state = tmp_path / "runs" / ".sentiment.partial"
+    state.mkdir(parents=True)
+    config = agreed(SentimentConfig(init_from=str(sample_run), epochs=1), "sentiment")
+    write_settings(state / "config.toml", "sentiment", config)
+    (state / "data").write_text("others")
+    words = ("train", "sentiment", "--init-from", sample_run, "--epochs", 1)
+    _, err = ask(capsys, *words, status=2)
+    assert "learned from other data (others)" in err
+
+
+def test_json_and_another_format_contradict_each_other(capsys, tmp_path):
+    (tmp_path / "run").mkdir()
+    write_settings(tmp_path / "run" / "config.toml", "sentiment", SentimentConfig())
+    (tmp_path / "texts.txt").write_text("fine\n")
+    words = ("predict", tmp_path / "run", tmp_path / "texts.txt", "--json", "--format", "csv")
+    _, err = ask(capsys, *words, status=2)
+    assert "Expected --json or --format. Received: both, and csv is no JSON." in err
 
 
 def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):

@@ -125,13 +125,15 @@ def test_only_what_the_run_wrote_is_replaced(app, run_dir):
 
 
 @eagerly()
-def test_metrics_are_not_given_to_another_run(run_dir):
+def test_another_run_is_given_no_metrics_and_not_updated(run_dir):
     old, other = rnnapps.load(run_dir), rnnapps.load(run_dir)
     other.model.set_weights([weight + 1 for weight in other.model.get_weights()])
     other.save(run_dir)
     before = (run_dir / "metrics.json").read_text()
     with pytest.raises(RunError, match="holds another run by now"):
         old.evaluate(make_reviews(20))
+    with pytest.raises(RunError, match="holds another run by now"):
+        old.update(make_reviews(20))
     assert (run_dir / "metrics.json").read_text() == before
 
 
@@ -281,6 +283,8 @@ def test_a_run_s_data_is_found_from_another_folder(tmp_path, monkeypatch):
     settings = {"data": "data.csv", "units": 4}
     assert info.located(settings) == {"data": str(tmp_path / "there" / "data.csv"), "units": 4}
     assert info.located({"data": "sample"}) == {"data": "sample"}
+    assert info.located({"data": "*.csv"}) == {"data": str(tmp_path / "there" / "*.csv")}
     assert RunInfo(source="data.csv").located(settings) == settings
     (tmp_path / "data.csv").write_text("text,label\n")  # what is here goes first
     assert info.located(settings) == settings
+    assert info.located({"data": "*.csv"}) == {"data": "*.csv"}

@@ -9,6 +9,7 @@ from pydantic import Field
 from rnnapps.apps import APPLICATIONS, config_class
 from rnnapps.cli import flags
 from rnnapps.cli.settings import read_settings
+from rnnapps.cli.train import RunOptions
 from rnnapps.config import Config
 from rnnapps.errors import flag
 
@@ -52,3 +53,12 @@ def test_what_may_be_left_open_is_declared_in_any_form(capsys):
         read("--help")
     said = capsys.readouterr().out
     assert "--inner INT" in said and "--outer INT" in said and "--path PATH" in said
+
+
+def test_of_several_files_of_settings_the_last_counts(tmp_path):
+    for units in (5, 7):
+        (tmp_path / f"{units}.toml").write_text(f"units = {units}\n")
+    words = [word for units in (5, 7) for word in ("--config", str(tmp_path / f"{units}.toml"))]
+    run = flags.Group(RunOptions)
+    settings, found = read_settings("train", "Trains.", "sentiment", words, run=run)
+    assert (settings.units, found["config"].name) == (7, "7.toml")

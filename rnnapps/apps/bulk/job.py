@@ -17,7 +17,7 @@ import rnnapps
 from rnnapps.apps.bulk.answering import Answering
 from rnnapps.apps.bulk.parts import Answered, Cut
 from rnnapps.apps.bulk.question import Question
-from rnnapps.errors import RunError
+from rnnapps.errors import RnnappsError, RunError
 from rnnapps.files import alone, checksum, draft_file, enough_space, read_json, remove_tree, write
 from rnnapps.progress import counting, working
 
@@ -137,12 +137,17 @@ def _job(state: pathlib.Path, output: pathlib.Path, manifest: dict[str, Any]) ->
         raise RunError(f"Expected --output to be a file or a directory. Received: {output}.")
     if state == output and output.exists() and not output.is_dir():
         raise RunError(f"Expected --output to be a directory. Received: a file, {output}.")
+    new = not state.exists()
     state.mkdir(parents=True, exist_ok=True)
     lock = state / ".lock"
     with alone(lock, f"{output} is being written by another process."):
         try:
             _take(state, output, manifest)
             yield
+        except RnnappsError:  # a mistake, which nothing was answered before
+            if new and not any(state.glob("part-*")):
+                remove_tree(state)
+            raise
         finally:
             lock.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 import statistics
 
@@ -9,6 +10,8 @@ from searching import LABELS, TEXTS, start, wait_for
 import rnnapps
 from rnnapps import cli
 from rnnapps.errors import ConfigError, RunError
+from rnnapps.tuning import contenders
+from rnnapps.tuning.report import report
 
 TINY = ["--epochs", "1", "--units", "4", "--embedding-dim", "4", "--ngrams", "0"]
 
@@ -93,12 +96,55 @@ def test_what_was_trained_is_measured_again_where_a_kill_left_no_cost(table, com
     assert json.loads((project / "trial_2/cost.json").read_text())["parameters"] > 0
 
 
+def test_other_data_is_another_comparison(tmp_path):
+    def compare(texts):
+        return rnnapps.compare(
+            "sentiment", {"units": "2"}, seeds=1, epochs=1, ngrams=0, embedding_dim=2,
+            project_dir=tmp_path / "c", train=(texts, LABELS),
+        )  # fmt: skip
+
+    assert len(compare(TEXTS)) == len(compare(TEXTS)) == 1
+    with pytest.raises(RunError, match=r"another one \(there, here\): learned from \(.*sha256"):
+        compare([f"{text} indeed" for text in TEXTS])
+
+
 def test_all_train_for_the_same_time(tmp_path):
     found = rnnapps.compare(
         "sentiment", {"cell": "gru,simple_rnn"}, seeds=1, time_per_run="2s", ngrams=0,
         project_dir=tmp_path / "c", train=(TEXTS, LABELS), units=4, embedding_dim=4,
     )  # fmt: skip
     assert (found.seconds >= 2).all() and (found.epochs < 1000).all()
+
+
+def write(path, found):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found))
+
+
+def test_at_80_columns_nothing_of_trials_of_several_networks_is_cut(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    manifest = {"application": "tagging", "objective": "val_f1", "direction": "max"}
+    write(tmp_path / "search.json", manifest)
+    cells = ("gru", "lstm", "simple_rnn", "peephole_lstm", "layer_norm_lstm", "attention_lstm")
+    write(tmp_path / "oracle.json", {"start_order": list(map(str, range(len(cells))))})
+    for number, cell in enumerate(cells):
+        values = {"seed": 0, "cell": cell, "units": 128, "dropout": 0.25, "learning_rate": 1.25e-3}
+        trial = {"trial_id": str(number), "status": "COMPLETED", "score": 0.8765 - number / 1e4}
+        folder = tmp_path / f"trial_{number}"
+        write(folder / "trial.json", {**trial, "hyperparameters": {"values": values}})
+        write(folder / "cost.json", {"parameters": 123456, "latency_ms": 1.25, "export_mb": 30.5})
+        write(folder / "result.json", {"epochs": 2, "seconds": 63.5, "rows_a_second": 98765.4})
+        write(folder / "run/run.json", {"epoch_seconds": [1.0, 2.0, 1.0]})  # of two networks
+        (folder / "run/history.csv").write_text("epoch,val_loss,val_f1\n1,2.5,0.25\n2,1.5,0.5\n")
+        (folder / "run/config.toml").write_text(f'cell = "{cell}"\n')
+    contenders.show(contenders.report(tmp_path), tmp_path, False)
+    compared = capsys.readouterr().out
+    report(tmp_path, False)
+    for out in (compared, capsys.readouterr().out):
+        assert "…" not in out
+        words = re.split(r"[\s=]+", out)
+        assert {*cells, "0.8765", "0.8761", "0.25", "128"} <= set(words)
+    assert compared.count("123456") == compared.count("98,765") == len(cells)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 from searching import LABELS, RANGES, TEXTS, TINY, flags, outcome, start, wait_for
 
-from rnnapps import SentimentConfig, cli
+from rnnapps import SentimentClassifier, SentimentConfig, cli
 from rnnapps.data import large
 from rnnapps.tuning import Candidate, HyperApplication
+from rnnapps.tuning.hypermodel import measures
 from rnnapps.tuning.report import read_search
 
 
@@ -33,6 +34,13 @@ def test_the_tuners_of_keras_tuner_take_an_application(tmp_path):
     assert answer == best.app.predict(["the plot was dull"])[0]["label"]
     score = tuner.oracle.get_best_trials()[0].score
     assert score == pytest.approx(best.app.metrics["validation"]["accuracy"])
+
+
+@pytest.mark.parametrize(("patience", "loss"), [(3, 0.5), (0, 0.75)])
+def test_a_trial_is_measured_at_the_epoch_whose_weights_it_keeps(patience, loss):
+    app = SentimentClassifier(patience=patience)
+    app.history = [{"val_loss": 0.5}, {"val_loss": 0.75}]
+    assert measures(app) == {"val_loss": loss}
 
 
 def test_hyperband_promotes_trials_to_more_epochs(table, tmp_path):

@@ -36,6 +36,17 @@ def test_the_rate_has_come_down_when_the_time_is_up(schedule):
     )
 
 
+def test_the_rate_rises_within_the_time_for_one_network_after_the_other():
+    limit, config = TimeLimit(1.0), TrainingConfig(warmup=0.2, learning_rate=0.1)
+    for _ in range(2):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(make_optimizer(config, steps=10**6), loss="mse")
+        rates, x = Rates(0.01), np.ones((64, 2), "float32")
+        model.fit(x, x[:, :1], 1, epochs=1000, callbacks=[rates, limit], verbose=0)
+        assert max(rates.rates) > 0.05
+        assert rates.rates[-1] < 0.01
+
+
 def test_a_schedule_that_ends_before_the_time_stays_as_it_is():
     found = []
     for limits in ([], [TimeLimit(600)]):
