@@ -219,7 +219,7 @@ def _decode(value: dict) -> bytes:
     if not _is_base64(value):
         raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
     try:
-        text = value["b64"].encode("ascii").rstrip(b"=")
+        text = b"".join(value["b64"].encode("ascii").split()).rstrip(b"=")
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise invalid("Unable to base64 decode") from None

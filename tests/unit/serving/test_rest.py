@@ -63,7 +63,7 @@ def test_several_outputs_are_named_and_bytes_are_base64(predict):
     )
     for text in ("a", "ab", "abc"):  # which base64 fills up with two signs, with one and with none
         padded = base64.b64encode(text.encode()).decode()
-        for written in (padded, padded.rstrip("=")):
+        for written in (padded, padded.rstrip("="), "\n".join(padded)):
             _, body = predict({"instances": [{"text": {"b64": written}}]})
             assert body["predictions"][0]["text"] == text
     assert error(predict({"instances": [{"b64": "$"}]}))[1].endswith("Unable to base64 decode")
@@ -229,9 +229,11 @@ def test_what_follows_the_document_is_ignored(predict):
 
 def test_surrogates_make_pairs_or_an_error():
     assert parse(rb'["\ud83d\ude00", "\\ud800"]') == ["😀", r"\ud800"]
-    for body in (rb'["\ud83d"]', rb'["\ude00"]', rb'["\ud83d\ud83d"]', rb'["\\\ude00"]'):
+    for body in (rb'["\ud83d"]', rb'["\ude00"]', rb'["\ud83d\ud83d"]', rb'["\\\ude00"]',
+                 rb'["\\ud83d\ude00"]', rb'["\\ud83d\udc80"]'):  # fmt: skip
         with pytest.raises(StatusError, match="surrogate pair"):
             parse(body)
+    assert parse(rb'["a"] "\ud800"') == ["a"]  # what follows is not read
 
 
 @pytest.mark.parametrize(
