@@ -170,6 +170,8 @@ class Servable:
             return
         for record in tf.data.TFRecordDataset(str(path)):
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            if not log.HasField("predict_log"):  # to classify, say, which this server does not
+                continue
             request = log.predict_log.request
             inputs = {key: from_proto(key, tensor) for key, tensor in request.inputs.items()}
             self.predict(request.model_spec.signature_name, inputs)
