@@ -202,9 +202,11 @@ class _Group:
     def _open(self) -> socket.socket:
         """Listens on this process' own port."""
         host, port = self.cluster.address(self.cluster.index)
+        own = host if host == "127.0.0.1" else ""  # TensorFlow's server listens on all, too
+        both = not own and socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
         try:
-            # TensorFlow's server, too, listens on all addresses.
-            return socket.create_server((host if host == "127.0.0.1" else "", port))
+            return socket.create_server((own, port), family=family, dualstack_ipv6=both)
         except OSError as error:
             raise ConfigError(
                 f"Expected the port of {self.cluster.name(self.cluster.index)} to be free. "
@@ -308,7 +310,7 @@ class _Group:
                 return
             self.parted, self.lost = True, WorkerLost(said)
             self.lost.status = status
-        self._tell(said, status, but=link)
+        self._tell({"kind": "failed", "said": said, "status": status}, but=link)
         self.known.set()
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         time.sleep(_GRACE)
@@ -320,11 +322,12 @@ class _Group:
         print(f"rnnapps: {said}", file=sys.stderr, flush=True)
         os._exit(status)
 
-    def _tell(self, said: str, status: int, but: Link | None = None) -> None:
+    def _tell(self, message: dict[str, Any], but: Link | None = None) -> None:
+        """Sends a last message; who is there no more needs none."""
         for link in self.links.values():
             if link is not but:
                 with contextlib.suppress(OSError):
-                    link.send({"kind": "failed", "said": said, "status": status})
+                    link.send(message)
 
     def leave(self, error: BaseException) -> None:
         """Tells the others what has ended this process, or says what of theirs it was."""
@@ -340,7 +343,7 @@ class _Group:
             said, status = f"{me} has ended, and so has this one; {_ON}.", 1
             if isinstance(error, RnnappsError):
                 said, status = f"{me}: {error}", error.status
-            self._tell(said, status)
+            self._tell({"kind": "failed", "said": said, "status": status})
 
     def part(self) -> None:
         """The chief says that all is done, and a worker waits for it."""
@@ -348,8 +351,7 @@ class _Group:
             self.next(self.links[0], "done")
             return
         self.parted = True
-        for link in self.links.values():
-            link.send({"kind": "done"})
+        self._tell({"kind": "done"})
 
     def close(self) -> None:
         """Closes the connections."""

@@ -78,6 +78,12 @@ def test_a_page_is_there_before_its_models_are(home, monkeypatch):
         assert first.label == " ".join(first.values[0].split())[:60]
 
 
+def test_a_version_may_have_been_given_another_name(home, tmp_path):
+    shutil.copytree(home / "sentiment/export/1", tmp_path / "best")
+    with served(locate([str(tmp_path / "best")])) as [model]:
+        assert model.client.predict(["a fine film"])
+
+
 @pytest.mark.parametrize("name", ["sentiment", "tagging", "translation", "chargen"])
 def test_examples_are_of_the_validation_part(name):
     app = application_class(name)(config_class(name)())

@@ -1,12 +1,19 @@
 """TF_CONFIG says which processes train together, or one sentence says what is wrong with it."""
 
+import contextlib
 import json
+import socket
+import struct
+import subprocess
+import sys
 
 import pytest
 
 from rnnapps.cli.together import cluster_of_run
 from rnnapps.errors import ConfigError
 from rnnapps.workers import Cluster, cluster_here, cluster_of, without
+from rnnapps.workers.link import Link
+from rnnapps.workers.meeting import _Group
 
 WORKERS = ["a.example:2222", "b.example:2222"]
 
@@ -69,6 +76,37 @@ def test_flags_and_environment_agree(monkeypatch):
 
 def test_processes_here_are_led_by_this_one():
     assert cluster_here(2).is_chief
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6")
+def test_processes_meet_at_addresses_of_ipv6():
+    with contextlib.ExitStack() as stack:
+        free = [socket.create_server(("::1", 0), family=socket.AF_INET6) for _ in range(2)]
+        addresses = [f"[::1]:{stack.enter_context(one).getsockname()[1]}" for one in free]
+    script = (
+        "import sys\n"
+        "from rnnapps.workers import Cluster, joined\n"
+        "with joined(Cluster(tuple(sys.argv[2:]), int(sys.argv[1])), settings={'a': 1}): pass\n"
+    )
+    words = [[sys.executable, "-c", script, index, *addresses] for index in "01"]
+    processes = [subprocess.Popen(one) for one in words]
+    try:
+        assert [one.wait(30) for one in processes] == [0, 0]
+    finally:
+        for one in processes:
+            one.kill()
+
+
+def test_a_worker_that_dies_when_all_is_done_is_no_fault_of_the_chiefs():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        worker = socket.create_connection(server.getsockname())
+        link = Link(server.accept()[0], 1)
+    group = _Group(Cluster(("a:1", "b:1"), 0))
+    group.links[1] = link
+    worker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    worker.close()  # with a reset, as of a machine that is gone
+    group.part()
+    group.close()
 
 
 def test_flags_are_taken_out_with_their_values():

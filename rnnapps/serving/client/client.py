@@ -1,6 +1,7 @@
 """Asks a model server, the local one or TF Serving. Imports no TensorFlow for REST."""
 
 import random
+import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
@@ -64,9 +65,13 @@ class Client:
             DataError: If the inputs are not those of the signature.
             ServerError: If the server cannot be reached, or refuses the request.
         """
-        types = self.signature(signature)
-        columns = _columns(types, signature, inputs, named)
-        outputs = self._patiently(lambda: self._transport.predict(signature, types, columns))
+        try:
+            types = self.signature(signature)
+            columns = _columns(types, signature, inputs, named)
+            outputs = self._patiently(lambda: self._transport.predict(signature, types, columns))
+        except (DataError, ServerError):
+            self._signatures = {}  # a version that came since may have others
+            raise
         sizes = {len(column) if isinstance(column, list) else None for column in outputs.values()}
         if len(sizes) != 1 or None in sizes:
             raise ServerError(f"The outputs of the signature {signature} are not a row for a row.")
@@ -178,13 +183,14 @@ class Client:
 def _transport(url: str, model: str, version: int | None, timeout: float) -> Transport:
     try:
         parts = urllib.parse.urlsplit(url)
-        known = parts.scheme in ("http", "https", "grpc") and parts.hostname
-        port = parts.port
+        schemes, port = ("http", "https", "grpc"), parts.port
+        known = parts.scheme in schemes and parts.hostname and "@" not in parts.netloc
     except ValueError:  # a port that is no number
         known = False
     if not known or (parts.scheme == "grpc" and port is None):
         raise ConfigError(
-            f"Expected http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT. Received: {url!r}."
+            "Expected http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT, without a user or "
+            f"password. Received: {re.sub('//.*@', '//...@', url)!r}."
         )
     if parts.scheme != "grpc":
         return RestTransport(parts, model, version, timeout)

@@ -92,7 +92,7 @@ class GrpcTransport:
             return method(request, timeout=self._timeout)
         except grpc.RpcError as error:
             where, code, said = f"grpc://{self._address}", error.code(), error.details()
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        if said == "Deadline Exceeded":  # gRPC's own words; a server has others for its own limit
             raise ServerError(f"{where} did not answer within {self._timeout:g} s.")
         kind = Unavailable if code == grpc.StatusCode.UNAVAILABLE else ServerError
         raise kind(f"{where} answered {code.name}: {said[:1000]}")

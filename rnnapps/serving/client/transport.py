@@ -8,7 +8,7 @@ import ssl
 import urllib.parse
 from typing import Any, Protocol
 
-from rnnapps.errors import ServerError
+from rnnapps.errors import DataError, ServerError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,21 +56,27 @@ class RestTransport:
     ):
         self._url, self._timeout = url, timeout
         self._where = f"{url.scheme}://{url.netloc}"
-        self._path = f"{url.path.rstrip('/')}/v1/models/{urllib.parse.quote(model, safe='')}"
+        before = urllib.parse.quote(url.path.rstrip("/"), safe="/%")
+        self._path = f"{before}/v1/models/{urllib.parse.quote(model, safe='')}"
         if version is not None:
             self._path += f"/versions/{version}"
 
     def predict(
         self, signature: str, types: SignatureTypes, inputs: dict[str, list]
     ) -> dict[str, Any]:
-        body = {"signature_name": signature, "inputs": _to_json(inputs)}
-        outputs = self._ask("POST", self._path + ":predict", json.dumps(body).encode())["outputs"]
-        if len(types.outputs) == 1:
+        try:
+            body = json.dumps({"signature_name": signature, "inputs": _to_json(inputs)})
+        except TypeError as error:
+            raise DataError(f"Expected inputs that JSON holds. Received: {error}.") from None
+        outputs = self._ask("POST", self._path + ":predict", "outputs", body.encode())
+        if not isinstance(outputs, dict):  # of the only one
+            if len(types.outputs) != 1:
+                raise ServerError(f"The signature {signature} has changed; ask once more.")
             outputs = {next(iter(types.outputs)): outputs}
         return {name: _from_json(outputs[name]) for name in sorted(outputs)}
 
     def signatures(self) -> dict[str, SignatureTypes]:
-        answer = self._ask("GET", self._path + "/metadata")["metadata"]["signature_def"]
+        answer = self._ask("GET", self._path + "/metadata", "metadata")["signature_def"]
         return {
             name: SignatureTypes(
                 *(
@@ -85,13 +91,14 @@ class RestTransport:
     def status(self) -> dict[int, tuple[str, str]]:
         return {
             int(status["version"]): (status["state"], status["status"]["error_message"])
-            for status in self._ask("GET", self._path)["model_version_status"]
+            for status in self._ask("GET", self._path, "model_version_status")
         }
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, key: str, body: bytes | None = None) -> Any:
+        """What stands in the answer under a key."""
         connection = self._connect()
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -99,7 +106,7 @@ class RestTransport:
             status, answer = response.status, response.read().decode("utf-8", "replace")
         except TimeoutError:
             raise ServerError(f"{self._where} did not answer within {self._timeout:g} s.") from None
-        except ssl.SSLError as error:
+        except (ssl.SSLError, UnicodeError) as error:  # the latter of a host that is none
             raise ServerError(f"{self._where}: {error}.") from None
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -110,8 +117,8 @@ class RestTransport:
             document = json.loads(answer)
         except ValueError:
             document = None
-        if status == 200 and isinstance(document, dict):
-            return document
+        if status == 200 and isinstance(document, dict) and key in document:
+            return document[key]
         if isinstance(document, dict) and "error" in document:
             answer = document["error"]
         kind = Unavailable if status == 503 else ServerError

@@ -19,8 +19,8 @@ from rnnapps.serving.export.versions import check_folder, next_version
 
 EXACT, NEAR, ROUGH = 1e-5, 1e-4, 1e-2  # how near an export has to be; see `publish`
 _JSON_TYPES = {
-    tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32,
-    tf.uint64, tf.bool, tf.string,
+    tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint32, tf.uint64,
+    tf.bool, tf.string,
 }  # fmt: skip
 
 

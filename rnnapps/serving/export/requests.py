@@ -1,5 +1,6 @@
 """What goes with a SavedModel: requests that warm it up, and a card that says what it is."""
 
+import base64
 import dataclasses
 import json
 import pathlib
@@ -106,5 +107,13 @@ def _plain(tensor: tf.Tensor) -> Any:
     """A tensor as JSON holds it: missing numbers as `NaN`, which TF Serving reads."""
     values = np.asarray(tensor)
     if values.dtype == object:
-        values = np.vectorize(bytes.decode, otypes=[object])(values)
+        values = np.vectorize(_as_text, otypes=[object])(values)
     return values.tolist()
+
+
+def _as_text(value: bytes) -> str | dict[str, str]:
+    """Bytes as TF Serving reads them: as they are, or as base64 where they are no text."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}

@@ -38,6 +38,8 @@ def next_version(model_dir: pathlib.Path) -> pathlib.Path:
         RunError: If there is no number after the last one's.
     """
     number = max(versions_of(model_dir), default=0) + 1
+    while (model_dir / str(number)).exists():  # a file
+        number += 1
     if number > _LARGEST:
         raise RunError(f"{model_dir} holds version {_LARGEST}, and no server reads a higher one.")
     return model_dir / str(number)

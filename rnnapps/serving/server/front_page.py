@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import rnnapps
+from rnnapps.errors import RunError
+from rnnapps.files import read_json
 from rnnapps.pages import render
 from rnnapps.serving.server.model_manager import ModelManager
 from rnnapps.serving.server.servable import Servable
@@ -63,7 +65,7 @@ def _describe(manager: ModelManager, name: str, address: str) -> dict[str, Any]:
     except StatusError:
         return {"name": name, "about": "", "versions": versions, "signatures": []}
     card = _card(served)
-    about = f"{card['application']}, of the data {card['data']}" if "application" in card else ""
+    about = ", of the data ".join(str(card[key]) for key in ("application", "data") if key in card)
     requests = card.get("requests", {})
     signatures = [
         {
@@ -85,9 +87,10 @@ def _default_first(named: tuple[str, Any]) -> tuple[bool, str]:
 def _card(served: Servable) -> dict[str, Any]:
     """The export's card; empty where it is not rnnapps' own."""
     try:
-        return json.loads((served.path / "model_card.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        card = read_json(served.path / "model_card.json")
+    except RunError:
         return {}
+    return card if isinstance(card.get("requests"), dict) else {}
 
 
 def _told(name: str, info: Any) -> str:

@@ -1,9 +1,10 @@
-"""uvicorn's HTTP, with an end to headers that are too long or too slow."""
+"""uvicorn's HTTP, with an end to headers that are too long or too slow, and to unread answers."""
 
 import json
+import socket
 
 import h11
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 
 HEADER_BYTES = 2**16  # of the headers of one request
 HEADERS_TOO_LONG = f"The headers are longer than {HEADER_BYTES} bytes"
@@ -18,17 +19,22 @@ class HttpProtocol(H11Protocol):
     Args:
         *args: uvicorn's.
         header_seconds: How long the headers of a request may take to arrive.
+        answer_seconds: How long a client may take nothing of an answer.
         **kwargs: uvicorn's.
     """
 
-    def __init__(self, *args, header_seconds: float, **kwargs):
+    def __init__(self, *args, header_seconds: float, answer_seconds: float, **kwargs):
         super().__init__(*args, **kwargs)
-        self._header_seconds = header_seconds
+        self._header_seconds, self._answer_seconds = header_seconds, answer_seconds
         self._late = None
         self._refused = False
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # else it would be held for ever, though closed
+            patience = round(1000 * self._answer_seconds)
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
         self._watch()
 
     def connection_lost(self, exc) -> None:
@@ -41,13 +47,18 @@ class HttpProtocol(H11Protocol):
             self._watch()
 
     def on_response_complete(self) -> None:
+        cycle = self.cycle
         super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY:  # it was answered before it was read
-            self.loop.call_later(_LINGER, self._close_unread)
+        if self._is_unread(cycle):  # it was answered before it was read
+            self.loop.call_later(_LINGER, self._close_unread, cycle)
 
-    def _close_unread(self) -> None:
-        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+    def _close_unread(self, cycle: RequestResponseCycle) -> None:
+        if self._is_unread(cycle) and not self.transport.is_closing():
             self.transport.close()
+
+    def _is_unread(self, cycle: RequestResponseCycle) -> bool:
+        """Whether the body of a request, and of none that followed it, is still arriving."""
+        return self.cycle is cycle and self.conn.their_state is h11.SEND_BODY
 
     def _watch(self) -> None:
         """Gives the headers of the next request their time, and those that are there no more."""

@@ -35,12 +35,15 @@ _INTEGERS = {
     "uint32": (0, 2**32 - 1),
     "uint64": (0, 2**64 - 1),
 }
+_NUMBERS = _INTEGERS | dict.fromkeys(("float", "double"), (1 - 2**1023, 2**1023 - 1))
 
 _MOST_DIMENSIONS = 31  # with that of the rows, what NumPy always had
 
 
 def read_request(
-    body: bytes, input_types: Callable[[str], Mapping[str, str]]
+    body: bytes,
+    input_types: Callable[[str], Mapping[str, str]],
+    check_rows: Callable[[int], None],
 ) -> tuple[str, dict[str, np.ndarray], bool]:
     """Reads the body of a `:predict`.
 
@@ -48,6 +51,7 @@ def read_request(
         body: The body.
         input_types: From a signature's name (`""`, where the request names none) to the type of
             each of its inputs, such as `{"text": "string"}`.
+        check_rows: Raises `StatusError` where there are too many rows, before they are read.
 
     Returns:
         The signature's name, its inputs by name (texts as objects, of bytes), and whether they
@@ -74,7 +78,7 @@ def read_request(
             "or 'instances' keys to exist "
         )
     if "inputs" in document:
-        return signature, _read_columns(document["inputs"], types), False
+        return signature, _read_columns(document["inputs"], types, check_rows), False
     if "instances" not in document:
         raise invalid("Missing 'inputs' or 'instances' key")
     rows = document["instances"]
@@ -82,10 +86,13 @@ def read_request(
         raise invalid(f"JSON Value: {shown(document)} Expecting 'instances' to be an list/array")
     if not rows:
         raise invalid(f"JSON Value: {shown(document)} No values in 'instances' array")
+    check_rows(len(rows))
     return signature, _read_rows(rows, types), True
 
 
-def _read_columns(value: Any, types: Mapping[str, str]) -> dict[str, np.ndarray]:
+def _read_columns(
+    value: Any, types: Mapping[str, str], check_rows: Callable[[int], None]
+) -> dict[str, np.ndarray]:
     if not _is_object(value):
         if len(types) > 1:
             raise invalid(
@@ -97,6 +104,8 @@ def _read_columns(value: Any, types: Mapping[str, str]) -> dict[str, np.ndarray]
     for name, kind in types.items():
         if name not in value:
             raise invalid(f"Missing named input: {name} in 'inputs' object.")
+        if isinstance(value[name], list):
+            check_rows(len(value[name]))
         shape, values = _read_value(value[name], kind)
         inputs[name] = _array(values, kind, shape)
     return inputs
@@ -178,8 +187,21 @@ def _flatten(value: Any, level: int, shape: list[int], kind: str, values: list) 
             f"Encountered list at unexpected size: {len(value)} at level: {level} "
             f"expected size: {shape[level]}"
         )
+    if kind in _NUMBERS and level + 1 == len(shape) and _all_fit(value, kind):
+        values += value
+        return
     for element in value:
         _flatten(element, level + 1, shape, kind, values)
+
+
+def _all_fit(elements: list, kind: str) -> bool:
+    """Whether all elements are numbers that a type holds, found out faster than one by one."""
+    given = set(map(type, elements))
+    if not given <= ({int} if kind in _INTEGERS else {int, float}):
+        return False
+    whole = elements if given == {int} else [one for one in elements if type(one) is int]
+    low, high = _NUMBERS[kind]
+    return not whole or (low <= min(whole) and max(whole) <= high)
 
 
 def _element(value: Any, kind: str) -> Any:
@@ -192,12 +214,8 @@ def _element(value: Any, kind: str) -> Any:
     elif kind == "bool":
         if given is bool:
             return value
-    elif kind in ("float", "double"):
-        if given is float or (given is int and abs(value) < 2**1023):
-            return value
-    elif kind in _INTEGERS:
-        low, high = _INTEGERS[kind]
-        if given is int and low <= value <= high:
+    elif kind in _NUMBERS:
+        if _all_fit([value], kind):
             return value
     else:
         raise StatusError(
@@ -219,7 +237,7 @@ def _decode(value: dict) -> bytes:
     if not _is_base64(value):
         raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
     try:
-        text = value["b64"].encode("ascii").rstrip(b"=")
+        text = b"".join(value["b64"].encode("ascii").split()).rstrip(b"=")
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise invalid("Unable to base64 decode") from None

@@ -23,11 +23,13 @@ _COMPLAINTS = {
     "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
 }
 _TOO_BIG = "Number too big to be stored in double."
+# Whatever comes before half a surrogate pair, escape by escape: only so is it known which backslash
+# begins one. A `+` after a repeat has it remember no way back, which takes far more memory than the
+# text.
 _LONE_SURROGATE = re.compile(
-    r"(?<!\\)(?:\\\\)*+\\u(?:d[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u)d[c-f]..)", re.IGNORECASE
+    r"(?:[^\\]++|\\ud[89ab]..\\ud[c-f]..|\\(?!ud[89a-f]).)*+(\\u)", re.IGNORECASE | re.DOTALL
 )
-# Strings, and what is no bracket. A `+` after a repeat has it remember no way back, which takes far
-# more memory than the text.
+# Strings, and what is no bracket.
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^\[\]{}"]++')
 _SHOWN = 256  # characters of a value in a message
 
@@ -54,16 +56,16 @@ def parse(body: bytes) -> Any:
     if start == len(text):
         raise _error("The document is empty.", start)
     try:
-        value, _ = _DECODER.raw_decode(text, start)
+        value, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        raise _error(_complaint(error), len(text[: error.pos].encode("utf-8", "replace"))) from None
+        raise _error(_complaint(error), _bytes(text, error.pos)) from None
     except (ValueError, OverflowError):  # 5,000 digits
         raise _error(_TOO_BIG, 0) from None
     except RecursionError:
         raise _error("The document is nested too deeply.", 0) from None
-    surrogate = _LONE_SURROGATE.search(text) if "\\u" in text else None
+    surrogate = _LONE_SURROGATE.match(text, start, end) if "\\u" in text else None
     if surrogate:
-        raise _error("The surrogate pair in string is invalid.", surrogate.start())
+        raise _error("The surrogate pair in string is invalid.", _bytes(text, surrogate.start(1)))
     return value
 
 
@@ -79,6 +81,10 @@ def _complaint(error: json.JSONDecodeError) -> str:
                 break
         said = said.format(within, {"]": "array element", "}": "object member"}[within])
     return said
+
+
+def _bytes(text: str, characters: int) -> int:
+    return len(text[:characters].encode("utf-8", "replace"))
 
 
 def _error(said: str, offset: int) -> StatusError:

@@ -184,7 +184,7 @@ class ModelManager:
         """Whether a version could be loaded, which then takes the requests."""
         states = self._states.setdefault(name, {})
         stamp = _stamp(path)
-        if self._failed.get((name, number)) == stamp:
+        if self._failed.get((name, number)) == stamp or self._stop.is_set():
             return False
         states[number] = State("LOADING")
         version = self._loading = Servable(name, number, path, self._threads)
@@ -197,7 +197,7 @@ class ModelManager:
             return False
         finally:
             self._loading = None
-        if _stamp(path) != stamp:  # it is still being copied
+        if _stamp(path) != stamp or self._stop.is_set():  # it is still being copied
             version.close()
             return False
         self._failed.pop((name, number), None)

@@ -33,13 +33,13 @@ class OriginGuard:
         hosts: Collection[str] = (),
         origins: Collection[str] = (),
     ):
+        self._hosts = {host.lower(), *map(str.lower, hosts)}
+        self._origins = {origin.lower().rstrip("/") for origin in origins}  # as browsers send them
         self._app = app
         if origins:
             self._app = CORSMiddleware(
-                app, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"]
+                app, allow_origins=list(self._origins), allow_methods=["*"], allow_headers=["*"]
             )
-        self._hosts = {host.lower(), *map(str.lower, hosts)}
-        self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -207,7 +207,7 @@ class RestApi:
             version = version_of(self._manager, spec)
             return version.input_types(signature)
 
-        signature, inputs, rows = read_request(body, input_types)
+        signature, inputs, rows = read_request(body, input_types, self._limits.check_rows)
         self._limits.check(inputs)
         return version, signature, inputs, rows
 

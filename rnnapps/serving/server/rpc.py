@@ -24,6 +24,7 @@ from rnnapps.serving.server.workers import Deadline, Limits, Workers, guarded
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _SPARE = 64  # threads for requests that wait for no worker
+_SAID = 1024  # bytes of an error's message; gRPC loses a code whose message is much longer
 
 Request = TypeVar("Request", bound=Message)
 
@@ -72,7 +73,7 @@ class RpcApi:
                 with self._monitor.watch("grpc", name, context.peer()) as call:
                     return guarded(deadline, answer, message, deadline, call)
             except StatusError as error:
-                context.abort(_CODES[error.code], error.message)
+                context.abort(_CODES[error.code], _cut(error.message))
 
         return grpc.stream_unary_rpc_method_handler(
             handle, response_serializer=lambda answer: answer.SerializeToString()
@@ -121,6 +122,14 @@ def _parse(kind: type[Request], message: bytes) -> Request:
         return kind.FromString(message)
     except DecodeError:
         raise StatusError(Code.INTERNAL, f"Expected a {kind.DESCRIPTOR.name}.") from None
+
+
+def _cut(message: str) -> str:
+    """A message as long as TF Serving's may be."""
+    said = message.encode("utf-8", "replace")
+    if len(said) > _SAID:
+        said = said[:_SAID] + b"...TRUNCATED"
+    return said.decode("utf-8", "ignore")
 
 
 def _run(

@@ -142,7 +142,8 @@ class Servable:
         feeds = {self._placeholders[signature_def.inputs[key].name]: inputs[key] for key in inputs}
         # All of them, whatever is wanted: a session keeps a copy of the graph for each choice.
         fetches = {key: self._tensor(info.name) for key, info in signature_def.outputs.items()}
-        options = v1.RunOptions(timeout_in_ms=max(1, round(1000 * seconds)) if seconds else 0)
+        limit = 0 if seconds is None else max(1, round(1000 * seconds))  # 0: as long as it wants
+        options = v1.RunOptions(timeout_in_ms=limit)
         try:
             outputs = self._session.run(fetches, feeds, options)
         except tf.errors.OpError as error:
@@ -169,6 +170,8 @@ class Servable:
             return
         for record in tf.data.TFRecordDataset(str(path)):
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            if not log.HasField("predict_log"):  # to classify, say, which this server does not
+                continue
             request = log.predict_log.request
             inputs = {key: from_proto(key, tensor) for key, tensor in request.inputs.items()}
             self.predict(request.model_spec.signature_name, inputs)

@@ -78,7 +78,11 @@ class Server:
         self._rest = uvicorn.Server(
             uvicorn.Config(
                 OriginGuard(api, host, hosts, origins),
-                http=functools.partial(HttpProtocol, header_seconds=limits.header_seconds),
+                http=functools.partial(
+                    HttpProtocol,
+                    header_seconds=limits.header_seconds,
+                    answer_seconds=limits.body_seconds,
+                ),
                 ws="none",
                 h11_max_incomplete_event_size=HEADER_BYTES,
                 lifespan="off",

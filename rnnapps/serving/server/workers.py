@@ -29,7 +29,7 @@ class Limits:
         threads: Requests at work.
         seconds: How long one request may take, from when it has been received.
         header_seconds: How long the headers of a request may take to arrive.
-        body_seconds: How long its body may take to arrive.
+        body_seconds: How long its body may take to arrive, and a client take nothing of an answer.
     """
 
     body: int = 32 * 2**20

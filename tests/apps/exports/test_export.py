@@ -189,7 +189,7 @@ def test_numbers_that_no_server_reads_are_no_versions(tmp_path, plus_one):
         publish(tmp_path, plus_one)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "complex64"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "complex64", "uint16"])
 def test_outputs_are_of_types_that_json_holds(dtype, tmp_path, plus_one):
     """TF Serving answers a request by REST for such with an error."""
     spec = tf.TensorSpec((None,), name="x")

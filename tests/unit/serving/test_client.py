@@ -9,9 +9,10 @@ import threading
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rnnapps.errors import ConfigError, DataError, ServerError
-from rnnapps.serving import Client, Server
+from rnnapps.serving import Client, ExportSpec, Limits, Server, Signature, publish
 
 
 @pytest.fixture(scope="module", params=["rest", "grpc"])
@@ -80,6 +81,56 @@ def test_unknown_models_and_versions(server):
         assert Client(address, "toy", version=1).predict(["a"])[0]["length"] == 1
 
 
+@pytest.mark.parametrize("kind", ["rest", "grpc"])
+def test_a_version_that_comes_may_have_other_outputs_and_inputs(tmp_path, publish_constant, kind):
+    def size(words):
+        return {"size": tf.strings.length(words)}
+
+    words = tf.TensorSpec((None,), tf.string, "words")
+    one = ExportSpec({"serving_default": Signature(size, [words], [tf.constant(["a"])])})
+    with Server(tmp_path, rest_port=0, grpc_port=0, seconds=3600) as server:
+        client = Client(getattr(server, f"{kind}_address"), "m")
+
+        def publish_next(write):
+            write()
+            server.manager.look()
+
+        publish_next(lambda: publish_constant(tmp_path / "m", 1))
+        assert client.predict(["abc"]) == [{"text": "abc", "value": 1}]
+        publish_next(lambda: publish(tmp_path / "m", one))
+        with pytest.raises(ServerError):
+            client.predict(["abc"])
+        assert client.predict(words=["abc"]) == [{"size": 3}]
+        publish_next(lambda: publish_constant(tmp_path / "m", 3))
+        with pytest.raises(ServerError):
+            client.predict(["abc"])
+        assert client.predict(["abc"]) == [{"text": "abc", "value": 3}]
+
+
+def test_a_server_that_gives_up_is_quoted(spinners):
+    with Server(spinners, 0, 0, limits=Limits(seconds=0.5)) as server:
+        for address in (server.rest_address, server.grpc_address):
+            with pytest.raises(ServerError, match=r"took longer than its time limit of 0\.5 s"):
+                Client(address, "spin").predict([-1])
+
+
+def test_what_json_does_not_hold_is_one_sentence(server):
+    with pytest.raises(DataError, match="inputs that JSON holds"):
+        Client(server.rest_address, "toy").predict([object()])
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@host:1", "grpc://me:secret@host:x"])
+def test_a_password_is_refused_and_not_shown(url):
+    with pytest.raises(ConfigError, match="without a user or password") as refused:
+        Client(url, "toy")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_host_that_cannot_be_one_is_one_sentence():
+    with pytest.raises(ServerError, match=r"^http://a\.\.b: "):
+        Client("http://a..b", "toy").status()
+
+
 @pytest.mark.parametrize(
     "url", ["localhost:8501", "ftp://host", "http://", "grpc://host", "http://host:x", ""]
 )
@@ -109,7 +160,7 @@ def test_a_server_that_is_away_is_waited_for(folder, scheme):
 
 def test_a_busy_server_is_asked_again_and_nonsense_is_an_error():
     answers = [(503, b"busy"), (503, b'{"error": "busy"}'), (200, b'{"model_version_status": []}'),
-               (200, b"<html>"), (500, b"x" * 5000)]  # fmt: skip
+               (200, b"<html>"), (200, b"{}"), (500, b"x" * 5000)]  # fmt: skip
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -126,7 +177,7 @@ def test_a_busy_server_is_asked_again_and_nonsense_is_an_error():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         client = Client(f"http://127.0.0.1:{server.server_port}", "toy", retries=2)
         assert client.status() == {}  # at the last try
-        for said in ("answered 200: <html>", "answered 500: x{1000}$"):
+        for said in ("answered 200: <html>", "answered 200: {}", "answered 500: x{1000}$"):
             with pytest.raises(ServerError, match=said):
                 client.status()
         answers += [(503, b"busy")] * 3

@@ -46,7 +46,11 @@ def served(tmp_path_factory, publish_constant, log):
     card = folder / "it's" / "1" / "model_card.json"
     found = json.loads(card.read_text())
     found["requests"]["serving_default"]["inputs"]["text"] = ["x" * 3000]
+    found["application"] = "of unknown data"
     card.write_text(json.dumps(found))
+    publish_constant(folder / "bare", 4)
+    card = folder / "bare" / "1" / "model_card.json"
+    card.write_text('{"application": "of other tools", "requests": ["a"]}')
     (folder / "broken" / "1").mkdir(parents=True)
     with Server(folder, 0, 0, access_log=log) as server:
         yield server
@@ -75,7 +79,9 @@ def test_programs_get_json_of_all_models_and_browsers_a_page(served):
     status, kind, content = get(served, "/")
     assert (status, kind) == (200, "application/json")
     models = {model["name"]: model for model in json.loads(content)["models"]}
-    assert set(models) == {"toy", "it's", "broken"}
+    assert set(models) == {"toy", "it's", "bare", "broken"}
+    assert models["it's"]["about"] == "of unknown data"
+    assert (models["bare"]["about"], models["bare"]["signatures"][0]["curl"]) == ("", "")
     assert [one["state"] for one in models["toy"]["versions"]] == ["AVAILABLE"]
     assert [one["state"] for one in models["broken"]["versions"]] == ["END"]
     assert models["toy"]["signatures"][1]["inputs"] == [
@@ -104,7 +110,8 @@ def test_a_shell_runs_each_line_of_the_page(served, model):
 
 def test_health_and_what_leads_nowhere(served):
     status, _, content = get(served, "/healthz")
-    assert (status, json.loads(content)) == (200, {"status": "ok", "models": {"it's": 1, "toy": 1}})
+    models = {"bare": 1, "it's": 1, "toy": 1}
+    assert (status, json.loads(content)) == (200, {"status": "ok", "models": models})
     for path in ("/examples/toy/none", "/examples/none/serving_default", "/healthz/", "/examples"):
         status, kind, content = get(served, path)
         assert (status, kind, set(json.loads(content))) == (404, "application/json", {"error"})

@@ -6,10 +6,12 @@ import http.client
 import json
 import logging
 import socket
+import sys
 import time
 import urllib.parse
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
@@ -20,6 +22,8 @@ from tensorflow_serving.apis import (
 )
 
 from rnnapps.serving import Limits, Server
+from rnnapps.serving.server.servable import Servable
+from rnnapps.serving.server.status import Code, StatusError
 
 ENDLESS, ONE_ROUND = b'{"instances": [-1]}', b'{"instances": [1]}'
 PREDICT = "/v1/models/spin:predict"
@@ -134,6 +138,19 @@ def test_a_refusal_in_the_graph_arrives_as_its_sentence(short, channel):
     assert refused.value.details() == said
 
 
+def test_a_time_that_is_over_is_no_leave_to_go_on_for_ever(spinners):
+    version = Servable("spin", 1, spinners / "spin" / "1")
+    version.load()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        endless = pool.submit(version.predict, "", {"rounds": np.array([-1], np.int32)}, (), 0.0)
+        try:
+            with pytest.raises(StatusError) as refused:
+                endless.result(SLACK)
+        finally:
+            version.close()
+    assert refused.value.code == Code.DEADLINE_EXCEEDED
+
+
 # What does not arrive.
 
 
@@ -189,6 +206,42 @@ def test_a_grpc_message_that_does_not_arrive_is_cancelled(short, channel):
     end.set_result(None)
     assert code == grpc.StatusCode.CANCELLED
     assert seconds < SLACK
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_body_may_be_slow_whatever_was_asked_before(server, monkeypatch, refused):
+    monkeypatch.setattr("rnnapps.serving.server.http._LINGER", 0.3)
+    body = b'{"instances": ["a"]}'
+    ask = f"POST /v1/models/toy:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
+    before = b"GET /v1/models/toy HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(host_of(server), SLACK) as client:
+        if refused:  # before its body has arrived
+            client.sendall(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\n")
+            while not client.recv(65536).endswith(b"}"):
+                pass
+            before = b"x"
+        client.sendall(before + ask.encode() + b"\r\nConnection: close\r\n\r\n" + body[:5])
+        time.sleep(1)
+        client.sendall(body[5:])
+        answers = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answers.endswith(b'"text_bytes": {"b64": "YQ=="}}]}')
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+def test_a_client_that_reads_nothing_of_its_answer_is_hung_up_on(folder):
+    length, received = 5_000_000, 0
+    body = json.dumps({"instances": ["a" * length]}).encode()
+    head = f"POST /v1/models/toy:predict HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n"
+    with Server(folder, 0, 0, limits=Limits(body_seconds=1)) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        client.connect(host_of(server))
+        client.sendall(head.encode() + body)
+        received += len(client.recv(1))
+        time.sleep(2.5)
+        with contextlib.suppress(ConnectionResetError):
+            while piece := client.recv(2**20):
+                received += len(piece)
+    assert received < length
 
 
 # What is too long.

@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from rnnapps.errors import RunError
 from rnnapps.serving import Client, Server, Signature
@@ -67,6 +68,12 @@ def test_the_latest_version_is_served_and_the_one_before_it_freed(
     with pytest.raises(StatusError, match=r"Latest\(a\)"):
         manager.get("a")
     gc.collect()
+
+
+def test_a_manager_that_has_ended_loads_nothing_more(manager):
+    manager.stop()
+    manager.look()  # as the thread does that is in the middle of it
+    assert manager.serving == {}
 
 
 def test_models_come_and_other_things_are_left_alone(manager, tmp_path, publish_constant):
@@ -149,6 +156,20 @@ def stored_version(tmp_path_factory):
     example = Signature(answer, answer.input_signature, [tf.constant(["x"])])
     write_requests(folder / "1", "a", {"serving_default": example})
     return folder / "1"
+
+
+def test_a_request_to_warm_up_with_that_asks_for_classes_is_passed_over(
+    manager, tmp_path, publish_constant
+):
+    whole = publish_constant(tmp_path / "other", 2)
+    log = prediction_log_pb2.PredictionLog()
+    log.classify_log.request.model_spec.name = "a"
+    warm_up = whole / "assets.extra" / "tf_serving_warmup_requests"
+    with tf.io.TFRecordWriter(str(warm_up)) as writer:
+        writer.write(log.SerializeToString())
+    whole.rename(tmp_path / "a" / "2")
+    manager.look()
+    assert manager.serving["a"] == 2
 
 
 def test_a_version_being_copied_is_not_served(manager, tmp_path, stored_version):

@@ -66,7 +66,8 @@ def test_pages_and_names_of_others_may_not(server, headers, said):
 
 def test_hosts_and_origins_can_be_allowed(folder):
     page = "https://example.org"
-    with Server(folder, 0, 0, hosts=["models.example.org"], origins=[page]) as server:
+    given = "https://Example.org/"  # as people write it
+    with Server(folder, 0, 0, hosts=["models.example.org"], origins=[given]) as server:
         host = {"Host": "models.example.org"}
         response, _ = ask(server, {**host, "Origin": page})
         assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (200, page)

@@ -8,6 +8,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 from rnnapps.errors import RunError
 from rnnapps.serving import ExportSpec, Signature, publish
 from rnnapps.serving.export.export import is_served
+from rnnapps.serving.export.requests import write_model_card
+from rnnapps.serving.export.versions import next_version
 
 HISTORY = tf.constant([[1.0, np.nan]])
 SPECS = [tf.TensorSpec((None,), tf.string, "text"), tf.TensorSpec((None, 2), tf.float32, "history")]
@@ -49,6 +51,19 @@ def test_the_card_holds_a_request_for_every_signature(version):
     inputs = model_card["requests"]["other"]["inputs"]
     assert inputs["text"] == ["好看"]
     np.testing.assert_array_equal(inputs["history"], HISTORY)
+
+
+def test_bytes_that_are_no_text_are_base64_in_the_card(tmp_path):
+    signature = Signature(answer, SPECS, [tf.constant([b"\xff"]), HISTORY])
+    write_model_card(tmp_path, {}, {"serving_default": signature})
+    model_card = json.loads((tmp_path / "model_card.json").read_text("utf-8"))
+    assert model_card["requests"]["serving_default"]["inputs"]["text"] == [{"b64": "/w=="}]
+
+
+def test_a_file_that_is_called_as_a_version_is_left_alone(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").touch()
+    assert next_version(tmp_path) == tmp_path / "3"
 
 
 def test_an_op_that_tf_serving_lacks_is_refused_and_nothing_is_left(tmp_path):

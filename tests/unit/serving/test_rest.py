@@ -63,7 +63,7 @@ def test_several_outputs_are_named_and_bytes_are_base64(predict):
     )
     for text in ("a", "ab", "abc"):  # which base64 fills up with two signs, with one and with none
         padded = base64.b64encode(text.encode()).decode()
-        for written in (padded, padded.rstrip("=")):
+        for written in (padded, padded.rstrip("="), "\n".join(padded)):
             _, body = predict({"instances": [{"text": {"b64": written}}]})
             assert body["predictions"][0]["text"] == text
     assert error(predict({"instances": [{"b64": "$"}]}))[1].endswith("Unable to base64 decode")
@@ -114,6 +114,8 @@ def test_every_type_goes_in_and_out(predict):
         200,
         {"predictions": [row]},
     )
+    columns = {name: [value, value] for name, value in row.items()}
+    assert predict({"signature_name": "kinds", "inputs": columns}) == (200, {"outputs": columns})
     for name, value, shown in [
         ("int32", 2**31, "2147483648"), ("int64", 2**63, "9223372036854775808"),
         ("uint32", -1, "-1"), ("uint64", 2**64, "18446744073709551616"), ("int32", 1.0, "1.0"),
@@ -124,6 +126,10 @@ def test_every_type_goes_in_and_out(predict):
             predict({"signature_name": "kinds", "instances": [{**row, name: value}]})
         )
         assert status == 400
+        columns = {key: [one] for key, one in {**row, name: value}.items()}
+        assert error(predict({"signature_name": "kinds", "inputs": columns})) == (
+            400, said.partition("INVALID_ARGUMENT: ")[2],
+        )  # fmt: skip
         kind = {"float32": "float", "float64": "double"}.get(name, name)
         types = {str: "String", type(None): "Null", bool: "True"}
         assert said == (
@@ -229,9 +235,11 @@ def test_what_follows_the_document_is_ignored(predict):
 
 def test_surrogates_make_pairs_or_an_error():
     assert parse(rb'["\ud83d\ude00", "\\ud800"]') == ["😀", r"\ud800"]
-    for body in (rb'["\ud83d"]', rb'["\ude00"]', rb'["\ud83d\ud83d"]', rb'["\\\ude00"]'):
+    for body in (rb'["\ud83d"]', rb'["\ude00"]', rb'["\ud83d\ud83d"]', rb'["\\\ude00"]',
+                 rb'["\\ud83d\ude00"]', rb'["\\ud83d\udc80"]'):  # fmt: skip
         with pytest.raises(StatusError, match="surrogate pair"):
             parse(body)
+    assert parse(rb'["a"] "\ud800"') == ["a"]  # what follows is not read
 
 
 @pytest.mark.parametrize(
@@ -367,7 +375,12 @@ def test_a_long_body_is_refused_and_the_server_goes_on(predict):
 def test_too_many_rows_are_refused(predict):
     most = Limits().rows
     assert predict({"instances": ["a"] * most})[0] == 200
-    for body in ({"instances": ["a"] * (most + 1)}, {"inputs": ["a"] * (most + 1)}):
+    for body in (
+        {"instances": ["a"] * (most + 1)},
+        {"inputs": ["a"] * (most + 1)},
+        {"instances": [1] * (most + 1)},  # they are not even read
+        {"inputs": {"text": [1] * (most + 1)}},
+    ):
         assert error(predict(body)) == (
             400,
             f"Task size {most + 1} was larger than maximum input batch size {most}",

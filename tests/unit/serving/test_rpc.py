@@ -106,6 +106,7 @@ def broken_tensor(**fields):
         (predict_pb2.PredictRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
         (request_of(model=""), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
         (request_of(model="half"), "NOT_FOUND", "Servable not found for request: Latest(half)"),
+        (request_of(model="x" * 20_000), "NOT_FOUND", "x...TRUNCATED"),
         (request_of(version=7), "NOT_FOUND", "Servable not found for request: Specific(toy, 7)"),
         (request_of("none"), "FAILED_PRECONDITION", 'Serving signature key "none" not found.'),
         (request_of(), "INVALID_ARGUMENT", "input size does not match signature: 0!=1 len({}) != "
