@@ -124,6 +124,30 @@ def m4_weekly(data_dir: Path, runs: Path) -> None:
     verdict("minutes of training", seconds / 60, 30)
 
 
+def intermittent(data_dir: Path, runs: Path) -> None:
+    """Parts that are sold now and then, generated: a mean, the default there, and the median."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2023-01-01", periods=600)
+    week = np.array([0.6, 0.7, 0.8, 1.0, 1.5, 1.9, 0.5])[days.dayofweek]
+    table = pd.DataFrame(
+        [
+            (f"part {part}", day, count)
+            for part, rate in enumerate(rng.lognormal(-1.2, 0.4, 50))
+            for day, count in zip(days, rng.poisson(rate * week), strict=True)
+        ],
+        columns=["part", "day", "sold"],
+    )
+    runs.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path := runs / "intermittent.csv", index=False)
+    flags = ["--data", str(path), "--series-column", "part", "--target", "sold", "--horizon", "14"]
+    measures = ["rmsse", "mase", "mae"]
+    run(runs, "intermittent", measures, flags)
+    run(runs, "intermittent-mae", measures, [*flags, "--loss", "mae"])
+
+
 def wide(data_dir: Path, *names: str) -> dict[str, list[str]]:
     """The values of each series of files that have a row for each, one behind the other."""
     found: dict[str, list[str]] = {}
@@ -246,6 +270,7 @@ ROWS = {
     "passengers": passengers,
     "air": air,
     "m4-weekly": m4_weekly,
+    "intermittent": intermittent,
     "detect": detect,
     "memory": memory,
 }

@@ -91,6 +91,9 @@ def test_skill_is_the_share_of_the_error_that_is_saved(count):
     found = skill(scored(errors, series), baselines, block=5)
     assert found["against"] == "best"
     assert found["skill"] == found["low"] == found["high"] == pytest.approx(0.5)
+    squared = skill(scored(errors, series), baselines, block=5, measure="RMSSE")
+    assert squared["skill"] == pytest.approx(0.75)
+    assert "75.0% less squared error" in said_of_skill(squared)
     other = scored(RNG.normal(size=(400, 3)), series)
     found = skill(scored(errors, series), {"as good": other}, block=5)
     assert found["low"] < 0 < found["high"]

@@ -12,11 +12,11 @@ from rnnapps import Forecaster
 from rnnapps.apps.forecasting import data, pipeline, training
 from rnnapps.apps.forecasting.defaults import MANY, choose, shares
 from rnnapps.apps.forecasting.ensemble import Ensemble
-from rnnapps.apps.forecasting.model import build_network, inputs_of
+from rnnapps.apps.forecasting.model import build_network, inputs_of, network_config
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.apps.forecasting.seasons import find_season
-from rnnapps.data import Windows, WindowShape
+from rnnapps.data import Windows, WindowShape, read_series
 from rnnapps.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -221,6 +221,29 @@ def test_what_is_said_of_whole_series_is_seen_at_every_step():
         data.load_series(app.config, frame)
     with pytest.raises(ConfigError, match="series_column= with static_columns="):
         Forecaster(static_columns=("region",))
+
+
+def test_the_network_may_know_which_series_it_sees():
+    app = Forecaster(**TINY, target="y", static_columns=("s",))
+    known = data.load_series(app.config, TABLE)
+    names = np.array([f"s={one.name}" for one in known.series])
+    for one, name in zip(known.series, names, strict=True):
+        np.testing.assert_array_equal(one.values[0, 1:], np.sort(names) == name)
+    new = read_series(TABLE.assign(s=TABLE["s"] + "!"), known.columns)
+    assert not np.array([one.values[0, 1:] for one in new.series]).any()
+    assert "of column 's', which training did not see" in new.notes[0]
+
+
+@pytest.mark.parametrize(("share", "loss"), [(0.45, "mae"), (0.55, "mse")])
+def test_where_most_values_are_zero_the_point_is_a_mean(share, loss):
+    table = TABLE.assign(y=(np.arange(len(TABLE)) % 20 >= 20 * share).astype(float))
+    app = Forecaster(**TINY, target="y")
+    parts = data.divide(data.load_series(app.config, table), app.config)
+    assert network_config(app.config, parts.task).loss == loss
+    assert sum("--loss mae" in note for note in parts.notes) == (loss == "mse")
+    asked = Forecaster(**TINY, target="y", loss="huber").config
+    chosen = data.divide(data.load_series(asked, table), asked)
+    assert network_config(asked, chosen.task).loss == "huber"
 
 
 def test_an_ensemble_answers_with_the_mean_of_its_networks(forecaster, tmp_path):

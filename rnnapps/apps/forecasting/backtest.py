@@ -182,7 +182,8 @@ def measure(
     if competition:
         found["baselines"] = {name: one.summary(targets) for name, one in beside.items()}
         if total:
-            found["skill"] = skill(scores, beside, block=-(-2 * horizon // stride))
+            by = "RMSSE" if task.loss == "mse" else "MASE"
+            found["skill"] = skill(scores, beside, -(-2 * horizon // stride), by)
             notes.append(said_of_skill(found["skill"]))
         if combined:
             found["baselines"][ALONE] = alone.summary(targets)

@@ -49,6 +49,7 @@ class Task:
             `None` for the look-back.
         log: Whether the targets are learned as `log(1 + x)`.
         population: Whether series are scaled by how far they move over a horizon.
+        loss: What the point forecast minimises.
     """
 
     columns: Columns
@@ -65,6 +66,7 @@ class Task:
     least: int | None = None
     log: bool = False
     population: bool = False
+    loss: str = "mae"
 
     @property
     def padded(self) -> bool:
@@ -263,6 +265,11 @@ def _make_task(
             + f"with a look-back of {chosen.lookback} steps, to which shorter ones are filled up; "
             "--no-population learns them otherwise."
         )
+    if config.loss is None and chosen.loss == "mse":
+        notes.append(
+            "Most values are 0: the point forecast is a mean, which minimises squared errors; "
+            "--loss mae takes the median."
+        )
     lacking = np.any([np.isnan(one).any(0) for one in training], axis=0)
     unseen = ~np.any([(np.nan_to_num(one) != 0).any(0) for one in training], axis=0)
     words = {f"{name}={word}" for name, words in columns.categories.items() for word in words}
@@ -287,6 +294,7 @@ def _make_task(
         least=chosen.least,
         log=chosen.log,
         population=chosen.population,
+        loss=chosen.loss,
     )
 
 
