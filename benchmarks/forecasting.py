@@ -143,6 +143,7 @@ def intermittent(data_dir: Path, runs: Path) -> None:
     runs.mkdir(parents=True, exist_ok=True)
     table.to_csv(path := runs / "intermittent.csv", index=False)
     flags = ["--data", str(path), "--series-column", "part", "--target", "sold", "--horizon", "14"]
+    flags += ["--units", "64", "--epochs", "5"]
     measures = ["rmsse", "mase", "mae"]
     run(runs, "intermittent", measures, flags)
     run(runs, "intermittent-mae", measures, [*flags, "--loss", "mae"])
