@@ -19,6 +19,7 @@ from rnnapps.apps.forecasting.detect import (
     detect_signature,
     detector_for_export,
     fit_detector,
+    steps_of,
     usual_width,
 )
 from rnnapps.apps.forecasting.printing import print_forecasts
@@ -199,6 +200,13 @@ def test_a_series_of_large_numbers_hides_nothing_in_one_of_small_ones():
     spread = scaler.spread(history, tf.constant([1, 2, 3]), np.zeros((3, 2, 1)))
     own = [part.std() for part in parts[:2]]
     np.testing.assert_allclose(spread[:, 0, 0], [*own, np.mean(own)])
+
+
+def test_rows_that_hold_what_is_known_ahead_are_not_looked_at():
+    ahead = TABLE.assign(load=TABLE["load"].where(HOURS < 480), price=np.nan)
+    columns = Columns(targets=("load", "price"), past=("wind",), future=("heat",))
+    task = Task(columns, ("",), 24, 6, 24, 12, False)
+    assert steps_of(read_series(ahead, columns, check_targets=False), task) == [(24, 480)]
 
 
 def test_forecasts_of_tiny_numbers_are_printed_as_json(capsys):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.forecasting.answers import Graph, ask, forecasts
-from rnnapps.apps.forecasting.data import Parts, Task, history_before, unobserved
+from rnnapps.apps.forecasting.data import Parts, Task, history_before, length_of, unobserved
 from rnnapps.assertions import require
 from rnnapps.data import Series, SeriesSet, times
 from rnnapps.errors import ConfigError, DataError, RnnappsError
@@ -208,20 +208,21 @@ def steps_of(data: SeriesSet, task: Task, starts: Sequence[int] = ()) -> list[tu
         starts: For each series the first step to look at; by default its first.
 
     Returns:
-        For each series its first such step, and the one after the last.
+        For each series its first such step, and the one after the last with a target; rows after
+        it hold what is known ahead.
 
     Raises:
         DataError: If a series has none.
     """
     least, spans = task.least or task.lookback, []
     for one, start in zip(data.series, starts or [0] * len(data.series), strict=True):
-        if len(one) <= least:
+        if (end := length_of(one, task.targets)) <= least:
             whose = f" in series {one.name}" if one.name else ""
             raise DataError(
                 f"Expected over {least} steps, the look-back, before which no step is looked at"
-                f"{whose}. Received: {len(one)}."
+                f"{whose}. Received: {end}."
             )
-        spans.append((max(start, least), len(one)))
+        spans.append((max(start, least), end))
     return spans
 
 
