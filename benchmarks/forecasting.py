@@ -124,6 +124,61 @@ def m4_weekly(data_dir: Path, runs: Path) -> None:
     verdict("minutes of training", seconds / 60, 30)
 
 
+def intermittent(data_dir: Path, runs: Path) -> None:
+    """Parts that are sold now and then, generated: a mean, the default there, and the median."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2023-01-01", periods=600)
+    week = np.array([0.6, 0.7, 0.8, 1.0, 1.5, 1.9, 0.5])[days.dayofweek]
+    table = pd.DataFrame(
+        [
+            (f"part {part}", day, count)
+            for part, rate in enumerate(rng.lognormal(-1.2, 0.4, 50))
+            for day, count in zip(days, rng.poisson(rate * week), strict=True)
+        ],
+        columns=["part", "day", "sold"],
+    )
+    runs.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path := runs / "intermittent.csv", index=False)
+    flags = ["--data", str(path), "--series-column", "part", "--target", "sold", "--horizon", "14"]
+    flags += ["--units", "64", "--epochs", "5"]
+    measures = ["rmsse", "mase", "mae"]
+    run(runs, "intermittent", measures, flags)
+    run(runs, "intermittent-mae", measures, [*flags, "--loss", "mae"])
+
+
+def many(data_dir: Path, runs: Path) -> None:
+    """An epoch of 5,000 series of 500 steps, and one of a single series of as many."""
+    import numpy as np
+
+    rng, rows = np.random.default_rng(0), {}
+    flags = ["--series-column", "series", "--time-column", "step", "--target", "value"]
+    flags += ["--horizon", "14", "--season", "7", "--lookback", "224", "--segment", "7"]
+    flags += ["--units", "32", "--epochs", "3", "--patience", "0", "--no-combine"]
+    runs.mkdir(parents=True, exist_ok=True)
+    for series, steps in ((5000, 500), (1, 2_500_000)):
+        values = (
+            50 + rng.normal(size=(series, steps)).cumsum(1) + 3 * np.sin(np.arange(steps) * 0.9)
+        )
+        path = runs / f"{series}-series.csv"
+        with path.open("w") as file:
+            file.write("series,step,value\n")
+            for name, one in enumerate(values):
+                file.writelines(f"{name},{step},{value:.2f}\n" for step, value in enumerate(one))
+        if not (folder := runs / f"{series}-series").exists():
+            rnnapps("train", "forecasting", "--data", path, *flags, "--run-dir", folder)
+        seconds = json.loads((folder / "run.json").read_text("utf-8"))["epoch_seconds"]
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
+        rows[f"{series} x {steps}"] = {"seconds of an epoch": min(seconds[1:]), "GB so far": most}
+    show("training", rows, ["seconds of an epoch", "GB so far"])
+    record("forecasting-many", rows)
+    several, one = (row["seconds of an epoch"] for row in rows.values())
+    verdict("5,000 series : one", several / one, 1.5)
+    verdict("GB", most, 2)
+
+
 def wide(data_dir: Path, *names: str) -> dict[str, list[str]]:
     """The values of each series of files that have a row for each, one behind the other."""
     found: dict[str, list[str]] = {}
@@ -246,6 +301,8 @@ ROWS = {
     "passengers": passengers,
     "air": air,
     "m4-weekly": m4_weekly,
+    "intermittent": intermittent,
+    "many": many,
     "detect": detect,
     "memory": memory,
 }

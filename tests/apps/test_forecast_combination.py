@@ -78,6 +78,15 @@ def test_steps_have_their_own_weights_where_that_holds_elsewhere_too():
     assert np.isfinite(weigh(truth, members, "mae")).all()
 
 
+def test_steps_of_which_half_knows_nothing_choose_no_weights_of_their_own():
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=(160, 4, 1))
+    members = truth[..., None] + rng.normal(size=(160, 4, 1, 2))
+    truth[np.arange(160) // 20 % 2 == 0, 3] = np.nan
+    weights = weigh(truth, members, "mse")
+    np.testing.assert_array_equal(weights, weights[:1].repeat(4, axis=0))
+
+
 @pytest.mark.parametrize("apart", [0.5, 2, 2000])
 def test_few_windows_choose_little(apart):
     layer = Combination(Task(Columns(targets=("a",)), ("",), 6, 3, 2, 3, False, cycles=(2,)))

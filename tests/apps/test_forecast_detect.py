@@ -12,13 +12,19 @@ from eager import eagerly
 from rnnapps import Forecaster, cli
 from rnnapps.apps.forecasting import serving
 from rnnapps.apps.forecasting.client import forecast_table
+from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.detect import (
+    Steps,
     detect,
     detect_signature,
     detector_for_export,
     fit_detector,
+    steps_of,
+    usual_width,
 )
-from rnnapps.data import read_series
+from rnnapps.apps.forecasting.printing import print_forecasts
+from rnnapps.apps.forecasting.scaling import Scaler
+from rnnapps.data import Columns, read_series
 from rnnapps.errors import ConfigError, DataError
 from rnnapps.probabilistic import DEPTH, fit_alarms, fit_cointegration, raised
 from rnnapps.serving import Client, Server
@@ -178,6 +184,34 @@ def test_an_export_describes_itself(signatures):
     text = one.function(tf.constant(["task.json", "none"]))["text"].numpy()
     assert json.loads(text[0])["task"]["lookback"] == 24
     assert text[1] == b""
+
+
+def test_a_series_of_large_numbers_hides_nothing_in_one_of_small_ones():
+    small, none = RNG.uniform(1, 2, size=(9, 2)), np.zeros((5, 2))
+    widths = [1e6 * RNG.uniform(1, 2, size=(9, 2)), small, none, np.empty((0, 2))]
+    usual = usual_width([Steps(0, one, one, one) for one in widths])
+    np.testing.assert_allclose(usual, np.exp(np.log(small).mean(0)))
+    np.testing.assert_array_equal(usual_width([Steps(0, none, none, none)]), 1)
+    parts = [1e6 + RNG.normal(size=(50, 1)), RNG.normal(size=(50, 1)), np.zeros((50, 1))]
+    task = Task(Columns(targets=("y",), series="s"), ("a", "b", "c"), 9, 2, 1, 1, False)
+    scaler = Scaler(task)
+    scaler.adapt(parts)
+    history = np.stack([part[-9:] for part in parts])
+    spread = scaler.spread(history, tf.constant([1, 2, 3]), np.zeros((3, 2, 1)))
+    own = [part.std() for part in parts[:2]]
+    np.testing.assert_allclose(spread[:, 0, 0], [*own, np.mean(own)])
+
+
+def test_rows_that_hold_what_is_known_ahead_are_not_looked_at():
+    ahead = TABLE.assign(load=TABLE["load"].where(HOURS < 480), price=np.nan)
+    columns = Columns(targets=("load", "price"), past=("wind",), future=("heat",))
+    task = Task(columns, ("",), 24, 6, 24, 12, False)
+    assert steps_of(read_series(ahead, columns, check_targets=False), task) == [(24, 480)]
+
+
+def test_forecasts_of_tiny_numbers_are_printed_as_json(capsys):
+    print_forecasts(pd.DataFrame({"forecast": [1.25e-12]}), None, as_json=True)
+    assert json.loads(capsys.readouterr().out)["forecast"] == pytest.approx(1.25e-12, abs=0)
 
 
 def test_alarms_that_nothing_calibrates_are_not_exported(app, capsys):

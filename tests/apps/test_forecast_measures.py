@@ -3,8 +3,11 @@
 import gzip
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from rnnapps import Forecaster
+from rnnapps.apps.forecasting.baseline import is_sample, training_measures
 from rnnapps.apps.forecasting.metrics import Scores, repeats_last, said_of_skill, skill
 from rnnapps.apps.forecasting.naive2 import (
     Naive2,
@@ -12,6 +15,7 @@ from rnnapps.apps.forecasting.naive2 import (
     overall_weighted_average,
     seasonal_indices,
 )
+from rnnapps.data import make_load
 
 RNG = np.random.default_rng(0)
 
@@ -91,6 +95,9 @@ def test_skill_is_the_share_of_the_error_that_is_saved(count):
     found = skill(scored(errors, series), baselines, block=5)
     assert found["against"] == "best"
     assert found["skill"] == found["low"] == found["high"] == pytest.approx(0.5)
+    squared = skill(scored(errors, series), baselines, block=5, measure="RMSSE")
+    assert squared["skill"] == pytest.approx(0.75)
+    assert "75.0% less squared error" in said_of_skill(squared)
     other = scored(RNG.normal(size=(400, 3)), series)
     found = skill(scored(errors, series), {"as good": other}, block=5)
     assert found["low"] < 0 < found["high"]
@@ -112,3 +119,27 @@ def test_a_forecast_that_repeats_the_last_value_is_told():
     assert "the last value repeated" in repeats_last(0.01, 1.0)
     assert repeats_last(0.2, 1.0) is None
     assert repeats_last(0.0, 0.0) is None
+
+
+def test_each_target_has_scales_of_its_own():
+    steps = np.arange(200)
+    frame = pd.DataFrame({
+        "time": pd.date_range("2024-01-01", periods=200, freq="h"),
+        "moving": RNG.normal(size=200).cumsum(),
+        "sparse": np.where(steps % 2, np.nan, steps),  # no two steps in a row are known
+        "still": 0.1,  # whose mean is not 0.1 to the last bit
+    })  # fmt: skip
+    app = Forecaster(target=[*frame.columns[1:]], horizon=4, lookback=8, season=1)
+    center, spread, naive, step = (one[0] for one in training_measures(app._load(frame)))
+    part = frame.iloc[:120, 1:]
+    change = part["moving"].diff()
+    np.testing.assert_allclose(center, part.mean())
+    np.testing.assert_allclose(spread, [*part.std(ddof=0)[:2], 1])
+    np.testing.assert_allclose(naive, [change.abs().mean(), 1, 1])
+    np.testing.assert_allclose(step, [np.sqrt((change**2).mean()), spread[1], 1])
+
+
+def test_the_noise_of_the_sample_bounds_forecasts_of_the_sample_alone():
+    assert is_sample(Forecaster(max_examples=3000)._load())
+    table = make_load(200, seed=1)[["time", "load"]]
+    assert not is_sample(Forecaster(target=["load"], future_covariates=())._load(table))

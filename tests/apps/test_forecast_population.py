@@ -9,14 +9,14 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import Forecaster
-from rnnapps.apps.forecasting import data, pipeline, training
+from rnnapps.apps.forecasting import data, later, pipeline, training
 from rnnapps.apps.forecasting.defaults import MANY, choose, shares
 from rnnapps.apps.forecasting.ensemble import Ensemble
-from rnnapps.apps.forecasting.model import build_network, inputs_of
+from rnnapps.apps.forecasting.model import build_network, inputs_of, network_config
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.apps.forecasting.seasons import find_season
-from rnnapps.data import Windows, WindowShape
+from rnnapps.data import Windows, WindowShape, read_series
 from rnnapps.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -223,6 +223,29 @@ def test_what_is_said_of_whole_series_is_seen_at_every_step():
         Forecaster(static_columns=("region",))
 
 
+def test_the_network_may_know_which_series_it_sees():
+    app = Forecaster(**TINY, target="y", static_columns=("s",))
+    known = data.load_series(app.config, TABLE)
+    names = np.array([f"s={one.name}" for one in known.series])
+    for one, name in zip(known.series, names, strict=True):
+        np.testing.assert_array_equal(one.values[0, 1:], np.sort(names) == name)
+    new = read_series(TABLE.assign(s=TABLE["s"] + "!"), known.columns)
+    assert not np.array([one.values[0, 1:] for one in new.series]).any()
+    assert "of column 's', which training did not see" in new.notes[0]
+
+
+@pytest.mark.parametrize(("share", "loss"), [(0.45, "mae"), (0.55, "mse")])
+def test_where_most_values_are_zero_the_point_is_a_mean(share, loss):
+    table = TABLE.assign(y=(np.arange(len(TABLE)) % 20 >= 20 * share).astype(float))
+    app = Forecaster(**TINY, target="y")
+    parts = data.divide(data.load_series(app.config, table), app.config)
+    assert network_config(app.config, parts.task).loss == loss
+    assert sum("--loss mae" in note for note in parts.notes) == (loss == "mse")
+    asked = Forecaster(**TINY, target="y", loss="huber").config
+    chosen = data.divide(data.load_series(asked, table), asked)
+    assert network_config(asked, chosen.task).loss == "huber"
+
+
 def test_an_ensemble_answers_with_the_mean_of_its_networks(forecaster, tmp_path):
     app, parts = forecaster
     networks = [build_network(app.config, parts.task).get_layer("network") for _ in range(3)]
@@ -239,3 +262,58 @@ def test_an_ensemble_answers_with_the_mean_of_its_networks(forecaster, tmp_path)
         np.testing.assert_allclose(again(history)[name], answer, rtol=1e-5)
     spec = pipeline.serving_spec(again, app.config)
     assert len(spec.compiled_methods) == 3
+
+
+def test_what_rounding_leaves_of_a_constant_is_no_spread():
+    still = TABLE.assign(y=TABLE["y"].where(TABLE["s"] != "s2", 0.1), steady=0.1)
+    still.loc[still["time"] >= "2024-01-04 18:00", "steady"] = 0.2  # behind all training parts
+    app = Forecaster(**TINY, target="y", past_covariates="steady")
+    parts = data.divide(data.load_series(app.config, still[still["s"] < "s3"]), app.config)
+    scaler = Scaler(parts.task, parts.task.log)
+    scaler.adapt(parts.training)
+    scales = scaler.scale.numpy()[1:, 0]
+    assert scales[2] == pytest.approx(np.delete(scales, 2).mean())
+    for scaled in scaler.scaled(parts.values):
+        np.testing.assert_array_equal(scaled[:, 1], 0)
+
+
+def test_a_test_part_of_ones_own_leaves_a_horizon_to_validate_many_series():
+    table = pd.concat([series(f"s{i}", 60, 10.0) for i in range(12)])
+    app = Forecaster(**{**TINY, "horizon": 8}, test_start="2024-01-03 02:00")
+    assert set(app._load(table).ends) == {(42, 50, 60)}
+
+
+def test_what_is_chosen_knows_nothing_of_the_test_part():
+    counts = pd.DataFrame({"time": pd.date_range("2024-01-01", periods=100), "y": np.arange(100.0)})
+    counts.loc[99, "y"] = -0.5
+    parts = Forecaster(horizon=6)._load(counts)
+    assert parts.task.lower == (0.0,)
+    assert "All values of y before the test part are whole numbers" in parts.notes[-1]
+
+
+def test_what_is_wrong_with_one_of_many_series_names_it():
+    below = TABLE.assign(y=TABLE["y"].where(TABLE["time"] < "2024-01-07", -5.0))
+    with pytest.raises(DataError, match=r"'y' of series s2 with logarithms, which population="):
+        Forecaster(**TINY)._load(below)
+    with pytest.raises(DataError, match="Received: 2 of series tiny"):
+        Forecaster(**TINY)._load(pd.concat([TABLE, series("tiny", 2, 1.0)]))
+    with pytest.raises(ConfigError, match="within the data of series s0, 2024-01-01 00:00:00 to"):
+        Forecaster(**TINY, test_start="2024-01-05")._load(TABLE)
+
+
+def test_what_a_forecast_of_a_series_never_seen_owes_adds_up_to_it(forecaster):
+    app, _ = forecaster
+    new = series("new", 40, 1e-4)
+    owed = app.explain(new)["contribution"].sum()
+    assert owed == pytest.approx(app.predict(new)["forecast"].mean(), rel=0.01)
+
+
+def test_the_calendar_goes_on_where_steps_are_missing_before_new_rows():
+    table = series("", 100, 10.0)[["time", "y"]]
+    app = Forecaster(horizon=6, lookback=12, calendar=["hour", "weekday"])
+    parts = app._load(table.iloc[:60])
+    new = read_series(table.iloc[70:], parts.task.columns)
+    found = later.appended(parts, new, app.config, "the new table")
+    (whole,) = app._load(table).values
+    np.testing.assert_array_equal(found.values[0][:, 1:], whole[:, 1:])
+    assert np.isnan(found.values[0][60:70, 0]).all()

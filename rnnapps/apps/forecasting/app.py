@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import keras
 import pandas as pd
+import tensorflow as tf
 
 from rnnapps.apps.application import Application
 from rnnapps.apps.forecasting import answers, data, printing, serving
@@ -90,7 +91,8 @@ class Forecaster(SeriesInParts, Application):
         """
         (names, history, future, stamps), task = self._inputs(inputs), self.task
         point, quantiles, _ = answers.ask(self.graph, task, history, future, names)
-        spread = self.model.get_layer("scaler").spread(point)
+        rows = self.model.get_layer("lookup")(tf.constant(names)) if task.several else None
+        spread = self.model.get_layer("scaler").spread(history, rows, point)
         printing.warn_of(collapsed(quantiles, spread, task.lower).mean())
         return printing.to_frame(task, names, stamps, point, quantiles, self.config.quantiles)
 

@@ -12,7 +12,12 @@ from rich.progress import track
 
 from rnnapps import figures
 from rnnapps.apps.forecasting.answers import Batch, Graph, forecasts
-from rnnapps.apps.forecasting.baseline import NOISE_ALONE, prepare_baselines, training_measures
+from rnnapps.apps.forecasting.baseline import (
+    NOISE_ALONE,
+    is_sample,
+    prepare_baselines,
+    training_measures,
+)
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.forecasting.data import Parts
 from rnnapps.apps.forecasting.metrics import (
@@ -110,7 +115,7 @@ def evaluate(
         found = measure(batches, parts, part, levels, stride, baselines=True)
     warn_of(found.collapsed)
     say(found.notes)
-    if config.data == "sample" and task.columns.targets == ("load",):
+    if task.columns.targets == ("load",) and is_sample(parts):
         found["baselines"]["noise alone"] = NOISE_ALONE
     return found
 
@@ -182,7 +187,8 @@ def measure(
     if competition:
         found["baselines"] = {name: one.summary(targets) for name, one in beside.items()}
         if total:
-            found["skill"] = skill(scores, beside, block=-(-2 * horizon // stride))
+            by = "RMSSE" if task.loss == "mse" else "MASE"
+            found["skill"] = skill(scores, beside, -(-2 * horizon // stride), by)
             notes.append(said_of_skill(found["skill"]))
         if combined:
             found["baselines"][ALONE] = alone.summary(targets)

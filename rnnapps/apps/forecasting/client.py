@@ -1,6 +1,5 @@
 """A table of time series, forecast by a model server."""
 
-import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping
@@ -57,9 +56,8 @@ def read_for(
     Raises:
         DataError: If the table is unreadable, or lacks a column.
     """
-    task = Task.from_dict(described["task"])
-    plain = dataclasses.replace(task.columns, calendar=(), holidays=())
-    return read_series(inputs, plain, check_targets=False, options=options)
+    plain = Task.from_dict(described["task"]).plain
+    return read_series(inputs, plain.columns, check_targets=False, options=options)
 
 
 def forecast_series(
@@ -77,13 +75,10 @@ def forecast_series(
         What `Forecaster.predict` does.
     """
     task = Task.from_dict(described["task"])
-    plain = dataclasses.replace(
-        task, columns=dataclasses.replace(task.columns, calendar=(), holidays=())
-    )
-    history, future, ahead = prediction_inputs(found, plain, where)
+    history, future, ahead = prediction_inputs(found, task.plain, where)
     names = [one.name for one in found.series]
     given = {"history": history}
-    if plain.future:
+    if task.plain.future:
         given["future_covariates"] = future
     if task.several:
         given["series"] = np.array(names)

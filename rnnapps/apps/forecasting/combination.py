@@ -177,7 +177,9 @@ def by_error(truth: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 
 def cost(off: np.ndarray, loss: str) -> float:
-    """The mean loss of errors."""
+    """The mean loss of errors; 0 of none."""
+    if not len(off):
+        return 0.0
     size = np.abs(off)
     if loss == "mse":
         return float(np.mean(size**2))
@@ -200,10 +202,10 @@ def choose_weights(off: np.ndarray, loss: str) -> np.ndarray:
         The weights `(members,)`, multiples of 0.01.
     """
     count = off.shape[1]
-    corners = [cost(column, loss) for column in off.T] if len(off) else [0.0]
+    corners = [cost(column, loss) for column in off.T]
     weights = np.eye(count)[int(np.argmin(corners))]
     best, now = min(corners), off @ weights
-    for step in _STEPS if len(off) else ():
+    for step in _STEPS:
         better = True
         while better:
             better = False

@@ -72,7 +72,8 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
     series_column: str | None = None
     """Column that names the series, where the table holds many."""
     static_columns: tuple[str, ...] = ()
-    """Columns of words or numbers that say the same in all rows of a series."""
+    """Columns of words or numbers that say the same in all rows of a series; the series column
+    among them tells the network which series it sees."""
     freq: str | None = None
     """The time between rows as pandas writes it (h, D, MS, 15min), or a number where rows are
     numbered; by default inferred."""
@@ -138,8 +139,9 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
 
     combine: bool = True
     """Combine the network with a ridge and repetitions, by weights that validation chooses."""
-    loss: Literal["mae", "mse", "huber"] = "mae"
-    """What the point forecast minimises, on scaled values."""
+    loss: Literal["mae", "mse", "huber"] | None = None
+    """What the point forecast minimises, on scaled values; by default mae, and mse where most
+    values are 0, which is then their median, too."""
     distribution: Literal["quantiles", "gaussian", "student_t", "negative_binomial"] | None = None
     """What is learned beside a point; by default quantiles, and student_t for deepar."""
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (
@@ -173,7 +175,8 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
                 "Expected --series-column with --static-columns, which tell series apart. "
                 "Received: none."
             )
-        named += [self.series_column] if self.series_column else []
+        if self.series_column and self.series_column not in self.static_columns:
+            named.append(self.series_column)
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             raise ValueError(

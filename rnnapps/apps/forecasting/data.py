@@ -49,6 +49,7 @@ class Task:
             `None` for the look-back.
         log: Whether the targets are learned as `log(1 + x)`.
         population: Whether series are scaled by how far they move over a horizon.
+        loss: What the point forecast minimises.
     """
 
     columns: Columns
@@ -65,6 +66,7 @@ class Task:
     least: int | None = None
     log: bool = False
     population: bool = False
+    loss: str = "mae"
 
     @property
     def padded(self) -> bool:
@@ -91,6 +93,12 @@ class Task:
     def several(self) -> bool:
         """Whether the table holds several series."""
         return self.columns.series is not None
+
+    @property
+    def plain(self) -> "Task":
+        """The same without the columns that are made from the time, which no table holds."""
+        columns = dataclasses.replace(self.columns, calendar=(), holidays=())
+        return dataclasses.replace(self, columns=columns)
 
     def to_dict(self) -> dict[str, Any]:
         """The task as plain values."""
@@ -224,12 +232,7 @@ def divide(data: SeriesSet, config: ForecastingConfig, task: Task | None = None)
     Raises:
         DataError: If a series is too short, or cannot be learned from.
     """
-    targets = len(data.columns.targets)
-    lengths = [_length(one.values[:, :targets]) for one in data.series]
-    ends = [
-        _ends(one.times[:length], config, data)
-        for one, length in zip(data.series, lengths, strict=True)
-    ]
+    ends = [_ends(one, config, data) for one in data.series]
     names = tuple(one.name for one in data.series)
     notes = list(data.notes)
     if task:
@@ -263,6 +266,11 @@ def _make_task(
             + f"with a look-back of {chosen.lookback} steps, to which shorter ones are filled up; "
             "--no-population learns them otherwise."
         )
+    if config.loss is None and chosen.loss == "mse":
+        notes.append(
+            "Most values are 0: the point forecast is a mean, which minimises squared errors; "
+            "--loss mae takes the median."
+        )
     lacking = np.any([np.isnan(one).any(0) for one in training], axis=0)
     unseen = ~np.any([(np.nan_to_num(one) != 0).any(0) for one in training], axis=0)
     words = {f"{name}={word}" for name, words in columns.categories.items() for word in words}
@@ -281,12 +289,13 @@ def _make_task(
         segment=chosen.segment,
         missing=bool(lacking[:targets].any()) or chosen.least < chosen.lookback,
         gaps=_one_each(np.flatnonzero(lacking[targets:]) + targets, columns),
-        lower=lower_bounds(data, config, chosen.log, notes),
+        lower=lower_bounds(data, ends, config, chosen.log, notes),
         notes=coarse_steps(training, columns.targets),
         cycles=chosen.cycles,
         least=chosen.least,
         log=chosen.log,
         population=chosen.population,
+        loss=chosen.loss,
     )
 
 
@@ -297,17 +306,18 @@ def _one_each(gaps: np.ndarray, columns: Columns) -> tuple[int, ...]:
     return tuple(int(i) for i in gaps if columns.names[i] not in later - first)
 
 
-def _length(targets: np.ndarray) -> int:
+def length_of(one: Series, targets: int) -> int:
     """Steps up to the last with a target; rows after it hold what is known ahead."""
-    known = np.flatnonzero(np.isfinite(targets).any(1))
+    known = np.flatnonzero(np.isfinite(one.values[:, :targets]).any(1))
     return int(known[-1]) + 1 if len(known) else 0
 
 
-def _ends(stamps: pd.Index, config: ForecastingConfig, data: SeriesSet) -> tuple[int, int, int]:
+def _ends(one: Series, config: ForecastingConfig, data: SeriesSet) -> tuple[int, int, int]:
     """Steps up to the ends of training, validation and test."""
-    count, columns = len(stamps), data.columns
-    if count < 3:
-        raise DataError(f"Expected a series of at least 3 steps. Received: {count}.")
+    columns, whose = data.columns, f" of series {one.name}" if one.name else ""
+    stamps = one.times[: length_of(one, len(columns.targets))]
+    if (count := len(stamps)) < 3:
+        raise DataError(f"Expected a series of at least 3 steps. Received: {count}{whose}.")
 
     def start(option: str, share: float) -> int:
         text = getattr(config, option)
@@ -319,12 +329,13 @@ def _ends(stamps: pd.Index, config: ForecastingConfig, data: SeriesSet) -> tuple
     test = start("test_start", 1 - test_share)
     share = 1 - validation_share - test_share
     if config.test_start and not config.validation_start:
-        share = test / count * (1 - validation_share)
+        before, _ = shares(config, len(data.series), test)
+        share = test / count * (1 - before)
     validation = start("validation_start", share)
     if not 0 < validation < test < count:
         raise ConfigError(
             "Expected --validation-start to precede --test-start, and both to lie within the "
-            f"data, {stamps[0]} to {stamps[-1]}. Received: parts of {validation}, "
+            f"data{whose}, {stamps[0]} to {stamps[-1]}. Received: parts of {validation}, "
             f"{test - validation} and {count - test} steps."
         )
     return validation, test, count
@@ -357,10 +368,11 @@ def _check(parts: Parts, config: ForecastingConfig) -> None:
                 raise DataError(f"Column {column!r}{whose} has no value in the training part.")
             if known.min() == known.max():
                 still.append(f"{column!r}{whose} ({known[0]:g})")
-            if task.log and np.nanmin(one.values[:, i]) <= -1:
+            if task.log and (lowest := np.nanmin(one.values[:, i])) <= -1:
+                chosen = "logarithms, which --population takes unless it is off"
                 raise DataError(
-                    f"Expected values over -1 in column {column!r}{whose} with --log. Received: "
-                    f"{np.nanmin(one.values[:, i]):g}."
+                    f"Expected values over -1 in column {column!r}{whose} with "
+                    f"{'--log' if config.log else chosen}. Received: {lowest:g}."
                 )
             if config.likelihood == "negative_binomial" and (known.min() < 0 or (known % 1).any()):
                 raise DataError(
@@ -405,16 +417,14 @@ def prediction_inputs(
     histories, futures, ahead = [], [], []
     for one in found.series:
         here = f"{where}, series {one.name}" if one.name else where
-        end = _length(one.values[:, : task.targets])
+        end = length_of(one, task.targets)
         if end < (least := task.least or task.lookback):
             raise DataError(
                 f"Expected at least {least} steps, the look-back, up to the last value "
                 f"of a target in {here}. Received: {end}, {least - end} too few."
             )
         stamps = times.following(one.times[:end], found.columns.freq, task.horizon)
-        known = one.values[max(0, end - task.lookback) : end]
-        lacking = np.full((task.lookback - len(known), known.shape[1]), np.nan)
-        histories.append(np.concatenate([lacking, known]))
+        histories.append(history_before(one.values, end, task.lookback))
         futures.append(_covariates(one, end, stamps, task, here))
         ahead.append(stamps)
     return np.stack(histories), np.stack(futures), ahead
@@ -423,12 +433,9 @@ def prediction_inputs(
 def _covariates(one: Series, end: int, stamps: pd.Index, task: Task, where: str):
     """The future covariates of the horizon `(horizon, future)`."""
     columns = task.columns
-    features = features_of(stamps, columns) if columns.from_time else None
-    given = task.future - (0 if features is None else features.shape[1])
-    rows = np.full((task.horizon, given), np.nan)
     first = len(columns.names) - task.future
-    present = one.values[end : end + task.horizon, first : first + given]
-    rows[: len(present)] = present
+    rows, given = unobserved(stamps, columns)[:, first:], one.values[end:, first:][: len(stamps)]
+    rows[: len(given)] = given
     missing = np.isnan(rows)
     if missing.any():
         step, column = np.argwhere(missing)[0]
@@ -437,4 +444,20 @@ def _covariates(one: Series, end: int, stamps: pd.Index, task: Task, where: str)
             f"{one.times[end - 1]} in {where}. Received: no {columns.future_names[column]!r} for "
             f"{stamps[step]}; add rows with the covariates and without the targets."
         )
-    return rows if features is None else np.concatenate([rows, features], axis=1)
+    return rows
+
+
+def history_before(values: np.ndarray, origin: int, lookback: int) -> np.ndarray:
+    """The look-back `(lookback, columns)` of a step; NaN before the series' first."""
+    known = values[max(0, origin - lookback) : origin]
+    lacking = np.full((lookback - len(known), known.shape[1]), np.nan)
+    return np.concatenate([lacking, known])
+
+
+def unobserved(stamps: pd.Index, columns: Columns) -> np.ndarray:
+    """Steps of which nothing is known but what is made from the time, `(steps, columns)`."""
+    rows = np.full((len(stamps), len(columns.names)), np.nan)
+    if columns.from_time and len(stamps):
+        features = features_of(stamps, columns)
+        rows[:, -features.shape[1] :] = features
+    return rows

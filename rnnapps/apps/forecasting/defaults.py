@@ -25,6 +25,7 @@ class Defaults:
         least: Steps that a history has to have; what lacks before them counts as missing.
         segment: Steps of a segment.
         log: Whether the targets are learned as `log(1 + x)`.
+        loss: What the point forecast minimises.
         population: Whether series are scaled by how far they move over a horizon, so that an error
             weighs alike in all of them, instead of by their standard deviation.
     """
@@ -35,6 +36,7 @@ class Defaults:
     least: int
     segment: int
     log: bool
+    loss: str
     population: bool
 
 
@@ -48,8 +50,9 @@ def choose(
     learned as logarithms, in which their levels don't matter; the look-back is 24 horizons, where
     half of the series have room for twice of it, and shorter series are filled up; where they
     repeat themselves, it is whole cycles, three of the longest that fits, and two have to be there;
-    segments are a season, or a horizon. Steps that are only numbered have the season that their
-    values show. benchmarks/RESULTS.md has what each of these was worth.
+    segments are a season, or a horizon. Where most values are 0, as of spare parts that are sold
+    now and then, the point is a mean: the median says 0 for ever. Steps that are only numbered have
+    the season that their values show. benchmarks/RESULTS.md has what each of these was worth.
 
     Args:
         config: The configuration.
@@ -94,6 +97,7 @@ def choose(
         least=min(lookback, least) if many else lookback,
         segment=segment,
         log=log,
+        loss=config.loss or ("mse" if _intermittent(training, targets) else "mae"),
         population=many,
     )
 
@@ -132,6 +136,11 @@ def _segment(season: int, lookback: int, horizon: int) -> int:
     if season == 1 or season > lookback:
         return max(1, lookback // 4)
     return 2 * season if lookback >= 8 * season and horizon >= 2 * season else season
+
+
+def _intermittent(training: Sequence[np.ndarray], targets: int) -> bool:
+    values = np.concatenate([part[:, :targets].ravel() for part in training])
+    return bool((values == 0).sum() > np.isfinite(values).sum() / 2)
 
 
 def _all_positive(training: Sequence[np.ndarray], targets: int) -> bool:

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from rnnapps import figures
 from rnnapps.apps.forecasting.answers import Graph, ask, forecasts
-from rnnapps.apps.forecasting.data import Parts, Task
+from rnnapps.apps.forecasting.data import Parts, Task, history_before, length_of, unobserved
 from rnnapps.assertions import require
-from rnnapps.data import Series, SeriesSet, features_of, times
+from rnnapps.data import Series, SeriesSet, times
 from rnnapps.errors import ConfigError, DataError, RnnappsError
 from rnnapps.probabilistic import (
     APART,
@@ -57,8 +57,8 @@ class Detector:
     Args:
         alarms: The alarms.
         task: What is forecast from what.
-        usual: The usual width of a forecast, `(targets,)`; several series have no usual one, and
-            their errors are divided by the forecast's.
+        usual: The usual width of a forecast, `(targets,)`; of several series, whose errors are
+            divided by the forecast's, that of the series with the narrowest.
         cointegration: How targets move together, if they do; not learned of several series.
     """
 
@@ -130,10 +130,7 @@ def fit_detector(graph: Graph, parts: Parts) -> Detector:
         raise DataError("Expected a validation part, by whose errors alarms are calibrated.")
     with working("forecasting the validation part"):
         steps = one_step(graph, parts, spans)
-    widths = np.concatenate([one.width for one in steps])
-    usual = np.exp(np.mean(np.log(np.maximum(widths, 1e-9)), axis=0))
-    if (usual <= 1e-8).any():  # one quantile has no width
-        usual = np.ones_like(usual)
+    usual = usual_width(steps)
     errors = [one.observed - one.forecast for one in steps]
     spread = [np.maximum(one.width, 0.05 * usual) for one in steps]
     if task.several:
@@ -151,6 +148,14 @@ def fit_detector(graph: Graph, parts: Parts) -> Detector:
     return Detector(alarms, task, usual, cointegration)
 
 
+def usual_width(steps: Sequence[Steps]) -> np.ndarray:
+    """The usual width of a forecast `(targets,)`, in the series where that is narrowest."""
+    widths = [np.maximum(one.width, 1e-9) for one in steps if len(one.width)]
+    each = np.stack([np.exp(np.mean(np.log(one), axis=0)) for one in widths])  # (series, targets)
+    usual = np.where(each > 1e-8, each, np.inf).min(0)
+    return np.where(np.isfinite(usual), usual, 1)  # one quantile has no width
+
+
 def _response(
     graph: Graph,
     parts: Parts,
@@ -164,9 +169,7 @@ def _response(
     count = min(len(origins), max(1, _TRIED // task.targets))
     for number, origin in (origins[i * len(origins) // count] for i in range(count)):
         values, name = parts.values[number], parts.data.series[number].name
-        known = values[max(0, origin - task.lookback) : origin]
-        history = np.full((task.lookback, known.shape[1]), np.nan)
-        history[task.lookback - len(known) :] = known
+        history = history_before(values, origin, task.lookback)
         future = values[origin : origin + task.horizon, values.shape[1] - task.future :]
         plain = ask(graph, task, history[None], future[None], [name])
         width = np.maximum(
@@ -182,7 +185,7 @@ def _response(
         moved = (point[:, 0] - plain.point[0, 0]) / unit
         moved = moved.reshape(task.targets, LAGS - 1, task.targets)
         moved = np.concatenate([np.zeros((task.targets, 1, task.targets)), moved], axis=1)
-        found.append(np.eye(task.targets)[:, None] - np.moveaxis(moved, 1, 1))
+        found.append(np.eye(task.targets)[:, None] - moved)
     return np.moveaxis(np.mean(found, axis=0), 0, 1)  # (LAGS, shifted target, targets)
 
 
@@ -191,11 +194,7 @@ def with_room(data: SeriesSet, task: Task) -> SeriesSet:
     columns, longer = task.columns, []
     for one in data.series:
         ahead = times.following(one.times, columns.freq, task.horizon)
-        rows = np.full((task.horizon, one.values.shape[1]), np.nan)
-        if columns.from_time:
-            features = features_of(ahead, columns)
-            rows[:, rows.shape[1] - features.shape[1] :] = features
-        values = np.concatenate([one.values, rows])
+        values = np.concatenate([one.values, unobserved(ahead, columns)])
         longer.append(Series(one.name, one.times.append(ahead), values))
     return dataclasses.replace(data, series=longer)
 
@@ -209,20 +208,21 @@ def steps_of(data: SeriesSet, task: Task, starts: Sequence[int] = ()) -> list[tu
         starts: For each series the first step to look at; by default its first.
 
     Returns:
-        For each series its first such step, and the one after the last.
+        For each series its first such step, and the one after the last with a target; rows after
+        it hold what is known ahead.
 
     Raises:
         DataError: If a series has none.
     """
     least, spans = task.least or task.lookback, []
     for one, start in zip(data.series, starts or [0] * len(data.series), strict=True):
-        if len(one) <= least:
+        if (end := length_of(one, task.targets)) <= least:
             whose = f" in series {one.name}" if one.name else ""
             raise DataError(
                 f"Expected over {least} steps, the look-back, before which no step is looked at"
-                f"{whose}. Received: {len(one)}."
+                f"{whose}. Received: {end}."
             )
-        spans.append((max(start, least), len(one)))
+        spans.append((max(start, least), end))
     return spans
 
 

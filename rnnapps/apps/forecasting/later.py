@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rnnapps.apps.forecasting.config import ForecastingConfig
-from rnnapps.apps.forecasting.data import Parts
+from rnnapps.apps.forecasting.data import Parts, length_of, unobserved
 from rnnapps.apps.forecasting.defaults import shares
 from rnnapps.data import Series, SeriesSet
 from rnnapps.data.learned import among
@@ -98,8 +98,7 @@ def appended(parts: Parts, later: SeriesSet, config: ForecastingConfig, where: s
                 f"Expected rows{whose} to go on from {last} in steps of "
                 f"{parts.data.columns.freq}. Received: {first} in {where}."
             )
-        known_steps = np.flatnonzero(np.isfinite(more.values[:, : parts.task.targets]).any(1))
-        count = int(known_steps[-1]) + 1 if len(known_steps) else 0
+        count = length_of(more, parts.task.targets)
         asked = shares(config, len(parts.data.series), count)
         validation, test = (max(horizon, round(count * share)) for share in asked)
         if count < validation + test:
@@ -107,7 +106,7 @@ def appended(parts: Parts, later: SeriesSet, config: ForecastingConfig, where: s
                 f"Expected at least {validation + test} new steps{whose}, a horizon to choose and "
                 f"one to measure by. Received: {count} in {where}."
             )
-        gap = np.full((len(between), one.values.shape[1]), np.nan)
+        gap = unobserved(between, parts.data.columns)
         series.append(
             Series(
                 one.name,

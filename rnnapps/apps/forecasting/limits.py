@@ -1,5 +1,7 @@
 """What forecasts and exports are bound by: zero, where values count something, and float32."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rnnapps.apps.forecasting.config import ForecastingConfig
@@ -8,12 +10,17 @@ from rnnapps.errors import DataError
 
 
 def lower_bounds(
-    data: SeriesSet, config: ForecastingConfig, log: bool, notes: list[str]
+    data: SeriesSet,
+    ends: Sequence[tuple[int, int, int]],
+    config: ForecastingConfig,
+    log: bool,
+    notes: list[str],
 ) -> tuple[float | None, ...]:
-    """For each target what no forecast goes below.
+    """For each target what no forecast goes below, chosen by what precedes the test part.
 
     Args:
         data: The series.
+        ends: For each series the steps up to the ends of its parts.
         config: Its `lower_bound` and likelihood are read.
         log: Whether logarithms are learned.
         notes: Gets a sentence where counts are bounded, and where a bound would fit.
@@ -27,10 +34,12 @@ def lower_bounds(
     bounds: list[float | None] = []
     counts, positive = [], []
     for i, name in enumerate(data.columns.targets):
-        known = np.concatenate([one.values[:, i] for one in data.series])
+        pairs = zip(data.series, ends, strict=True)
+        known = np.concatenate([one.values[:end, i] for one, (_, end, _) in pairs])
         known = known[np.isfinite(known)]
         least = known.min(initial=np.inf)
         if config.lower_bound is not None:
+            least = min(np.nanmin(one.values[:, i], initial=np.inf) for one in data.series)
             if least < config.lower_bound:
                 raise DataError(
                     f"Expected no value under --lower-bound={config.lower_bound:g} in column "
@@ -47,13 +56,13 @@ def lower_bounds(
             positive += [name] if least >= 0 else []
     if counts:
         notes.append(
-            f"All values of {', '.join(counts)} are whole numbers of at least 0, and so no "
-            "forecast goes below 0; --lower-bound=-inf lifts that."
+            f"All values of {', '.join(counts)} before the test part are whole numbers of at least "
+            "0, and so no forecast goes below 0; --lower-bound=-inf lifts that."
         )
     if positive:
         notes.append(
-            f"All values of {', '.join(positive)} are at least 0; with --lower-bound 0 no forecast "
-            "goes below 0."
+            f"All values of {', '.join(positive)} before the test part are at least 0; with "
+            "--lower-bound 0 no forecast goes below 0."
         )
     return tuple(bounds)
 

@@ -68,7 +68,7 @@ class Scores:
         squares = (error / steps[series][:, None]) ** 2
         each = np.where(known, (known, np.abs(error), relative, squares), 0).sum((2, 3))
         np.add.at(self._by_series, (slice(None), series), each)  # (4, windows) each
-        self._by_window.append((series, each[2], each[0]))
+        self._by_window.append((series, each[2], each[3]))
         self._add("smape", 200 * np.abs(error) / np.where(size > 0, size, 1), known)
         self._add("size", np.abs(truth), known)
         if quantiles is None:
@@ -120,7 +120,7 @@ class Scores:
         return {"mae": error / count, "mase": relative / count, "rmsse": np.sqrt(squares / count)}
 
     def by_window(self) -> tuple[np.ndarray, ...]:
-        """Of each window its series, the sum of its scaled errors, and of how many values."""
+        """Of each window its series, and the sums of MASE's scaled errors and RMSSE's squares."""
         return tuple(np.concatenate(column) for column in zip(*self._by_window, strict=True))
 
     def _means(self, reduce) -> dict[str, Any]:
@@ -160,7 +160,11 @@ def series_apart(
 
 
 def skill(
-    scores: Scores, baselines: Mapping[str, Scores], block: int, draws: int = 1000
+    scores: Scores,
+    baselines: Mapping[str, Scores],
+    block: int,
+    measure: str = "MASE",
+    draws: int = 1000,
 ) -> dict[str, Any]:
     """How much smaller the scaled error is than the best baseline's, and how sure that is.
 
@@ -171,17 +175,19 @@ def skill(
         scores: The model's.
         baselines: Those of each baseline, of the same windows.
         block: Windows of a stretch.
+        measure: `"MASE"`, or `"RMSSE"` for its squares, of forecasts that minimise those.
         draws: Bootstrap samples.
 
     Returns:
-        `against`, the best baseline by MASE; `skill`, the share of its error that is saved; and
-        `low` and `high`, between which that lies in 95 % of the samples.
+        `against`, the best baseline; `skill`, the share of its error that is saved; `low` and
+        `high`, between which that lies in 95 % of the samples; and `measure`.
     """
-    totals = {name: one.by_window()[1].sum() for name, one in baselines.items()}
+    column = ("MASE", "RMSSE").index(measure) + 1
+    totals = {name: one.by_window()[column].sum() for name, one in baselines.items()}
     best = min(totals, key=lambda name: totals[name])
-    series, ours, _ = scores.by_window()
+    series, ours = (scores.by_window()[i] for i in (0, column))
     order = np.argsort(series, kind="stable")  # a backtest that trains anew goes by origins
-    series, ours, theirs = series[order], ours[order], baselines[best].by_window()[1][order]
+    series, ours, theirs = series[order], ours[order], baselines[best].by_window()[column][order]
     saved = 1 - ours.sum() / max(theirs.sum(), 1e-12)
     place = np.arange(len(series)) - np.searchsorted(series, series)  # within its series
     stretch = series * len(series) + place // block
@@ -192,7 +198,8 @@ def skill(
     counts = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws)
     sums = counts @ pairs.T  # (draws, 2)
     low, high = np.quantile(1 - sums[:, 0] / np.maximum(sums[:, 1], 1e-12), (0.025, 0.975))
-    return {"against": best, "skill": float(saved), "low": float(low), "high": float(high)}
+    bounds = {"low": float(low), "high": float(high)}
+    return {"against": best, "skill": float(saved), **bounds, "measure": measure}
 
 
 def said_of_skill(found: Mapping[str, Any]) -> str:
@@ -200,8 +207,9 @@ def said_of_skill(found: Mapping[str, Any]) -> str:
     if found["skill"] < -_FAR:
         return f"The best baseline, {found['against']}, makes next to no error: nothing is gained."
     less = "less" if found["skill"] >= 0 else "more"
+    error = {"MASE": "error (MASE)", "RMSSE": "squared error (of RMSSE)"}[found["measure"]]
     return (
-        f"{abs(found['skill']):.1%} {less} error (MASE) than the best baseline, "
+        f"{abs(found['skill']):.1%} {less} {error} than the best baseline, "
         f"{found['against']}; the saving's 95 % interval is {found['low']:.1%} to "
         f"{found['high']:.1%}."
     )

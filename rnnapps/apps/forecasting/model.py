@@ -218,7 +218,7 @@ def network_config(config: ForecastingConfig, task: Task) -> NetworkConfig:
         linear=linear and config.model in ("segment", "direct") and not counts,
         likelihood=config.likelihood,
         levels=config.quantiles,
-        loss=config.loss,
+        loss=task.loss,
         samples=config.samples,
         paths=config.model == "deepar",
         block=config.block,

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rnnapps.apps.forecasting.scaling import known_mean
+
 _CRITICAL = 1.645  # of a normal distribution: a test at 90 %
 
 
@@ -69,7 +71,8 @@ class Naive2:
         if not all(np.isfinite(one).all() and (one > 0).all() for one in values):
             raise ValueError("Expected positive values without a gap.")
         self.season = season
-        self.errors = np.stack([_naive_error(one, season) for one in values])
+        # What repeating the last season is off on average: the scale of MASE.
+        self.errors = np.stack([known_mean(np.abs(one[season:] - one[:-season])) for one in values])
         if not (self.errors > 0).all():
             raise ValueError("Expected series that move.")
         self.indices = np.ones((len(values), season, values[0].shape[1]))
@@ -93,13 +96,6 @@ class Naive2:
         level = last / self.indices[series, (origin - 1) % self.season]
         steps = (origin[:, None] + np.arange(horizon)) % self.season
         return level[:, None] * self.indices[series[:, None], steps]
-
-
-def _naive_error(values: np.ndarray, season: int) -> np.ndarray:
-    """What repeating the last season is off on average, `(targets,)`: the scale of MASE."""
-    if len(values) <= season:
-        return np.zeros(values.shape[1])
-    return np.abs(values[season:] - values[:-season]).mean(0)
 
 
 def overall_weighted_average(found: dict[str, float], naive2: dict[str, float]) -> float:

@@ -13,7 +13,7 @@ from rnnapps.apps.forecasting import data, later
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.parts import InParts
 from rnnapps.apps.updating import GIVEN
-from rnnapps.data import Columns, Series, SeriesSet, read_series
+from rnnapps.data import Series, SeriesSet, read_series
 from rnnapps.data.times import is_counted
 from rnnapps.errors import DataError
 from rnnapps.progress import say
@@ -33,7 +33,7 @@ def kept_of(parts: data.Parts) -> list[dict[str, Any]]:
         where one is too large.
     """
     task, found = parts.task, []
-    steps, columns = task.lookback + _ORIGINS * task.horizon, len(_plain(task).names)
+    steps, columns = task.lookback + _ORIGINS * task.horizon, len(task.plain.columns.names)
     count = min(_MOST_SERIES, _MOST_NUMBERS // (steps * columns))
     for one, (_, end, _) in list(zip(parts.data.series, parts.ends, strict=True))[:count]:
         first = max(0, end - steps)
@@ -55,12 +55,7 @@ def series_of(kept: Sequence[Mapping[str, Any]], task: data.Task) -> SeriesSet:
     series = [
         Series(one["name"], index(one["times"]), np.array(one["values"], float)) for one in kept
     ]
-    return SeriesSet(series, _plain(task), [])
-
-
-def _plain(task: data.Task) -> Columns:
-    """The columns of a table, without what is made from the time."""
-    return dataclasses.replace(task.columns, calendar=(), holidays=())
+    return SeriesSet(series, task.plain.columns, [])
 
 
 class SeriesInParts(InParts):

@@ -93,7 +93,7 @@ def print_forecasts(frame: pd.DataFrame, output: pathlib.Path | None, as_json: b
         as_json: Whether as JSON.
     """
     if as_json:
-        text = frame.to_json(orient="records", lines=True, date_format="iso")
+        text = frame.to_json(orient="records", lines=True, date_format="iso", double_precision=15)
     else:
         text = frame.to_csv(index=False, float_format=digits if output is None else None)
     if output is None:

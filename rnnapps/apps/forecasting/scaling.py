@@ -127,8 +127,11 @@ class Scaler(keras.layers.Layer):
         static = slice(targets, targets + len(self.task.columns.static_names))
         center[:, static], scale[:, static] = center[0, static], scale[0, static]
         self.center.assign(center)
-        # Where a covariate never moves in one series, it is measured as in all of them; what moves
-        # in none has taught the network nothing, and is 0 whatever it is later.
+        # Where a covariate never moves in one series, it is measured as in all of them, and a
+        # target as in the others on average, whose levels may lie far apart; what moves in none
+        # has taught the network nothing, and is 0 whatever it is later.
+        own = scale[1:, :targets]
+        scale[0, :targets] = own.sum(0) / np.maximum(1, (own > 0).sum(0))
         scale = np.where(scale > 0, scale, scale[:1])
         still = np.where(np.arange(scale.shape[1]) < self.task.targets, 1.0, np.inf)
         self.scale.assign(np.where(scale > 0, scale, still))
@@ -137,16 +140,12 @@ class Scaler(keras.layers.Layer):
         columns, targets = self.task.columns, self.task.targets
         part = self._learned(part)
         known = np.isfinite(part)
-        count = np.maximum(1, known.sum(0))
-        center = np.where(known, part, 0).sum(0) / count
-        scale = np.sqrt(np.where(known, (part - center) ** 2, 0).sum(0) / count)
+        center, scale = mean_and_deviation(part)
         if self.counts:
             scale[:targets], center[:targets] = 1 + center[:targets], 0
         elif self.task.population:
-            moves = np.abs(part[self.lag :, :targets] - part[: -self.lag, :targets])
-            moved = np.isfinite(moves).sum(0)
-            mean = np.nansum(moves, 0) / np.maximum(1, moved)
-            scale[:targets] = np.where(mean > 0, mean, scale[:targets])
+            moved = known_mean(np.abs(part[self.lag :, :targets] - part[: -self.lag, :targets]))
+            scale[:targets] = np.where(moved > 0, moved, scale[:targets])
         plain = ~known.any(0) | (~known | (part == 0) | (part == 1)).all(0)
         plain |= [
             name not in (*columns.static, *columns.past, *columns.future) for name in columns.names
@@ -162,9 +161,16 @@ class Scaler(keras.layers.Layer):
             found.append(((self._learned(one) - center) / scale).astype(np.float32))
         return found
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """A deviation around values `(..., targets)`, as large as it is in all series together."""
-        return self.scale.numpy()[0, : self.task.targets] * (1 + np.abs(values) * self.log)
+    def spread(self, history: np.ndarray, rows, values: np.ndarray) -> np.ndarray:
+        """A deviation around values `(batch, horizon, targets)`, as large as it is in their series.
+
+        Args:
+            history: What precedes them, `(batch, lookback, columns)`.
+            rows: The rows of their series, `(batch,)`; `None` for the only one.
+            values: The values.
+        """
+        _, scale = self.measure(history, rows)
+        return scale.numpy()[..., : self.task.targets] * (1 + np.abs(values) * self.log)
 
     def _learned(self, part: np.ndarray) -> np.ndarray:
         """What `_logarithm` makes of a part, in NumPy: there may be thousands of series."""
@@ -177,3 +183,20 @@ class Scaler(keras.layers.Layer):
     def get_config(self):
         return {"name": self.name, "task": self.task.to_dict(), "log": self.log,
                 "counts": self.counts}  # fmt: skip
+
+
+def known_mean(values: np.ndarray) -> np.ndarray:
+    """The mean `(columns,)` of what is known of values `(time, columns)`; 0 where nothing is."""
+    known = np.isfinite(values)
+    return np.where(known, values, 0).sum(0) / np.maximum(1, known.sum(0))
+
+
+def mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation `(columns,)` of what is known of values `(time, columns)`.
+
+    The deviation of a constant is 0, and not what rounding leaves of it.
+    """
+    mean, known = known_mean(values), np.isfinite(values)
+    least = np.where(known, values, np.inf).min(0, initial=np.inf)
+    moves = (known & (values > least)).any(0)
+    return mean, np.where(moves, np.sqrt(known_mean((values - mean) ** 2)), 0)

@@ -197,7 +197,7 @@ def fit_beside(
         if model.combine:
             spans = [last - first for first, last in parts.spans("validation")]
             apart = sum(1 + (span - 1) / config.horizon for span in spans if span)
-            model.combine.adapt(history, answers[..., 0], truth, config.loss, apart)
+            model.combine.adapt(history, answers[..., 0], truth, parts.task.loss, apart)
             answers = model.combine(history, answers).numpy()
         if calibrates:
             model.calibrate.adapt(truth, answers)
