@@ -18,6 +18,7 @@ from rnnapps.training.layerwise import GradualUnfreezing, freeze
 from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import make_optimizer
 from rnnapps.training.progress_line import ProgressLine
+from rnnapps.training.time_limit import TimeLimit
 from rnnapps.training.weight_averaging import MovingAverage
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)  # to which XLA's batches are padded
@@ -146,11 +147,13 @@ def fit(
         if checkpoint_dir is None:
             checkpoint_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         every = next((one.steps for one in callbacks if isinstance(one, SaveEvery)), 0)
+        limits = (one.seconds for one in callbacks if isinstance(one, TimeLimit))
+        limit = min(limits, default=math.inf)
         while True:  # at most twice: an epoch that was begun, and those that follow
             checkpoint = Checkpoint(checkpoint_dir, keepers, config.seed, every)
             done = epochs if checkpoint.stopped else min(len(checkpoint.history), epochs)
             size = getattr(train, "size", "")  # others' sources may have none
-            line = ProgressLine(len(train), epochs, done, checkpoint.step, size)
+            line = ProgressLine(len(train), epochs, done, checkpoint.step, size, limit)
             stack.callback(line.bar.stop)
             model.fit(
                 train.epochs(first=done).skip(checkpoint.step),

@@ -1,5 +1,6 @@
 """What a terminal shows of a training: a line that moves, and one for each epoch behind it."""
 
+import math
 import sys
 import time
 
@@ -24,11 +25,20 @@ class ProgressLine(keras.callbacks.Callback):
         done: Epochs that an earlier process has done.
         begun: Steps of the next epoch that it has done.
         size: How much an epoch is.
+        limit: Seconds that the training may take, at most.
     """
 
-    def __init__(self, steps: int, epochs: int, done: int = 0, begun: int = 0, size: str = ""):
+    def __init__(
+        self,
+        steps: int,
+        epochs: int,
+        done: int = 0,
+        begun: int = 0,
+        size: str = "",
+        limit: float = math.inf,
+    ):
         super().__init__()
-        self.begun, self.size = begun, size
+        self.begun, self.size, self.limit = begun, size, limit
         self.steps, self.epochs, self.epoch = steps, epochs, done
         self.bar = bar("{task.fields[said]}")
         self.task = self.bar.add_task(
@@ -63,9 +73,11 @@ class ProgressLine(keras.callbacks.Callback):
             return
         self.told = True
         left = (self.steps * self.epochs - done) * (now - since) / (done - begun)
+        what = "epochs" if left > self.limit else f"{self.epochs} epochs"
+        left = min(left, self.limit)
         if left > _LONG:
             minutes = f"{left / 60:,.0f} min" if left < 5400 else f"{left / 3600:,.1f} h"
-            what = f"{self.epochs} epochs of {self.steps:,} steps"
+            what += f" of {self.steps:,} steps"
             what += f" ({self.size})" if self.size else ""
             said = f"training takes about {minutes} at most, {what}; {_memory()} of memory so far"
             if self.bar.disable:

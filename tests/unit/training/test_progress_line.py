@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import gzip
+import math
 import os
 import re
 import struct
@@ -78,8 +79,11 @@ def test_how_long_a_long_training_takes_is_said_once_without_a_terminal_too(monk
         r"rnnapps: training takes about 33 min at most, 20 epochs of 100 steps \(7 windows\); "
         r"\d+\.\d GB of memory so far\.\n"
     )
-    for seconds, said in ((1.0, told), (0.01, "")):
-        line = ProgressLine(steps=100, epochs=20, size="7 windows")
+    limited = told.replace("33 min at most, 20 epochs", "3 min at most, epochs")
+    for seconds, limit, said in (
+        (1.0, math.inf, told), (1.0, 180.0, limited), (0.01, math.inf, ""), (0.1, 50.0, ""),
+    ):  # fmt: skip
+        line = ProgressLine(steps=100, epochs=20, size="7 windows", limit=limit)
         clock[0] += 30  # the first step traces the graph
         for step in range(100):
             line.on_train_batch_end(step, {"loss": 1.0})
