@@ -178,6 +178,7 @@ ODD = {
     "aligned.psv": 'text     n\n"a, b"   1\nc        2\n',
     "mac.csv": 'text,n\r"a, b",1\rc,2\r',
     "mark.csv": '\ufeff\u200ftext,n\u200f\n"a, b",1\nc,2\n',
+    "blank.csv": 'text,n\n"a, b",1\n  \nc,2\n',
     "wide.csv": 'text,n\n"a, b",1\nc,2\n'.encode("utf-16"),
     "wide.jsonl": '{"text": "a, b", "n": "1"}\n{"text": "c", "n": "2"}\n'.encode("utf-16"),
 }
