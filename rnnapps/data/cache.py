@@ -72,7 +72,6 @@ def cached(make: Callable[[pathlib.Path], None], *key: object) -> pathlib.Path:
     place = root / name
     if _is_whole(place):
         return place
-    remove_tree(place)
     with draft_folder(root, f".{name}.") as draft:
         draft.mkdir()
         make(draft)
@@ -82,8 +81,9 @@ def cached(make: Callable[[pathlib.Path], None], *key: object) -> pathlib.Path:
         try:
             draft.rename(place)
         except OSError:
-            if not _is_whole(place):  # else another process was first
-                raise
+            if not _is_whole(place):  # else another process was first, and may be reading it
+                remove_tree(place)
+                draft.rename(place)
     return place
 
 

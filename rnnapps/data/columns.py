@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from rnnapps.data import times
@@ -171,6 +172,6 @@ def _find_time(
 
 def _is_index(column: pd.Series, name: str) -> bool:
     """Whether a column numbers the rows, as pandas' index does."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    counted = bool((numbers - numbers.iloc[0] == pd.RangeIndex(len(numbers))).all())
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    counted = bool((numbers - numbers[0] == np.arange(len(numbers))).all())
     return counted and name.lower().rstrip(".") in _INDICES

@@ -60,7 +60,7 @@ def _unpacked(content: bytes, name: str, path: pathlib.Path) -> tuple[bytes, str
     kind = pathlib.Path(name).suffix.lower()
     if kind == ".gz" or content.startswith(b"\x1f\x8b"):
         with gzip.GzipFile(fileobj=TrackedBytes(content)) as file:
-            return _unpacked(file.read(), name.removesuffix(".gz"), path)
+            return _unpacked(file.read(), name[:-3] if kind == ".gz" else name, path)
     if content.startswith(b"PAR1"):
         return content, ".parquet"
     if content.startswith(b"%PDF"):

@@ -70,7 +70,7 @@ def open_text(
         source.seek(0)
         name = "utf-8-sig" if found == "utf-8" else found
         file = io.TextIOWrapper(source, name, errors, newline)
-        if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
             file.read(1)
         size = max(1, path.stat().st_size)
         yield OpenText(file, head, found, lambda: min(1.0, raw.tell() / size))

@@ -170,10 +170,17 @@ def _join_parquet(parts: Sequence[pathlib.Path], path: pathlib.Path) -> None:
 
 def _json_line(row: Row) -> bytes:
     try:
-        return (json.dumps(row, ensure_ascii=False, default=str) + "\n").encode()
+        return (json.dumps(row, ensure_ascii=False, default=_text) + "\n").encode()
     except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 lacks
-        return (json.dumps(row, default=str) + "\n").encode()
+        return (json.dumps(row, default=_text) + "\n").encode()
 
 
 def _plain(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=_text)
+    return _text(value) if isinstance(value, bytes) else value
+
+
+def _text(value: Any) -> str:
+    """A value that JSON has no form of; bytes are text, as they are where they are read."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

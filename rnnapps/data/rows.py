@@ -13,7 +13,7 @@ from typing import IO, Any
 from rnnapps.config import TableOptions
 from rnnapps.data.opening import open_text, sample_of
 from rnnapps.data.separators import NAMES, check_header, find_separator, name_of, rows_of
-from rnnapps.data.tables import json_object, read_table
+from rnnapps.data.tables import json_object, read_table, refuse_twice
 from rnnapps.errors import DataError
 
 _SEPARATED = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
@@ -133,9 +133,11 @@ def _stream(
     found = rows_of(_texts(text, where), separator, head, where)
     names = [name_of(field) for field in next(found, [])]
     check_header(names, where)
+    refuse_twice([name for name in names if name], where)
     form = "tsv" if separator == "\t" else "csv"
     notes = (f"separator {NAMES.get(separator, separator)}",) if separator != usual else ()
-    return Rows(names, _chunks(_named(found, names), share), form, separator, notes=notes)
+    chunks = _chunks(_named(found, names, where), share)
+    return Rows([*dict.fromkeys(names)], chunks, form, separator, notes=notes)
 
 
 def _texts(lines: Iterable[str], where: str) -> Iterator[str]:
@@ -146,8 +148,12 @@ def _texts(lines: Iterable[str], where: str) -> Iterator[str]:
         yield line
 
 
-def _named(rows: Iterator[list[str]], names: list[str]) -> Iterator[Row]:
+def _named(rows: Iterator[list[str]], names: list[str], where: str) -> Iterator[Row]:
+    """The rows by their columns; several without a name are left out as one that holds nothing."""
+    nameless = [i for i, name in enumerate(names) if not name]
     for row in rows:
+        if len(nameless) > 1 and any(row[i] for i in nameless if i < len(row)):
+            refuse_twice(names, where)
         yield dict(zip(names, row + [""] * (len(names) - len(row)), strict=True))
 
 

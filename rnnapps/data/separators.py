@@ -152,7 +152,7 @@ def rows_of(lines: Iterable[str], separator: str, head: str, where: str) -> Iter
     reader = csv.reader(_kept(lines, row_lines), **form)
     width, line = 0, 1
     for row in reader:
-        if any(row) or (row and width):
+        if any(map(str.strip, row)) or (width and len(row) >= min(2, width)):
             if len(row_lines) > 1 or len(row) < width:
                 _check_closed(row_lines, form, where, line)
             width = width or len(row)

@@ -14,6 +14,7 @@ from rnnapps.data.cache import cached
 from rnnapps.data.large import chunks_of
 from rnnapps.data.rows import Row, open_rows
 from rnnapps.data.tables import Table, refuse_twice
+from rnnapps.data.timestamps import looks_like_times, zone_name
 from rnnapps.errors import DataError
 from rnnapps.files import checksum, read_json
 from rnnapps.progress import tracked
@@ -34,8 +35,9 @@ def read_columns(
     """Reads tables a chunk at a time.
 
     A column of plain numbers becomes numbers, and one of dates or times in ISO 8601 without zones
-    becomes times: these can be read in one way. Any other stays words, each of which is in memory
-    once. The index of a DataFrame in Parquet is what `from_frame` makes of it.
+    becomes times: these can be read in one way, unless the options say how times are written. Any
+    other stays words, each of which is in memory once. The index of a DataFrame in Parquet is what
+    `from_frame` makes of it.
 
     Args:
         path: What names the tables.
@@ -69,14 +71,15 @@ def read_columns(
         while rows is None:  # again where a column turned out to be words, or to be there, later
             how = notes[:]
             chunks = chunks_of(tables, options, wanted, how, check)
-            with contextlib.closing(_Columns(folder, names, words, point)) as columns:
+            stored = _Columns(folder, names, words, point, options.time_format)
+            with contextlib.closing(stored) as columns:
                 rows = columns.take(chunks)
         if not rows:
             raise DataError(f"{path} holds no rows.")
         columns.finish([*dict.fromkeys(how)])
 
     sums = [checksum(one) for one in tracked(tables, "files")]
-    key = (*sorted(named), "", point, options.separator, options.encoding)
+    key = (*sorted(named), "", point, separator, options.encoding, options.time_format)
     folder = cached(make, "columns", path, *tables, *sums, *key)
     found = read_json(folder / "columns.json")
     loaded = _with_index(dict(_loaded(folder, found, named)), head.schema)
@@ -89,10 +92,12 @@ def _loaded(
 ) -> Iterable[tuple[str, Any]]:
     """The columns by their names, but those that have no name and hold nothing."""
     for number, (name, kind) in enumerate(found["kinds"]):
+        kind, _, zone = kind.partition(" ")
         values = np.memmap(folder / str(number), _TYPES[kind], "r")
         if kind != "words":
             if name or not np.isnan(values).all():
-                yield name, values
+                local = zone and pd.Series(values).dt.tz_localize("UTC").dt.tz_convert(zone)
+                yield name, local if zone else values
             continue
         words = pd.Categorical.from_codes(values, found["words"][name])
         yield name, words if name in named else pd.Series(words).astype(str)
@@ -119,10 +124,18 @@ class _Columns:
         words: Those that are words, to which are added those that turn out to be. What the others
             are, their first rows say.
         point: Whether a point in a number can only be the decimal mark.
+        time_format: How the user says that times are written: these stay words.
     """
 
-    def __init__(self, folder: pathlib.Path, names: list[str], words: set[str], point: bool):
-        self.folder, self.names, self.known = folder, names, words
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        names: list[str],
+        words: set[str],
+        point: bool,
+        time_format: str | None,
+    ):
+        self.folder, self.names, self.known, self.time_format = folder, names, words, time_format
         self.kinds = {name: "words" if name in words else "" for name in names}
         self.words: dict[str, dict[str, int]] = {name: {} for name in names}
         self.number = f"(?:{_POINT if point else _WHOLE})?"
@@ -143,21 +156,28 @@ class _Columns:
             return False
         for (name, kind), file in zip(self.kinds.items(), self.files, strict=True):
             cells = [row.get(name) for row in chunk]
-            values = None
+            values, found = None, "words"
             if kind != "words":
-                column = pd.Series(cells)
-                if kind != "times":
-                    values, self.kinds[name] = self._numbers(column), "numbers"
-                if values is None and kind != "numbers":
-                    values, self.kinds[name] = _times(column), "times"
-                if values is None and kind:
+                values, found = self._read(pd.Series(cells), kind)
+                if kind and found != kind:
                     self.known.add(name)
                     return False
             if values is None:
-                self.kinds[name] = "words"
                 values = _codes(cells, self.words[name])
+            self.kinds[name] = found
             file.write(values.tobytes())
         return True
+
+    def _read(self, column: pd.Series, kind: str) -> tuple[np.ndarray | None, str]:
+        """What cells are worth, and of what kind they are; none where they are words."""
+        dated = pd.api.types.is_datetime64_any_dtype(column)
+        if self.time_format and not (kind or dated) and looks_like_times(column, self.time_format):
+            return None, "words"
+        if not kind.startswith("times"):
+            values = self._numbers(column)
+            if values is not None or kind:
+                return values, "words" if values is None else "numbers"
+        return _times(column, kind)
 
     def _numbers(self, column: pd.Series) -> np.ndarray | None:
         if pd.api.types.is_numeric_dtype(column):
@@ -186,15 +206,20 @@ def _text(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), "").astype(str).str.strip()
 
 
-def _times(column: pd.Series) -> np.ndarray | None:
+def _times(column: pd.Series, kind: str) -> tuple[np.ndarray | None, str]:
+    """Times, of which those with a zone are those of UTC, and their kind with the zone's name."""
     if not pd.api.types.is_datetime64_any_dtype(column):
         text = _text(column)
         if not text.str.fullmatch(f"(?:{_ISO})?").all():
-            return None
+            return None, "words"
         column = pd.to_datetime(text.where(text != ""), errors="coerce", format="ISO8601")
         if (column.isna() & (text != "")).any():
-            return None
-    return None if column.dt.tz else column.to_numpy("M8[us]")
+            return None, "words"
+    found = "times"
+    if column.dt.tz:
+        found = f"times {zone_name(column.dt.tz, 'a column')}"
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.to_numpy("M8[us]"), kind if kind and column.isna().all() else found
 
 
 def _codes(cells: Iterable[Any], words: dict[str, int]) -> np.ndarray:

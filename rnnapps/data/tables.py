@@ -186,7 +186,8 @@ def _parquet(content: bytes, where: str) -> pd.DataFrame:
             batches.append(batch)
             done += batch.num_rows
             so_far(done, file.metadata.num_rows, "rows")
-        return pyarrow.Table.from_batches(batches, file.schema_arrow).to_pandas()
+        table = pyarrow.Table.from_batches(batches, file.schema_arrow)
+        return table.to_pandas(integer_object_nulls=True)
     except (ValueError, OSError) as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{where} is not a readable parquet file: {said}.") from None
@@ -234,10 +235,15 @@ def _headed(sheet: pd.DataFrame, above: list[str]) -> pd.DataFrame:
 
 def _frame(rows: list[dict[str, Any]] | dict[str, list], where: str) -> pd.DataFrame:
     try:
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows)
     except UnicodeEncodeError as error:
         half = error.object[error.start].encode("unicode_escape").decode()
         raise DataError(f"{where} holds half a character ({half}); write it whole.") from None
+    for name in frame.select_dtypes(float) if isinstance(rows, list) else ():
+        cells = [row.get(name) for row in rows]
+        if all(isinstance(cell, int | None) for cell in cells):  # no fractions, of which some lack
+            frame[name] = pd.Series(cells, dtype=object)
+    return frame
 
 
 def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:

@@ -1,6 +1,8 @@
 """Times as people write them, read in one way or not at all."""
 
 import dataclasses
+import datetime
+import zoneinfo
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,8 +20,9 @@ ORDERS = {
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _CLOCK = (
     r"(?:[T\s,]+(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
-    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d)?"
+    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d|(?<=:\d\d)[+-]\d\d)?"
 )
+_ZONE = r"[T\s]\d[\d:.,]*\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"  # behind a time of day
 _WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
 _MARK = r"[\s.,/-]*"
@@ -95,17 +98,17 @@ def read_stamps(
         return _zoned(pd.DatetimeIndex(column), None, where)
     text = column.map(str, na_action="ignore").astype(object).where(column.notna(), "")
     text = text.astype(str).str.strip()
+    zones = text.str.extract(_ZONE, expand=False)
     if options.time_format:
         stamps = pd.to_datetime(text, errors="coerce", format=options.time_format,
                                 utc="%z" in options.time_format)  # fmt: skip
-        return _zoned(pd.DatetimeIndex(stamps), None, where)
+        return _zoned(pd.DatetimeIndex(stamps), zones if zones.notna().any() else None, where)
     numbers = pd.to_numeric(text, errors="coerce")
     if numbers.notna().mean() > 0.9:
-        return _from_numbers(numbers.to_numpy(float), text)
+        return _from_numbers(numbers, text)
     stamps = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
     pattern = max(_DATES, key=lambda one: text.str.fullmatch(one + _CLOCK).sum())
     parts = text.str.extract(f"^(?:{pattern}){_CLOCK}$")
-    zones = text.str.extract(r"\d:?\d\d(?:[.,]\d+)?\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)$", expand=False)
     if stamps.isna().sum() <= parts.isna().all(axis=1).sum():
         return _zoned(pd.DatetimeIndex(stamps), zones, where)
     readings = _readings(parts, "day first" if options.day_first else order)
@@ -149,6 +152,7 @@ def join_clock(dates: pd.Series, clocks: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(dates):
         dates = dates.dt.strftime("%Y-%m-%d")
     day, clock = (one.map(str).astype(str).str.strip() for one in (dates, clocks))
+    day = day.str.replace(r"[T\s]00:00:00$", "", regex=True)  # as a date of Excel has it
     return day + " " + clock.str.replace(r"^(\d{1,2})(?:\.0)?$", r"\1:00", regex=True)
 
 
@@ -285,7 +289,7 @@ def _zoned(index: pd.DatetimeIndex, zones: pd.Series | None, where: str) -> Stam
     if zones is None:
         if index.tz is None:
             return Stamps(index)
-        zone, wall = str(index.tz), index.tz_localize(None)
+        zone, wall = zone_name(index.tz, where), index.tz_localize(None)
         if _are_days(wall) or zone.startswith("UTC"):
             return Stamps(wall, zone)
         return Stamps(index.tz_convert("UTC").tz_localize(None), zone)
@@ -296,6 +300,7 @@ def _zoned(index: pd.DatetimeIndex, zones: pd.Series | None, where: str) -> Stam
     if not known.notna().any():
         return Stamps(index.tz_localize(None))
     offsets = zones.replace({"Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"})
+    offsets = offsets.str.replace(r"^([+-]\d\d)$", r"\1:00", regex=True)
     offsets = offsets.str.replace(r"^([+-]\d\d):?(\d\d)$", r"\1:\2", regex=True).fillna("+00:00")
     shift = pd.to_timedelta(offsets.str.replace("+", "", regex=False) + ":00").to_numpy()
     if index.tz is None:  # put together from its parts, which are the wall's
@@ -312,19 +317,42 @@ def _zoned(index: pd.DatetimeIndex, zones: pd.Series | None, where: str) -> Stam
     return Stamps(instants, "UTC", notes=notes)
 
 
+def zone_name(zone: datetime.tzinfo, where: str) -> str:
+    """The name under which pandas finds a zone again.
+
+    Args:
+        zone: The zone.
+        where: What errors call the column.
+
+    Raises:
+        DataError: If it has none.
+    """
+    offset = zone.utcoffset(None)  # the same at all times, or `None`
+    if offset is not None:
+        return str(datetime.timezone(offset))
+    try:
+        return zoneinfo.ZoneInfo(str(zone)).key
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise DataError(
+            f"Expected a zone with a name, such as Europe/Berlin, in {where}. Received: {zone}; "
+            "put the times into one with dt.tz_convert."
+        ) from None
+
+
 def _are_days(wall: pd.DatetimeIndex) -> bool:
     """Whether all times are the same time of day."""
     clock = (wall - wall.normalize()).dropna()
     return len(clock.unique()) == 1
 
 
-def _from_numbers(values: np.ndarray, text: pd.Series) -> Stamps:
+def _from_numbers(numbers: pd.Series, text: pd.Series) -> Stamps:
     """Years, dates in one number, seconds since 1970, or mere numbers of steps."""
+    values = numbers.to_numpy(float)
     known = values[np.isfinite(values)]
     whole = bool((known % 1 == 0).all())
     for unit, size in _EPOCHS.items():
         if (known > 3e8 * size).all() and (known < 1e10 * size).all():
-            stamps = pd.to_datetime(pd.Series(values), unit=unit, errors="coerce")
+            stamps = pd.to_datetime(numbers, unit=unit, errors="coerce")
             return Stamps(pd.DatetimeIndex(stamps), "UTC", notes=(f"times in {unit} since 1970",))
     for letters, digits, shown in _NUMBERS:
         alike = text.str.fullmatch(rf"(?:1[6-9]|2[01])\d{{{digits - 2}}}(?:\.0)?")

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 from rnnapps.errors import DataError
 
+_CODES = ("bpt", "ept", "it", "ph", "ut")  # of a document's own format, and no text
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -37,7 +38,7 @@ def read_memory(
                 segment = variant.find("seg")
                 seen.add(language)
                 if segment is not None:
-                    texts.setdefault(language, " ".join("".join(segment.itertext()).split()))
+                    texts.setdefault(language, " ".join(_text(segment).split()))
             one, other = (_of(texts, language.lower()) for language in (source, target))
             if one is not None and other is not None:
                 sources.append(one)
@@ -53,6 +54,12 @@ def read_memory(
     return sources, targets, units - len(sources)
 
 
+def _text(element: ElementTree.Element) -> str:
+    """An element's text, and what stands behind it."""
+    inside = "" if element.tag in _CODES else (element.text or "") + "".join(map(_text, element))
+    return inside + (element.tail or "")
+
+
 def _of(texts: dict[str, str], language: str) -> str | None:
-    names = [name for name in texts if name == language or name.split("-")[0] == language]
-    return texts[names[0]] if names else None
+    names = [name for name in texts if name.split("-")[0] == language]
+    return texts.get(language, texts[names[0]] if names else None)

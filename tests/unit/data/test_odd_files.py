@@ -1,5 +1,6 @@
 """Files that are odder still: each is read as meant, or refused by a sentence that mends it."""
 
+import datetime
 import gzip
 import io
 import json
@@ -59,6 +60,9 @@ WEEKS = [f"2014-W{i:02d}" for i in range(1, 53)]
 CLOCKS = [f"{hour:%Y-%m-%d},{hour:%H:%M},{i + 0.5}\n" for i, hour in enumerate(HOURS)]
 NUMBERS = [f"{hour:%d.%m.%Y},{hour.hour},{i + 0.5}\n" for i, hour in enumerate(HOURS)]
 OLD = ("2014-01-01 00:00:00", "h", 60, [0.5, 1.5, 2.5])
+EAST = ("2014-01-01 00:00:00+02:00", *OLD[1:])
+NANOS = [1388534400 * 10**9 + i * 10**6 for i in range(60)]  # more than 2**53 of them
+SHEET = [[hour.to_pydatetime().replace(hour=0), hour.hour, i + 0.5] for i, hour in enumerate(HOURS)]
 READ = {
     "lines.csv": (examples, 'text,label\n"a\nb",1\n"a, ""b""\n\n",0\n', {},
                   [("a\nb", "1"), ('a, "b"\n\n', "0")], "2 rows"),
@@ -87,6 +91,16 @@ READ = {
     "weeks.csv": (series, load(WEEKS), {}, read("2013-12-30 00:00:00", "7D", 52), "step 7D"),
     "clock.csv": (series, "date,time,y\n" + "".join(CLOCKS), {}, OLD, "times from 'date', 'time'"),
     "hours.csv": (series, "date,hour,y\n" + "".join(NUMBERS), {}, OLD, "times from 'date', 'hour'"),
+    "postgres.csv": (series, load(HOURS.strftime("%Y-%m-%d %H:%M:%S+02")), {}, EAST, "UTC+02:00"),
+    "hour.csv": (series, load(HOURS.strftime("%Y-%m-%dT%H+02:00")), {}, EAST, "UTC+02:00"),
+    "dotted.csv": (series, load(HOURS.strftime("%d.%m.%Y %H:%M+02")), {}, EAST, "UTC+02:00"),
+    "named_zone.csv": (series, load(HOURS.strftime("%Y/%m/%d %H:%M +0200")),
+                       {"time_format": "%Y/%m/%d %H:%M %z"}, EAST, "UTC+02:00"),
+    "nanoseconds.csv": (series, load(NANOS), {}, ("2014-01-01 00:00:00+00:00", "ms", *OLD[2:]),
+                        "times in ns since 1970"),
+    "hours.xlsx": (series, book(["date", "hour", "y"], *SHEET), {}, OLD, "from 'date', 'hour'"),
+    "clock.xlsx": (series, book(["date", "time", "y"], *([day, datetime.time(hour), y] for
+                   day, hour, y in SHEET)), {}, OLD, "times from 'date', 'time'"),
     "format.csv": (series, load(DAYS.strftime("%Y~%m~%d")), {"time_format": "%Y~%m~%d"}, read(),
                    "times from 'date'"),
     "narrow.csv": (series, load(values=[f"1\u202f{i:03}" for i in range(60)]), {"thousands": " "},

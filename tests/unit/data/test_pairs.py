@@ -49,6 +49,15 @@ def test_files_that_are_no_pairs(one, other, sentence, tmp_path):
         read_pairs(tmp_path / "nowhere", other)
 
 
+def test_the_codes_of_a_memory_are_no_text(tmp_path):
+    segment = 'Klick <bpt i="1">{\\b </bpt><hi>OK</hi><ept i="1">}</ept> an<ph>&lt;br/&gt;</ph>.'
+    variants = {"de": segment, "en-GB": "colour", "en": "color"}
+    units = (f'<tuv xml:lang="{k}"><seg>{v}</seg></tuv>' for k, v in variants.items())
+    path = write(tmp_path / "a.tmx", f"<tmx><body><tu>{''.join(units)}</tu></body></tmx>".encode())
+    found = read_pairs(path, languages=("de", "en"))
+    assert (found.sources, found.targets) == (["Klick OK an."], ["color"])
+
+
 def test_what_is_left_out_is_counted():
     sources = tf.ragged.constant([[1] * n for n in (3, 0, 9, 2, 2, 8)], tf.int32)
     targets = tf.ragged.constant([[1] * n for n in (3, 4, 3, 7, 0, 2)], tf.int32)

@@ -151,6 +151,24 @@ def test_a_file_that_is_not_what_it_says_is_refused(tmp_path):
         read_table(packed)
 
 
+def test_a_name_that_comes_twice_is_refused(tmp_path):
+    (tmp_path / "in.csv").write_text("text,n,n\na,1,2\n")
+    with pytest.raises(DataError, match=r"in.csv has two columns named 'n'; give each its own"):
+        read_table(tmp_path / "in.csv")
+    (tmp_path / "in.csv").write_text("text,n,,\na,1,,\n")
+    assert read_table(tmp_path / "in.csv") == [{"text": "a", "n": "1", "": ""}]
+
+
+def test_bytes_are_written_as_the_text_that_they_are_read_as(tmp_path):
+    row = {"text": "Maß".encode(), "list": [datetime.date(2024, 2, 29)]}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "in.parquet")
+    for form in ("csv", "jsonl"):
+        copy(tmp_path / "in.parquet", tmp_path / f"out.{form}")
+    assert read_table(tmp_path / "out.csv")[0]["text"] == "Maß"
+    (found,) = read_table(tmp_path / "out.jsonl")
+    assert (found["text"], found["list"]) == ("Maß", ["2024-02-29"])
+
+
 TWO = [{"text": "a, b", "n": "1"}, {"text": "c", "n": "2"}]
 ODD = {
     "spaced.csv": 'text, n\n"a, b", "1"\n"c", "2"\n',
@@ -160,6 +178,7 @@ ODD = {
     "aligned.psv": 'text     n\n"a, b"   1\nc        2\n',
     "mac.csv": 'text,n\r"a, b",1\rc,2\r',
     "mark.csv": '\ufeff\u200ftext,n\u200f\n"a, b",1\nc,2\n',
+    "blank.csv": 'text,n\n"a, b",1\n  \nc,2\n',
     "wide.csv": 'text,n\n"a, b",1\nc,2\n'.encode("utf-16"),
     "wide.jsonl": '{"text": "a, b", "n": "1"}\n{"text": "c", "n": "2"}\n'.encode("utf-16"),
 }

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from dateutil import tz
 
 from rnnapps.data import Columns, make_load, read_series, season_of, times
 from rnnapps.data.electricity import NOISE
@@ -95,6 +96,20 @@ def test_a_zone_is_kept():
     assert index.equals(stamps.as_unit(index.unit))
     three = found.series[0].values[26, 1:]  # the hour after one o'clock in that night
     np.testing.assert_allclose(three, [np.sqrt(0.5)] * 2, atol=1e-6)
+
+
+def test_a_zone_is_found_again_or_refused():
+    hours = pd.date_range("2024-03-30", periods=60, freq="h")
+    found = read_series(hourly().assign(time=hours.tz_localize(tz.tzoffset(None, 7200))), Columns())
+    assert (found.series[0].times[0], found.columns.zone) == (hours[0], "UTC+02:00")
+    nameless = hours.tz_localize(tz.gettz("Europe/Berlin"), nonexistent="shift_forward")
+    with pytest.raises(DataError, match=r"a zone with a name, .* in column 'time' .*dt.tz_convert"):
+        read_series(hourly().assign(time=nameless), Columns())
+
+
+def test_true_and_false_are_one_and_zero():
+    found = read_series(hourly().assign(y=[True, False] * 30), Columns())
+    assert found.series[0].values[:2].tolist() == [[1], [0]]
 
 
 def spoiled(row, column, value):

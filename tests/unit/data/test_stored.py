@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import os
 import random
 import resource
+import threading
 
 import numpy as np
 import pandas as pd
@@ -162,6 +164,29 @@ def test_a_cache_is_found_again_unless_it_is_damaged(cache):
     with pytest.raises(KeyboardInterrupt):
         cached(fail, "key", 3)
     assert {one.name for one in cache.iterdir()} == {place.name, cached(make, "key", 2).name}
+
+
+def test_what_another_process_made_meanwhile_stays(cache):
+    def make(folder):
+        (folder / "numbers").write_bytes(b"123")
+
+    def late():
+        with cache_in(cache):
+            found.append(cached(make, "key"))
+
+    found = []
+    place = cached(make, "key")
+    (place / "checksums.json").unlink()
+    os.mkfifo(place / "checksums.json")  # whoever looks whether it is whole waits
+    thread = threading.Thread(target=late)
+    thread.start()
+    with (place / "checksums.json").open("w") as pipe:
+        place.rename(cache / "damaged")
+        (cached(make, "key") / "in use").touch()
+        pipe.write("{")
+    thread.join()
+    assert found == [place]
+    assert (place / "in use").exists()
 
 
 def test_a_full_disk_is_said(cache):

@@ -78,6 +78,10 @@ def check_same(one, other):
          ONE, {}, ";"),
         (long_table().assign(x=lambda t: (1e4 * t.x).map("{:,.1f}".format)),
          ONE, {"thousands": ","}, ","),
+        (long_table().assign(time=lambda t: t.time.dt.strftime("%Y%m%d%H")),
+         ONE, {"time_format": "%Y%m%d%H"}, ","),
+        (long_table()[::700].assign(id="a", time=pd.date_range("2020-01-01", periods=9, freq="MS")
+                                    .strftime("%Y-%d-%m")), ONE, {"time_format": "%Y-%d-%m"}, ","),
         (long_table()[["time", "x", "k"]][:STEPS], Columns(), {}, ","),
         (long_table()[["x", "k"]][:STEPS], Columns(), {}, ","),
     ],
@@ -92,11 +96,35 @@ def test_the_series_are_those_of_the_table_read_whole(
     )
 
 
+def test_columns_without_a_name_are_left_out_where_they_hold_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    text = long_table().to_csv(index=False).replace("\n", ",,\n")
+    path.write_text(text)
+    check_same(*both(monkeypatch, lambda: read_series(path, ONE)))
+    path.write_text(text.removesuffix(",,\n") + ",1,2\n")
+    one, other = both(monkeypatch, lambda: read_series(path, ONE))
+    assert one == other == f"{path} has two columns without a name; give each its own name."
+
+
+def test_a_table_that_is_read_otherwise_is_stored_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LARGE", 0)
+    path = tmp_path / "table.csv"
+    days = pd.date_range("2014-01-01", periods=60)
+    path.write_text("date;y,z\n" + "".join(f"{day:%F};{i},5\n" for i, day in enumerate(days)))
+    assert read_series(path, Columns(("date",))).columns.targets == ("y,z",)
+    with pytest.raises(DataError, match=r"'2014-01-01;0' in row 1"):  # of a column "date;y"
+        read_series(path, Columns(targets=("z",)))
+
+
 def optional(rows):
     """The lines of objects, of which each third has another name, and late ones one more."""
     for i, row in enumerate(rows):
         more = {"k": row.pop("k")} if i % 3 == 0 else {}
         yield json.dumps({**row, **more, **({"late": i} if i > 5000 else {})}) + "\n"
+
+
+def zoned(times, zone):
+    return times.dt.tz_localize("UTC").dt.tz_convert(zone)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +135,8 @@ def optional(rows):
         ("parquet", long_table()[:STEPS].set_index("time")),
         ("parquet", long_table()[:STEPS].set_index("time").rename_axis(index=None)),
         ("parquet", long_table().iloc[::-1]),
+        ("parquet", long_table().assign(time=lambda t: zoned(t.time, "Europe/Berlin"))),
+        ("parquet", long_table().assign(time=lambda t: zoned(t.time, "+02:00"))),
         ("jsonl", long_table()),
         ("jsonl", late("x", None)),
         ("jsonl", long_table().assign(k=lambda t: t.k > 2)),

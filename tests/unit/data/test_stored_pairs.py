@@ -45,6 +45,9 @@ def test_lines_of_two_files_and_columns_of_one(tmp_path, monkeypatch):
     ):
         source.write_text(content, newline="")
         same(*both_ways(monkeypatch, source, languages=("de", "en")))
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        source.write_bytes("\ufeffein\tone\nzwei\ttwo\n".encode(encoding))
+        same(*both_ways(monkeypatch, source))
 
 
 def test_mistakes_name_file_and_line(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 import gzip
+import json
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from rnnapps.data import read_examples
@@ -31,12 +34,33 @@ def test_every_format_gives_the_same_examples(tmp_path, kind):
     assert examples.labels == ["5", "1", "3", "1", "5"]
 
 
+def test_a_packed_file_may_be_named_in_capitals(tmp_path):
+    (tmp_path / "A.CSV.GZ").write_bytes(gzip.compress(b"text,label\na,1\nb,0\n"))
+    assert read_examples(tmp_path / "A.CSV.GZ")["all"].texts == ["a", "b"]
+
+
 def test_labels_are_the_same_however_they_are_written(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\na,1.0\nb, 2\nc,10 \n")
     frame = pd.DataFrame({"text": ["a", "b", "c"], "label": [1.0, 2.0, 10.0]})
     frame.to_parquet(tmp_path / "a.parquet")
     for name in ("a.csv", "a.parquet"):
         assert read_examples(tmp_path / name)["all"].labels == ["1", "2", "10"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "json"])
+def test_whole_numbers_stay_whole_where_some_lack(tmp_path, kind):
+    large = 2**53
+    table = pa.Table.from_pylist(
+        [{"text": 5, "label": large + 1}, {"text": 6, "label": large}, {"text": None}]
+    )
+    if kind == "parquet":
+        pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    else:
+        rows = [*map(json.dumps, table.to_pylist())]
+        text = "\n".join(rows) if kind == "jsonl" else f"[{','.join(rows)}]"
+        (tmp_path / f"a.{kind}").write_text(text)
+    found = read_examples(tmp_path / f"a.{kind}")["all"]
+    assert (found.texts, found.labels) == (["5", "6"], [str(large + 1), str(large)])
 
 
 def test_folders_per_class_with_their_own_splits(tmp_path):
