@@ -183,7 +183,8 @@ class CRF(keras.layers.Layer):
     def _steps(self, scores, mask, also=None) -> tuple:
         """Scores and mask time-major, a row's steps moved together, and where they are now."""
         scores = tf.cast(scores, self.compute_dtype)
-        seen = tf.reduce_max(scores, axis=-1) > 0.1 * _MASKED  # (batch, time)
+        # (batch, time); what is no number is seen, so that a loss says that training diverged.
+        seen = ~tf.reduce_all(scores <= 0.1 * _MASKED, axis=-1)
         for one in (mask, also):
             seen = seen if one is None else seen & tf.cast(one, tf.bool)
         batch, time = (seen.shape[i] or tf.shape(seen)[i] for i in (0, 1))
