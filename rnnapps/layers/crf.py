@@ -154,8 +154,8 @@ class CRF(keras.layers.Layer):
         """
         scores, mask, place = self._steps(scores, mask)
         weights = self._weights()
-        tags, score = chain.best_path(scores, *weights, mask)
-        tags = tf.where(mask, tags, 0)
+        tags = tf.where(mask, chain.best_path(scores, *weights, mask), 0)
+        score = chain.path_score(scores, tags, *weights, mask)
         return _put_back(tags, place), score - chain.log_partition(scores, *weights, mask)
 
     def marginals(self, scores, mask=None) -> tf.Tensor:
