@@ -238,17 +238,14 @@ class _Search:
         return _pick(both, tf.math.top_k(both.scores, self.beam_width)[1])
 
     def _distinct(self, found: Hypotheses) -> Hypotheses:
-        """Sorts hypotheses, and gives each that reads like a better one the score `NEVER`."""
+        """Sorts hypotheses, and puts each that reads like a better one behind all empty ones."""
         found = _pick(found, tf.math.top_k(found.scores, 2 * self.beam_width)[1])
         texts = self.text_of(found._replace(tokens=found.tokens[:, :, 1:]))  # (batch, 2 * beam)
         same = texts[:, :, tf.newaxis] == texts[:, tf.newaxis]
         place, real = tf.range(2 * self.beam_width), found.scores > NEVER / 2
         better = (place < place[:, tf.newaxis]) & real[:, tf.newaxis]  # (batch, this, other)
-        repeated = tf.reduce_any(same & better, -1)
-        return found._replace(
-            log_probabilities=tf.where(repeated, NEVER, found.log_probabilities),
-            scores=tf.where(repeated, NEVER, found.scores),
-        )
+        repeated = tf.reduce_any(same & better, -1) & real
+        return found._replace(scores=tf.where(repeated, 2 * NEVER, found.scores))
 
     def go_on(self, live: _Live, found: _Candidates, state: State) -> tuple[_Live, State]:
         """Keeps the best continuations that do not end, with their states."""

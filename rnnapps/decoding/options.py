@@ -45,7 +45,7 @@ def make_options(
         "temperature": (temperature, 1e-6, 1e30, np.float32),
         "top_k": (top_k, 0, _LARGEST, np.int32),
         "top_p": (top_p, 1e-6, 1, np.float32),
-        "repetition_penalty": (repetition_penalty, 1e-6, 1e6, np.float32),
+        "repetition_penalty": (repetition_penalty, 1e-6, 1_000_000, np.float32),
         "seed": (seed + np.arange(count) if np.ndim(seed) == 0 else seed, 0, _LARGEST, np.int32),
     }
     checked = {}
@@ -53,11 +53,15 @@ def make_options(
         values = np.asarray(values)
         if values.ndim and values.shape != (count,):
             raise ConfigError(f"Expected one {flag(name)} or {count}. Received: {values.shape}.")
-        wrong = values[~((values >= low) & (values <= high))]
-        if wrong.size:
-            expected = {1e-6: "over 0", 0: "at least 0"}[low] + (" and at most 1" * (high == 1))
+        fine = (values >= low) & (values <= high)
+        if whole := dtype is np.int32:
+            fine &= values == np.floor(values)
+        for wrong in values[~fine]:
+            kind = "a whole number" if whole else "a number"
+            least = f"at least {low}" if whole or 0 < wrong < low else "over 0"
+            most = f" and at most {high:,}" if high == 1 or wrong > high else ""
             raise ConfigError(
-                f"Expected {flag(name)} to be a number {expected}. Received: {wrong.flat[0]}."
+                f"Expected {flag(name)} to be {kind} {least}{most}. Received: {wrong}."
             )
         checked[name] = tf.constant(np.broadcast_to(values, count).astype(dtype))
     return SamplingOptions(**checked)

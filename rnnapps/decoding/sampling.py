@@ -280,7 +280,7 @@ def sample_token(
     logits = tf.maximum(logits / options.temperature[:, None], logits.dtype.min)
     least = tf.cond(
         filtered,
-        lambda: least_logit(logits, options.top_k, options.top_p),
+        lambda: least_logit(logits, options.top_k, options.top_p) - _TIE / options.temperature,
         lambda: tf.fill(tf.shape(noise), logits.dtype.min),
     )
     weights = tf.where(logits >= least[:, None], tf.exp(logits), 0.0)
@@ -290,7 +290,7 @@ def sample_token(
 
 
 def least_logit(logits: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
-    """The logit `(batch,)` of the least likely token that top-k and top-p leave, and its equals."""
+    """The logit `(batch,)` of the least likely token that top-k and top-p leave."""
     ordered = tf.sort(logits, axis=1, direction="DESCENDING")  # (batch, vocabulary)
     rank = tf.range(tf.shape(logits)[1])
     kept = (top_k[:, None] <= 0) | (rank < top_k[:, None])
@@ -299,7 +299,7 @@ def least_logit(logits: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Ten
     enough = before >= top_p[:, None] * tf.reduce_sum(weights, axis=1, keepdims=True)
     kept &= (top_p[:, None] >= 1) | ~enough
     count = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
-    return tf.gather(ordered, tf.maximum(count - 1, 0), batch_dims=1) - _TIE
+    return tf.gather(ordered, tf.maximum(count - 1, 0), batch_dims=1)
 
 
 def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:

@@ -76,8 +76,7 @@ def best_path(scores, transitions, start, end, mask):
         mask: Booleans `(time, batch)`.
 
     Returns:
-        int32 tags `(time, batch)`, of no meaning behind a row's end; and the score `(batch,)`, 0 of
-        a row without steps.
+        int32 tags `(time, batch)`, of no meaning behind a row's end.
     """
     steps = scores.shape[0] or tf.shape(scores)[0]
     scores = tf.transpose(scores, (0, 2, 1))  # (time, tags, batch): the largest over rows at once
@@ -86,6 +85,7 @@ def best_path(scores, transitions, start, end, mask):
     def forward(t, delta, deltas):
         into = tf.reduce_max(delta[:, tf.newaxis] + each, axis=0)  # (to, batch)
         delta = into + tf.gather(scores, t + 1)
+        delta -= tf.reduce_max(delta, axis=0)  # a sum over a long text would have too few digits
         return delta, deltas.write(t + 1, delta)
 
     first = start[:, tf.newaxis] + scores[0]
@@ -105,7 +105,7 @@ def best_path(scores, transitions, start, end, mask):
     (tags,) = arrays_like(steps, 1, final)
     state = (final, tags.write(steps - 1, final))
     _, tags = loop(backward, steps - 1, state, reverse=True, unroll=_UNROLL)
-    return tags.stack(), tf.where(mask[0], tf.reduce_max(last, axis=-1), 0.0)
+    return tags.stack()
 
 
 def path_score(scores, tags, transitions, start, end, mask):

@@ -154,8 +154,8 @@ class CRF(keras.layers.Layer):
         """
         scores, mask, place = self._steps(scores, mask)
         weights = self._weights()
-        tags, score = chain.best_path(scores, *weights, mask)
-        tags = tf.where(mask, tags, 0)
+        tags = tf.where(mask, chain.best_path(scores, *weights, mask), 0)
+        score = chain.path_score(scores, tags, *weights, mask)
         return _put_back(tags, place), score - chain.log_partition(scores, *weights, mask)
 
     def marginals(self, scores, mask=None) -> tf.Tensor:
@@ -183,7 +183,8 @@ class CRF(keras.layers.Layer):
     def _steps(self, scores, mask, also=None) -> tuple:
         """Scores and mask time-major, a row's steps moved together, and where they are now."""
         scores = tf.cast(scores, self.compute_dtype)
-        seen = tf.reduce_max(scores, axis=-1) > 0.1 * _MASKED  # (batch, time)
+        # (batch, time); what is no number is seen, so that a loss says that training diverged.
+        seen = ~tf.reduce_all(scores <= 0.1 * _MASKED, axis=-1)
         for one in (mask, also):
             seen = seen if one is None else seen & tf.cast(one, tf.bool)
         batch, time = (seen.shape[i] or tf.shape(seen)[i] for i in (0, 1))

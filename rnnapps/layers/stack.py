@@ -349,7 +349,8 @@ class RecurrentStack(keras.layers.Layer):
             y = self.normalizations[index](y, mask=mask, training=training)
         elif self.normalizations:
             y = self.normalizations[index](y)
-        if self.residual and y.shape[1:] == x.shape[1:]:
+        to_vector = top and not self.return_sequences
+        if self.residual and not to_vector and y.shape[1:] == x.shape[1:]:
             y = y + x
         return self.dropouts[index](y, training=training) if self.dropouts and not top else y
 

@@ -25,7 +25,7 @@ def allowed_transitions(tags: Sequence[str]) -> np.ndarray:
         of what may begin a sequence, and the last column of what may end it.
 
     Raises:
-        ValueError: If a name is of no scheme, or nothing may begin and end.
+        ValueError: If a name is of no scheme.
 
     Example:
     >>> allowed_transitions(["O", "B-PER", "I-PER"]).astype(int)

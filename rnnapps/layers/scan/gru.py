@@ -60,7 +60,7 @@ def gru(
             else:
                 seen = r * drop(h)
                 a = tf.tanh(x_h + seen @ kernel_h)
-            h_t = a + z * (h - a)
+            h_t = z * h + (1 - z) * a  # which leaves h as it is where z is 1, however rounded
             if mask is not None:
                 h_t = tf.where(mask[t], h_t, h)
             return h_t, hs.write(t, h_t), write_all(saved, t, (z, r, a, seen))

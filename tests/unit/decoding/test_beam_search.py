@@ -171,6 +171,9 @@ def test_texts_that_read_alike_are_listed_once_and_the_list_is_filled_up(n_best)
         assert received[: len(expected)] == [text for text, _ in expected]
         scores = [score for _, score in expected] + [NEVER] * (n_best - len(expected))
         np.testing.assert_allclose(found.scores[row], scores, 1e-4)
+        missing = slice(len(expected), None)  # what there is none of is empty
+        assert not found.tokens[row, missing].numpy().any()
+        assert not found.lengths[row, missing].numpy().any()
     if n_best == 12:  # which says that there was something to leave out
         alike = [reads(tokens) for tokens in sequences(model.search(lengths, beam_width=100,
                  n_best=n_best, **options), 0)]  # fmt: skip

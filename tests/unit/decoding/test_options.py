@@ -1,9 +1,12 @@
 """What a request may ask, checked inside the graph."""
 
+import re
+
 import pytest
 import tensorflow as tf
 
-from rnnapps.decoding import MOST_TOKENS, SamplingOptions, checked
+from rnnapps.decoding import MOST_TOKENS, SamplingOptions, checked, make_options
+from rnnapps.errors import ConfigError
 from rnnapps.text import limited
 from rnnapps.text.limits import MOST_BYTES, MOST_BYTES_TOGETHER
 
@@ -38,6 +41,22 @@ def test_an_option_out_of_its_range_is_a_sentence(wrong, sentence):
                 lengths(rows)
         else:
             assert lengths(rows).numpy().tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"length": 2.7}, "length= to be a whole number at least 0. Received: 2.7."),
+        ({"seed": 2**31 - 1}, "at least 0 and at most 2,147,483,647. Received: 2147483648."),
+        ({"temperature": 1e-7}, "temperature= to be a number at least 1e-06. Received: 1e-07."),
+        ({"top_p": [1.0, 1.5]}, "top_p= to be a number over 0 and at most 1. Received: 1.5."),
+        ({"top_k": float("inf")}, "a whole number at least 0 and at most"),
+    ],
+)
+def test_a_number_that_is_refused_is_not_as_the_sentence_wants_it(wrong, sentence):
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        make_options(2, **wrong)
+    assert make_options(2, length=3.0, seed=2**31 - 2).length.numpy().tolist() == [3, 3]
 
 
 def test_texts_are_read_up_to_a_length():

@@ -75,7 +75,8 @@ def probabilities(logits, temperature=1.0, top_k=0, top_p=1.0):
 @pytest.mark.parametrize(
     "settings",
     [{}, {"temperature": 0.3}, {"temperature": 4.0, "top_k": 3}, {"top_p": 0.7},
-     {"top_k": 4, "top_p": 0.8}, {"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}],
+     {"top_k": 4, "top_p": 0.8}, {"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4},
+     {"top_k": 3, "temperature": 1e6}, {"top_p": 0.5, "temperature": 1e6}],
 )  # fmt: skip
 def test_tokens_are_drawn_with_their_probabilities(settings):
     rows = 4000
@@ -190,10 +191,14 @@ def test_nothing_to_do():
 
 
 def test_rounding_does_not_choose_among_tokens_that_are_equally_likely():
-    logits = np.log(np.float32([[0.4, 0.3, 0.1, 0.1, 0.1]])).repeat(200, 0)
-    nearly = logits * (1 + 1e-6 * np.random.default_rng(0).standard_normal(logits.shape))
     noise = tf.constant(np.linspace(0, 1, 200, endpoint=False), tf.float32)
-    for settings in ({"top_k": 3}, {"top_p": 0.75}):
+    for chances, settings in (
+        ([0.4, 0.3, 0.1, 0.1, 0.1], {"top_k": 3}),
+        ([0.4, 0.3, 0.1, 0.1, 0.1], {"top_p": 0.75}),
+        ([0.2, 0.2, 0.2, 0.2, 0.2], {"top_k": 1, "temperature": 0.05}),
+    ):
+        logits = np.log(np.float32([chances])).repeat(200, 0)
+        nearly = logits * (1 + 1e-6 * np.random.default_rng(0).standard_normal(logits.shape))
         drawn = [
             sample_token(
                 tf.constant(one, tf.float32), noise, options(200, **settings), tf.constant(True)

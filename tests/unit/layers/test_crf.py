@@ -222,6 +222,22 @@ def test_a_negative_tag_masks_its_step(data):
     np.testing.assert_allclose(crf.log_likelihood(crf(raw), np.where(MASK, tags, -1)), expected)
 
 
+def test_the_best_path_is_found_however_large_its_score():
+    rng = np.random.default_rng(0)
+    crf = CRF()
+    crf.build((None, None, 5))
+    crf.set_weights([rng.normal(size=w.shape) for w in crf.weights])
+    s = rng.integers(-24, 24, (1, 300, 5)) / 8  # which float32 holds with 4096 more, too
+    np.testing.assert_array_equal(crf.decode(s + 4096)[0], crf.decode(s)[0])
+
+
+def test_scores_that_are_no_numbers_are_not_taken_for_masked_steps():
+    crf, x = CRF(), np.full((2, 3, 5), np.nan, "float32")
+    crf.build(x.shape)
+    loss = crf.loss(np.zeros((2, 3)), crf(x, mask=[[True] * 3, [True, False, False]]))
+    assert np.isnan(loss)  # by which training ends, where 0 would be the best loss of all
+
+
 def test_under_bfloat16_sums_are_of_float32():
     crf = CRF(dtype="mixed_bfloat16")
     raw = tf.cast(np.random.default_rng(0).normal(size=(2, 300, 5)), tf.bfloat16)

@@ -129,3 +129,14 @@ def test_a_batch_of_one_is_compiled_in_training_only(layer):
         np.testing.assert_allclose(outputs, expected[0], atol=1e-6)
         for ours, theirs in zip(gradients, expected[1], strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_a_gru_whose_gate_keeps_all_keeps_all_in_bfloat16(reset_after):
+    layer, rng = GRU(4, reset_after=reset_after, dtype="mixed_bfloat16"), np.random.default_rng(0)
+    layer.build((None, None, 2))
+    kernel, recurrent, bias = (rng.normal(size=w.shape) for w in layer.get_weights())
+    kernel[:, :4], recurrent[:, :4], bias[..., :4] = 0, 0, 10  # z is 1
+    layer.set_weights([kernel, recurrent, bias])
+    state = tf.constant(rng.normal(size=(3, 4)), tf.bfloat16)
+    np.testing.assert_array_equal(layer(np.tile(X, (1, 8, 1)), initial_state=state), state)

@@ -147,6 +147,15 @@ def test_step_after_step_is_the_whole_sequence(cell, block):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("block", ["plain", "pre_norm"])
+def test_a_step_to_one_vector_is_a_sequence_of_one(block):
+    arguments = {"num_layers": 2, "block": block, "residual": block == "plain"}
+    stack = RecurrentStack("gru", 4, return_sequences=False, return_state=True, **arguments)
+    whole, _ = stack(X[:, :1])
+    state = [np.zeros((3, size), "float32") for size in stack.state_sizes]
+    np.testing.assert_allclose(stack.step(X[:, 0], state)[0], whole, atol=1e-6)
+
+
 def test_pre_norm_is_what_it_says():
     stack = RecurrentStack("gru", 4, num_layers=2, block="pre_norm")
     stack(X)
