@@ -36,7 +36,7 @@ def texts_given(inputs: Any, column: str | None = None) -> list[str | bytes]:
     if isinstance(inputs, pathlib.Path):
         inputs = _file(inputs, None)
     if isinstance(inputs, pd.DataFrame):
-        inputs = inputs[_named(inputs, (column,))[0]]
+        inputs = inputs[_named([*inputs], (column,))[0]]
     elif isinstance(inputs, tf.data.Dataset):
         inputs = _dataset(inputs, 1)[0]
     return _column(inputs)
@@ -62,10 +62,8 @@ def columns_given(
     """
     if isinstance(given, pathlib.Path):
         given = read_table(given, options, [name for name in names if name]).frame
-    if isinstance(given, Mapping):
-        given = pd.DataFrame(dict(given))
-    if isinstance(given, pd.DataFrame):
-        given = [given[name] for name in _named(given, names)]
+    if isinstance(given, Mapping | pd.DataFrame):
+        given = [given[name] for name in _named([*given], names)]
     elif isinstance(given, tf.data.Dataset):
         given = _dataset(given, 2)
     if not isinstance(given, list | tuple | np.ndarray) or len(given) != 2:
@@ -137,9 +135,8 @@ def _nested(value: Any) -> bool:
     return isinstance(value, list | tuple | dict | set | np.ndarray | pd.Series | pd.DataFrame)
 
 
-def _named(frame: pd.DataFrame, names: Sequence[str | None]) -> list:
+def _named(columns: list, names: Sequence[str | None]) -> list:
     """The columns of these names; the first ones where no names are given."""
-    columns = list(frame.columns)
     if all(name is None for name in names):
         if len(names) > len(columns) or (len(names) == 1 and len(columns) > 1):
             raise DataError(

@@ -287,10 +287,9 @@ def _tabbed(lines: Sequence[str], path: str) -> Table:
 
 
 def _lines(path: pathlib.Path | str, options: TableOptions) -> list[str]:
-    content, _ = read_contents(path)
-    if not content.strip():
+    text, _ = decode(read_contents(path)[0], str(path), options.encoding)
+    if not text.strip():
         raise DataError(f"{path} is empty.")
-    text, _ = decode(content, str(path), options.encoding)
     if "\n" not in text:
         text = text.replace("\r", "\n")  # as a Mac's programs ended lines long ago
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]

@@ -26,7 +26,13 @@ def from_spans(
     Raises:
         DataError: If a span is not within its text, holds no token, or crosses another one.
     """
-    cut = tokenize_texts([str(text) for text in texts])
+    for text, given, place in zip(texts, spans, where, strict=True):
+        if not isinstance(text, str) or not isinstance(given, list):
+            raise DataError(
+                f"{place}: expected a text, and a list of spans. Received: {text!r:.40} and "
+                f"{given!r:.40}."
+            )
+    cut = tokenize_texts(texts)
     tokens, tags, widened = [], [], []
     for (words, starts, ends), given, text, place in zip(cut, spans, texts, where, strict=True):
         found: list[Span] = []

@@ -3,6 +3,7 @@
 import array
 import collections
 import dataclasses
+import io
 import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -173,7 +174,7 @@ def _stored(path: pathlib.Path, columns: TagColumns, options: TableOptions) -> T
     def make(folder: pathlib.Path) -> None:
         said: list[str] = []
         with open_text(path, options.encoding, newline=None) as text:
-            head = text.head.splitlines()
+            head = [*io.StringIO(text.head, newline=None)]
             if kind_of(path) in _LINES or text.head.lstrip().startswith("{"):
                 rows = objects_of(text.file, where)
                 sentences = from_objects(rows, line_of(where), where, columns, said)

@@ -166,6 +166,8 @@ def from_objects(
     for number, words, labels in values_of(rows, name, where, columns, keys):
         if not isinstance(words, list) or not isinstance(labels, list):
             raise DataError(f"{name(number)}: expected lists in {keys[0]!r} and {keys[1]!r}.")
+        if None in words or None in labels:
+            raise DataError(f"{name(number)}: expected texts in both lists. Received: null.")
         yield number, [sys.intern(str(x)) for x in words], [sys.intern(str(x)) for x in labels]
         sentences, total = sentences + 1, total + len(words)
     said.append(counted(where, sentences, total))

@@ -102,7 +102,7 @@ def _texts(path: pathlib.Path, text_column: str, options: TableOptions | None) -
     if path.is_dir():
         files = sorted(path.rglob("*.txt"))
         return [read_text(file, encoding) for file in tracked(files, "files")]
-    if path.name.removesuffix(".gz").removesuffix(".zip").endswith(".txt"):
+    if path.name.lower().removesuffix(".gz").removesuffix(".zip").endswith(".txt"):
         return read_text(path, encoding).split("\n")
     table = read_table(path, options or TableOptions(), (text_column,))
     table.require("text_column", text_column)

@@ -20,7 +20,8 @@ BOS, EOS = 2, 3
 class SubwordTokenizer(Tokenizer):
     """Cuts a text into pieces of words learned from the text itself, whatever its script.
 
-    The ids 2 and 3 are reserved for the begin and the end of a sentence; `call` adds neither.
+    The ids 2 and 3 are reserved for the begin and the end of a sentence; `call` adds neither. White
+    space is always made tidy, as spaces stand in the pieces.
 
     Args:
         max_tokens: Largest size of the vocabulary, the four reserved ids included.
@@ -50,7 +51,7 @@ class SubwordTokenizer(Tokenizer):
         algorithm: Literal["unigram", "bpe"] = "unigram",
         **kwargs,
     ):
-        super().__init__(max_tokens, min_count, lower, **kwargs)
+        super().__init__(max_tokens, min_count, lower, **{**kwargs, "tidy": True})
         if algorithm not in ("unigram", "bpe"):
             raise ValueError(f"Expected algorithm to be 'unigram' or 'bpe'. Received: {algorithm}")
         self.algorithm = algorithm
@@ -80,6 +81,7 @@ class SubwordTokenizer(Tokenizer):
             unk_id=UNKNOWN,
             bos_id=BOS,
             eos_id=EOS,
+            normalization_rule_name="identity",  # others write "，" as ",", and lose joiners
             character_coverage=0.9999,  # the default leaves out the digits of texts with few
             split_digits=True,  # numbers are to be copied digit by digit
             max_sentence_length=1_000_000,  # bytes

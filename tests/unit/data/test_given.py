@@ -89,5 +89,6 @@ def test_what_belongs_to_texts_is_given_by_name():
         together(TEXTS, LABELS, labels=None)
     with pytest.raises(DataError, match="Received: labels="):
         together(None, None, labels=LABELS)
-    with pytest.raises(DataError, match="Received: 2 texts, 1 labels"):
-        columns_given((TEXTS, LABELS[:1]), (None, None), "labels")
+    for given in ((TEXTS, LABELS[:1]), {"text": TEXTS, "label": LABELS[:1]}):
+        with pytest.raises(DataError, match="Received: 2 texts, 1 labels"):
+            columns_given(given, (None, None), "labels")

@@ -35,6 +35,8 @@ def test_one_file_or_two_gzipped_or_not(tmp_path):
         (b"a\tb\nc\n", None, r"one, line 2: expected a text, a tab.*Received: 1 columns"),
         (b"a\tb\tc\n", None, r"Received: 3 columns \(1, 2, 3\); name the two with source_column="),
         (b"", None, "one is empty"),
+        (b"\xef\xbb\xbf", None, "one is empty"),
+        ("\u00a0\n\u3000\n".encode(), None, "one is empty"),
         (b"a\nb\nc\n", b"x\ny\n", r"a line of .*other for each line of .*one.*2 lines for 3"),
         (b"a\n", b"\xff\n", r"other, line 1: byte 0xff is not UTF-8"),
         (b"a\n", None, "Received: 1 columns"),

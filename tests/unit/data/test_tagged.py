@@ -214,6 +214,7 @@ CONLL = "-DOCSTART- O\n\n" + "".join(
 )
 OBJECTS = [{"tokens": list("ab"), "tags": ["O", "B-x"]}, {"tokens": [], "tags": []}] * 5
 LARGE = {
+    "a.tsv": "New\u2028York\tB-x\nof old\tO\n",
     "a.conll": CONLL,
     "a.txt.gz": CONLL.replace("\n", "\r\n"),
     "a.conllu": "# 1\n1-2\t_\t" + "\t" * 7 + "\n1\tc\tc\tN" + "\t_" * 6 + "\n\n",
@@ -258,6 +259,21 @@ def test_batches_of_a_large_file_are_those_made_in_memory(tmp_path, monkeypatch)
     for batch, same in zip(first, second, strict=True):
         for value, again in zip(tf.nest.flatten(batch), tf.nest.flatten(same), strict=True):
             np.testing.assert_array_equal(value, again)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"tokens": ["a", None], "tags": ["O", "B-x"]},
+        {"text": None, "spans": []},
+        {"text": 12, "spans": [[0, 2, "n"]]},
+        {"text": "Ada", "spans": None},
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path, row):
+    path = written(tmp_path / "a.jsonl", json.dumps(row))
+    with pytest.raises(DataError, match=r"a\.jsonl, line 1: expected .*text"):
+        read_tagged(path)
 
 
 def test_mistakes_in_large_files_name_the_line_and_leave_nothing(tmp_path, monkeypatch):

@@ -77,6 +77,14 @@ def test_characters_and_subwords_give_the_text_back():
         assert [t.decode() for t in tokenizer.detokenize(ids).numpy()] == texts
 
 
+def test_subwords_keep_how_a_character_is_written():
+    texts = ["真的！（很好），½ ㎡…", "می‌خواهم", "e\u0301 é", "👩‍👩‍👧"]
+    tokenizer = SubwordTokenizer(80, lower=False)
+    tokenizer.adapt(texts * 4)
+    written = tokenizer.detokenize(tokenizer(tf.constant([*texts, "é \u00a0\n\té "]))).numpy()
+    assert [text.decode() for text in written] == [*texts, "é é"]
+
+
 def test_unknown_characters_are_named_also_where_pieces_have_none():
     tokenizer = SubwordTokenizer(60)
     tokenizer.adapt(["the cat sat on the mat", "the dog sat on the log"] * 5)
