@@ -31,7 +31,7 @@ from rnnapps.serving.server.monitor import CONTENT_TYPE, Call, Monitor
 from rnnapps.serving.server.responses import error_response, html_response, json_response
 from rnnapps.serving.server.servable import DEFAULT, Servable
 from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_down
-from rnnapps.serving.server.workers import Deadline, Limits, Workers
+from rnnapps.serving.server.workers import Deadline, Limits, Room, Workers
 
 _VERSION = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _ASK = re.compile(
@@ -44,7 +44,6 @@ _LOOK = re.compile(
 )
 METRICS = "/monitoring/prometheus/metrics"  # as in TF Serving
 _EXAMPLE = re.compile(r"/examples/(?P<model>[^/]+)/(?P<signature>[^/]+)", re.ASCII)
-_SMALL = 2**16  # bytes of a body that always find room
 _PATIENCE = 16  # how many times the longest body is read, and thrown away, before hanging up
 
 
@@ -56,6 +55,7 @@ class RestApi:
         readers: The threads that read requests.
         workers: The threads in which models answer.
         limits: What a request may ask at most.
+        room: What there is for bodies.
         monitor: What counts the requests.
     """
 
@@ -65,12 +65,11 @@ class RestApi:
         readers: Workers,
         workers: Workers,
         limits: Limits,
+        room: Room,
         monitor: Monitor,
     ):
         self._manager, self._readers, self._workers = manager, readers, workers
-        self._limits, self._monitor = limits, monitor
-        self._held = 0  # bytes of bodies
-        self._room = max(limits.held, 4 * limits.body)
+        self._limits, self._room, self._monitor = limits, room, monitor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -94,7 +93,7 @@ class RestApi:
                 return await self._show(request, path)
             return json_response(await self._answer(request.method, path, bytes(body), call))
         finally:
-            self._held -= len(body)
+            self._room.give_back(len(body))
 
     async def _show(self, request: Request, path: str) -> Response:
         """What TF Serving has not, and its metrics."""
@@ -139,10 +138,8 @@ class RestApi:
         async for chunk in request.stream():
             received += len(chunk)
             if received <= most:
-                if received > _SMALL and self._held + len(chunk) > self._room:
-                    raise StatusError(Code.UNAVAILABLE, "Too many requests: no room for the body")
+                self._room.take(len(chunk), received)
                 body += chunk
-                self._held += len(chunk)
             elif received > _PATIENCE * most:
                 break
         if received > most:

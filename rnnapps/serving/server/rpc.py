@@ -20,7 +20,7 @@ from rnnapps.serving.server.monitor import Call, Monitor
 from rnnapps.serving.server.protos import from_proto, to_proto
 from rnnapps.serving.server.servable import DEFAULT, Servable
 from rnnapps.serving.server.status import Code, StatusError
-from rnnapps.serving.server.workers import Deadline, Limits, Workers, guarded
+from rnnapps.serving.server.workers import Deadline, Limits, Room, Workers, guarded
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _SPARE = 64  # threads for requests that wait for no worker
@@ -36,12 +36,20 @@ class RpcApi:
         manager: The models.
         workers: The threads in which models answer.
         limits: What a request may ask at most.
+        room: What there is for messages.
         monitor: What counts the requests.
     """
 
-    def __init__(self, manager: ModelManager, workers: Workers, limits: Limits, monitor: Monitor):
+    def __init__(
+        self,
+        manager: ModelManager,
+        workers: Workers,
+        limits: Limits,
+        room: Room,
+        monitor: Monitor,
+    ):
         self._manager, self._workers, self._limits = manager, workers, limits
-        self._monitor = monitor
+        self._room, self._monitor = room, monitor
 
     @property
     def handlers(self) -> list[grpc.GenericRpcHandler]:
@@ -71,7 +79,11 @@ class RpcApi:
             deadline = Deadline(seconds)
             try:
                 with self._monitor.watch("grpc", name, context.peer()) as call:
-                    return guarded(deadline, answer, message, deadline, call)
+                    self._room.take(len(message), len(message))
+                    try:
+                        return guarded(deadline, answer, message, deadline, call)
+                    finally:
+                        self._room.give_back(len(message))
             except StatusError as error:
                 context.abort(_CODES[error.code], _cut(error.message))
 

@@ -21,7 +21,7 @@ from rnnapps.serving.server.monitor import Monitor
 from rnnapps.serving.server.origins import OriginGuard
 from rnnapps.serving.server.rest import RestApi
 from rnnapps.serving.server.rpc import RpcApi, make_grpc_server
-from rnnapps.serving.server.workers import Limits, Workers
+from rnnapps.serving.server.workers import Limits, Room, Workers
 
 _FAREWELL = 0.15  # seconds to tell those who still wait that the server ends
 _LAST = 4.5  # seconds after which a process that is told to end does, whatever it is at
@@ -72,9 +72,9 @@ class Server:
         readers = Workers("reader", _READERS, limits.waiting)
         workers = Workers("worker", limits.threads, limits.waiting)
         self._pools = readers, workers
-        monitor = Monitor(access_log)
-        self._grpc = make_grpc_server(RpcApi(self.manager, workers, limits, monitor), limits)
-        api = RestApi(self.manager, readers, workers, limits, monitor)
+        room, monitor = Room(limits), Monitor(access_log)
+        self._grpc = make_grpc_server(RpcApi(self.manager, workers, limits, room, monitor), limits)
+        api = RestApi(self.manager, readers, workers, limits, room, monitor)
         self._rest = uvicorn.Server(
             uvicorn.Config(
                 OriginGuard(api, host, hosts, origins),

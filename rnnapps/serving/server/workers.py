@@ -15,6 +15,8 @@ import numpy as np
 
 from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_down
 
+_SMALL = 2**16  # bytes of a body that always finds room
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -61,6 +63,38 @@ class Limits:
                         f"most {self.body} bytes. Received: {array.size} texts, the longest of "
                         f"{longest} bytes."
                     )
+
+
+class Room:
+    """What there is for all the bodies that are being received or waited for.
+
+    Args:
+        limits: What the server takes on at most.
+    """
+
+    def __init__(self, limits: Limits):
+        self._most = max(limits.held, 4 * limits.body)
+        self._held, self._lock = 0, threading.Lock()
+
+    def take(self, size: int, received: int) -> None:
+        """Takes room for a piece of a body.
+
+        Args:
+            size: Bytes of the piece.
+            received: Bytes of the body so far, with these.
+
+        Raises:
+            StatusError: If there is none; for a small body there always is.
+        """
+        with self._lock:
+            if received > _SMALL and self._held + size > self._most:
+                raise StatusError(Code.UNAVAILABLE, "Too many requests: no room for the body")
+            self._held += size
+
+    def give_back(self, size: int) -> None:
+        """Gives back room for so many bytes."""
+        with self._lock:
+            self._held -= size
 
 
 class Deadline:

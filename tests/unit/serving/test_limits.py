@@ -198,6 +198,19 @@ def test_unfinished_uploads_turn_no_small_request_away(spinners):
         assert ask(server, PREDICT, long)[0] == 200
 
 
+def test_messages_that_wait_are_held_in_the_room_that_there_is(spinners):
+    limits = Limits(threads=2, seconds=1, held=0, body=2**19, rows=2**17)
+    request = request_of(-1)
+    request.inputs["rounds"].CopyFrom(tf.make_tensor_proto([-1] * (2**17 - 2**10)))
+    with Server(spinners, 0, 0, limits=limits) as server, channel_of(server) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        codes = [one.code().name for one in [stub.Predict.future(request) for _ in range(12)]]
+        assert set(codes) == {"DEADLINE_EXCEEDED", "UNAVAILABLE"}
+        with pytest.raises(grpc.RpcError) as refused:  # nothing of it lasts
+            stub.Predict(request)
+        assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 def test_a_grpc_message_that_does_not_arrive_is_cancelled(short, channel):
     call = channel.stream_unary("/tensorflow.serving.PredictionService/Predict")
     end = concurrent.futures.Future()
