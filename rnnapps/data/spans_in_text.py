@@ -9,7 +9,7 @@ from rnnapps.text import tokenize_texts
 
 
 def from_spans(
-    texts: Sequence[str], spans: Sequence[Any], where: Sequence[str]
+    texts: Sequence[Any], spans: Sequence[Any], where: Sequence[str]
 ) -> tuple[list[list[str]], list[list[str]], list[str]]:
     """Cuts texts into tokens, and gives each the tag of the span that it is in.
 

@@ -239,8 +239,8 @@ def _frame(rows: list[dict[str, Any]] | dict[str, list], where: str) -> pd.DataF
     except UnicodeEncodeError as error:
         half = error.object[error.start].encode("unicode_escape").decode()
         raise DataError(f"{where} holds half a character ({half}); write it whole.") from None
-    for name in frame.select_dtypes(float) if isinstance(rows, list) else ():
-        cells = [row.get(name) for row in rows]
+    for name in frame.select_dtypes(float):
+        cells = [row.get(name) for row in rows] if isinstance(rows, list) else rows[name]
         if all(isinstance(cell, int | None) for cell in cells):  # no fractions, of which some lack
             frame[name] = pd.Series(cells, dtype=object)
     return frame

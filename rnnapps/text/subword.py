@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -71,22 +72,27 @@ class SubwordTokenizer(Tokenizer):
         """Takes no others: pieces are learned together."""
 
     def _train(self, texts: Iterable[str | bytes], model: io.BytesIO) -> None:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(self._cleaned(texts)),
-            model_writer=model,
-            vocab_size=self.max_tokens,
-            model_type=self.algorithm,
-            hard_vocab_limit=False,  # a small text has fewer pieces than were asked for
-            pad_id=PADDING,
-            unk_id=UNKNOWN,
-            bos_id=BOS,
-            eos_id=EOS,
-            normalization_rule_name="identity",  # others write "，" as ",", and lose joiners
-            character_coverage=0.9999,  # the default leaves out the digits of texts with few
-            split_digits=True,  # numbers are to be copied digit by digit
-            max_sentence_length=1_000_000,  # bytes
-            minloglevel=2,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            # Characters stay as they are written: SentencePiece's rules make "，" a ",", and take
+            # joiners away. U+FFFF stands in no text; without any rule each load logs a line.
+            rules = pathlib.Path(folder, "rules.tsv")
+            rules.write_text("FFFF\tFFFD\n", "utf-8")
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(self._cleaned(texts)),
+                model_writer=model,
+                vocab_size=self.max_tokens,
+                model_type=self.algorithm,
+                hard_vocab_limit=False,  # a small text has fewer pieces than were asked for
+                pad_id=PADDING,
+                unk_id=UNKNOWN,
+                bos_id=BOS,
+                eos_id=EOS,
+                normalization_rule_tsv=str(rules),
+                character_coverage=0.9999,  # the default leaves out the digits of texts with few
+                split_digits=True,  # numbers are to be copied digit by digit
+                max_sentence_length=1_000_000,  # bytes
+                minloglevel=2,
+            )
 
     def _cleaned(self, texts: Iterable[str | bytes]):
         for chunk in self._chunks(texts, self.clean):
