@@ -131,7 +131,7 @@ def intermittent(data_dir: Path, runs: Path) -> None:
 
     rng = np.random.default_rng(0)
     days = pd.date_range("2023-01-01", periods=600)
-    week = np.array([0.6, 0.7, 0.8, 1.0, 1.5, 1.9, 0.5])[days.dayofweek]
+    week = np.array([0.6, 0.7, 0.8, 1.0, 1.5, 1.9, 0.5])[days.day_of_week]
     table = pd.DataFrame(
         [
             (f"part {part}", day, count)
