@@ -119,9 +119,10 @@ class Scores:
         count = np.where(count > 0, count, np.nan)
         return {"mae": error / count, "mase": relative / count, "rmsse": np.sqrt(squares / count)}
 
-    def by_window(self) -> tuple[np.ndarray, ...]:
-        """Of each window its series, and the sums of MASE's scaled errors and RMSSE's squares."""
-        return tuple(np.concatenate(column) for column in zip(*self._by_window, strict=True))
+    def by_window(self) -> dict[str, np.ndarray]:
+        """Of each window its `series`, and the sums of `MASE`'s errors and `RMSSE`'s squares."""
+        columns = map(np.concatenate, zip(*self._by_window, strict=True))
+        return dict(zip(("series", "MASE", "RMSSE"), columns, strict=True))
 
     def _means(self, reduce) -> dict[str, Any]:
         sums = {name: reduce(value) for name, value in self._sums.items()}
@@ -182,12 +183,11 @@ def skill(
         `against`, the best baseline; `skill`, the share of its error that is saved; `low` and
         `high`, between which that lies in 95 % of the samples; and `measure`.
     """
-    column = ("MASE", "RMSSE").index(measure) + 1
-    totals = {name: one.by_window()[column].sum() for name, one in baselines.items()}
-    best = min(totals, key=lambda name: totals[name])
-    series, ours = (scores.by_window()[i] for i in (0, column))
+    errors = {name: one.by_window()[measure] for name, one in baselines.items()}
+    best = min(errors, key=lambda name: errors[name].sum())
+    series, ours = (scores.by_window()[name] for name in ("series", measure))
     order = np.argsort(series, kind="stable")  # a backtest that trains anew goes by origins
-    series, ours, theirs = series[order], ours[order], baselines[best].by_window()[column][order]
+    series, ours, theirs = series[order], ours[order], errors[best][order]
     saved = 1 - ours.sum() / max(theirs.sum(), 1e-12)
     place = np.arange(len(series)) - np.searchsorted(series, series)  # within its series
     stretch = series * len(series) + place // block
