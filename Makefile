@@ -13,7 +13,7 @@ quickstart: .venv/.installed
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
     --durations=25
 
-# Units and applications.
+# Units, and the five applications with their defaults, tiny.
 test: lint
 	$(PYTEST) -m "not system"
 
@@ -22,7 +22,7 @@ test-unit: .venv/.installed-dev
 
 # The unit tier, and which lines of rnnapps it does not run.
 coverage: .venv/.installed-dev
-	$(PYTEST) -m "not system" tests/unit --cov --cov-report=term:skip-covered
+	$(PYTEST) tests/unit --cov --cov-report=term:skip-covered
 
 # The documentation: the site, and the tests of what it says.
 docs: site test-docs
@@ -40,7 +40,8 @@ test-docs: .venv/.installed-dev
 mutations: .venv/.installed-dev
 	$(BIN)/python tests/mutations/run.py
 
-# Processes that are started and killed, copied applications, the READMEs' commands, the C++ loader.
+# Processes that are started and killed, copied applications, documents, the C++ loader; other cells,
+# replicas, XLA, searches, updates.
 test-system: .venv/.installed-dev
 	$(PYTEST) -m system
 

@@ -27,24 +27,17 @@ from rnnapps.layers import registry
 
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+# Each of many small graphs is run once or twice: TensorFlow takes longer to optimize it than to run
+# it. tests/apps/exports/test_agreement.py, and processes that tests start, have them optimized.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 gc.freeze()  # what has been imported stays, and need not be looked through each time
 gc.set_threshold(20_000, 10, 10)  # a graph is many objects, none of which is garbage so soon
-
-
-def pytest_configure(config):
-    """Without the system tier, graphs run as they were traced.
-
-    Each of many small ones is run once or twice: TensorFlow takes longer to optimize it than to run
-    it. The system tier, and every process that a test starts, has them optimized.
-    """
-    if config.option.markexpr == "not system":
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def pytest_collection_modifyitems(items):
     """What lies in tests/system is of the system tier; elsewhere a test says so by the marker.
 
-    That tier goes first and the units last: the longest files do not keep one worker waiting.
+    tests/system goes first and the units last: the longest files do not keep one worker waiting.
     """
     system = pathlib.Path(__file__).parent / "system"
     for item in items:

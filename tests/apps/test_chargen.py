@@ -140,6 +140,7 @@ def test_the_state_is_carried_from_window_to_window():
     assert network.evaluate(streams.one_pass(), verbose=0) == pytest.approx(found, abs=1e-6)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("other", ["replicas", "xla"])
 def test_two_replicas_and_xla_take_the_steps_of_one(other):
     ids = rng.integers(2, 9, 4 * 48)
@@ -154,6 +155,7 @@ def test_two_replicas_and_xla_take_the_steps_of_one(other):
         np.testing.assert_allclose(one, two, atol=1e-4)
 
 
+@pytest.mark.system
 def test_a_run_goes_on_with_another_number_of_replicas(tmp_path):
     ids = rng.integers(2, 9, 4 * 48)
     config = CharGenConfig(**{**TINY, "batch_size": 4})
@@ -271,6 +273,7 @@ def test_windows_and_streams_follow_the_length_of_the_text():
 # What it learns, and what it says of it.
 
 
+@pytest.mark.system
 def test_the_network_remembers_what_no_short_ngram_does(app, run_dir):
     found = app.evaluate()
     names = list(found["baselines"])
@@ -378,6 +381,7 @@ def test_the_number_of_ngrams_is_bounded(monkeypatch):
     np.testing.assert_array_equal(few.nats(ids), four.nats(ids))
 
 
+@pytest.mark.system
 def test_bfloat16_learns_is_kept_and_answers(tmp_path):
     settings = {**TINY, "epochs": 1, "batch_size": 4, "precision": "mixed_bfloat16"}
     for cell in ("lstm", "attention_lstm"):
@@ -398,6 +402,7 @@ def test_bfloat16_learns_is_kept_and_answers(tmp_path):
         assert len(again.predict(["cat"], length=20, seed=1)[0]) == 20
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("cell", "order"),
     [*itertools.product(["lstm", "attention_lstm"], [0, 3]), ("transformer", 3)],
@@ -578,6 +583,7 @@ def test_few_texts_are_written_with_one_thread(mixed, tmp_path, texts, threads):
 # Texts of all kinds.
 
 
+@pytest.mark.system
 def test_chinese_with_rare_characters_left_out(tmp_path):
     common = "".join(map(chr, range(0x4E00, 0x4E40)))
     text = "".join(rng.choice([*common], 3000)) + "龘" + "".join(rng.choice([*common], 3000))
@@ -586,6 +592,7 @@ def test_chinese_with_rare_characters_left_out(tmp_path):
     assert set(app.predict(["一"], length=60, temperature=3.0)[0]) <= set(common)
 
 
+@pytest.mark.system
 def test_words_and_bytes_keep_everything(tmp_path):
     text = "Not  bad,\tnot bad <br /> at\r\nall! I'd see it; L'été 😀\n\n" * 40
     for name in ("word", "byte", "character"):

@@ -138,6 +138,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert [p for p in tmp_path.rglob("*") if p.name != "runs"] == []
 
 
+@pytest.mark.system
 def test_evaluate_keeps_what_it_makes_of_large_data(capsys, sample_run, tmp_path, monkeypatch):
     texts, labels = make_reviews(40, 7)
     pd.DataFrame({"text": texts, "label": labels}).to_csv(tmp_path / "more.csv", index=False)

@@ -8,6 +8,8 @@ import re
 import pytest
 from pages import Reader, blocks, write_files
 
+pytestmark = pytest.mark.system
+
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 PAGES = {path.relative_to(DOCS).with_suffix("").as_posix(): path for path in DOCS.rglob("*.md")}
 

@@ -21,6 +21,8 @@ import rnnapps
 from rnnapps.apps import APPLICATIONS, config_class
 from rnnapps.config import Config
 
+pytestmark = pytest.mark.system
+
 SECTIONS = ("Args", "Call arguments", "Output", "Returns", "Yields", "Raises", "Reference")
 PACKAGES = sorted(
     f"rnnapps.{path.parent.name}"

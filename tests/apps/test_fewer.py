@@ -26,6 +26,7 @@ def test_a_forecaster_takes_the_last_steps_of_its_one_series():
     assert some.said[-1].startswith("taken: 2,000 of 17,")
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_run_is_measured_beside_its_share(tmp_path, capsys):
     settings = {"units": 4, "embedding_dim": 4, "epochs": 1, "max_examples": 300}

@@ -122,6 +122,7 @@ def test_every_model_learns_answers_and_is_saved_whole(variant, tmp_path):
         np.testing.assert_allclose(again(inputs)[name], expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("variant", COMPILED, ids=lambda v: v["model"])
 def test_a_training_step_under_xla_equals_one_without(variant):
     """What a TPU demands: the step compiles, with its missing values."""
@@ -308,6 +309,7 @@ def test_the_pinball_loss_is_least_at_the_quantiles_and_leaves_the_point_alone()
 # Scaling and calibration.
 
 
+@pytest.mark.system
 @eagerly()
 def test_each_series_is_scaled_by_its_training_part_alone():
     one, other = table().assign(place="x"), table(seed=1).assign(place="y")
@@ -425,6 +427,7 @@ def test_baselines_are_what_their_names_say():
     np.testing.assert_allclose(found["ridge"](history)[0], answers[np.argmin(errors)], rtol=1e-3)
 
 
+@pytest.mark.system
 def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
     app = rnnapps.load(run[0])
     parts = app._load()
@@ -444,6 +447,7 @@ def test_a_part_s_forecasts_lie_within_it_and_each_window_counts(run):
     assert expected <= {path.stem for path in (run[0] / "figures").glob("*.png")}
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_backtest_takes_a_stride_and_trains_anew_where_asked(run):
     app = rnnapps.load(run[0])
@@ -460,6 +464,7 @@ def test_a_backtest_takes_a_stride_and_trains_anew_where_asked(run):
     assert again["baselines"]["last value"]["mae"] == found["baselines"]["last value"]["mae"]
 
 
+@pytest.mark.system
 @eagerly()
 def test_series_of_unequal_length_are_trained_anew_together():
     frame = table()
@@ -471,6 +476,7 @@ def test_series_of_unequal_length_are_trained_anew_together():
     assert all(0 < one["best_baseline_mae"] < np.inf for one in found["by_series"].values())
 
 
+@pytest.mark.system
 @eagerly()
 def test_another_table_is_measured_with_what_was_trained(tmp_path):
     settings = {**TINY, "target": ("a",), "lookback": None}
@@ -721,6 +727,7 @@ def test_a_run_is_only_measured_on_the_data_it_learned_from(run):
     assert app.evaluate(table())["mae"] > 0
 
 
+@pytest.mark.system
 def test_ett_reads_through_tfds_and_divides_as_usual(test_data, tmp_path):
     (tmp_path / "ETTh1.csv.gz").write_bytes((test_data / "ett" / "ETTh1.csv.gz").read_bytes())
     config = ForecastingConfig(data="ett_h1", data_dir=tmp_path, horizon=96)

@@ -161,6 +161,7 @@ def test_a_run_goes_on_with_the_vectors_it_began_with_only(vectors, tmp_path):
     network_at_start(app, REVIEWS, run_dir=tmp_path / "run")
 
 
+@pytest.mark.system
 def test_what_starts_from_a_run_leaves_its_vectors_as_they_are(vectors, tmp_path):
     path, _ = vectors(["fine", "cat", "a"])
     small = {"epochs": 1, "units": 4, **FROZEN, "vectors": path}
@@ -182,6 +183,7 @@ def test_what_starts_from_a_run_leaves_its_vectors_as_they_are(vectors, tmp_path
         assert app.info.notes[-1].endswith("its word vectors stay as they are")
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_translator_that_goes_on_leaves_the_side_frozen_that_was(vectors, tmp_path):
     source, rows = vectors(["le", "mai"], "source")

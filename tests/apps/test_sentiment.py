@@ -79,6 +79,7 @@ def test_padding_changes_nothing_and_empty_texts_pass(variant):
     assert np.isfinite(short).all()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("variant", COMPILED, ids=lambda v: f"{v['cell']}-{v.get('pooling')}")
 def test_a_training_step_under_xla_equals_one_without(variant):
     """What a TPU demands: the step compiles, on batches of fixed lengths."""
@@ -98,6 +99,7 @@ def test_a_training_step_under_xla_equals_one_without(variant):
     assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, weights[0], strict=True))
 
 
+@pytest.mark.system
 def test_two_replicas_take_the_step_of_one():
     config = SentimentConfig(**TINY, clip_norm=0.01)  # each replica's share would do otherwise
     weights = []
@@ -304,6 +306,7 @@ def test_blending_trusts_the_better_model():
     assert scale[1] > 0.5 > 0.1 > scale[0] >= 0
 
 
+@pytest.mark.system
 def test_imdb_reads_through_tfds(test_data, tmp_path):
     """A data set of that name in the folder that --data-dir names."""
     import tensorflow_datasets as tfds
@@ -329,6 +332,7 @@ def test_imdb_reads_through_tfds(test_data, tmp_path):
     }
 
 
+@pytest.mark.system
 @eagerly()
 def test_chinese_reviews_are_cut_into_characters(test_data):
     config = SentimentConfig(

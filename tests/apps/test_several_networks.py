@@ -47,6 +47,7 @@ def network_of(parts, seed):
     return build_network(CONFIG, parts.tokenizer.vocabulary_size, 2)
 
 
+@pytest.mark.system
 def test_networks_and_ngrams_are_added_up_with_their_weights(parts, tmp_path):
     networks = [network_of(parts, seed) for seed in range(3)]
     model = build_classifier(CONFIG, networks, parts)
@@ -100,6 +101,7 @@ def test_labels_are_as_sure_as_their_teachers_are_apart():
     assert np.isfinite(soft_labels([np.zeros((4, 3))], known[:0])).all()  # says nothing
 
 
+@pytest.mark.system
 def test_the_ngrams_teach_first_and_then_both(parts, tmp_path):
     seen, networks = [], [network_of(parts, seed) for seed in range(2)]
 
@@ -127,6 +129,7 @@ def test_the_ngrams_teach_first_and_then_both(parts, tmp_path):
     assert set(np.unique(next(iter(held))[1])) <= {0.0, 1.0}
 
 
+@pytest.mark.system
 @eagerly()
 def test_of_several_networks_one_alone_learns_the_language_first(tmp_path):
     settings = {**TINY, "ensemble": 2, "pretrain_epochs": 1, "freeze": True}

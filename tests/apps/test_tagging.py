@@ -74,6 +74,7 @@ def test_padding_changes_nothing_and_tags_are_allowed(variant):
             assert tags_of(spans_of(tags), size) == tags
 
 
+@pytest.mark.system
 def test_a_training_step_under_xla_equals_one_without():
     weights, variant = [], {"cell": "gru", "bidirectional": False}
     for jit in (False, True):
@@ -274,6 +275,7 @@ def test_a_folder_has_its_parts(tmp_path):
         load_splits(TaggingConfig(data="wnut17", data_dir=tmp_path))
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_run_starts_from_another_and_from_unlabelled_texts(tmp_path):
     path = tmp_path / "more.txt"

@@ -64,6 +64,7 @@ def test_several_networks_answer_with_the_mean_of_their_scores(output):
     np.testing.assert_allclose(found["marginals"], marginals, atol=1e-5)
 
 
+@pytest.mark.system
 def test_several_networks_are_saved_and_exported_as_one(tmp_path):
     app, _ = untrained(count=2)
     app.model.save(tmp_path / "model.keras")
@@ -81,6 +82,7 @@ def test_several_networks_are_saved_and_exported_as_one(tmp_path):
     assert app.encoder(texts).shape == (3, 9, 4)  # the first network's states
 
 
+@pytest.mark.system
 @eagerly()
 def test_each_network_goes_on_from_its_own(tmp_path):
     app = Tagger(**TINY, ensemble=2, pretrain_epochs=1, freeze=True)
@@ -101,6 +103,7 @@ def test_each_network_goes_on_from_its_own(tmp_path):
     assert found["updated"] and len(app.networks) == 2
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_training_goes_on_with_the_network_at_which_it_was_killed(tmp_path):
     epochs = []

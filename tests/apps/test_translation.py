@@ -106,6 +106,7 @@ def compiled(config, strategy="auto"):
     return network
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("variant", VARIANTS, ids=NAMES)
 @eagerly()
 def test_every_variant_writes_what_it_scores_and_keeps_it(variant, tmp_path):
@@ -143,6 +144,7 @@ def test_padding_changes_nothing(variant):
     assert np.isfinite(short).all()
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("variant", COMPILED, ids=lambda v: "+".join(map(str, v.values())))
 def test_a_training_step_under_xla_equals_one_without(variant):
     weights = []
@@ -162,6 +164,7 @@ def test_a_training_step_under_xla_equals_one_without(variant):
     assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, weights[0], strict=True))
 
 
+@pytest.mark.system
 def test_two_replicas_and_bfloat16_train():
     for settings in ({"strategy": "mirrored"}, {"precision": "mixed_bfloat16"}):
         app = Translator(**TINY, **settings).fit(FEW)
@@ -196,6 +199,7 @@ def test_it_learns_to_translate_and_where_to_look(counter):
     assert right > -1 > wrong
 
 
+@pytest.mark.system
 def test_a_transformer_learns_to_reverse_and_is_measured_as_it_writes():
     rows = [[4 + (7 * i + j * (i % 5 + 1)) % 30 for j in range(1 + i % 5)] for i in range(128)]
     sources, targets = (
@@ -218,6 +222,7 @@ def test_a_transformer_learns_to_reverse_and_is_measured_as_it_writes():
         np.testing.assert_allclose(weights[:, 0], looked[:, t], atol=1e-5)
 
 
+@pytest.mark.system
 def test_a_transformers_search_finds_the_same_whatever_room_its_state_begins_with(monkeypatch):
     settings = {**TINY, "cell": "transformer", "heads": 3, "positions": "sinusoidal", "layers": 2}
     settings["max_length"] = 24  # the window: a search goes further
@@ -382,6 +387,7 @@ def test_the_lexicon_learns_which_words_belong_together():
     assert model(["das rotes Buch", "ein Hund", ""]) == ["the red book", "a hund", ""]
 
 
+@pytest.mark.system
 @eagerly()
 def test_the_averaged_weights_are_the_mean_of_the_last_epochs(tmp_path):
     class Watch(keras.callbacks.Callback):
@@ -428,6 +434,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(tmp_path):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.system
 @eagerly()
 def test_pairs_from_lists_frames_and_datasets():
     sources, targets = FEW
@@ -493,6 +500,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert not [p for p in tmp_path.rglob("*") if p.name not in ("runs", "one.de", "two.en")]
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_vocabulary_larger_than_the_data_allows_is_as_large_as_it_allows(capsys):
     for tokenizer in ("unigram", "bpe", "word"):
@@ -519,6 +527,7 @@ def test_a_network_without_attention_says_how_to_get_one():
         app.align(["one"])
 
 
+@pytest.mark.system
 def test_multi30k_either_way(test_data, tmp_path):
     manual = tmp_path / "downloads" / "manual"
     manual.mkdir(parents=True)

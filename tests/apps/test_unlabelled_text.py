@@ -31,6 +31,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_classifier_learns_the_language_first_and_goes_on_after_a_stop(unlabelled, tmp_path):
     validation = (TEXTS[:9], LABELS[:9])
@@ -53,6 +54,7 @@ def test_a_classifier_learns_the_language_first_and_goes_on_after_a_stop(unlabel
     np.testing.assert_array_equal(states._keras_mask, [[True, True], [True, False]])
 
 
+@pytest.mark.system
 def test_an_update_keeps_what_was_learned_of_the_unlabelled_texts_words(unlabelled, tmp_path):
     still = {**TINY, "epochs": 1, "learning_rate": 1e-12}  # the weights stay where they start
     app = SentimentClassifier(**still, unlabelled=unlabelled, ngrams=0).fit((TEXTS, LABELS))

@@ -158,6 +158,7 @@ def table(first, steps):
 FORECAST = {"horizon": 6, "lookback": 24, "segment": 12, "units": 8, "epochs": 1}
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_forecaster_goes_on_where_its_data_ends(tmp_path):
     table("2024-01-01", 300).to_csv(tmp_path / "old.csv", index=False)
@@ -178,6 +179,7 @@ def test_a_forecaster_goes_on_where_its_data_ends(tmp_path):
     assert again.evaluate()["mae"] > 0
 
 
+@pytest.mark.system
 @eagerly()
 def test_each_network_of_an_ensemble_goes_on_from_its_own(tmp_path):
     app = Forecaster(target=["load"], ensemble=2, **FORECAST)
@@ -193,6 +195,7 @@ def test_each_network_of_an_ensemble_goes_on_from_its_own(tmp_path):
     assert found["updated"] and len(app.networks) == 2
 
 
+@pytest.mark.system
 @eagerly()
 def test_what_a_forecaster_has_learned_moves_its_parts():
     app = Forecaster(target=["load"], **FORECAST)
@@ -218,6 +221,7 @@ def test_a_translator_takes_new_pairs_in_one_file(tmp_path):
     assert all(text.startswith("March") for text in added.train.targets)
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_tagger_learns_another_kind_of_name(tmp_path):
     tokens = [["Ada", "met", name, str(n)] for n in range(20) for name in ("Bob", "Eve")]
@@ -230,6 +234,7 @@ def test_a_tagger_learns_another_kind_of_name(tmp_path):
     assert rnnapps.load(tmp_path / "run").tags == app.tags
 
 
+@pytest.mark.system
 @eagerly()
 def test_texts_and_translations_that_were_given_are_updated(tmp_path):
     app = CharGenerator(units=8, layers=1, epochs=1, window=32, validation_share=0.1)

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import importlib, pkgutil
 import rnnapps
@@ -15,6 +17,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 """
 
 
+@pytest.mark.system
 def test_no_module_starts_tensorflow():
     """A tensor that is made at import would: then devices could no longer be set."""
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)

@@ -25,6 +25,14 @@ LINE = "the cat sat on the mat, 猫坐在垫子上。 été — and the dog lay 
 TINY = {"units": 16, "embedding_dim": 8, "epochs": 1}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def optimized():
+    """The graphs are those that people run; see tests/conftest.py."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 def train_sentiment(folder):
     file = folder / "reviews.csv"
     pd.DataFrame(dict(zip(("text", "label"), make_reviews(200), strict=True))).to_csv(file)

@@ -44,11 +44,12 @@ KINDS = {
     "byte": {"tokenizer": "byte"},
     "transformer": {"cell": "transformer", "heads": 2, "epochs": 1},
 }
+OTHERS = [pytest.param(name, marks=pytest.mark.system) for name in list(KINDS)[1:]]
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+@pytest.fixture(scope="module", params=["character", *OTHERS])
 def app(request):
-    return CharGenerator(**{**SETTINGS, **request.param}).fit(TEXT)
+    return CharGenerator(**{**SETTINGS, **KINDS[request.param]}).fit(TEXT)
 
 
 @pytest.fixture(scope="module")

@@ -200,6 +200,7 @@ def test_outputs_are_of_types_that_json_holds(dtype, tmp_path, plus_one):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.system
 def test_a_subword_model_needs_only_tf_text(tmp_path):
     settings = {"units": 6, "embedding_dim": 5, "epochs": 1, "tokenizer": "subword"}
     app = SentimentClassifier(**settings, max_tokens=200).fit(make_reviews(200))

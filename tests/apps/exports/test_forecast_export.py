@@ -89,6 +89,7 @@ def test_the_signature_and_its_asset_name_everything(version):
     assert described["quantiles"] == [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("model", ["encoder_decoder", "deepar"])
 def test_decoders_and_series_names_are_exported(model, tmp_path):
     frame = pd.concat([TABLE.assign(place=name) for name in ("north", "south")])

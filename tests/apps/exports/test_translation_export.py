@@ -95,6 +95,7 @@ def test_outputs_have_names_and_types_and_take_any_bytes(version):
     assert none["translation"].shape == (0,)
 
 
+@pytest.mark.system
 def test_a_transformer_s_export_answers_as_it_does(tmp_path):
     settings = {"units": 8, "heads": 2, "embedding_dim": 8, "epochs": 1, "max_tokens": 200}
     with eagerly():

@@ -31,6 +31,7 @@ SEARCHES = {
 }
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_trial_measures_what_the_application_says_it_can_be_judged_by(name, tmp_path):
     config, data = SEARCHES[name]

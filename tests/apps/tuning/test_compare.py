@@ -13,6 +13,8 @@ from rnnapps.errors import ConfigError, RunError
 from rnnapps.tuning import contenders
 from rnnapps.tuning.report import report
 
+pytestmark = pytest.mark.system
+
 TINY = ["--epochs", "1", "--units", "4", "--embedding-dim", "4", "--ngrams", "0"]
 
 
@@ -70,7 +72,6 @@ def test_other_ranges_are_another_comparison(table, compared, capsys):
     assert "range of cell (gru,simple_rnn, gru,lstm)" in capsys.readouterr().err
 
 
-@pytest.mark.system
 def test_a_comparison_that_was_killed_goes_on(table, compared, tmp_path):
     project = tmp_path / "killed"
     process = start(words(table, project, "--seeds", "1"))

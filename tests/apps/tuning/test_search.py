@@ -15,6 +15,7 @@ from rnnapps.tuning.hypermodel import measures
 from rnnapps.tuning.report import read_search
 
 
+@pytest.mark.system
 def test_the_tuners_of_keras_tuner_take_an_application(tmp_path):
     config = SentimentConfig(**TINY)
     hypermodel = HyperApplication(config, ranges=RANGES, train=(TEXTS, LABELS))
@@ -43,6 +44,7 @@ def test_a_trial_is_measured_at_the_epoch_whose_weights_it_keeps(patience, loss)
     assert measures(app) == {"val_loss": loss}
 
 
+@pytest.mark.system
 def test_hyperband_promotes_trials_to_more_epochs(table, tmp_path):
     project = tmp_path / "hyperband"
     assert cli.main(flags(table, project, "--tuner", "hyperband", "--max-epochs", "3")) == 0
@@ -56,6 +58,7 @@ def test_hyperband_promotes_trials_to_more_epochs(table, tmp_path):
     assert _toml(project / "best.toml")["epochs"] == trials[0]["epochs"]
 
 
+@pytest.mark.system
 def test_a_bayesian_search_runs_past_its_random_beginning(table, tmp_path):
     project = tmp_path / "bayesian"
     more = ("--tuner", "bayesian", "--trials", "7", "--epochs", "1", "--range", "units=2:9")
@@ -144,6 +147,7 @@ def test_a_search_that_is_killed_goes_on_within_its_trial(table, searched, tmp_p
     assert (project / "trial_0/result.json").stat().st_mtime_ns == finished
 
 
+@pytest.mark.system
 def test_a_failed_trial_says_why_and_the_search_goes_on(table, tmp_path):
     project = tmp_path / "failing"
     words = flags(table, project, "--trials", "8", "--epochs", "1", "--clip-norm", "0")
@@ -165,6 +169,7 @@ def test_a_failed_trial_says_why_and_the_search_goes_on(table, tmp_path):
     assert any(trial["seconds"] for trial in trials if trial["status"] == "failed")
 
 
+@pytest.mark.system
 def test_a_trial_that_runs_out_of_memory_says_so(table, tmp_path):
     project = tmp_path / "large"
     words = flags(table, project, "--trials", "2", "--epochs", "1")
@@ -176,6 +181,7 @@ def test_a_trial_that_runs_out_of_memory_says_so(table, tmp_path):
     assert second["reason"].startswith("Out of memory: ")
 
 
+@pytest.mark.system
 def test_a_time_budget_ends_the_search_with_its_best_so_far(table, tmp_path):
     project = tmp_path / "short"
     words = flags(table, project, "--trials", "50", "--epochs", "500", "--patience", "0")

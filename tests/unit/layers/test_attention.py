@@ -294,6 +294,7 @@ def value_and_gradients(model, x):
 SEEN = np.where(MEMORY_MASK[..., None], MEMORY, 0)
 
 
+@pytest.mark.system
 def test_xla(model):
     model = model()
     compiled = tf.function(lambda x: value_and_gradients(model, x), jit_compile=True)
@@ -321,6 +322,7 @@ def test_archive_and_saved_model(model, tmp_path):
     np.testing.assert_allclose(served.serve(SEEN), model(SEEN), atol=1e-6)
 
 
+@pytest.mark.system
 def test_distribution(model):
     """A step of training on two devices is the step on one."""
 

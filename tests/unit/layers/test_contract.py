@@ -253,6 +253,7 @@ def test_saved_model(case, tmp_path):
     assert not [op for op in used if "Cudnn" in op or "PyFunc" in op or "Random" in op]
 
 
+@pytest.mark.system
 def test_xla(case):
     layer = case.make(return_sequences=True, return_state=True)
 
@@ -264,6 +265,7 @@ def test_xla(case):
     assert_close(compiled(sequence(), tf.constant(MASK)), expected, 1e-4)
 
 
+@pytest.mark.system
 def test_distribution(case):
     """A step of training on two devices is the step on one."""
     x, y = np.where(MASK[..., None], sequence(), 0), np.ones((BATCH, UNITS))

@@ -286,6 +286,7 @@ def test_an_export_decodes_without_python(data, tmp_path):
     np.testing.assert_array_equal(served.serve(tf.constant(longer)), expected)
 
 
+@pytest.mark.system
 def test_replicas_learn_what_one_does(data):
     words, tags = data
     learned = []

@@ -101,6 +101,7 @@ def test_a_decoder_s_steps_equal_its_whole(kind):
     np.testing.assert_allclose(stack(changed, **padded)[0][:, :3], whole[:, :3], atol=1e-5)
 
 
+@pytest.mark.system
 def test_a_decoder_trains_is_saved_compiled_and_exported(tmp_path):
     inputs = keras.Input((None, FEATURES)), keras.Input((None, WIDTH))
     stack = decoder(dropout=0.2, seed=1, return_state=False)

@@ -35,6 +35,7 @@ class Witness(keras.layers.Layer):
 CASES = [(make, False) for make in (LSTM, GRU, PeepholeLSTM, LayerNormLSTM, MinGRU, SLSTM)]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("make", "xla"), [*CASES, (LSTM, True)])
 def test_the_graphs_of_layers_are_freed(make, xla):
     def derive(layer, witness):

@@ -273,6 +273,7 @@ def test_bad_input():
         RecurrentStack("lstm", 4)(X[0])
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("seed", [None, 3])
 def test_directions_are_told_apart_while_a_model_is_loaded(seed):
     with ObjectSharingScope():  # as keras.saving.load_model does, where layers have addresses

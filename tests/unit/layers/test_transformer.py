@@ -132,6 +132,7 @@ def test_causal_is_causal_and_positions_tell_the_order():
         assert same == (kind == {"positions": "none"})
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("kind", [{}, REPEATING], ids=["rotary", "learned"])
 def test_trains_is_saved_compiled_and_exported(kind, tmp_path):
     inputs = keras.Input((None, FEATURES))

@@ -186,6 +186,7 @@ def test_a_body_that_does_not_end_is_refused(short):
         assert receive(client) == (408, "The request did not arrive within 0.5 s")
 
 
+@pytest.mark.system
 def test_unfinished_uploads_turn_no_small_request_away(spinners):
     limits = Limits(body=2**18, held=0, body_seconds=3)
     with Server(spinners, 0, 0, limits=limits) as server, contextlib.ExitStack() as uploads:

@@ -134,6 +134,7 @@ def test_a_sample_is_corrected_as_tensorflow_does_it():
     assert float(measured) == pytest.approx(float(tf.reduce_mean(whole)), rel=1e-5)
 
 
+@pytest.mark.system
 def test_pretraining_goes_on_where_it_was(tmp_path):
     text = tf.ragged.constant([[1 + (i * j) % 8 for j in range(i % 11)] for i in range(90)])
     ends = []

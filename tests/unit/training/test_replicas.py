@@ -67,6 +67,7 @@ def keras_loss(loss):
     return loss
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("kept", [{"optimizer": keras.optimizers.SGD}, {"loss": keras_loss}])
 def test_keras_itself_still_gets_other_numbers(kept):
     """When this fails, Keras clips the sum, or has the global mean, and ours can go."""
@@ -134,6 +135,7 @@ class Killed(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", ["auto", "cpu", "mirrored"])
 def test_training_goes_on_within_an_epoch_as_if_nothing_had_been(name, tmp_path):
     config = SentimentConfig(epochs=3, learning_rate=0.05, schedule="constant")

@@ -55,6 +55,7 @@ def test_the_rate_rises_within_the_time_for_one_network_after_the_other(clock):
         assert rates.rates[-1] < 0.01
 
 
+@pytest.mark.system
 def test_a_schedule_that_ends_before_the_time_stays_as_it_is(clock):
     found = []
     for limits in ([], [TimeLimit(600)]):

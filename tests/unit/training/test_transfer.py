@@ -149,6 +149,7 @@ def test_each_level_learns_at_its_share_of_the_rate(shrink):
         np.testing.assert_allclose(decayed[name], plain[name] * 0.5 ** (3 - level), atol=3e-7)
 
 
+@pytest.mark.system
 def test_levels_thaw_by_the_epochs_number_alone(tmp_path):
     def trained(epochs, folder):
         model = compiled(unfreeze_gradually=True, layer_rate_decay=0.9)

@@ -94,6 +94,7 @@ def test_without_a_validation_part_the_last_average_is_kept():
     assert_close(kept, averages(watch.steps)[-1])
 
 
+@pytest.mark.system
 def test_replicas_average_as_one_device():
     one, history, _ = trained()
     two, other, _ = trained(strategy="mirrored")
@@ -102,6 +103,7 @@ def test_replicas_average_as_one_device():
         assert row["val_loss"] == pytest.approx(like["val_loss"], rel=1e-4)
 
 
+@pytest.mark.system
 def test_an_interrupted_training_goes_on(tmp_path):
     expected, history, _ = trained()
     trained(epochs=2, folder=tmp_path)
