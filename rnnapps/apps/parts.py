@@ -4,6 +4,7 @@ import abc
 import dataclasses
 import itertools
 import pathlib
+import types
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -54,10 +55,12 @@ class InParts(abc.ABC):
     given: tuple[Any, Any]
     """What `fit` was given to learn from, and to choose the weights."""
     learned: Learned
+    data_room: ClassVar[types.ModuleType]
+    """Has `load_splits(config)` and `given_splits(config, train=, validation=, test=)`, and the
+    `fingerprint` of parts."""
     divides: ClassVar[bool] = False
     """Whether what `fit` is given holds the test part, too."""
 
-    @abc.abstractmethod
     def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Any:
         """The data in its parts: the configuration's, or examples that a person has given.
 
@@ -70,10 +73,15 @@ class InParts(abc.ABC):
             The parts, as `data.Splits` has them or in another form that says what was read (`said`)
             and what was mended in it (`notes`).
         """
+        if train is None and test is None:
+            return self.data_room.load_splits(self.config)
+        return self.data_room.given_splits(
+            self.config, train=train, validation=validation, test=test
+        )
 
-    @abc.abstractmethod
     def _fingerprint(self, splits: Any) -> str:
         """What tells the parts that are learned from, and choose the weights, from any others."""
+        return self.data_room.fingerprint(splits.train, splits.validation)
 
     def _taken(self, train: Any = None, validation: Any = None) -> Any:
         """The data in its parts, as much of each as the configuration takes."""

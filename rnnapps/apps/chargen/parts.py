@@ -1,7 +1,7 @@
 """A generator's text in its parts, whose rows are the lines."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import ClassVar
 
 from rnnapps.apps.chargen import data
 from rnnapps.apps.chargen.config import CharGenConfig
@@ -17,13 +17,7 @@ class TextInParts(InParts):
     """What a generator says of its text; see `InParts`."""
 
     config: CharGenConfig
-
-    def _load(
-        self, train: Any = None, validation: Any = None, test: Any = None
-    ) -> Splits[data.Text]:
-        if train is None and test is None:
-            return data.load_splits(self.config)
-        return data.given_splits(self.config, train=train, validation=validation, test=test)
+    data_room: ClassVar = data
 
     def _fewer(self, splits: Splits[data.Text]) -> Splits[data.Text]:
         return fewer(splits, self.config, in_order=True)

@@ -55,6 +55,7 @@ class SentimentClassifier(Application):
 
     name = "sentiment"
     config_class = SentimentConfig
+    data_room: ClassVar = data
     objectives: ClassVar = {
         "accuracy": "max",
         "macro_f1": "max",
@@ -109,18 +110,7 @@ class SentimentClassifier(Application):
         return named_rows(layers["tokenizer"].vocabulary, classes)
 
     def _settled(self) -> dict[str, Any]:
-        kind = kind_of(self.model.get_layer("tokenizer"))  # where it was found
-        return {**super()._settled(), "tokenizer": kind}
-
-    def _load(
-        self, train: Any = None, validation: Any = None, test: Any = None
-    ) -> Splits[Examples]:
-        if train is None and test is None:
-            return data.load_splits(self.config)
-        return data.given_splits(self.config, train=train, validation=validation, test=test)
-
-    def _fingerprint(self, splits: Splits[Examples]) -> str:
-        return data.fingerprint(splits.train, splits.validation)
+        return {**super()._settled(), "tokenizer": kind_of(self.model.get_layer("tokenizer"))}
 
     def _examples(self, splits: Splits[Examples]) -> list[str]:
         return few(splits.validation.texts)

@@ -60,6 +60,7 @@ class Tagger(Application):
 
     name = "tagging"
     config_class = TaggingConfig
+    data_room: ClassVar = data
     objectives: ClassVar = {
         "f1": "max", "accuracy": "max", "precision": "max", "recall": "max", "loss": "min",
     }  # fmt: skip
@@ -102,14 +103,6 @@ class Tagger(Application):
         found = data.decided(self.config, kind)
         settled = {name: getattr(found, name) for name in data.BY_KIND}
         return {**super()._settled(), "tokenizer": kind, **settled}
-
-    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[Tagged]:
-        if train is None and test is None:
-            return data.load_splits(self.config)
-        return data.given_splits(self.config, train=train, validation=validation, test=test)
-
-    def _fingerprint(self, splits: Splits[Tagged]) -> str:
-        return data.fingerprint(splits.train, splits.validation)
 
     def _examples(self, splits: Splits[Tagged]) -> list[str]:
         return few(map(" ".join, splits.validation.tokens))

@@ -48,6 +48,7 @@ class Translator(Application):
     name = "translation"
     config_class = TranslationConfig
     config: TranslationConfig
+    data_room: ClassVar = data
     objectives: ClassVar = {"bleu": "max", "chrf": "max", "exact_match": "max", "perplexity": "min"}
 
     @property
@@ -58,14 +59,6 @@ class Translator(Application):
     def _rows(self) -> dict[str, Rows]:
         tokenizers = self.model.source_tokenizer, self.model.target_tokenizer
         return named_rows(self.config, *map(all_tokens, tokenizers))
-
-    def _load(self, train: Any = None, validation: Any = None, test: Any = None) -> Splits[Pairs]:
-        if train is None and test is None:
-            return data.load_splits(self.config)
-        return data.given_splits(self.config, train=train, validation=validation, test=test)
-
-    def _fingerprint(self, splits: Splits[Pairs]) -> str:
-        return data.fingerprint(splits.train, splits.validation)
 
     def _examples(self, splits: Splits[Pairs]) -> list[str]:
         return few(splits.validation.sources)
