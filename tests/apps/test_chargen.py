@@ -328,6 +328,7 @@ def test_the_weight_of_the_ngrams_suits_the_validation_part(mixed, app):
     assert float(unweighed.weight) == pytest.approx(0.7)
 
 
+@pytest.mark.system
 def test_a_mixture_is_saved_and_writes_as_a_network_does(mixed, tmp_path):
     mixed.save(tmp_path / "run")
     again = rnnapps.load(tmp_path / "run")

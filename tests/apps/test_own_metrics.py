@@ -22,6 +22,7 @@ SAME = {
 }
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("application", SAME)
 def test_metrics_of_ones_own_stand_beside_the_applications(application, tmp_path, monkeypatch):
     with tarfile.open(GOLDEN / f"{application}.tar.xz") as archive:

@@ -156,6 +156,7 @@ def test_of_several_networks_one_alone_learns_the_language_first(tmp_path):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.system
 @eagerly()
 def test_a_classifier_that_ngrams_taught_answers(tmp_path):
     (tmp_path / "more.txt").write_text("\n".join(f"a zebra, {text}" for text in TEXTS[:40]))

@@ -91,6 +91,7 @@ def test_a_training_step_under_xla_equals_one_without():
     assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, weights[0], strict=True))
 
 
+@pytest.mark.system
 def test_softmax_chooses_each_tag_by_itself():
     config = TaggingConfig(**TINY, output="softmax")
     network, trained = compiled(config)

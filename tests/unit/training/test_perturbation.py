@@ -48,6 +48,7 @@ def test_the_worst_step_is_the_finite_differences():
     assert not found[IDS.numpy() == 0].any()
 
 
+@pytest.mark.system
 def test_a_perturbed_step_moves_the_weights_and_is_not_measured():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     rows = np.array([1, 1, 0], "float32")
