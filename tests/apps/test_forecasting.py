@@ -114,6 +114,8 @@ def test_every_model_learns_answers_and_is_saved_whole(variant, tmp_path):
     assert answer["quantiles"].shape == (2, 6, 2, 7)
     assert np.isfinite(answer["quantiles"]).all()
     assert (np.diff(answer["quantiles"], axis=-1) >= 0).all()
+    alone = app.model({name: values[1:] for name, values in inputs.items()})
+    np.testing.assert_allclose(alone["quantiles"][0], answer["quantiles"][1], rtol=1e-4)
     app.model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
     assert again.get_layer("network").config == app.model.get_layer("network").config
@@ -268,26 +270,48 @@ def test_likelihoods_agree_with_scipy():
     np.testing.assert_allclose(counts.loss(y / 4, parameters), expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "student_t", "negative_binomial"])
-def test_samples_have_the_distribution_s_quantiles(name):
+EXACT = {
+    "gaussian": lambda mean, deviation: scipy.stats.norm(mean, deviation),
+    "student_t": lambda location, scale, freedom: scipy.stats.t(freedom, location, scale),
+    "negative_binomial": lambda mean, dispersion, scale: scipy.stats.nbinom(
+        1 / dispersion, 1 / (1 + dispersion * mean * scale)
+    ),
+}
+LEVELS = (0.001, 0.025, 0.1, 0.5, 0.9, 0.999)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", EXACT)
+def test_quantiles_are_exact_and_those_of_a_row_alone(name, compiled):
     likelihood = make_likelihood(name, ())
-    raw = tf.constant([[0.5, 0.3, 4.0]])[:, : likelihood.size]
-    parameters = likelihood.activate(raw, tf.constant([10.0]))
-    samples = likelihood.sample(parameters, 20_000, tf.constant([1, 2]))
-    first, second, third = (*parameters.numpy()[0].astype(float), 0)[:3]
-    exact = {
-        "gaussian": lambda: scipy.stats.norm(first, second),
-        "student_t": lambda: scipy.stats.t(third, first, second),
-        "negative_binomial": lambda: scipy.stats.nbinom(1 / second, 1 / (1 + second * first * 10)),
-    }[name]()
-    levels = (0.1, 0.5, 0.9)
-    received = quantiles_of(samples, levels)[0].numpy()
-    received = received * 10 if name == "negative_binomial" else received
-    spread = exact.ppf(0.9) - exact.ppf(0.1)
-    np.testing.assert_allclose(received, exact.ppf(levels), atol=0.03 * spread + 0.5 * (spread > 5))
+    raw = np.random.default_rng(0).normal(size=(200, likelihood.size), scale=5)
+    if name == "student_t":
+        raw[:3, 2] = -99, 0, 1e4  # degrees of freedom
+    parameters = likelihood.activate(tf.constant(raw, tf.float32), tf.constant(10.0))
+    quantiles = tf.function(likelihood.quantiles, jit_compile=compiled, reduce_retracing=True)
+    received = quantiles(parameters, LEVELS).numpy()
+    expected = EXACT[name](*parameters.numpy().astype(float).T[..., None]).ppf(LEVELS)
+    counts = name == "negative_binomial"
+    np.testing.assert_allclose(received * (10 if counts else 1), expected, rtol=2e-5, atol=2e-5)
+    np.testing.assert_array_equal(quantiles(parameters[7:8], LEVELS), received[7:8])
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_samples_have_the_distribution_s_quantiles_and_are_those_of_a_row_alone(name):
+    likelihood = make_likelihood(name, ())
+    raw = tf.repeat(tf.constant([[[0.5, 0.3, 4.0]], [[3.0, 0.1, 0.0]]]), 10_000, axis=1)
+    parameters = likelihood.activate(raw[..., : likelihood.size], tf.constant(10.0))
+    samples = likelihood.sample(parameters, tf.constant([1, 2]))  # (rows, draws)
+    for i in range(2):
+        alone = likelihood.sample(parameters[i : i + 1], tf.constant([1, 2]))
+        np.testing.assert_array_equal(alone[0], samples[i])
+    received = quantiles_of(tf.transpose(samples), (0.1, 0.5, 0.9))
     np.testing.assert_allclose(
-        quantiles_of(samples, levels)[0], np.quantile(samples[:, 0], levels), rtol=1e-4
+        received, np.quantile(samples, (0.1, 0.5, 0.9), axis=1).T, rtol=1e-4, atol=1e-6
     )
+    expected = likelihood.quantiles(parameters[:, 0], (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(received, expected, atol=0.02 * np.ptp(expected))
+    assert not np.array_equal(likelihood.sample(parameters, tf.constant([2, 2])), samples)
 
 
 def test_the_pinball_loss_is_least_at_the_quantiles_and_leaves_the_point_alone():

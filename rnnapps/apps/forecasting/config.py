@@ -151,7 +151,7 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
     conformal: bool = True
     """Calibrate the intervals on the validation part."""
     samples: Annotated[int, Field(ge=2)] = 200
-    """Sample paths of a distribution's forecast."""
+    """Sample paths of deepar's forecast."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

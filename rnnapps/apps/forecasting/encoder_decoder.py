@@ -79,7 +79,9 @@ class EncoderDecoderRNN(ForecastNetwork):
 
         def draw(raw, t):
             parameters = self.likelihood.activate(raw, None if scale is None else scale[:, 0])
-            return self.likelihood.sample(parameters, 1, tf.stack([t, 2026]))[0]
+            apart = tf.reshape(parameters, (-1, count, self.per_row, parameters.shape[-1]))
+            drawn = self.likelihood.sample(apart, tf.stack([t, 2026]))
+            return tf.reshape(drawn, (-1, self.per_row))
 
         _, paths = self._walk(value[:, : self.per_row], future, states, False, draw)
         paths = tf.reshape(paths, (-1, count, self.task.horizon, self.per_row))

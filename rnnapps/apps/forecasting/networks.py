@@ -11,8 +11,6 @@ from rnnapps.apps.forecasting.data import Task
 from rnnapps.layers import RecurrentStack
 from rnnapps.probabilistic import make_likelihood, quantiles_of
 
-_SEED = (20, 26)  # of sample paths: the same history gets the same answer
-
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
@@ -29,7 +27,7 @@ class NetworkConfig:
         likelihood: Name of the likelihood.
         levels: Levels of the quantiles.
         loss: What the point minimises.
-        samples: Sample paths of a distribution.
+        samples: Sample paths, where there are `paths`.
         paths: Whether each path's next step depends on what was drawn for the one before.
         block: `"plain"` or `"pre_norm"`, what stands around each recurrent layer.
         heads: Heads of each block of a Transformer.
@@ -145,17 +143,12 @@ class ForecastNetwork(keras.layers.Layer):
             paths = self.draw_paths(x, future, scale)  # (samples, rows, horizon, per_row)
             paths = self._windows(tf.transpose(paths, (1, 2, 3, 0)))
             paths = paths * window.spread[..., None] + window.shift[..., None]
-            return self._summary(tf.transpose(paths, (3, 0, 1, 2)))
+            return quantiles_of(tf.transpose(paths, (3, 0, 1, 2)), (0.5, *config.levels))
         parameters = self.call(inputs, training=False)
         if config.likelihood == "quantiles":
             return parameters
-        samples = self.likelihood.sample(parameters, config.samples, tf.constant(_SEED))
-        return self._summary(samples, self.likelihood.point(parameters))
-
-    def _summary(self, samples, point=None):
-        """A point and quantiles `(..., 1 + levels)` of samples `(samples, ...)`."""
-        point = quantiles_of(samples, (0.5,)) if point is None else point[..., None]
-        return tf.concat([point, quantiles_of(samples, self.config.levels)], axis=-1)
+        point = self.likelihood.point(parameters)[..., None]
+        return tf.concat([point, self.likelihood.quantiles(parameters, config.levels)], axis=-1)
 
     def _window(self, inputs) -> "_Window":
         """What the network is shown of its inputs."""
