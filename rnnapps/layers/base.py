@@ -1,5 +1,6 @@
 """What the recurrent layers share: checks of arguments, and the road from Keras' call to a loop."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -81,6 +82,22 @@ def split_shape(x) -> tuple:
     """The first two dimensions, static where they are known."""
     dynamic = tf.shape(x)
     return tuple(dynamic[i] if x.shape[i] is None else x.shape[i] for i in range(2))
+
+
+def in_float32(loop: Callable, x, *tensors) -> list:
+    """Run a loop whose state would stand still in 16 bits, where what a step adds is rounded off.
+
+    Args:
+        loop: The loop, of as many tensors.
+        x: The projected inputs, whose type decides.
+        *tensors: The others; `None` stays what it is.
+
+    Returns:
+        What the loop returns, of the type of `x`.
+    """
+    kind = "float32" if x.dtype.size < 4 else x.dtype
+    wide = [None if one is None else tf.cast(one, kind) for one in (x, *tensors)]
+    return [tf.cast(result, x.dtype) for result in loop(*wide)]
 
 
 class ScanMixin:

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import CheckedScan, project
+from rnnapps.layers.base import CheckedScan, in_float32, project
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -61,13 +61,10 @@ class GRU(CheckedScan, keras.layers.GRU):
             bias, recurrent_bias = tf.unstack(tf.convert_to_tensor(cell.bias))
             gates, recurrent_bias = tf.split(recurrent_bias, [2 * self.units, self.units])
             bias = bias + tf.concat([gates, tf.zeros_like(recurrent_bias)], axis=0)
-        outputs, h = scan.gru(
-            project(x, cell.kernel, bias),
-            recurrent_kernel,
-            *state,
-            recurrent_bias,
-            cell.reset_after,
-            mask,
-            dropout_mask,
-        )
+
+        def loop(x, kernel, h, bias, dropout_mask):
+            return scan.gru(x, kernel, h, bias, cell.reset_after, mask, dropout_mask)
+
+        x = project(x, cell.kernel, bias)
+        outputs, h = in_float32(loop, x, recurrent_kernel, *state, recurrent_bias, dropout_mask)
         return outputs, [h]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import CellMixin, RecurrentLayer, project
+from rnnapps.layers.base import CellMixin, RecurrentLayer, in_float32, project
 
 _ABOUT_A_WEIGHT = ("initializer", "regularizer", "constraint")
 _OF_A_RECURRENT_KERNEL = {f"recurrent_{what}" for what in _ABOUT_A_WEIGHT} | {"reset_after"}
@@ -160,11 +160,14 @@ class MinGRU(RecurrentLayer):
 
     def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
         """See `ScanMixin`."""
-        kept, added = self.cell.terms(project(x, self.cell.kernel, self.cell.bias), dropout_mask)
-        if mask is not None:  # such a step keeps all and adds nothing
-            kept, added = (
-                tf.where(mask, kept, tf.ones_like(kept)),
-                tf.where(mask, added, tf.zeros_like(added)),
-            )
-        outputs, h = scan.linear(kept, added, *state)
+
+        def loop(x, h, dropout_mask):
+            kept, added = self.cell.terms(x, dropout_mask)
+            if mask is not None:  # such a step keeps all and adds nothing
+                kept = tf.where(mask, kept, tf.ones_like(kept))
+                added = tf.where(mask, added, tf.zeros_like(added))
+            return scan.linear(kept, added, h)
+
+        x = project(x, self.cell.kernel, self.cell.bias)
+        outputs, h = in_float32(loop, x, *state, dropout_mask)
         return outputs, [h]

@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from rnnapps.layers import scan
-from rnnapps.layers.base import CellMixin, RecurrentLayer, project
+from rnnapps.layers.base import CellMixin, RecurrentLayer, in_float32, project
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -113,12 +112,9 @@ class SLSTM(RecurrentLayer):
     def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
         """See `ScanMixin`."""
         x = project(x, self.cell.kernel, self.cell.bias)
-        tensors = [x, recurrent_kernel, *state]
-        if dropout_mask is not None:
-            tensors.append(dropout_mask)
-        if x.dtype.size < 4:  # too few digits to add exponents up
-            tensors = [tf.cast(tensor, "float32") for tensor in tensors]
-        dropped = None if dropout_mask is None else tensors.pop()
-        results = scan.slstm(*tensors, mask, dropped)
-        outputs, *states = [tf.cast(result, x.dtype) for result in results]
+
+        def loop(x, kernel, dropout_mask, *state):
+            return scan.slstm(x, kernel, *state, mask, dropout_mask)
+
+        outputs, *states = in_float32(loop, x, recurrent_kernel, dropout_mask, *state)
         return outputs, states

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnapps.layers import GRU, LSTM
+from rnnapps.layers import GRU, LSTM, SLSTM, MinGRU
 from rnnapps.layers.base import is_right_padded
 
 PAIRS = [(LSTM, keras.layers.LSTM), (GRU, keras.layers.GRU)]
@@ -136,7 +136,23 @@ def test_a_gru_whose_gate_keeps_all_keeps_all_in_bfloat16(reset_after):
     layer, rng = GRU(4, reset_after=reset_after, dtype="mixed_bfloat16"), np.random.default_rng(0)
     layer.build((None, None, 2))
     kernel, recurrent, bias = (rng.normal(size=w.shape) for w in layer.get_weights())
-    kernel[:, :4], recurrent[:, :4], bias[..., :4] = 0, 0, 10  # z is 1
+    kernel[:, :4], recurrent[:, :4], bias[..., :4] = 0, 0, 30  # z is 1
     layer.set_weights([kernel, recurrent, bias])
     state = tf.constant(rng.normal(size=(3, 4)), tf.bfloat16)
     np.testing.assert_array_equal(layer(np.tile(X, (1, 8, 1)), initial_state=state), state)
+
+
+@pytest.mark.parametrize("layer", [GRU, MinGRU, SLSTM])
+def test_a_slow_state_moves_in_bfloat16(layer):
+    last = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        slow = layer(4, dtype=dtype)
+        slow.build((None, None, 2))
+        weights = [0 * w for w in slow.get_weights()]
+        gate, keeps = {GRU: (0, 6), MinGRU: (0, -6), SLSTM: (1, 6)}[layer]
+        bias = weights[-1].reshape(-1, weights[0].shape[1] // 4, 4)[0]  # (gates, units)
+        bias[gate], bias[2 if layer is not MinGRU else 1] = keeps, [1, -1, 0.5, 2]
+        slow.set_weights(weights)
+        last.append(tf.cast(slow(tf.zeros((1, 400, 2))), "float32"))
+    np.testing.assert_allclose(*last, rtol=0.01)
+    assert abs(last[0].numpy()).max() > 0.4
