@@ -8,7 +8,14 @@ import pytest
 
 from rnnapps import Forecaster
 from rnnapps.apps.forecasting.baseline import is_sample, training_measures
-from rnnapps.apps.forecasting.metrics import Scores, repeats_last, said_of_skill, skill
+from rnnapps.apps.forecasting.metrics import (
+    Scores,
+    repeats_last,
+    said_of_skill,
+    series_apart,
+    skill,
+    without_scale,
+)
 from rnnapps.apps.forecasting.naive2 import (
     Naive2,
     is_seasonal,
@@ -115,6 +122,24 @@ def test_the_scaled_error_of_squares_is_the_mean_over_series():
     assert found["rmsse"] == pytest.approx(np.mean(each))
 
 
+def test_what_has_no_scale_counts_for_no_scaled_error():
+    errors, series, ones = RNG.normal(size=(3, 4)), np.array([0, 1, 1]), np.ones((2, 1))
+    scale = np.array([[np.nan], [2.0]])  # the first series is constant in training
+    scores = Scores((), ones, scale, scale)
+    scores.update(np.zeros((3, 4, 1)), series, errors[..., None])
+    found = scores.summary(["a"])
+    assert found["mae"] == pytest.approx(np.abs(errors).mean())
+    assert found["mase"] == pytest.approx(np.abs(errors[1:]).mean() / 2)
+    assert found["rmsse"] == pytest.approx(np.sqrt((errors[1:] ** 2).mean()) / 2)
+    apart = series_apart(["still", "moving"], scores, [])
+    assert list(apart) == ["moving", "still"]
+    assert apart["still"] == {"mae": pytest.approx(np.abs(errors[0]).mean())}
+    assert without_scale(scale).startswith("MASE leaves out 1 of 2 series")
+    alone = Scores((), ones[:1], scale[:1], scale[:1])
+    alone.update(np.zeros((1, 4, 1)), series[:1], errors[:1, :, None])
+    assert not {"mase", "rmsse"} & alone.summary(["a"]).keys()
+
+
 def test_a_forecast_that_repeats_the_last_value_is_told():
     assert "the last value repeated" in repeats_last(0.01, 1.0)
     assert repeats_last(0.2, 1.0) is None
@@ -135,8 +160,8 @@ def test_each_target_has_scales_of_its_own():
     change = part["moving"].diff()
     np.testing.assert_allclose(center, part.mean())
     np.testing.assert_allclose(spread, [*part.std(ddof=0)[:2], 1])
-    np.testing.assert_allclose(naive, [change.abs().mean(), 1, 1])
-    np.testing.assert_allclose(step, [np.sqrt((change**2).mean()), spread[1], 1])
+    np.testing.assert_allclose(naive, [change.abs().mean(), np.nan, np.nan])
+    np.testing.assert_allclose(step, [np.sqrt((change**2).mean()), spread[1], np.nan])
 
 
 def test_the_noise_of_the_sample_bounds_forecasts_of_the_sample_alone():

@@ -27,6 +27,7 @@ from rnnapps.apps.forecasting.metrics import (
     said_of_skill,
     series_apart,
     skill,
+    without_scale,
 )
 from rnnapps.apps.forecasting.naive2 import Naive2, overall_weighted_average
 from rnnapps.apps.forecasting.networks import fill_missing
@@ -183,11 +184,11 @@ def measure(
             own = {} if network is None else {ALONE: network}
             competition.update(truth, series, origin, history, {"": point, **simple, **own})
     found = scores.summary(targets)
-    notes = [repeats_last(*moves)] if total else []
+    notes = [repeats_last(*moves), without_scale(scores.naive)] if total else []
     if competition:
         found["baselines"] = {name: one.summary(targets) for name, one in beside.items()}
-        if total:
-            by = "RMSSE" if task.loss == "mse" else "MASE"
+        by = "RMSSE" if task.loss == "mse" else "MASE"
+        if by.lower() in found:
             found["skill"] = skill(scores, beside, -(-2 * horizon // stride), by)
             notes.append(said_of_skill(found["skill"]))
         if combined:

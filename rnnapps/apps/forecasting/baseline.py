@@ -28,6 +28,9 @@ def is_sample(parts: Parts) -> bool:
 def training_measures(parts: Parts) -> tuple[np.ndarray, ...]:
     """Mean, deviation, the seasonal naive error and the size of a step, of training.
 
+    The deviation of a constant is 1, so that values can be divided by it; its error and its steps
+    are no scale, and NaN.
+
     Args:
         parts: The series.
 
@@ -41,9 +44,8 @@ def training_measures(parts: Parts) -> tuple[np.ndarray, ...]:
         naive = known_mean(np.abs(part[season:] - part[:-season]))
         step = np.sqrt(known_mean(np.diff(part, axis=0) ** 2))
         step = np.where(step > 0, step, spread)  # where no two steps in a row are known
-        # All are 0 of a constant series, and one is where nothing is known of it.
-        sizes = (np.where(size > 0, size, 1) for size in (spread, naive, step))
-        rows.append((center, *sizes))
+        scales = (np.where(size > 0, size, np.nan) for size in (naive, step))
+        rows.append((center, np.where(spread > 0, spread, 1), *scales))
     return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 

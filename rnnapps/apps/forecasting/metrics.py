@@ -13,14 +13,15 @@ _STILL = 0.05  # of what a series moves, less than which is no forecast of its m
 class Scores:
     """The field's measures of forecasts, over all windows, by horizon, by target and by series.
 
-    A missing true value counts nothing.
+    A missing true value counts nothing, and for MASE and RMSSE neither does one without a scale.
 
     Args:
         levels: The quantiles' levels.
         spread: For each series the targets' standard deviation in training, `(series, targets)`.
-        naive: For each series what the seasonal naive forecast is off there on average.
-        steps: For each series the root of the mean squared change from step to step there; the
-            scale of RMSSE, which is left out without it.
+        naive: For each series what the seasonal naive forecast is off there on average; NaN where
+            that is no scale of MASE.
+        steps: For each series the root of the mean squared change from step to step there, or NaN;
+            the scale of RMSSE, which is left out without it.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Scores:
         self.levels = tuple(levels)
         self.spread, self.naive, self.steps = spread, naive, steps
         self._sums: dict[str, np.ndarray] = {}
-        # Of each series: values known, their errors, scaled errors, and squares of such.
-        self._by_series = np.zeros((4, len(naive)))
+        # Of each series: values known, their errors; values with a scale, their errors in it; and
+        # the same of squares.
+        self._by_series = np.zeros((6, len(naive)))
         self._by_window: list[tuple[np.ndarray, ...]] = []
 
     def update(
@@ -63,12 +65,16 @@ class Scores:
         self._add("scaled_mae", np.abs(scaled), known)
         self._add("scaled_mse", scaled**2, known)
         relative = np.abs(error) / self.naive[series][:, None]
-        self._add("mase", relative, known)
+        has_scale = known & np.isfinite(relative)
+        self._add("scaled", has_scale, known)
+        self._add("mase", relative, has_scale)
         steps = np.ones_like(self.naive) if self.steps is None else self.steps
         squares = (error / steps[series][:, None]) ** 2
-        each = np.where(known, (known, np.abs(error), relative, squares), 0).sum((2, 3))
-        np.add.at(self._by_series, (slice(None), series), each)  # (4, windows) each
-        self._by_window.append((series, each[2], each[3]))
+        has_step = known & np.isfinite(squares)
+        pairs = (known, np.abs(error)), (has_scale, relative), (has_step, squares)
+        each = [np.where(mask, one, 0).sum((1, 2)) for mask, values in pairs for one in (1, values)]
+        np.add.at(self._by_series, (slice(None), series), each)  # (6, windows) each
+        self._by_window.append((series, each[3], each[5]))
         self._add("smape", 200 * np.abs(error) / np.where(size > 0, size, 1), known)
         self._add("size", np.abs(truth), known)
         if quantiles is None:
@@ -95,29 +101,30 @@ class Scores:
 
         Returns:
             `mae`, `rmse`, `mse`; `scaled_mae` and `scaled_mse`, of values divided by their standard
-            deviation in training; `mase`, `smape` (percent), `rmsse` (the mean over series),
-            `weighted_quantile_loss`, and `coverage_80`, `width_80` and the like for each interval;
-            `by_horizon` with a list of each, and `by_target` with such a dictionary for each target
-            where there are several.
+            deviation in training; `mase` and `rmsse` (the mean over series), where anything has a
+            scale; `smape` (percent), `weighted_quantile_loss`, and `coverage_80`, `width_80` and
+            the like for each interval; `by_horizon` with a list of each, and `by_target` with such
+            a dictionary for each target where there are several.
         """
         found: dict[str, Any] = self._means(lambda sums: sums.sum())
-        if self.steps is not None:
-            found["rmsse"] = np.nanmean(self.by_series()["rmsse"])
+        each = self.by_series()["rmsse"]
+        if self.steps is not None and np.isfinite(each).any():
+            found["rmsse"] = np.nanmean(each)
         by_horizon = self._means(lambda sums: sums.sum(1))
-        found["by_horizon"] = {name: values.tolist() for name, values in by_horizon.items()}
+        found["by_horizon"] = {k: np.nan_to_num(v).tolist() for k, v in by_horizon.items()}
         if len(targets) > 1:
             by_target = self._means(lambda sums: sums.sum(0))
             found["by_target"] = {
-                target: {name: float(values[i]) for name, values in by_target.items()}
+                target: {k: float(v[i]) for k, v in by_target.items() if np.isfinite(v[i])}
                 for i, target in enumerate(targets)
             }
         return {k: v if isinstance(v, dict) else float(v) for k, v in found.items()}
 
     def by_series(self) -> dict[str, np.ndarray]:
         """`mae`, `mase`, `rmsse` of each series, `(series,)`; NaN of one that had no window."""
-        count, error, relative, squares = self._by_series
-        count = np.where(count > 0, count, np.nan)
-        return {"mae": error / count, "mase": relative / count, "rmsse": np.sqrt(squares / count)}
+        counts = np.where(self._by_series[::2] > 0, self._by_series[::2], np.nan)
+        mae, mase, mean_square = self._by_series[1::2] / counts
+        return {"mae": mae, "mase": mase, "rmsse": np.sqrt(mean_square)}
 
     def by_window(self) -> dict[str, np.ndarray]:
         """Of each window its `series`, and the sums of `MASE`'s errors and `RMSSE`'s squares."""
@@ -127,8 +134,12 @@ class Scores:
     def _means(self, reduce) -> dict[str, Any]:
         sums = {name: reduce(value) for name, value in self._sums.items()}
         count, size = np.maximum(1, sums.pop("count")), sums.pop("size")
-        pinball = sums.pop("pinball", None)
+        pinball, scaled = sums.pop("pinball", None), sums.pop("scaled")
         means = {name: value / count for name, value in sums.items()}
+        if np.any(scaled):
+            means["mase"] = sums["mase"] / np.where(scaled > 0, scaled, np.nan)
+        else:
+            del means["mase"]
         means = {"mae": means.pop("mae"), "rmse": np.sqrt(means["mse"]), **means}
         if pinball is not None:
             means["weighted_quantile_loss"] = pinball / np.where(size > 0, size, 1)
@@ -146,18 +157,33 @@ def series_apart(
         baselines: Those of each baseline.
 
     Returns:
-        For each series that had windows `mae`, `mase`, and `best_baseline_mae`, of the baseline
-        that is the best one there.
+        For each series that had windows `mae`; `mase`, where it has a scale; and
+        `best_baseline_mae`, of the baseline that is the best one there.
     """
     found = {name: scores.by_series()[name] for name in ("mae", "mase")}
     if baselines:
         found["best_baseline_mae"] = np.min([one.by_series()["mae"] for one in baselines], axis=0)
     worst = np.argsort(-found["mase"], kind="stable")  # NaN comes last
     return {
-        names[i]: {measure: float(values[i]) for measure, values in found.items()}
+        names[i]: {k: float(values[i]) for k, values in found.items() if np.isfinite(values[i])}
         for i in worst
-        if np.isfinite(found["mase"][i])
+        if np.isfinite(found["mae"][i])
     }
+
+
+def without_scale(naive: np.ndarray) -> str | None:
+    """A sentence where MASE leaves series out.
+
+    Args:
+        naive: The scales, `(series, targets)`, NaN where there is none.
+    """
+    lacking = np.isnan(naive).sum()
+    if not lacking:
+        return None
+    return (
+        f"MASE leaves out {lacking:,} of {naive.size:,} series, whose scale, the error of the "
+        "seasonal naive forecast in training, is 0 or unknown."
+    )
 
 
 def skill(
