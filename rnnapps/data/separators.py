@@ -80,27 +80,35 @@ def read_separated(text: str, separator: str, where: str, header: bool = True) -
     width = len(names)
     if header:
         check_header(names, where)
-    if not any(any(row[width:]) for row in first):  # separators at the end of rows alone
-        names += [""] * (max(map(len, first)) - width)
-    try:
+
+    def read(**how: Any) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
+            return pd.read_csv(
                 TrackedText(text),
                 sep=r"\s+" if separator == " " else separator,
                 skipinitialspace=separator != " " and _quotes_after_spaces(first),
                 header=None,
-                names=range(len(names)),
+                names=range(width),
                 dtype=str,
                 keep_default_na=False,
                 na_values=[""],
                 index_col=False,  # rows with a field too many are a mistake, not an index
                 low_memory=False,
+                **how,
             )
-    except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
-        raise DataError(_unreadable(text, separator, where, error)) from None
-    if frame.iloc[:, width:].notna().any(axis=None):
-        raise DataError(_unreadable(text, separator, where, None))
+
+    failures = (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error)
+    try:
+        try:
+            frame = read()
+        except failures:
+            if wrong := _wrong_row(text, separator, where):
+                raise DataError(wrong) from None
+            frame = read(usecols=range(width))  # what rows have too many is empty
+    except failures as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise DataError(f"{where} is not a readable table: {said}.") from None
     if '"' in text:
         _check_quotes(text, separator, where)
     if not header:
@@ -226,8 +234,8 @@ def _too_many(row: Sequence[str], width: int, separator: str, where: str, line: 
     )
 
 
-def _unreadable(text: str, separator: str, where: str, error: Exception | None) -> str:
-    """Says which line is wrong."""
+def _wrong_row(text: str, separator: str, where: str) -> str | None:
+    """Says which line is wrong; separators at the end of rows are not."""
     reader = _reader(text, separator, strict=True)
     first: list[str] = []
     began = 1
@@ -246,4 +254,4 @@ def _unreadable(text: str, separator: str, where: str, error: Exception | None) 
             began = reader.line_num + 1
     except csv.Error:
         return _unclosed(where, began)
-    return f"{where} is not a readable table: {' '.join(str(error).split()).rstrip('.')}."
+    return None
