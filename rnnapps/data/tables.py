@@ -102,7 +102,8 @@ def read_table(
             `.jsonl` or `.parquet`; also gzipped, or alone in a `.zip`.
         options: How it is written.
         wanted: Names of columns that are looked for, which decide between two readings.
-        header: Whether separated values have a header; without it, columns are named by number.
+        header: Whether separated values, or a sheet, have a header; without it, columns are named
+            by number.
 
     Returns:
         The table.
@@ -124,7 +125,7 @@ def read_table(
     if kind == ".parquet":
         table = from_frame(_parquet(content, where), where)
     elif kind == ".xlsx":
-        table = _excel(content, wanted, where)
+        table = _excel(content, wanted, where, header)
     else:
         text, encoding = decode(content, where, options.encoding)
         notes = () if encoding == "utf-8" else (f"encoding {encoding}",)
@@ -193,7 +194,7 @@ def _parquet(content: bytes, where: str) -> pd.DataFrame:
         raise DataError(f"{where} is not a readable parquet file: {said}.") from None
 
 
-def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
+def _excel(content: bytes, wanted: Sequence[str], where: str, header: bool) -> Table:
     """The only sheet with rows, or the only one that has the columns."""
     try:
         sheets = pd.read_excel(
@@ -208,9 +209,13 @@ def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(f"{where} is not a readable Excel file: {said}.") from None
     above: list[str] = []
-    full = {name: _headed(sheet, above) for name, sheet in sheets.items() if not sheet.empty}
+    full = {
+        name: _untitled(sheet, above)
+        for name, sheet in sheets.items()
+        if sheet.notna().any(axis=None)
+    }
     if len(full) > 1 and wanted:
-        full = {n: f for n, f in full.items() if set(wanted) <= set(map(str, f.columns))} or full
+        full = {n: f for n, f in full.items() if set(wanted) <= {*_first(f)}} or full
     if len(full) > 1:
         raise DataError(
             f"{where} holds {len(full)} sheets ({', '.join(full)}); save the one you mean as a "
@@ -219,18 +224,27 @@ def _excel(content: bytes, wanted: Sequence[str], where: str) -> Table:
     notes = tuple(f"sheet {name}" for name in full if len(sheets) > 1)
     notes += tuple(f"its title {title!r} left out" for title in above if len(sheets) == 1)
     frame = next(iter(full.values()), pd.DataFrame())
-    check_header(list(frame.columns), where)
-    return Table(frame, where, notes)
+    if header and len(frame):
+        names = _first(frame)
+        check_header(names, where)
+        frame = frame.iloc[1:].set_axis(names, axis=1)
+    else:
+        frame = frame.set_axis([str(i + 1) for i in range(frame.shape[1])], axis=1)
+    return Table(frame.reset_index(drop=True), where, notes)
 
 
-def _headed(sheet: pd.DataFrame, above: list[str]) -> pd.DataFrame:
+def _first(sheet: pd.DataFrame) -> list[str]:
+    """The first row of a sheet, as names."""
+    return ["" if pd.isna(name) else name_of(str(name)) for name in sheet.iloc[0]]
+
+
+def _untitled(sheet: pd.DataFrame, above: list[str]) -> pd.DataFrame:
     """A sheet's rows under the first with more than a title, which is said in `above`."""
     sheet = sheet.dropna(how="all").dropna(how="all", axis=1)
     while len(sheet) > 1 and sheet.iloc[0].count() == 1 < sheet.iloc[1].count():
         above.append(str(sheet.iloc[0].dropna().iloc[0]))
         sheet = sheet.iloc[1:].dropna(how="all", axis=1)
-    names = ["" if pd.isna(name) else name_of(str(name)) for name in sheet.iloc[0]]
-    return sheet.iloc[1:].reset_index(drop=True).set_axis(names, axis=1)
+    return sheet
 
 
 def _frame(rows: list[dict[str, Any]] | dict[str, list], where: str) -> pd.DataFrame:

@@ -121,6 +121,8 @@ READ = {
     "mac.tsv": (pairs, "".join(f"{a}\t{b}\r" for a, b in TWO), {}, TWO, "2 pairs"),
     "gaps.tsv": (pairs, "\n\n".join(f"{a}\t{b}" for a, b in TWO), {}, TWO,
                  "empty lines left out: 1"),
+    "pairs.xlsx": (pairs, book(*TWO), {}, TWO, "2 pairs"),
+    "headed.xlsx": (pairs, book(["de", "en"], *TWO), {}, TWO, "source from column 'de'"),
     "inside.jsonl": (pairs, lines(*({"translation": {"en": b, "de": a}} for a, b in TWO)), {}, TWO,
                      "texts from inside column 'translation'"),
     "hebrew.txt": (text, "שלום 👋\r\n", {}, "שלום 👋\n", ""),
