@@ -63,9 +63,9 @@ def open_text(
     with path.open("rb") as raw, _as_it_begins(path):
         source = _unpacked(raw, path)
         sample = source.read(_SAMPLE)
-        sample = sample[: sample.rfind(b"\n") + 1] or sample
+        sample = sample[: sample.rfind(b"\n") + 1 or sample.rfind(b"\r") + 1] or sample
         # Of UTF-16, and of a line that is longer, the sample may end within a character.
-        whole = sample.endswith(b"\n") and b"\0" not in sample
+        whole = sample.endswith((b"\n", b"\r")) and b"\0" not in sample
         head, found = decode(sample, str(path), encoding, errors if whole else "replace")
         source.seek(0)
         name = "utf-8-sig" if found == "utf-8" else found

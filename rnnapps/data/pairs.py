@@ -17,7 +17,7 @@ from rnnapps.data.contents import read_contents
 from rnnapps.data.encodings import decode
 from rnnapps.data.labelled import text_of
 from rnnapps.data.long_text import are_long
-from rnnapps.data.opening import OpenText, open_text
+from rnnapps.data.opening import OpenText, open_text, sample_of
 from rnnapps.data.rows import kind_of
 from rnnapps.data.stored import StoredTexts, joined, take, write_columns
 from rnnapps.data.tables import Table, read_table
@@ -192,7 +192,11 @@ def _stored(
 
     def make(folder: pathlib.Path) -> None:
         with contextlib.ExitStack() as stack:
-            opened = [open_text(one, options.encoding, newline="\n") for one in files]
+            ends = ["\n" if b"\n" in sample_of(one) else "\r" for one in files]
+            opened = [
+                open_text(one, options.encoding, newline=end)
+                for one, end in zip(files, ends, strict=True)
+            ]
             texts = [stack.enter_context(one) for one in opened]
             said: list[str] = []
             if len(files) > 1:
@@ -236,8 +240,7 @@ def _in_columns(
     languages: tuple[str, str],
 ) -> tuple[list[str], Iterator[tuple[str, str]]]:
     """What the first lines of a file with tabs say of its columns; and its pairs."""
-    head = [line.removesuffix("\r") for line in text.head.split("\n")[:_LOOKED]]
-    table = _tabbed(head, str(path))
+    table = _tabbed(_lines_of(text.head)[:_LOOKED], str(path))
     frame, notes = _headed(table.frame, columns, languages)
     chosen, names, left = _sides(frame, columns, languages, str(path))
     width, skipped = len(frame.columns), len(table.frame) - len(frame)
@@ -290,6 +293,10 @@ def _lines(path: pathlib.Path | str, options: TableOptions) -> list[str]:
     text, _ = decode(read_contents(path)[0], str(path), options.encoding)
     if not text.strip():
         raise DataError(f"{path} is empty.")
+    return _lines_of(text)
+
+
+def _lines_of(text: str) -> list[str]:
     if "\n" not in text:
         text = text.replace("\r", "\n")  # as a Mac's programs ended lines long ago
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]

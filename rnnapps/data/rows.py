@@ -6,6 +6,7 @@ Values stay as they stand in the file, and so do the order of rows and columns.
 import codecs
 import contextlib
 import dataclasses
+import io
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
@@ -96,7 +97,7 @@ def open_rows(
 def _streams(kind: str, path: pathlib.Path, sample: bytes) -> bool:
     """Whether a file is what its name says, of which rows can be read one after the other."""
     if kind in (".jsonl", ".ndjson"):
-        first = sample.lstrip(codecs.BOM_UTF8 + b" \t\r\n").partition(b"\n")[0].strip()
+        first = (sample.lstrip(codecs.BOM_UTF8 + b" \t\r\n").splitlines() or [b""])[0].strip()
         return first.startswith(b"{") and first.endswith(b"}")
     others = (b"PK\x03\x04", b"%PDF", b"<!doctype", b"<html")
     web = sample[:200].lstrip().lower()
@@ -117,7 +118,7 @@ def _stream(
         lines = ({"text": line.rstrip("\r\n")} for line in text)
         return Rows(["text"], _chunks(lines, share), "txt")
     if kind in (".jsonl", ".ndjson"):
-        first = next((line for line in head.split("\n") if line.strip()), "{}")
+        first = next((line for line in io.StringIO(head, newline=None) if line.strip()), "{}")
         rows = (
             json_object(line, f"{where}, line {i}")
             for i, line in enumerate(_texts(text, where), 1)

@@ -1,6 +1,7 @@
 """One reader of tables for all applications: strict about meaning, forgiving about form."""
 
 import dataclasses
+import io
 import json
 import pathlib
 import zipfile
@@ -269,7 +270,8 @@ def _records(text: str, where: str) -> list[dict[str, Any]] | dict[str, list]:
     except json.JSONDecodeError as error:
         if text.lstrip().startswith("["):
             raise DataError(f"{where}, line {error.lineno}: not JSON ({error.msg}).") from None
-        lines = enumerate(text.split("\n"), 1)  # no other line end: JSON's strings may hold them
+        # No other line ends than a text file's, as its strings may hold them.
+        lines = enumerate(io.StringIO(text, newline=None), 1)
         return [json_object(line, f"{where}, line {i}") for i, line in lines if line.strip()]
     if isinstance(whole, dict):
         values = list(whole.values())

@@ -138,6 +138,7 @@ def _read(
     text, _ = decode(content, where, options.encoding)
     if not text.strip():
         raise DataError(f"{where} is empty.")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     said: list[str] = []
     if kind in _LINES or text.lstrip().startswith("{"):
         name, rows = objects_in(text, where)
@@ -148,7 +149,7 @@ def _read(
         tokens, tags, notes = from_spans(texts, spans, [*map(name, numbers)])
         said = [counted(where, len(tokens), sum(map(len, tokens)))]
         return _made(zip(numbers, tokens, tags, strict=True), name, said, notes)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = text.split("\n")
     sentences = from_columns(tracked(lines, "lines"), lines, where, columns, options, said)
     return _made(sentences, line_of(where), said)
 

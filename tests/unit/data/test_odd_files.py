@@ -78,6 +78,8 @@ READ = {
                    [("فيلم رائع", "جيد"), ("فيلم", "سيئ")], "text from column 'text'"),
     "hollow_rows.csv": (examples, ",\n,\n" + TABLE, {}, ROWS, "6 rows"),
     "mac.csv": (examples, TABLE.replace("\n", "\r"), {}, ROWS, "6 rows"),
+    "mac.jsonl": (examples, lines(*({"text": t, "label": k} for t, k in ROWS)).replace("\n", "\r"),
+                  {}, ROWS, "6 rows"),
     "late.csv": (examples, TABLE + TABLE.partition("\n")[2] * 20 + "a,pos,\nb,neg,,\n", {},
                  [*ROWS * 21, ("a", "pos"), ("b", "neg")], "128 rows"),
     "columns.json": (examples, json.dumps({"text": ["a", "b"], "label": [1, 0]}), {},

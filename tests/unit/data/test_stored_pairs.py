@@ -40,6 +40,7 @@ def test_lines_of_two_files_and_columns_of_one(tmp_path, monkeypatch):
     same(*both_ways(monkeypatch, source, target))
     for content in (
         'a "b\tc\n\nd\te\r\n',
+        "ein\tone\rzwei\ttwo\r",
         "de\tnotes\ten\nein\t1\tone\nzwei\t2\ttwo\n",
         "ein\tone\t(CC BY 2.0)\nzwei\ttwo\t(CC BY 2.0)\n",
     ):
