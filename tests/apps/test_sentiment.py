@@ -12,11 +12,13 @@ from sklearn import metrics as sklearn_metrics
 
 import rnnapps
 from rnnapps import SentimentClassifier, SentimentConfig, metrics
+from rnnapps.apps.sentiment import baseline
 from rnnapps.apps.sentiment.app import SentimentClassifier as Classifier
 from rnnapps.apps.sentiment.data import class_names, load_splits
 from rnnapps.apps.sentiment.model import attention_of, build_network
 from rnnapps.apps.sentiment.pipeline import LogitEnsemble
-from rnnapps.data import Batches, make_reviews
+from rnnapps.data import Batches, StoredTexts, make_reviews
+from rnnapps.data.stored import TextWriter
 from rnnapps.errors import DataError, RnnappsError, RunError
 from rnnapps.training import compile_model, make_strategy, precision, static_lengths
 
@@ -358,3 +360,16 @@ def test_a_missing_column_of_a_real_table_is_named(test_data):
 
 def test_attention_of_a_plain_network_is_none():
     assert attention_of(compiled(SentimentConfig(**TINY))) is None
+
+
+def test_baselines_lose_no_class_of_many_stored_texts(tmp_path, monkeypatch):
+    labels = np.array([0, 1, 1, 0] * 3)
+    labels[5] = 2  # which every second text would leave out
+    texts = [("a good film", "a bad film", "rare words")[label] for label in labels]
+    writer = TextWriter(tmp_path)
+    writer.add(texts)
+    writer.close()
+    monkeypatch.setattr(baseline, "_MOST", sum(map(len, texts)) // 2 + 1)
+    found = baseline.baselines(StoredTexts(tmp_path), labels, texts[4:7])
+    for probabilities in found.values():
+        assert probabilities.argmax(1).tolist() == [0, 2, 1]

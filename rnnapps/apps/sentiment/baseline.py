@@ -52,7 +52,7 @@ def baselines(
 ) -> dict[str, np.ndarray]:
     """Trains the linear classifiers and predicts the test texts.
 
-    Of stored texts they learn from every second, third or so, where these are many.
+    Of stored texts they learn from every second, third or so of each class, where these are many.
 
     Args:
         texts: The training texts.
@@ -67,7 +67,9 @@ def baselines(
         - [Wang and Manning, 2012](https://aclanthology.org/P12-2018/) for the naive Bayes ratios.
     """
     if isinstance(texts, StoredTexts) and (step := -(-int(texts.sizes.sum()) // _MOST)) > 1:
-        texts, labels = texts.take(range(0, len(texts), step)), labels[::step]
+        kept = [np.flatnonzero(labels == c)[::step] for c in np.unique(labels)]
+        rows = np.sort(np.concatenate(kept))
+        texts, labels = texts.take(rows), labels[rows]
         say([f"the baselines learn from one text in {step}"])
     options = {**(_CHARACTERS if characters else _WORDS), "ngram_range": (1, 2)}
     options["min_df"] = 2 if len(texts) > 1000 else 1
