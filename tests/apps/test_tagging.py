@@ -15,12 +15,13 @@ from rnnapps.apps.tagging.baseline import crfsuite, features, most_frequent_tags
 from rnnapps.apps.tagging.data import batches, load_splits
 from rnnapps.apps.tagging.metrics import measures
 from rnnapps.apps.tagging.model import ReadAsUnknown, build_network, trained_network
+from rnnapps.apps.tagging.pipeline import build_tagger
 from rnnapps.apps.tagging.printing import coloured, marked
-from rnnapps.data import Tagged, make_names, make_tagged
+from rnnapps.data import Splits, Tagged, make_names, make_tagged
 from rnnapps.data.tagged_batches import in_pieces
 from rnnapps.errors import DataError, RnnappsError
 from rnnapps.spans import Span, scheme_of, spans_of, tags_of
-from rnnapps.text import AFFIXES, UNKNOWN, TokenEncoder
+from rnnapps.text import AFFIXES, UNKNOWN, OffsetTokenizer, TokenEncoder
 from rnnapps.training import compile_model, precision, static_lengths
 
 TINY = {
@@ -130,6 +131,19 @@ def test_words_that_are_new_are_measured_by_themselves():
     found = measures([["a", "b", "c"]], [["X", "Y", "X"]], [["X", "X", "X"]], {"a", "b"}, False)
     assert found["accuracy"] == found["f1"] == pytest.approx(2 / 3)
     assert found["accuracy_unseen"] == 1.0 and found["by_tag"]["X"]["recall"] == 1.0
+
+
+def test_words_of_texts_without_tags_are_new_ones():
+    encoder = TokenEncoder(max_characters=0, name="encoder")
+    encoder.adapt(["a", "b", "river"])  # of which the last stood in texts without tags
+    config = TaggingConfig(**{**TINY, "character_units": 0, "pair_dim": 0})
+    size = encoder.words.vocabulary_size
+    network = build_network(config, size, 0, NAMES, True, np.ones(size))
+    app = Tagger(config)
+    app.model = build_tagger(OffsetTokenizer(name="tokenizer"), encoder, [network], NAMES)
+    parts = Splits(Tagged([["a", "b"]], [["O", "B-a"]]), Tagged([["b", "river"]], [["O", "O"]]))
+    found = app._evaluate(parts, "validation")
+    assert found["baselines"]["most frequent tag"]["accuracy_unseen"] == 1
 
 
 def test_baselines():

@@ -11,7 +11,7 @@ _AROUND = 8  # tokens that are shown on either side of a mistake
 
 
 def measures(
-    tokens: Tags, truth: Tags, predicted: Tags, known: Collection[str], spans: bool
+    tokens: Tags, truth: Tags, predicted: Tags, known: Collection[str] | None, spans: bool
 ) -> dict[str, Any]:
     """Measures predicted tags.
 
@@ -19,7 +19,7 @@ def measures(
         tokens: The tokens of each sentence.
         truth: Their tags.
         predicted: The tags that were predicted.
-        known: The tokens that were trained on.
+        known: The tokens that were trained on; `None` where that is not known.
         spans: Whether the tags write spans.
 
     Returns:
@@ -33,7 +33,7 @@ def measures(
     for words, a, b in zip(tokens, truth, predicted, strict=True):
         for word, mine, other in zip(words, a, b, strict=True):
             right.append(mine == other)
-            if word not in known:
+            if known is not None and word not in known:
                 unseen.append(mine == other)
     found["accuracy"] = sum(right) / max(1, len(right))
     if unseen:
