@@ -284,7 +284,10 @@ def notes_on(parts: Splits[Tagged], names: Sequence[str], config: TaggingConfig)
         )
     unknown = sorted(set(tag_names(parts.validation)) - set(names))
     if unknown:
-        notes.append(f"the validation part has tags that training lacks: {', '.join(unknown)}")
+        notes.append(
+            f"the validation part has tags that training lacks, and val_loss leaves out: "
+            f"{', '.join(unknown)}"
+        )
     return notes
 
 
