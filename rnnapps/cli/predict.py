@@ -218,8 +218,8 @@ class Ask:
     text: Positional[tuple[str, ...]] = ()
     """The rows to answer for, JSON where the model takes numbers; none for standard input. A
     forecaster takes the file of a table, too."""
-    signature: str = "serving_default"
-    """The signature to ask, with one input."""
+    signature: str | None = None
+    """The signature to ask, with one input (default: serving_default)."""
     json: bool = False
     """Print a JSON object a line."""
 
@@ -228,18 +228,24 @@ class Ask:
         from rnnapps.serving.client.client import Client
 
         with Client(self.server, self.name) as client:
-            inputs = client.signature(self.signature).inputs
+            signature = self.signature or "serving_default"
+            inputs = client.signature(signature).inputs
             texts = set(inputs.values()) == {"DT_STRING"}
             if len(self.text) == 1 and os.path.isfile(self.text[0]) and not texts:
                 self._ask_for_table(client)
                 return
             rows = [text for texts in batches_of(self.text) for text in texts]
-            answers = client.predict(rows if texts else list(map(_number, rows)), self.signature)
+            answers = client.predict(rows if texts else list(map(_number, rows)), signature)
         for row, answer in zip(rows, answers, strict=True):
             print(_line(row, answer, self.json))
 
     def _ask_for_table(self, client: Any) -> None:
         """Has a table of time series forecast."""
+        if self.signature is not None:
+            raise ConfigError(
+                "Expected no --signature with the file of a table, as its columns say which one a "
+                f"forecaster is asked by. Received: --signature={self.signature}."
+            )
         import_tensorflow()
         from rnnapps.apps.forecasting.client import forecast_table
         from rnnapps.apps.forecasting.printing import print_forecasts

@@ -218,6 +218,9 @@ def test_the_command_line_asks_a_server(server):
     assert [(row["input"], row["length"]) for row in rows] == [("好看", 6), ("b", 1)]
     found = run("toy", "--signature", "plus_one", text="[1, 2.5]\n")
     assert (found.stdout, found.returncode) == ("[2.0, 3.5]\n", 0)
+    found = run("toy", __file__, "--signature", "plus_one")
+    assert found.returncode == 2
+    assert "Expected no --signature with the file of a table" in found.stderr
     found = run("toy", "--signature", "plus_one", "x")
     assert (found.returncode, found.stderr) == (
         2,
