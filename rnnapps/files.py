@@ -261,13 +261,14 @@ def check_there(path: pathlib.Path | str, option: str = "") -> None:
         option: The setting that names it; `""` where it stands behind a command.
 
     Raises:
-        DataError: If it is a path of nothing.
+        DataError: If it is empty, or a path of nothing.
     """
-    path = str(path)
+    path, named = str(path), f" ({flag(option)})" if option else ""
+    if not path:
+        raise DataError(f"Expected a path or a name{named}. Received: ''.")
     path_like = os.sep in path or pathlib.Path(path).suffix
     other = option in ("data", "") and (glob.has_magic(path) or not path_like)
     if not other and not os.path.exists(path):
-        named = f" ({flag(option)})" if option else ""
         raise DataError(f"No such file or folder: {path}{named}.")
 
 

@@ -21,7 +21,7 @@ class MeasureOptions(OutputOptions, CacheOptions):
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     run_dir, options, found = read_run_options("evaluate", arguments, MeasureOptions)
-    if found["data"]:
+    if found["data"] is not None:
         check_there(found["data"], "data")
     import_tensorflow()
     from rnnapps.apps.application import load

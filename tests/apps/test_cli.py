@@ -112,6 +112,7 @@ def test_every_setting_is_a_flag(capsys):
         ("tarin sentiment", "Did you mean train?"),
         ("train sentiment --config nowhere.toml", "Cannot read the configuration nowhere.toml"),
         ("train sentiment --data nowhere.csv", "No such file or folder: nowhere.csv (--data)."),
+        ("train sentiment --data=", "Expected a path or a name (--data). Received: ''."),
         ("train sentiment --unlabelled gone", "No such file or folder: gone (--unlabelled)."),
         ("train tagging --vectors gone.vec", "No such file or folder: gone.vec (--vectors)."),
         ("train chargen --init-from gone", "No such file or folder: gone (--init-from)."),
