@@ -38,12 +38,14 @@ def cache_in(folder: pathlib.Path | None) -> Iterator[None]:
         Nothing.
 
     Raises:
-        ConfigError: If it is a file.
+        ConfigError: If it is a file, or below one.
     """
-    if folder is not None and folder.is_file():
-        raise ConfigError(
-            f"Expected {flag('cache_dir')} to be a folder. Received: {folder}, a file."
-        )
+    for place in () if folder is None else (folder, *folder.parents):
+        if place.is_file():
+            raise ConfigError(
+                f"Expected {flag('cache_dir')} to be a folder. Received: {folder}, and {place} is "
+                "a file."
+            )
     before = _chosen.set(_chosen.get() or folder)
     try:
         yield

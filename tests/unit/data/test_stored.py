@@ -205,8 +205,9 @@ def test_a_full_disk_is_said(cache):
 
 def test_a_cache_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "x").write_text("")
-    with pytest.raises(ConfigError, match=r"to be a folder.*/x, a file"), cache_in(tmp_path / "x"):
-        pass
+    for place in (tmp_path / "x", tmp_path / "x" / "y"):
+        with pytest.raises(ConfigError, match=r"to be a folder.*/x is a file"), cache_in(place):
+            pass
 
 
 def test_mistakes_name_the_file(tmp_path):
