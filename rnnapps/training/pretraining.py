@@ -3,6 +3,7 @@
 import math
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from rnnapps.config import TrainingConfig
 from rnnapps.data import StreamsByDirection
 from rnnapps.layers import RecurrentStack
 from rnnapps.progress import say
+from rnnapps.training.checkpoint import SaveEvery
 from rnnapps.training.layerwise import as_whole
 from rnnapps.training.loop import compile_model, fit, precision
 from rnnapps.training.softmax import SampledSoftmax
@@ -34,6 +36,7 @@ def pretrain(
     config: TrainingConfig,
     epochs: int,
     directory: pathlib.Path,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[dict[str, Any], list[dict[str, float]]]:
     """Trains an embedding and a recurrent stack to predict the next token, in each direction.
 
@@ -48,6 +51,7 @@ def pretrain(
         config: Its `batch_size` (the streams side by side), optimizer and `seed` are read.
         epochs: Passes over the texts, at most.
         directory: Where the state of each epoch is kept.
+        callbacks: Those of the training that follows, of which `SaveEvery` counts here, too.
 
     Returns:
         What was measured on the first tokens of the validation texts: `perplexity` and its
@@ -77,7 +81,8 @@ def pretrain(
     compile_model(model, config, epochs * len(batches), loss=None)
     ways = "both directions" if len(reader.stacks) > 1 else "one direction"
     say([f"language model: {len(ids):,} tokens, in {ways}"])
-    history = fit(model, batches, unseen.one_pass(), config, epochs, directory)
+    saving = [one for one in callbacks if isinstance(one, SaveEvery)]
+    history = fit(model, batches, unseen.one_pass(), config, epochs, directory, saving)
     loss = min(epoch["val_loss"] for epoch in history)
     found = {
         "perplexity": math.exp(loss),

@@ -109,6 +109,7 @@ class _NetworkTraining:
                     config,
                     config.passes,
                     directory.with_name("language_model"),
+                    self.callbacks,
                 )
             if config.pretrain_only:
                 return network

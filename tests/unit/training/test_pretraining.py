@@ -4,12 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 from rnnapps import SentimentConfig
 from rnnapps.data import StreamsByDirection
 from rnnapps.layers import LSTM, RecurrentStack
 from rnnapps.reference import LanguageModel as Reference
-from rnnapps.training import SampledSoftmax, pretrain
+from rnnapps.training import SampledSoftmax, SaveEvery, pretrain
 from rnnapps.training.pretraining import DirectedReader, LanguageModel
 
 RNG = np.random.default_rng(0)
@@ -151,6 +152,39 @@ def test_pretraining_goes_on_where_it_was(tmp_path):
     assert history == again and len(history) == 2
     assert found["perplexity"] == pytest.approx(np.exp(min(e["val_loss"] for e in history)))
     assert history[1]["val_loss"] < history[0]["val_loss"] < np.log(9)
+
+
+class Killed(SaveEvery):
+    """Has the state kept after two steps, and ends the training behind those of a number."""
+
+    def __init__(self, steps):
+        super().__init__(2)
+        self.left = steps
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@eagerly()
+def test_pretraining_goes_on_within_an_epoch(tmp_path):
+    text = tf.ragged.constant([[1 + (i * j) % 8 for j in range(i % 11)] for i in range(90)])
+    ends = []
+    for folder, steps in (("whole", 99), ("killed", 2), ("killed", 99)):
+        keras.utils.set_random_seed(0)
+        embedding, stack = made()
+        arguments = (text, text[:30], SentimentConfig(**SETTINGS), 1, tmp_path / folder)
+        try:
+            _, history = pretrain(embedding, stack, *arguments, [Killed(steps)])
+        except KeyboardInterrupt:
+            assert list((tmp_path / folder).glob("epoch-00000-000000002"))
+        else:
+            ends.append((stack.get_weights(), history[0]["loss"]))
+    (one, loss), (two, again) = ends
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert loss == pytest.approx(again, rel=1e-5)
 
 
 def test_weight_drop_masks_the_recurrent_kernel():
