@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import pathlib
+import selectors
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from rnnapps.workers.link import Link
 
 _PATIENCE = 600.0  # seconds for all to come: machines start, and images are loaded
 _ANSWER = 20.0  # seconds in which whoever is there answers
+_WHOLE = 1.0  # seconds in which the rest of a message comes that has begun
 _GRACE = 5.0  # seconds in which training that has lost a worker ends by itself
 _CURSOR = "\r\x1b[K\x1b[?25h"  # what a bar has hidden, at the beginning of an empty line
 _ON = "started again with the same --run-dir, it goes on from what was kept"
@@ -215,8 +217,9 @@ class _Group:
 
     def _wait(self, started: Sequence[subprocess.Popen]) -> None:
         until, missing = time.monotonic() + _PATIENCE, set(range(1, len(self.cluster.addresses)))
-        with self._open() as server:
+        with self._open() as server, selectors.DefaultSelector() as calls:
             server.settimeout(0.5)
+            calls.register(server, selectors.EVENT_READ)
             while missing:
                 if any(process.poll() is not None for process in started):
                     raise WorkerLost("A worker has ended before it was met.")
@@ -225,14 +228,24 @@ class _Group:
                         f"Expected {self.cluster.name(min(missing))} to come within "
                         f"{_PATIENCE:.0f} s. Received: nothing from there."
                     )
-                with contextlib.suppress(
-                    OSError, ValueError, KeyError
-                ):  # no one, or no worker of ours
-                    missing.discard(self._welcome(Link(server.accept()[0]), missing))
+                for key, _ in calls.select(0.5):  # who calls and says nothing keeps no one waiting
+                    if key.data is None:
+                        with contextlib.suppress(OSError):  # who has left again
+                            link = Link(server.accept()[0])
+                            calls.register(link.connection, selectors.EVENT_READ, link)
+                        continue
+                    calls.unregister(key.fileobj)
+                    try:
+                        missing.discard(self._welcome(key.data, missing))
+                    except (OSError, ValueError, KeyError):  # no worker of ours
+                        key.data.close()
+            for key in calls.get_map().values():
+                if key.data is not None:
+                    key.data.close()
 
     def _welcome(self, link: Link, missing: set[int]) -> int | None:
         """Answers a worker, or somebody else: the number of the worker."""
-        said = link.receive(_ANSWER)[0]
+        said = link.receive(_WHOLE)[0]
         if said.get("kind") != "hello":
             link.close()
             return None

@@ -6,6 +6,8 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -95,6 +97,33 @@ def test_processes_meet_at_addresses_of_ipv6():
     finally:
         for one in processes:
             one.kill()
+
+
+def test_a_stranger_who_says_nothing_keeps_no_worker_waiting():
+    with contextlib.ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = [one.getsockname()[1] for one in free]
+    addresses = tuple(f"127.0.0.1:{port}" for port in ports)
+    chief, *others = (_Group(Cluster(addresses, index)) for index in range(3))
+    meeting = threading.Thread(target=chief.meet, args=((),))
+    meeting.start()
+    began, strangers = time.monotonic(), []
+    while not strangers:  # until the chief listens
+        with contextlib.suppress(ConnectionRefusedError):
+            strangers.append(socket.create_connection(("127.0.0.1", ports[0])))
+    strangers.append(socket.create_connection(("127.0.0.1", ports[0])))
+    strangers[1].sendall(b"GET")
+    for worker in others:
+        worker.meet(())
+    meeting.join()
+    assert time.monotonic() - began < 10
+    assert sorted(chief.links) == [1, 2]
+    assert strangers[0].recv(1) == b""
+    groups = (chief, *others)
+    for group in groups:
+        group.parted = True  # an end is to be expected
+    for one in (*groups, *strangers):
+        one.close()
 
 
 def test_a_worker_that_dies_when_all_is_done_is_no_fault_of_the_chiefs():
