@@ -4,6 +4,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import TypeVar
 
+import numpy as np
+
 from rnnapps.config import TrainingConfig
 
 C = TypeVar("C", bound=TrainingConfig)
@@ -20,11 +22,12 @@ def members(
         directory: Where the first one's state is kept, if anywhere.
 
     Yields:
-        Its number, its configuration with the next seed, and where its state is kept.
+        Its number, its configuration with a seed of its own, which no network has of another
+        configuration's seed, and where its state is kept.
     """
-    for number in range(count):
-        own = config.model_copy(update={"seed": config.seed + number})
-        folder = directory
-        if folder and number:
-            folder = folder.with_name(f"{folder.name}-{number + 1}")
+    yield 0, config, directory
+    for number in range(1, count):
+        drawn = np.random.SeedSequence((config.seed, number)).generate_state(1)[0]
+        own = config.model_copy(update={"seed": int(drawn >> 1)})  # which is under 2**31
+        folder = directory and directory.with_name(f"{directory.name}-{number + 1}")
         yield number, own, folder

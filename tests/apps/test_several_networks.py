@@ -26,6 +26,7 @@ from rnnapps.apps.sentiment.self_training import self_train, soft_labels
 from rnnapps.data import Batches, make_reviews
 from rnnapps.errors import ConfigError
 from rnnapps.text import CharacterTokenizer, WordTokenizer
+from rnnapps.training import members
 
 TINY = {"units": 4, "embedding_dim": 5, "epochs": 1, "batch_size": 16}
 TEXTS, LABELS = make_reviews(160)
@@ -139,8 +140,8 @@ def test_of_several_networks_one_alone_learns_the_language_first(tmp_path):
     loaded = rnnapps.load(tmp_path / "run")
     np.testing.assert_array_equal(loaded._probabilities(TEXTS), app._probabilities(TEXTS))
     moved, size = [], app.model.get_layer("tokenizer").vocabulary_size
-    for seed, network in enumerate(loaded.networks):
-        keras.utils.set_random_seed(seed)
+    for (_, own, _), network in zip(members(app.config, 2, None), loaded.networks, strict=True):
+        keras.utils.set_random_seed(own.seed)
         fresh = build_network(app.config, size, 2)
         moved.append(np.abs(network.weights[0] - fresh.weights[0]).max(1))  # each row's embedding
     # Padding is the language model's end of a text, and nothing to a classifier.

@@ -1,4 +1,4 @@
-"""Which weights a training leaves."""
+"""Which weights a training leaves, and what networks learn with."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import SentimentConfig
-from rnnapps.training import compile_model, fit
+from rnnapps.training import compile_model, fit, members
 
 CONFIG = SentimentConfig(learning_rate=0.1, schedule="constant", clip_norm=0, patience=0)
 X = np.ones((8, 1), np.float32)
@@ -43,3 +43,10 @@ def test_the_best_weights_are_left_or_the_last(last):
     losses = [row["val_loss"] for row in history]
     assert len(losses) == 4 and losses == sorted(losses)
     assert float(layer.kernel.numpy()[0, 0]) == watch.weights[3 if last else 0]
+
+
+def test_no_two_networks_have_one_seed_whatever_the_configurations():
+    seeds = [[own.seed for _, own, _ in members(SentimentConfig(seed=s), 9, None)] for s in (0, 1)]
+    assert [one[0] for one in seeds] == [0, 1]  # by which the data is divided, too
+    assert len({*seeds[0], *seeds[1]}) == 18
+    SentimentConfig(seed=max(map(max, seeds)))  # takes each of them
