@@ -16,7 +16,6 @@ from rnnapps.apps.application import Application, agreed
 from rnnapps.config import TrainingConfig, TuneChoice
 from rnnapps.errors import ConfigError
 from rnnapps.files import enough_space, write
-from rnnapps.progress import working
 from rnnapps.serving.export.saved_model import load as load_export
 from rnnapps.tuning.contenders import report
 from rnnapps.tuning.hypermodel import HyperApplication
@@ -131,9 +130,6 @@ def run_comparison(
         epochs = _UNTIL_TIME_IS_UP
     manifest = manifest_of(name, hypermodel, "grid", objective, epochs)
     manifest["time_per_run"] = options.time_per_run
-    with working("reading the data"):  # a name or a path says not what is there, `train` no name
-        app = application_class(name)(config)
-        manifest["learned from"] = app._fingerprint(app._taken(train, validation))
     project = options.project_dir.resolve()
     with (
         enough_space(project.parent),

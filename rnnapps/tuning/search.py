@@ -18,6 +18,7 @@ from rnnapps.apps.application import agreed
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError, RunError, nearest
 from rnnapps.files import alone, enough_space, write
+from rnnapps.progress import working
 from rnnapps.tuning.hypermodel import HyperApplication
 from rnnapps.tuning.options import TuneOptions, parse_duration
 from rnnapps.tuning.oracles import Budget, Steady, StopInTime, is_mistake, make_oracle
@@ -165,11 +166,14 @@ def manifest_of(
 
     Args:
         name: The application.
-        hypermodel: Its configuration and its ranges.
+        hypermodel: Its configuration, its ranges and its data.
         tuner: How trials are chosen.
         objective: What to improve.
         epochs: A trial's epochs, at most.
     """
+    with working("reading the data"):  # a name or a path says not what is there
+        app = hypermodel.application(hypermodel.config)
+        learned = app._fingerprint(app._taken(*hypermodel.data))
     settings = hypermodel.config.to_dict().items()
     fixed = {k: str(v) for k, v in settings if k not in (*hypermodel.space, "epochs")}
     return {
@@ -178,6 +182,7 @@ def manifest_of(
         "objective": objective.name,
         "direction": objective.direction,
         "max_epochs": epochs,
+        "learned from": learned,
         **{f"range of {field}": text for field, text in describe(hypermodel.space).items()},
         **fixed,
     }

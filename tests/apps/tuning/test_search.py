@@ -12,7 +12,10 @@ from rnnapps import SentimentClassifier, SentimentConfig, cli
 from rnnapps.data import large
 from rnnapps.tuning import Candidate, HyperApplication
 from rnnapps.tuning.hypermodel import measures
+from rnnapps.tuning.options import TuneOptions
+from rnnapps.tuning.project import one_search
 from rnnapps.tuning.report import read_search
+from rnnapps.tuning.search import make_objective, manifest_of
 
 
 @pytest.mark.system
@@ -72,6 +75,19 @@ def test_a_search_that_has_ended_goes_on_to_the_same_report(table, searched, cap
     capsys.readouterr()
     assert cli.main(flags(table, searched, "--trials", "4", "--json")) == 0
     assert json.loads(capsys.readouterr().out) == read_search(searched)
+
+
+def test_a_search_does_not_go_on_with_other_data_in_the_same_file(tmp_path, capsys):
+    data, project = tmp_path / "reviews.csv", tmp_path / "search"
+    pd.DataFrame({"text": TEXTS, "label": LABELS}).to_csv(data, index=False)
+    hypermodel = HyperApplication(SentimentConfig(data=str(data), **TINY), ranges=RANGES)
+    objective = make_objective("sentiment", None)
+    manifest = manifest_of("sentiment", hypermodel, TuneOptions.tuner, objective, TINY["epochs"])
+    with one_search(project, manifest):
+        pass  # which is killed here
+    pd.DataFrame({"text": TEXTS[::-1], "label": LABELS}).to_csv(data, index=False)
+    assert cli.main(flags(data, project, "--trials", "1")) == 2
+    assert "is another one (there, here): learned from (" in capsys.readouterr().err
 
 
 def test_a_search_keeps_what_it_makes_of_large_data(table, searched, tmp_path, monkeypatch):
