@@ -40,7 +40,7 @@ from rnnapps.files import checksum, enough_space, remove_tree
 from rnnapps.progress import say, working
 from rnnapps.serving.export.export import ExportSpec
 from rnnapps.text import at_width_of_vectors
-from rnnapps.training import Diverged, EpochSeconds, Rows
+from rnnapps.training import Diverged, EpochSeconds, Rows, spent
 
 Metric = Callable[[Any, Any], float]  # from what is true and what was predicted
 
@@ -246,7 +246,7 @@ class Application(Shown, Saved, InParts, abc.ABC):
             state_dir: Where the state of the training is kept.
             callbacks: Keras callbacks.
         """
-        began, clock = time.monotonic(), EpochSeconds()
+        began, clock = time.monotonic() - spent(state_dir), EpochSeconds()
         say([*splits.said, *splits.notes])
         self.info = self.info.model_copy(
             update={

@@ -47,9 +47,9 @@ class RunInfo(BaseModel):
     examples: list[Any] = []
     """A few inputs of the validation part, on which a person tries the model."""
     seconds: float = 0.0
-    """How long the training took."""
+    """How long the training took, what earlier processes have done of it included."""
     epoch_seconds: list[float] = []
-    """How long each epoch of its last process took."""
+    """How long each epoch took, of one network after the other."""
     frozen: list[str] = []
     """The settings of word vectors whose rows stay as they are, in what starts from it, too."""
     lineage: list[str] = []

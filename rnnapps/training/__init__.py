@@ -1,6 +1,6 @@
 """What training shares: optimizer and schedules, devices, and runs that survive a kill."""
 
-from rnnapps.training.checkpoint import Checkpoint, SaveEvery
+from rnnapps.training.checkpoint import Checkpoint, SaveEvery, spent
 from rnnapps.training.encoder import build_encoder
 from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
@@ -52,6 +52,7 @@ __all__ = [
     "precision",
     "pretrain",
     "share_cores",
+    "spent",
     "static_lengths",
     "strategy_of",
     "transfer",

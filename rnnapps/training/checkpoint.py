@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import time
 from collections.abc import Sequence
 
 import keras
@@ -33,6 +34,19 @@ class SaveEvery(keras.callbacks.Callback):
         if steps < 1:
             raise ConfigError(f"Expected --save-every to be at least 1. Received: {steps}.")
         self.steps = steps
+
+
+def spent(folder: pathlib.Path) -> float:
+    """How long the training took that earlier processes have done.
+
+    Args:
+        folder: That of a `Checkpoint`, or what holds those of several.
+
+    Returns:
+        The seconds that have led to the states in it: what a kill has undone does not count.
+    """
+    latest = {path.parents[1]: path for path in sorted(folder.rglob("epoch-*/state.json"))}
+    return sum(sum(json.loads(path.read_text()).get("seconds", [])) for path in latest.values())
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -67,6 +81,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.every, self.step = every, 0  # of the epoch that was begun: where it goes on
         self.directory, self.others, self.seed = pathlib.Path(directory), list(others), seed
         self.history: list[dict[str, float]] = []
+        self.seconds: list[float] = []  # of each epoch, also of the one that was begun
         self.stopped = False
         self._measured: list[np.ndarray] = []  # of the epoch that was begun
         kept = sorted(self.directory.glob("epoch-*/variables.npz"))
@@ -75,6 +90,7 @@ class Checkpoint(keras.callbacks.Callback):
             state = json.loads((self._latest / "state.json").read_text())
             self.history, self.stopped = state["history"], state["stopped"]
             self._states, self.step = state["others"], state.get("step", 0)
+            self.seconds = state.get("seconds", [])
 
     def on_train_begin(self, logs=None):
         if self._latest is None:
@@ -91,6 +107,9 @@ class Checkpoint(keras.callbacks.Callback):
                     other.best_weights = list(arrays.values())
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._since = time.monotonic()
+        if not (self.step and self.seconds):
+            self.seconds.append(0.0)
         generators = self._generators()
         strategy = self.model.distribute_strategy
         size = (strategy.num_replicas_in_sync, len(generators))
@@ -167,6 +186,8 @@ class Checkpoint(keras.callbacks.Callback):
         return [*kept, *self.model.optimizer.variables]
 
     def _write(self, draft: pathlib.Path, step: int) -> None:
+        since, self._since = self._since, time.monotonic()
+        self.seconds[-1] = round(self.seconds[-1] + self._since - since, 3)
         # Not as Keras' HDF5, which takes the whole process with it where the disk is full.
         np.savez(draft / "variables.npz", *(v.numpy() for v in self._variables()))
         states = []
@@ -175,6 +196,7 @@ class Checkpoint(keras.callbacks.Callback):
             if getattr(other, "best_weights", None) is not None:
                 np.savez(draft / f"best-{i}.npz", *other.best_weights)
         state = {"history": self.history, "stopped": self.stopped, "others": states, "step": step}
+        state["seconds"] = self.seconds
         if step:
             np.savez(draft / "begun.npz", *self._begun())
         (draft / "state.json").write_text(json.dumps(state))

@@ -4,7 +4,6 @@ import contextlib
 import math
 import pathlib
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -121,7 +120,8 @@ def fit(
         config: Its `ema`, `patience`, `schedule` and `seed` are read.
         epochs: Passes over `train`, at most.
         checkpoint_dir: Where to keep the state of each epoch; training goes on from what is there.
-        callbacks: More callbacks; with `SaveEvery` the state is kept within epochs, too.
+        callbacks: More callbacks; with `SaveEvery` the state is kept within epochs, too, and an
+            `EpochSeconds` is told how long each took.
         keep_last: Leave the last weights, whatever the validation loss says.
 
     Returns:
@@ -166,21 +166,17 @@ def fit(
                 verbose=0,
             )
             if not checkpoint.step:
+                for clock in (one for one in callbacks if isinstance(one, EpochSeconds)):
+                    clock.seconds += checkpoint.seconds
                 return checkpoint.history
 
 
 class EpochSeconds(keras.callbacks.Callback):
-    """Notes how long each epoch takes."""
+    """Asks `fit` how long each epoch took, in earlier processes, too."""
 
     def __init__(self):
         super().__init__()
         self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(round(time.monotonic() - self._began, 3))
 
 
 class StopOnNaN(keras.callbacks.Callback):

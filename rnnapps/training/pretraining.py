@@ -14,7 +14,7 @@ from rnnapps.config import TrainingConfig
 from rnnapps.data import StreamsByDirection
 from rnnapps.layers import RecurrentStack
 from rnnapps.progress import say
-from rnnapps.training.checkpoint import SaveEvery
+from rnnapps.training.checkpoint import SaveEvery, spent
 from rnnapps.training.layerwise import as_whole
 from rnnapps.training.loop import compile_model, fit, precision
 from rnnapps.training.softmax import SampledSoftmax
@@ -65,7 +65,8 @@ def pretrain(
         [Dai and Le, 2015](https://arxiv.org/abs/1511.01432);
         [Howard and Ruder, 2018](https://arxiv.org/abs/1801.06146).
     """
-    began, replicas = time.monotonic(), tf.distribute.get_strategy().num_replicas_in_sync
+    began = time.monotonic() - spent(directory)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     ids, held = _joined(train), _joined(validation)[:_HELD]
     streams, window = _shape(len(ids), config.batch_size)
     streams = max(1, min(streams, len(ids), len(held)) // replicas) * replicas

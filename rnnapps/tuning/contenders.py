@@ -84,8 +84,8 @@ def _curve(run: pathlib.Path, objective: str) -> tuple[np.ndarray, np.ndarray]:
     history = pd.read_csv(run / "history.csv")
     seconds = np.cumsum(read_json(run / "run.json")["epoch_seconds"])
     values = history[objective if objective in history else "val_loss"].to_numpy()
-    count = min(len(seconds), len(values))  # several networks' seconds; one process' of two
-    return seconds[:count], values[len(values) - count :]
+    count = min(len(seconds), len(values))  # there are the seconds of several networks
+    return seconds[:count], values[:count]
 
 
 def _markdown(table: pd.DataFrame) -> str:

@@ -62,6 +62,8 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(settings, tmp_pat
     received = rnnapps.load(tmp_path / "broken")
     pd.testing.assert_frame_equal(pd.DataFrame(expected.history), pd.DataFrame(received.history))
     assert len(received.history) > 2
+    assert len(received.info.epoch_seconds) == len(received.history)
+    assert received.info.seconds > sum(received.info.epoch_seconds)
     for a, b in zip(expected.model.get_weights(), received.model.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "unbroken"]

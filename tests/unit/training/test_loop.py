@@ -1,12 +1,16 @@
-"""Which weights a training leaves, and what networks learn with."""
+"""Which weights a training leaves, how long it takes, and what networks learn with."""
+
+import contextlib
+import time
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from eager import eagerly
 
 from rnnapps import SentimentConfig
-from rnnapps.training import compile_model, fit, members
+from rnnapps.training import EpochSeconds, SaveEvery, compile_model, fit, members, spent
 
 CONFIG = SentimentConfig(learning_rate=0.1, schedule="constant", clip_norm=0, patience=0)
 X = np.ones((8, 1), np.float32)
@@ -50,3 +54,39 @@ def test_no_two_networks_have_one_seed_whatever_the_configurations():
     assert [one[0] for one in seeds] == [0, 1]  # by which the data is divided, too
     assert len({*seeds[0], *seeds[1]}) == 18
     SentimentConfig(seed=max(map(max, seeds)))  # takes each of them
+
+
+class Rounds(Rows):
+    """Two batches an epoch."""
+
+    def __len__(self):
+        return 2
+
+
+class Slow(keras.callbacks.Callback):
+    """A network that takes a second for a step, and is killed before one of them."""
+
+    def __init__(self, clock, step):
+        super().__init__()
+        self.clock, self.left = clock, step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        self.clock[0] += 1.0
+
+
+@eagerly()
+def test_the_seconds_of_a_training_are_those_of_all_its_processes(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for step, seconds in ((3, 3.0), (99, 6.0)):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        compile_model(model, CONFIG, 6, keras.losses.MeanSquaredError())
+        clock = EpochSeconds()
+        with contextlib.suppress(KeyboardInterrupt):
+            fit(model, Rounds(), WORSE, CONFIG, 3, tmp_path, [Slow(now, step), SaveEvery(1), clock])
+        assert spent(tmp_path.parent) == seconds
+        now[0] += 1000.0  # until it goes on
+    assert clock.seconds == [2.0, 2.0, 2.0]
