@@ -46,9 +46,10 @@ class TimeLimit(keras.callbacks.Callback):
             return
         self._steps += 1
         spent = now - self._began
-        left = max(0.0, self.seconds - spent) * self._steps / spent
-        share = min(1.0, (self._before + self._steps + left) / self._optimizer.steps)
-        for fitted, meant in self._meant:
-            fitted.assign(meant * share)
+        if spent:  # else the clock is too coarse to tell the speed
+            left = max(0.0, self.seconds - spent) * self._steps / spent
+            share = min(1.0, (self._before + self._steps + left) / self._optimizer.steps)
+            for fitted, meant in self._meant:
+                fitted.assign(meant * share)
         if spent >= self.seconds:
             self.model.stop_training = True

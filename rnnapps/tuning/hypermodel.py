@@ -234,7 +234,7 @@ class _Progress(keras.callbacks.Callback):
         """Writes it down."""
         seconds = self.before + time.monotonic() - self.began
         found = {"epochs": self.epochs, "seconds": round(seconds, 3)}
-        if self.steps:
+        if self.stepping:
             found["rows_a_second"] = round(self.steps * self.batch_size / self.stepping, 3)
         write(self.folder / "progress.json", json.dumps(found))
 

@@ -66,3 +66,12 @@ def test_a_schedule_that_ends_before_the_time_stays_as_it_is(clock):
         model.fit(x, x[:, :1], 1, callbacks=[rates, *limits], verbose=0)
         found.append(rates.rates)
     assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(1.0, 4), (0.0, 2)])
+def test_a_clock_that_has_not_moved_yet_is_no_error(seconds, steps, clock):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(make_optimizer(TrainingConfig(), steps=4), loss="mse")
+    rates, x = Rates(clock, 0.0), np.ones((4, 2), "float32")
+    model.fit(x, x[:, :1], 1, callbacks=[rates, TimeLimit(seconds)], verbose=0)
+    assert len(rates.rates) == steps
