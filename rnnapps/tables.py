@@ -273,24 +273,37 @@ def show_next(commands: Sequence[str]) -> None:
 
 
 def stopped(
-    history: Sequence[dict[str, float]], epochs: int, patience: int, last: bool = False
+    history: Sequence[dict[str, float]],
+    epochs: int,
+    patience: int,
+    last: bool = False,
+    ema: bool = False,
+    mean: int = 0,
 ) -> str:
-    """Says how many epochs there were, which was the best, and why there were no more.
+    """Says how many epochs there were, why there were no more, and which weights are kept.
 
     Args:
         history: A dictionary for each epoch.
         epochs: The most that there could be; 0 where the application went by the amount of data.
         patience: Epochs without a better validation loss before training stops.
         last: Whether the last weights were kept, whatever the validation loss.
+        ema: Whether an epoch's weights are a moving average.
+        mean: The last epochs whose mean has the lowest loss; 0 where an epoch's weights have it.
     """
     losses = [row["val_loss"] for row in history if "val_loss" in row]
     said = f"{len(history)} of {epochs} epochs" if epochs else f"{len(history)} epochs"
     if last or len(losses) < len(history) or not losses:
-        return f"{said}; the last one's weights are kept"
-    best = min(range(len(losses)), key=losses.__getitem__)
-    if len(history) < epochs or (not epochs and 0 < patience < len(history) - best):
-        said += f", as {patience} in a row had no lower validation loss"
-    return f"{said}; the weights of epoch {best + 1} are kept, whose loss is the lowest"
+        kept, why = "the last one's weights", ""
+    else:
+        best = min(range(len(losses)), key=losses.__getitem__)
+        if len(history) < epochs or (not epochs and 0 < patience < len(history) - best):
+            said += f", as {patience} in a row had no lower validation loss"
+        kept, why = f"the weights of epoch {best + 1}", ", whose loss is the lowest"
+        if mean:
+            kept = f"the mean of the last {mean} epochs' weights"
+    if ema:
+        kept += ", a moving average (--ema),"
+    return f"{said}; {kept} {'is' if mean else 'are'} kept{why}"
 
 
 def show_cost(cost: dict[str, Any]) -> None:

@@ -72,6 +72,21 @@ class Measured:
     said: list[str]
 
 
+def ended(config: Any, history: Sequence[dict[str, float]], metrics: dict[str, Any]) -> str:
+    """Says how a training ended, and which weights it kept.
+
+    Args:
+        config: The application's configuration.
+        history: A dictionary for each epoch.
+        metrics: What `metrics.json` holds.
+    """
+    alone = getattr(config, "pretrain_only", False)  # a language model, of which the best is kept
+    epochs = config.passes if alone else config.epochs
+    mean = min(config.average, len(history)) if metrics.get("averaged") else 0
+    last = config.keep_last and not alone
+    return stopped(history, epochs, config.patience, last, config.ema > 0, mean)
+
+
 @dataclasses.dataclass(frozen=True)
 class Card:
     """A model, its data, and how good it is: what a report and an export's card have in common.
@@ -102,8 +117,7 @@ class Card:
     @property
     def training(self) -> str:
         """How long the training was, and which weights were kept."""
-        config = self.config
-        said = stopped(self.history, config.epochs, config.patience, config.keep_last)
+        said = ended(self.config, self.history, self.metrics)
         return f"{said}; {self.info.seconds:,.0f} s in all"
 
     @property

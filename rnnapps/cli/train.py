@@ -132,20 +132,18 @@ def _check_unfinished(run_dir: Path, options: RunOptions) -> None:
 
 def _summarize(app: "Application", run_dir: Path) -> None:
     """Prints what was learned from, how long, how good it is, and what comes next."""
-    from rnnapps.tables import show_training, stopped
+    from rnnapps.apps.card import ended
+    from rnnapps.tables import show_training
 
     config, where = app.config, shlex.quote(str(run_dir))
     what = re.search(r"[a-z]+", app.info.fingerprint.partition(",")[0])  # such as texts
     parts = [f"{name} {size:,}" for name, size in app.info.sizes.items()]
     said = [f"{what[0]}: {', '.join(parts)}."] if what and parts else []
-    alone = getattr(config, "pretrain_only", False)
     if found := app.metrics.get("pretraining"):
         said.append(f"language model: perplexity {found['perplexity']:.1f} of the validation part")
-    epochs = config.passes if alone else config.epochs
-    last = config.keep_last and not alone  # of a language model the best
-    said.append(f"{stopped(app.history, epochs, config.patience, last)}.")
+    said.append(f"{ended(config, app.history, app.metrics)}.")
     said.append(f"run: {where} ({app.info.seconds:.0f} s); figures: {where}/figures")
-    if alone:
+    if getattr(config, "pretrain_only", False):
         show_training(said, {}, [f"rnnapps train {app.name} --init-from {where}"])
         return
     commands = [f"rnnapps evaluate {where}", f"rnnapps predict {where} {_ASK.get(app.name, '')}"]

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnnapps import tables
+from rnnapps import TaggingConfig, TranslationConfig, tables
+from rnnapps.apps.card import Card
 from rnnapps.apps.forecasting.printing import print_forecasts
+from rnnapps.apps.run import RunInfo
 
 FORECASTS = {"mae": 2.5, "mase": 3.1, "weighted_quantile_loss": 0.12, "coverage_80": 0.7}
 BASELINES = ("last value", "seasonal naive", "drift", "ridge", "an uncommonly long name of one")
@@ -82,6 +84,30 @@ def test_it_is_said_why_a_training_ended(losses, said):
     assert tables.stopped(history, 9, 0, last=True) == last
     unset = said.replace(" of 9", "", 1)  # where the epochs went by the amount of data
     assert tables.stopped(history, 0, 2) == unset
+
+
+@pytest.mark.parametrize(
+    ("settings", "metrics", "kept"),
+    [
+        ({}, {"averaged": False}, "the weights of epoch 2 are kept"),
+        ({}, {"averaged": True}, "the mean of the last 3 epochs' weights is kept"),
+        ({"average": 2}, {"averaged": True}, "the mean of the last 2 epochs' weights is kept"),
+        ({"ema": 0.9}, {}, "the weights of epoch 2, a moving average (--ema), are kept"),
+    ],
+)
+def test_of_weights_that_are_averages_it_is_said(settings, metrics, kept):
+    history = [{"loss": 1.0, "val_loss": one} for one in (0.3, 0.2, 0.25)]
+    config = TranslationConfig(epochs=3, **settings)
+    said = Card("translation", config, RunInfo(source="sample"), metrics, history).training
+    assert said == f"3 of 3 epochs; {kept}, whose loss is the lowest; 0 s in all"
+
+
+def test_of_a_language_model_alone_its_own_epochs_count():
+    history = [{"loss": 1.0, "val_loss": one} for one in (0.3, 0.2)]
+    config = TaggingConfig(pretrain_only=True, pretrain_epochs=2, patience=0)
+    said = Card("tagging", config, RunInfo(source="sample"), {}, history).training
+    kept = "2 of 2 epochs; the weights of epoch 2 are kept, whose loss is the lowest"
+    assert said == f"{kept}; 0 s in all"
 
 
 def test_printed_forecasts_have_seven_digits_and_a_file_and_json_all(capsys, tmp_path):
