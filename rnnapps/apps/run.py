@@ -1,8 +1,10 @@
 """The run directory: what a run is, whose it is, and how it is written. Imports no TensorFlow."""
 
 import contextlib
+import errno
 import glob
 import importlib.metadata
+import os
 import pathlib
 import platform
 import sys
@@ -354,8 +356,13 @@ def put_in_place(draft: pathlib.Path, run_dir: pathlib.Path, info: RunInfo) -> R
 
     Returns:
         The same with the checksums of the draft's files.
+
+    Raises:
+        PermissionError: If the run directory may only be read; it is as it was.
     """
     run_dir = run_dir.resolve()
+    if run_dir.exists() and not os.access(run_dir, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(run_dir))
     sums = {str(path.relative_to(draft)): checksum(path) for path in _files(draft)}
     info = info.model_copy(update={"checksums": {**info.checksums, **sums}})
     write(draft / "run.json", info.model_dump_json(indent=2) + "\n")

@@ -22,6 +22,7 @@ from rnnapps.apps.run import (
 from rnnapps.data.learned import FILE, Learned
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.files import read_json, write
+from rnnapps.progress import say
 
 if TYPE_CHECKING:
     from rnnapps.apps.application import Application
@@ -96,14 +97,17 @@ class Saved:
         return app
 
     def _keep_metrics(self: "Application", found: dict[str, Any], run_dir: pathlib.Path) -> None:
-        """Adds the test part's metrics and their figures to the run."""
+        """Adds the test part's metrics and their figures to the run, where it can be written."""
         self._check_same(run_dir)
         kept = {name: sums for name, sums in self.info.checksums.items() if name in STAYS}
-        with draft_of(run_dir) as draft:
-            self._write_metrics(draft)
-            self._plot(found, draft / "figures")
-            info = self.info.model_copy(update={"checksums": kept})
-            self.info = put_in_place(draft, run_dir, info)
+        try:
+            with draft_of(run_dir) as draft:
+                self._write_metrics(draft)
+                self._plot(found, draft / "figures")
+                info = self.info.model_copy(update={"checksums": kept})
+                self.info = put_in_place(draft, run_dir, info)
+        except OSError as error:
+            say([f"what was measured is not kept in {run_dir}: {error.strerror or error}"])
 
     def _check_same(self: "Application", run_dir: pathlib.Path) -> None:
         """Refuses a folder in which another model stands by now."""

@@ -261,6 +261,29 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(app, run_dir, tmp_path):
     assert rnnapps.load(run_dir).info == app.info
 
 
+@eagerly()
+def test_what_is_measured_of_a_run_that_cannot_be_written_is_there_and_not_kept(
+    app, tmp_path, capsys
+):
+    run_dir = shutil.copytree(app.run_dir, tmp_path / ("r" * 250))  # beside which no draft can be
+    before = (run_dir / "metrics.json").read_text()
+    found = rnnapps.load(run_dir).evaluate(make_reviews(20))
+    assert 0 <= found["accuracy"] <= 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == f"rnnapps: what was measured is not kept in {run_dir}: File name too long."
+    assert (run_dir / "metrics.json").read_text() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_run_that_may_only_be_read_stays_whole(tmp_path):
+    run_dir = tmp_path / "run"
+    run_dir.mkdir(0o555)
+    with pytest.raises(PermissionError), draft_of(run_dir) as draft:
+        (draft / "metrics.json").write_text("{}")
+        put_in_place(draft, run_dir, RunInfo(source="sample"))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_training_leaves_no_generated_code(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     batches = feed(tf.data.Dataset.range(3), lambda number: number + 1)
