@@ -13,6 +13,7 @@ from rnnapps.spans import tokens_answered
 
 Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.1  # seconds, doubled from one retry to the next
+_FRESH = 60.0  # seconds for which signatures are believed: REST does not name an only output
 
 
 class Client:
@@ -46,6 +47,7 @@ class Client:
         self.retries = retries
         self._transport = _transport(url, model, version, timeout)
         self._signatures: dict[str, SignatureTypes] = {}
+        self._asked = 0.0  # when they were
 
     def predict(
         self, inputs: Sequence | None = None, signature: str = "serving_default", **named: Any
@@ -128,8 +130,9 @@ class Client:
             SignatureError: If the model has no such signature.
             ServerError: If the server cannot be reached, or knows no such model.
         """
-        if name not in self._signatures:
+        if name not in self._signatures or time.monotonic() - self._asked > _FRESH:
             self._signatures = self._patiently(self._transport.signatures)
+            self._asked = time.monotonic()
         if name not in self._signatures:
             known = ", ".join(sorted(self._signatures))
             raise SignatureError(f"The model has no signature {name}; it has {known}.")

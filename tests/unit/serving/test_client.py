@@ -107,6 +107,24 @@ def test_a_version_that_comes_may_have_other_outputs_and_inputs(tmp_path, publis
         assert client.predict(["abc"]) == [{"text": "abc", "value": 3}]
 
 
+def test_an_only_output_has_its_new_name_when_the_old_one_is_not_fresh(tmp_path, monkeypatch):
+    words = tf.TensorSpec((None,), tf.string, "words")
+
+    def length_as(name):
+        def function(words):
+            return {name: tf.strings.length(words)}
+
+        return ExportSpec({"serving_default": Signature(function, [words], [tf.constant(["a"])])})
+
+    with Server(tmp_path, rest_port=0, grpc_port=0, seconds=3600) as server:
+        client = Client(server.rest_address, "m")
+        for name in ("size", "length"):
+            publish(tmp_path / "m", length_as(name))
+            server.manager.look()
+            assert client.predict(["abc"]) == [{name: 3}]
+            monkeypatch.setattr("rnnapps.serving.client.client._FRESH", 0.0)
+
+
 def test_a_server_that_gives_up_is_quoted(spinners):
     with Server(spinners, 0, 0, limits=Limits(seconds=0.5)) as server:
         for address in (server.rest_address, server.grpc_address):
