@@ -42,7 +42,7 @@ class TimeLimit(keras.callbacks.Callback):
         now = time.monotonic()
         if self._began is None:
             self._began, self._steps = now, 0
-            self._before = int(self.model.optimizer.iterations)
+            self._before = int(self.model.optimizer.iterations.numpy())  # of all replicas
             return
         self._steps += 1
         spent = now - self._began

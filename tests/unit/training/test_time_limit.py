@@ -3,6 +3,7 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rnnapps.config import TrainingConfig
 from rnnapps.training import TimeLimit, make_optimizer
@@ -53,6 +54,17 @@ def test_the_rate_rises_within_the_time_for_one_network_after_the_other(clock):
         model.fit(x, x[:, :1], 1, epochs=1000, callbacks=[rates, limit], verbose=0)
         assert max(rates.rates) > 0.05
         assert rates.rates[-1] < 0.01
+
+
+def test_replicas_end_in_time(clock):
+    limit, config = TimeLimit(1.0), TrainingConfig(learning_rate=0.1)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(make_optimizer(config, steps=10**6), loss="mse")
+    rates, x = Rates(clock, 0.1), np.ones((64, 2), "float32")
+    model.fit(x, x[:, :1], 2, epochs=1000, callbacks=[rates, limit], verbose=0)
+    assert len(rates.rates) == pytest.approx(11, abs=1)
+    assert rates.rates[-1] < 0.01
 
 
 @pytest.mark.system
