@@ -1,4 +1,4 @@
-"""Mistakes that are found inside the graph: a sentence each, also where a server runs it."""
+"""Checks inside the graph: one sentence each, also when a server runs it."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What version 0.1.0 called otherwise: the models that it saved still load. Imports no Keras."""
+"""Former names: models saved by version 0.1.0 still load. Imports no Keras."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What there is on this machine, and what will be slow on it and why."""
+"""Versions and devices of this machine, and what will be slow and why."""
 
 import os
 import platform

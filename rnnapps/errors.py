@@ -1,4 +1,4 @@
-"""The mistakes that a user can make, each said in one sentence."""
+"""The errors that a user can cause, each in one sentence."""
 
 import contextlib
 import contextvars

@@ -1,4 +1,4 @@
-"""Every plot. Each function writes one PNG."""
+"""Every plot; each function writes one PNG."""
 
 import itertools
 import pathlib

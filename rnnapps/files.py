@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and that one process holds. Imports no TensorFlow."""
+"""Files that are written completely or not at all, and locks. Imports no TensorFlow."""
 
 import contextlib
 import errno

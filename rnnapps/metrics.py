@@ -1,4 +1,4 @@
-"""How good predictions are. scikit-learn's metrics, and the few it lacks."""
+"""Metrics: scikit-learn's, and a few that it lacks."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Lines that move while something takes its time; nothing is printed where there is no terminal."""
+"""Progress lines; nothing is printed without a terminal."""
 
 import contextlib
 import contextvars

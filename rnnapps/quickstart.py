@@ -1,4 +1,4 @@
-"""The whole path, for all applications: train, evaluate, export, ask the export."""
+"""The whole path, for all applications: train, evaluate, export, query the export."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""Spans of tokens and the tags that write them: IO, IOB1, IOB2, BIOES, BILOU and BMES."""
+"""Spans of tokens and their tagging schemes: IO, IOB1, IOB2, BIOES, BILOU and BMES."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""The texts that a command answers for, as they come."""
+"""Texts from standard input, as they arrive."""
 
 import os
 import sys

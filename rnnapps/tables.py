@@ -1,4 +1,4 @@
-"""What the commands print: tables and coloured words for people, JSON for programs."""
+"""What commands print: tables and colours for people, JSON for programs."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What is to be said of a trained model to those who use it: a model card. Imports no TensorFlow.
+"""The model card of a trained model. Imports no TensorFlow.
 
 Reference:
     [Mitchell et al., 2019, Model Cards for Model Reporting](https://arxiv.org/abs/1810.03993)

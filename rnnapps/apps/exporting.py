@@ -1,4 +1,4 @@
-"""How an application becomes the next version of a SavedModel, and what its card says."""
+"""Exports an application as the next version of a SavedModel, with its model card."""
 
 import pathlib
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The data of an application in its parts: what is measured on was not learned from."""
+"""The training, validation and test data of an application, without leaks."""
 
 import abc
 import dataclasses

@@ -1,4 +1,4 @@
-"""A run as one page that a person reads, or sends to a colleague. Imports no TensorFlow."""
+"""The report of a run: one page of HTML. Imports no TensorFlow."""
 
 import csv
 import pathlib

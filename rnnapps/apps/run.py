@@ -1,4 +1,4 @@
-"""The run directory: what a run is, whose it is, and how it is written. Imports no TensorFlow."""
+"""The run directory: what is in it, and how it is written. Imports no TensorFlow."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""How an application is written to its run directory, and read from there."""
+"""Saves an application to its run directory, and loads it."""
 
 import functools
 import json

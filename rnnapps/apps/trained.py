@@ -1,4 +1,4 @@
-"""What a training is given, and what it hands back."""
+"""What a training is given, and what it returns."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A run that goes on with new data, and stays as it is where the old data would lose by it."""
+"""Updates a run with new data, unless it gets worse on the old data."""
 
 import contextlib
 import pathlib

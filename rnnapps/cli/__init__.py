@@ -1,4 +1,4 @@
-"""The command line. Imports no TensorFlow before it has read its arguments."""
+"""The command line. Imports no TensorFlow before it has parsed its arguments."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""`rnnapps compare`: trains contenders alike, and says which is better on your data."""
+"""`rnnapps compare`: trains several settings alike, and says which is better on your data."""
 
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.flags import Group

@@ -1,4 +1,4 @@
-"""`rnnapps demo`: a page on which a person tries models in a browser."""
+"""`rnnapps demo`: a page to try models in a browser."""
 
 import dataclasses
 import importlib.util

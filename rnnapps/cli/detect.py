@@ -1,4 +1,4 @@
-"""`rnnapps detect`: says where a table is off by more than its forecasts are."""
+"""`rnnapps detect`: finds values that are further from their forecasts than usual."""
 
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.run_options import OutputOptions, read_run_options

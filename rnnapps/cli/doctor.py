@@ -1,4 +1,4 @@
-"""`rnnapps doctor`: what there is on this machine."""
+"""`rnnapps doctor`: versions and devices of this machine."""
 
 import dataclasses
 

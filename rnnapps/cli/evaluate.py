@@ -1,4 +1,4 @@
-"""`rnnapps evaluate`: measures a run on its test part, with baselines beside it."""
+"""`rnnapps evaluate`: measures a run on its test part, next to baselines."""
 
 import dataclasses
 import shlex

@@ -1,4 +1,4 @@
-"""The flags of a command, in groups, read off configurations and dataclasses of options."""
+"""The flags of a command, in groups, derived from configurations and dataclasses of options."""
 
 import ast
 import dataclasses

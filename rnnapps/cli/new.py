@@ -1,4 +1,4 @@
-"""`rnnapps new`: copies an application out as the start of your own. Imports no TensorFlow."""
+"""`rnnapps new`: copies an application as the start of your own. Imports no TensorFlow."""
 
 import dataclasses
 import importlib.metadata

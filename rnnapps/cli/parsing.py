@@ -1,4 +1,4 @@
-"""Reads a command's arguments with tyro; a parser's complaint becomes a sentence."""
+"""Parses a command's arguments with tyro; errors become one sentence."""
 
 import contextlib
 import io

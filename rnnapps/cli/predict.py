@@ -1,4 +1,4 @@
-"""`rnnapps predict`: answers with a run, or has a model server answer."""
+"""`rnnapps predict`: predicts with a run, or with a model server."""
 
 import base64
 import dataclasses

@@ -1,4 +1,4 @@
-"""`rnnapps report`: a run as one page to read or to send. Imports no TensorFlow."""
+"""`rnnapps report`: writes a run's report as one page. Imports no TensorFlow."""
 
 import dataclasses
 from pathlib import Path

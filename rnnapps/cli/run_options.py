@@ -1,4 +1,4 @@
-"""What `evaluate` and `predict` take: a run directory, then what its application has."""
+"""The arguments of `evaluate` and `predict`: a run directory, then its application's flags."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`rnnapps serve`: serves exports as TF Serving does. No TensorFlow to start with."""
+"""`rnnapps serve`: serves exports with TF Serving's API. Starts without TensorFlow."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""What a command takes of an application: its name, and its settings. Imports no TensorFlow."""
+"""The arguments of commands that take an application: its name and settings. No TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

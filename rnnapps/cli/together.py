@@ -1,4 +1,4 @@
-"""The processes of `rnnapps train`: those that TF_CONFIG names, or those of `--workers`."""
+"""The processes of `rnnapps train`: those in TF_CONFIG, or those of `--workers`."""
 
 import contextlib
 import json

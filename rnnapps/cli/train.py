@@ -1,4 +1,4 @@
-"""`rnnapps train`: trains an application, and keeps the run. No TensorFlow to start with."""
+"""`rnnapps train`: trains an application, and saves the run. Starts without TensorFlow."""
 
 import contextlib
 import dataclasses

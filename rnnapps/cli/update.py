@@ -1,4 +1,4 @@
-"""`rnnapps update`: a run goes on with new data, unless the old data would lose by it."""
+"""`rnnapps update`: updates a run with new data, unless it gets worse on the old data."""
 
 import contextlib
 import dataclasses

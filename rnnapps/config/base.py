@@ -1,4 +1,4 @@
-"""Frozen values that refuse what they don't know, in one sentence. Imports no TensorFlow."""
+"""Frozen settings that refuse unknown names, in one sentence. Imports no TensorFlow."""
 
 import tomllib
 import warnings

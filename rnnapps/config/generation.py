@@ -1,4 +1,4 @@
-"""How a text is written on, and the defaults of it. Imports no TensorFlow."""
+"""The settings of text generation, and their defaults. Imports no TensorFlow."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What a model card says of all models of an application. Imports no TensorFlow."""
+"""What a model card says about every model of an application. Imports no TensorFlow."""
 
 import dataclasses
 

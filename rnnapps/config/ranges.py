@@ -1,4 +1,4 @@
-"""What a search may choose for a field. Imports no TensorFlow."""
+"""The search ranges of settings. Imports no TensorFlow."""
 
 import dataclasses
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""What a network starts from: word vectors, a language model. Imports no TensorFlow."""
+"""The settings of word vectors and pretraining. Imports no TensorFlow."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self

@@ -1,4 +1,4 @@
-"""How a person's files are written. Imports no TensorFlow."""
+"""How users' tables are formatted. Imports no TensorFlow."""
 
 from typing import ClassVar, Self
 

@@ -1,4 +1,4 @@
-"""Named data sets and users' own files, their splits, and batches of like length.
+"""Named data sets and users' own files, their splits, and batches of similar length.
 
 Each name is loaded on first use: a command that reads a table alone imports no TensorFlow.
 """

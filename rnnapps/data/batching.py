@@ -1,4 +1,4 @@
-"""Batches of sequences of like length, in an order that depends on the seed and the epoch alone."""
+"""Batches of sequences of similar length, in an order that depends on seed and epoch alone."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Files made of data that does not fit into memory: made once, whole or not at all, found again."""
+"""Cached files of data that does not fit into memory: made once, completely, and found again."""
 
 import contextlib
 import contextvars

@@ -1,4 +1,4 @@
-"""The features of times inside the graph, as `times.calendar` and `holiday_flags` have them."""
+"""Calendar and holiday features in the graph, equal to `times.calendar` and `holiday_flags`."""
 
 from collections.abc import Sequence
 

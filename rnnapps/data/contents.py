@@ -1,4 +1,4 @@
-"""What a user's file holds: its bytes, unpacked, and what kind of file they make."""
+"""A user's file: its bytes, unpacked, and its format."""
 
 import functools
 import gzip

@@ -1,4 +1,4 @@
-"""Written dates and times in four languages, and what they are in ISO 8601."""
+"""Dates and times written in four languages, and in ISO 8601."""
 
 import datetime
 import random

@@ -1,4 +1,4 @@
-"""A simulated electricity load, whose noise is known, and with it the best score there can be."""
+"""A simulated electricity load with known noise, and so a known best score."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""From a file's bytes to its characters: a byte order mark decides, else UTF-8, else the user."""
+"""From a file's bytes to characters: byte order mark, else UTF-8, else what the user says."""
 
 import codecs
 

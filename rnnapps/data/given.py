@@ -1,4 +1,4 @@
-"""One door for what Python people hold: lists, arrays, tables, `tf.data`, files."""
+"""Converts what Python users pass: lists, arrays, tables, `tf.data`, files."""
 
 import pathlib
 from collections.abc import Mapping, Sequence

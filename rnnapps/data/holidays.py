@@ -1,4 +1,4 @@
-"""Public holidays of countries, by the package holidays. Imports it when a country is asked for."""
+"""Public holidays of countries, by the package holidays, which is imported when needed."""
 
 import datetime
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""From the numbers of examples to batches that are ready when a model wants them."""
+"""From the indices of examples to prefetched batches."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Labelled texts as their rows come: what is left out, and what is wrong with them."""
+"""Labelled texts, row by row: what is left out, and what is wrong with them."""
 
 import array
 import collections

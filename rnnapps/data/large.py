@@ -1,4 +1,4 @@
-"""Tables that do not fit into memory, or are many: read a chunk at a time into stored columns."""
+"""Tables that do not fit into memory, or are many: read in chunks into stored columns."""
 
 import glob
 import json

@@ -1,4 +1,4 @@
-"""Rows that a model has learned from, told by their hashes: no later part may measure on them."""
+"""Hashes of the rows that a model was trained on, so that no later part measures on them."""
 
 import dataclasses
 import pathlib

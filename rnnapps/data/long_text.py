@@ -1,4 +1,4 @@
-"""A text that does not fit into memory: in a file, whose pieces are read as they are asked for."""
+"""A text that does not fit into memory: in a file, read piece by piece."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Data sets by name: those of tensorflow_datasets, and those that a program registers."""
+"""Data sets by name: those of tensorflow_datasets, and registered ones."""
 
 import contextlib
 import glob

@@ -1,4 +1,4 @@
-"""Numbers as people write them: decimal and thousands marks, currency signs, dashes for nothing."""
+"""Parses numbers: decimal and thousands marks, currency signs, dashes for missing values."""
 
 import dataclasses
 import functools

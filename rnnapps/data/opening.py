@@ -1,4 +1,4 @@
-"""Files of text as streams: unpacked and decoded as they are read."""
+"""Text files as streams: unpacked and decoded as they are read."""
 
 import codecs
 import contextlib

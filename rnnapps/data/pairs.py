@@ -1,4 +1,4 @@
-"""Pairs of texts, of which one is to become the other, from a user's own files."""
+"""Pairs of texts for translation, from a user's own files."""
 
 import contextlib
 import dataclasses

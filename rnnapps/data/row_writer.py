@@ -1,4 +1,4 @@
-"""Rows as they are written: in the table's own form or another, in parts that are joined later."""
+"""Writes rows in the table's own format or another, in parts that are joined later."""
 
 import csv
 import dataclasses

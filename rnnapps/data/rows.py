@@ -1,4 +1,4 @@
-"""Tables of any size as a stream: rows are read a chunk at a time.
+"""Tables of any size as a stream of rows, read in chunks.
 
 Values stay as they stand in the file, and so do the order of rows and columns.
 """

@@ -1,4 +1,4 @@
-"""Rows of separated values: which separator it is, and what stands where."""
+"""Rows of delimited text: detects the separator, and parses fields."""
 
 import csv
 import io

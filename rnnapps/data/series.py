@@ -1,4 +1,4 @@
-"""Time series from a table: regular steps, checked values, and a note of all that was mended."""
+"""Time series from a table: regular steps, checked values, and notes of all repairs."""
 
 import dataclasses
 import pathlib

@@ -1,4 +1,4 @@
-"""Spans of characters in a text, as annotation tools write them, to tags of its tokens."""
+"""Character spans in a text, as annotation tools write them, to tags of its tokens."""
 
 from collections.abc import Sequence
 from typing import Any

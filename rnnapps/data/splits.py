@@ -1,4 +1,4 @@
-"""Splits that are made once, keep the classes' shares, and never leak."""
+"""Splits that are made once, are stratified, and never leak."""
 
 import dataclasses
 import hashlib

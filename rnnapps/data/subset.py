@@ -1,4 +1,4 @@
-"""A share of the data alone: to try something out, or to see what more data is worth."""
+"""A fraction of the data, to try something out, or to see what more data is worth."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""One reader of tables for all applications: strict about meaning, forgiving about form."""
+"""The reader of tables for all applications: strict about meaning, lenient about format."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""Tagged sentences as their lines come: columns of CoNLL's tasks, and objects."""
+"""Tagged sentences, line by line: columns of CoNLL's tasks, and JSON objects."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""A file's whole text."""
+"""Reads a whole text file."""
 
 import gzip
 import pathlib

@@ -1,4 +1,4 @@
-"""Times on a regular grid, of dates or of mere numbers of steps, and the features made of them."""
+"""Times on a regular grid, of dates or of step numbers, and their features."""
 
 from collections.abc import Sequence
 from typing import NoReturn

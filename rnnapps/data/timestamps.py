@@ -1,4 +1,4 @@
-"""Times as people write them, read in one way or not at all."""
+"""Parses times, in one way or not at all."""
 
 import dataclasses
 import datetime

@@ -1,4 +1,4 @@
-"""Translation memories: the XML that translators' programs exchange (TMX)."""
+"""Translation memories: the XML exchange format TMX."""
 
 import io
 import xml.etree.ElementTree as ElementTree

@@ -1,4 +1,4 @@
-"""The values of a table of time series: numbers, and words as columns of zeros and ones."""
+"""The values of a table of time series: numbers, and words as one-hot columns."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Windows over series: a look-back and its horizon, cut out only when a batch needs them."""
+"""Windows over series: look-back and horizon, cut out when a batch needs them."""
 
 import dataclasses
 from collections.abc import Sequence

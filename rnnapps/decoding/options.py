@@ -1,4 +1,4 @@
-"""The options of sampling: out of numbers, checked, and checked again inside an exported graph."""
+"""The options of sampling: from numbers, checked, and checked again inside an exported graph."""
 
 from typing import Any
 

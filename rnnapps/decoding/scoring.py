@@ -1,4 +1,4 @@
-"""What given texts cost."""
+"""The log-likelihood of given texts."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""AttentionDecoder: a recurrent cell that looks at a memory at each step."""
+"""AttentionDecoder: a recurrent cell that attends to a memory at each step."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the recurrent layers share: checks of arguments, and the road from Keras' call to a loop."""
+"""What the recurrent layers share: checks of arguments, and the path from Keras' call to a loop."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The recursions of a linear chain: over all paths of tags, over the best one, and back by hand.
+"""The recursions of a linear chain: forward-backward, Viterbi, and gradients by hand.
 
 Everything here is time-major, `(time, batch, tags)`. A path has the score of its tags, of the
 transitions from each to the next, of its first tag and of its last. Masks are true up to where a

@@ -1,4 +1,4 @@
-"""A conditional random field: the tags of a sequence chosen together, not each by itself."""
+"""A conditional random field: predicts the tags of a sequence jointly."""
 
 from collections.abc import Sequence
 from typing import Any

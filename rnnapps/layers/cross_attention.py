@@ -1,4 +1,4 @@
-"""CrossAttention: each step of a sequence looks at a memory."""
+"""CrossAttention: each step of a sequence attends to a memory."""
 
 from typing import Any
 

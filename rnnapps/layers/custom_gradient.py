@@ -1,4 +1,4 @@
-"""Gradients written by hand, which go when the graph goes that they belong to."""
+"""Gradients written by hand, freed with the graph that they belong to."""
 
 import functools
 import weakref

@@ -1,4 +1,4 @@
-"""FeedForward: a normalization and two dense layers over each step, and a way past them."""
+"""FeedForward: normalisation and two dense layers per step, with a residual connection."""
 
 from typing import Any
 

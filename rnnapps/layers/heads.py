@@ -1,4 +1,4 @@
-"""Attention with several heads: what self-attention and cross-attention share."""
+"""Multi-head attention: what self-attention and cross-attention share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""MinGRU: a GRU whose gates do not look at the state, so that all of them are known beforehand."""
+"""MinGRU: a GRU whose gates do not depend on the state, so that all are computed at once."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A sequence to one vector without weights: its largest and its mean values."""
+"""Max and mean pooling of a sequence to one vector."""
 
 import keras
 from keras import ops

@@ -1,4 +1,4 @@
-"""Where a step stands, for layers that read all steps at once: rotations, sinusoids, or a table."""
+"""Position encodings: rotary, sinusoidal, or learned."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""PreNormBlock: what stands around a recurrent layer in a deep stack."""
+"""PreNormBlock: normalisation, gate and residual connection around a recurrent layer."""
 
 from typing import Any
 

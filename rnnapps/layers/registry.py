@@ -1,4 +1,4 @@
-"""The one place that turns the name of a cell into a layer, and takes new ones."""
+"""The one place that turns the name of a cell into a layer, and registers new ones."""
 
 from collections.abc import Callable
 from typing import Any

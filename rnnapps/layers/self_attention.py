@@ -1,4 +1,4 @@
-"""SelfAttention: each step of a sequence looks at the others."""
+"""SelfAttention: each step of a sequence attends to the others."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which tag may follow which, read off their names: BIO, BIOES (also BILOU) and BMES."""
+"""Which tag may follow which, derived from their names: BIO, BIOES (also BILOU) and BMES."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Forecasts that say how sure they are: likelihoods, their losses, intervals that hold."""
+"""Probabilistic forecasts: likelihoods, their losses, calibrated intervals."""
 
 from rnnapps.probabilistic.alarms import DEPTH, LAGS, Alarms, fit_alarms
 from rnnapps.probabilistic.cointegration import Cointegration, fit_cointegration

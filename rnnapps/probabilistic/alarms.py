@@ -1,4 +1,4 @@
-"""Alarms at a rate that held-out errors promise: values that are off, and shifts that stay."""
+"""Alarms at a rate calibrated on held-out errors: for single values, and for level shifts."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Targets that move together: where one leaves what the others say of its value."""
+"""Targets that move together: where one leaves its usual relation to the others."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Intervals that hold what they promise: calibrated on held-out data, adapted as values arrive."""
+"""Conformal intervals: calibrated on held-out data, adapted as values arrive."""
 
 import collections
 from collections.abc import Sequence

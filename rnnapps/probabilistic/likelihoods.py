@@ -1,4 +1,4 @@
-"""What a network says of a step: a point with quantiles around it, or a distribution."""
+"""What a network predicts for a step: a point with quantiles, or a distribution."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How rare a score is, by held-out ones, and where that raises an alarm."""
+"""How rare a score is among held-out ones, and when that raises an alarm."""
 
 from collections.abc import Sequence
 

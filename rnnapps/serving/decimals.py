@@ -1,4 +1,4 @@
-"""Numbers as server and client both show them."""
+"""How server and client format numbers."""
 
 import numpy as np
 

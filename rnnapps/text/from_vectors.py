@@ -1,4 +1,4 @@
-"""Embeddings that start from word vectors: as wide as these are, with a row for each word known."""
+"""Embeddings initialised from word vectors: of their width, with a row for each known word."""
 
 import itertools
 import pathlib

@@ -1,4 +1,4 @@
-"""A language model of n-grams: what comes next, by what came next after the same few tokens."""
+"""An n-gram language model with Kneser-Ney smoothing."""
 
 from collections.abc import Sequence
 

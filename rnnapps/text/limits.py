@@ -1,4 +1,4 @@
-"""How much text one request may hold: reading it is one operation, which nothing interrupts."""
+"""How much text a request may have: tokenising is one operation, which cannot be interrupted."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""A linear classifier over the n-grams of a text: what word order costs nothing to know."""
+"""A linear classifier over the n-grams of a text."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Tokens and where they stand in a text, in characters."""
+"""Tokens and their positions in a text, in characters."""
 
 import collections
 import itertools

@@ -1,4 +1,4 @@
-"""Texts too long for the network lose their middle."""
+"""Shortens texts that are too long for the network, by dropping their middle."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Pieces of words as tokens, by SentencePiece."""
+"""Subwords as tokens, by SentencePiece."""
 
 import io
 import pathlib

@@ -1,4 +1,4 @@
-"""Tokens that are cut already, to what a network sees: ids of words, characters and affixes."""
+"""From tokens to network inputs: ids of words, characters and affixes."""
 
 import collections
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Says which tokens of a text a network has never seen."""
+"""Reports which tokens of a text a network has never seen."""
 
 import warnings
 from collections.abc import Sequence

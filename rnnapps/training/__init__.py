@@ -1,4 +1,4 @@
-"""What training shares: optimizer and schedules, devices, and runs that survive a kill."""
+"""What training shares: optimizer and schedules, devices, and resuming."""
 
 from rnnapps.training.checkpoint import Checkpoint, SaveEvery, spent
 from rnnapps.training.encoder import build_encoder

@@ -1,4 +1,4 @@
-"""Training that goes on where it was killed, and ends as if it never had been."""
+"""Training that resumes after a kill, and ends as if it had not been killed."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""The part of a model that reads: strings to the states of its recurrent layers."""
+"""The encoder part of a model: from strings to the states of its recurrent layers."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""How large the gradients are, and how often clipping strikes."""
+"""How large the gradients are, and how often they are clipped."""
 
 import keras
 import tensorflow as tf

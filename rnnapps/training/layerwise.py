@@ -1,4 +1,4 @@
-"""Layers that learn at rates of their own, and from different epochs on."""
+"""Layers with learning rates of their own, and from different epochs on."""
 
 import re
 from collections.abc import Sequence

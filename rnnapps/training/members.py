@@ -1,4 +1,4 @@
-"""Networks that learn one after the other, each with a seed of its own, to answer together."""
+"""Ensembles: networks trained one after another, each with a seed of its own."""
 
 import pathlib
 from collections.abc import Iterator

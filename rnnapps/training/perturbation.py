@@ -1,4 +1,4 @@
-"""Adversarial training: a small step of the embeddings should not change what is answered."""
+"""Adversarial training: robustness to small steps of the embeddings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pretraining: a language model, whose embedding and recurrent layers are the application's own."""
+"""Pretraining: a language model with the application's own embedding and recurrent layers."""
 
 import math
 import pathlib

@@ -1,4 +1,4 @@
-"""What a terminal shows of a training: a line that moves, and one for each epoch behind it."""
+"""The progress of a training on a terminal: a moving line, and one for each finished epoch."""
 
 import math
 import sys

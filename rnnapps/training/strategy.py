@@ -1,4 +1,4 @@
-"""Where a model trains: `tf.distribute` by name, and on a CPU a replica for each core."""
+"""Where a model trains: `tf.distribute` by name, and on a CPU one replica per core."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Training by truncated back-propagation through time: the state goes on from window to window."""
+"""Truncated back-propagation through time: the state is carried from window to window."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Training that ends after a given time, and whose learning rate comes down within it."""
+"""Training that ends after a given time, with the learning rate decayed within it."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A network that starts from the weights of another one, by the names of its layers."""
+"""Initialises a network from another one's weights, by the names of its layers."""
 
 import collections
 import fnmatch

@@ -1,4 +1,4 @@
-"""Averages of the weights that a model had: a moving one of all steps, or the last epochs' mean."""
+"""Averages of weights: a moving average over steps, or the mean of the last epochs."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Which is better on your data: the same training of several contenders, and what each costs."""
+"""Compares several settings on your data, with equal trainings, and what each costs."""
 
 import itertools
 import json

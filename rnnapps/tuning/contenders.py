@@ -1,4 +1,4 @@
-"""What a comparison found: a table of its contenders, as CSV and Markdown, and a picture."""
+"""The result of a comparison: a table of its contenders, as CSV and Markdown, and a figure."""
 
 import pathlib
 import statistics

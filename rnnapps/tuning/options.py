@@ -1,4 +1,4 @@
-"""What `tune` and `compare` take beside the application's settings. Imports no TensorFlow."""
+"""The options of `tune` and `compare`, besides the settings. Imports no TensorFlow."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""KerasTuner's oracles, with what a search needs that is killed, timed and repeated."""
+"""KerasTuner's oracles, with resuming and time budgets, and a grid."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Several processes of one search: finding each other, and keeping them alive. No TensorFlow."""
+"""The processes of a search: how they find each other, and are kept alive. No TensorFlow."""
 
 import contextlib
 import pathlib

@@ -1,4 +1,4 @@
-"""The folder of a search: whose it is, and who writes in it. Imports no TensorFlow."""
+"""The folder of a search: whose it is, and which process writes in it. Imports no TensorFlow."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What a search found: a table of its trials, its best configuration, and figures."""
+"""The result of a search: a table of its trials, its best configuration, and figures."""
 
 import json
 import pathlib

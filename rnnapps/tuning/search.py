@@ -1,4 +1,4 @@
-"""One process of a search: all of it, the chief that hands trials out, or a worker."""
+"""One process of a search: all of it, the chief, or a worker."""
 
 import contextlib
 import json

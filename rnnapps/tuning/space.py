@@ -1,4 +1,4 @@
-"""The search space, read off a configuration's fields. Imports no TensorFlow and no KerasTuner."""
+"""The search space, derived from a configuration's fields. Imports no TensorFlow or KerasTuner."""
 
 import typing
 from collections.abc import Mapping, Sequence

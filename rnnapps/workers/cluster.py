@@ -1,4 +1,4 @@
-"""Which processes train together, and which of them this one is: what TF_CONFIG says."""
+"""Which processes train together, and which of them this one is, from TF_CONFIG."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Processes of `rnnapps` that another one starts on this machine, and that die with it."""
+"""Child processes of `rnnapps` on this machine, which end with their parent."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""The processes of a training meet, agree on what they train, and end together.
+"""The processes of a training meet, compare what they train, and end together.
 
 Each worker keeps a connection to the chief, who compares what they have and tells them what it has
 kept. Who dies closes theirs, whatever TensorFlow is at; the chief tells the others. TensorFlow's

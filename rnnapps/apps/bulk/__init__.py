@@ -1,1 +1,1 @@
-"""Answers for large tables: the same rows in their order, with the answers' columns added."""
+"""Predictions for large tables: the same rows in order, with further columns."""

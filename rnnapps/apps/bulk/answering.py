@@ -1,4 +1,4 @@
-"""What a process has to know to answer for parts of a table, and how it does. Starts no TensorFlow.
+"""What a process needs to predict for parts of a table, and how it does. Starts no TensorFlow.
 
 A run and an export answer alike: both are a function from texts to a row of columns for each.
 """

@@ -1,4 +1,4 @@
-"""A job: a question's parts, kept as they are answered, so that a killed job goes on.
+"""A prediction job, whose finished parts are kept, so that a killed job resumes.
 
 A finished part is a file that appears by a rename. At the end the parts are joined in their order,
 or stay in a directory as they are. A manifest says of what input, model and settings they are.

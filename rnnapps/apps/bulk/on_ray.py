@@ -1,4 +1,4 @@
-"""Who answers for parts on a Ray cluster: Ray Data, with an actor for each model.
+"""Prediction on a Ray cluster: Ray Data, with an actor for each model.
 
 The files are read on this machine, which has to be one of the cluster's, and what is answered
 comes back to it. The others need rnnapps and its packages: the model travels as an archive.

@@ -1,4 +1,4 @@
-"""Tables cut into parts: what a process answers for at a time."""
+"""Tables cut into parts, one of which a process predicts for at a time."""
 
 import dataclasses
 import itertools

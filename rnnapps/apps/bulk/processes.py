@@ -1,4 +1,4 @@
-"""Who answers for parts on this machine: this process, or several.
+"""Prediction on this machine, in this process or in several, of which some may die.
 
 Each answers with one thread: what it answers is the same, to the last digit, whichever it is.
 """

@@ -1,4 +1,4 @@
-"""What is to be answered: files, all of whose rows are read once before a model is loaded."""
+"""What to predict for: files, whose rows are all read once before a model is loaded."""
 
 import dataclasses
 import pathlib

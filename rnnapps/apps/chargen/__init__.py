@@ -1,1 +1,1 @@
-"""Any text, and more of it: characters, bytes or words, one after the other."""
+"""Text generation with characters, bytes or words."""

@@ -1,4 +1,4 @@
-"""What a generator answers to prompts and texts: strings in, strings and numbers out."""
+"""Generates and scores texts for Python: strings in, strings and numbers out."""
 
 import codecs
 import math

@@ -1,4 +1,4 @@
-"""What a person would try first: a smoothed n-gram model, and general compressors."""
+"""Baselines: a smoothed n-gram model, and general-purpose compressors."""
 
 import bz2
 import lzma

@@ -1,4 +1,4 @@
-"""What can be set about a character generator. Imports no TensorFlow."""
+"""The settings of a character generator. Imports no TensorFlow."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a character generator's text comes from, and its tokens."""
+"""Loads a character generator's text, and tokenises it."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""How well a language model predicts a text, by the field's measures."""
+"""The metrics of a language model."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""The network and a model of n-grams, whose probabilities are added up."""
+"""The network and an n-gram model, whose probabilities are added up."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""From prompts to what follows them: functions of the graph, and what of them is exported."""
+"""From prompts to generated texts: functions of the graph, and the exported signatures."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""Forecasts of many windows, a batch at a time, in the data's own units."""
+"""Forecasts of many windows, batch by batch, in the data's own units."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Forecasts from many origins, measured beside those that need no network."""
+"""Backtests: forecasts from many origins, next to baselines."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a person would try first: repeat the last value or season, draw a line, fit a linear map."""
+"""Baselines: last value, seasonal naive, drift, ridge regression."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The network, a ridge and mere repetitions, added up with weights that held-out data choose."""
+"""The network, a ridge and repetitions, combined with weights that held-out data choose."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The layers as version 0.1.0 named them and called them: its models load, and answer alike.
+"""The layers of version 0.1.0 under their former names: its models load, and predict alike.
 
 Keras finds a layer's weights by the name of its class, so that each former name is a class.
 """

@@ -1,4 +1,4 @@
-"""What can be set about a forecaster. Imports no TensorFlow."""
+"""The settings of a forecaster. Imports no TensorFlow."""
 
 import dataclasses
 import itertools

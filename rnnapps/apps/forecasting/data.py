@@ -1,4 +1,4 @@
-"""What is forecast from what: series, their parts by time, and what is known past their end."""
+"""What is forecast from what: series, their parts by time, and future covariates."""
 
 import dataclasses
 import hashlib

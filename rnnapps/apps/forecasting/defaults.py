@@ -1,4 +1,4 @@
-"""What is chosen where the configuration leaves it open, by the kind of data."""
+"""Defaults that depend on the data."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Alarms: what was observed beside what was forecast a step before, and how surprising it is."""
+"""Anomaly detection: observed values next to their one-step forecasts, and how rare the gap is."""
 
 import dataclasses
 import pathlib

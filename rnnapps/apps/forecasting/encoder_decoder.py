@@ -1,4 +1,4 @@
-"""An encoder that reads the look-back, and a decoder that writes the horizon step by step."""
+"""An encoder of the look-back, and a decoder that predicts the horizon step by step."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Networks that learned with other seeds, whose answers are averaged."""
+"""An ensemble: networks trained with different seeds, averaged."""
 
 from collections.abc import Callable, Sequence
 

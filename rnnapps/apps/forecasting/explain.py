@@ -1,4 +1,4 @@
-"""What a forecast owes to each column and lag, by integrated gradients."""
+"""Attributions of a forecast to columns and lags, by integrated gradients."""
 
 import pathlib
 from collections.abc import Sequence

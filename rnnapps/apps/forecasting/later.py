@@ -1,4 +1,4 @@
-"""Rows that come after those that a forecaster has learned from, and none that it has."""
+"""New rows that continue the series that a forecaster was trained on."""
 
 import dataclasses
 from collections.abc import Iterator

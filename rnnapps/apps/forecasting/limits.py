@@ -1,4 +1,4 @@
-"""What forecasts and exports are bound by: zero, where values count something, and float32."""
+"""The bounds of forecasts and exports: zero for counts, and float32."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How good forecasts are, gathered batch by batch: the sums, not the forecasts, are kept."""
+"""The metrics of forecasts, gathered batch by batch: sums are kept, forecasts are not."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

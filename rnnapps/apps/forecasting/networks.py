@@ -1,4 +1,4 @@
-"""What all networks share, and the plainest of them: missing values, levels, rows for targets."""
+"""What all networks share (missing values, levels, a row for each target), and the direct one."""
 
 import dataclasses
 from collections.abc import Callable

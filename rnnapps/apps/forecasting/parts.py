@@ -1,4 +1,4 @@
-"""A forecaster's table in its parts, divided by time: what follows was not learned from."""
+"""A forecaster's table in its parts, split by time."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""Histories in their own units to forecasts in them, and what an export says of it."""
+"""From histories to forecasts in their own units, and what an export says about it."""
 
 import dataclasses
 import json

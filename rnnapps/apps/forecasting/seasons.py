@@ -1,4 +1,4 @@
-"""The season of steps that are only numbered, found in how the values repeat themselves."""
+"""Detects the season of steps that are only numbered, by how values repeat."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What an export answers beside `serving_default`: from time stamps, of itself, and with alarms."""
+"""The signatures besides `serving_default`: from time stamps, about itself, with alarms."""
 
 import dataclasses
 

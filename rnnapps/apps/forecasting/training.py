@@ -1,4 +1,4 @@
-"""From series to a trained forecaster, with what stands beside its network."""
+"""From series to a trained forecaster, with what is combined with its network."""
 
 import functools
 import pathlib

@@ -1,4 +1,4 @@
-"""What a classifier answers to many texts, in batches of like length, and what it looked at."""
+"""Predictions for many texts, in batches of similar length, and attention weights."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What a person would try first: linear classifiers on word pairs, by scikit-learn."""
+"""Baselines: linear classifiers on word pairs, by scikit-learn."""
 
 from collections.abc import Sequence
 from typing import Any

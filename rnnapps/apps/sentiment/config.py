@@ -1,4 +1,4 @@
-"""What can be set about a sentiment classifier. Imports no TensorFlow."""
+"""The settings of a sentiment classifier. Imports no TensorFlow."""
 
 import dataclasses
 from typing import Annotated, Any, ClassVar, Literal, Self

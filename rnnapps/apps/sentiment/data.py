@@ -1,4 +1,4 @@
-"""Where a sentiment classifier's examples come from."""
+"""Loads and encodes a sentiment classifier's examples."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""How good a classifier is: the field's measures, and what it got most wrong."""
+"""The metrics of a classifier, and its most confident mistakes."""
 
 from collections.abc import Sequence
 from typing import Any

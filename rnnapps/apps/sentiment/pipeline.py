@@ -1,4 +1,4 @@
-"""From a text to its class: the tokenizer before the network, the n-grams beside it, the labels."""
+"""From a text to its class: tokenizer, network, n-grams and labels."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Few labels and many texts: what n-grams make of the labels teaches a network on all texts."""
+"""Self-training: n-grams label the unlabelled texts, and the network learns from these labels."""
 
 import dataclasses
 import pathlib

@@ -1,4 +1,4 @@
-"""What a tagger answers to many texts, in batches of like length."""
+"""Predictions for many texts, in batches of similar length."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

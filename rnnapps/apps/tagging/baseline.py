@@ -1,4 +1,4 @@
-"""What a person would try first: each word's most frequent tag, and CRFsuite."""
+"""Baselines: each token's most frequent tag, and CRFsuite."""
 
 import collections
 import pathlib

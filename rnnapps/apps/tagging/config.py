@@ -1,4 +1,4 @@
-"""What can be set about a tagger. Imports no TensorFlow."""
+"""The settings of a tagger. Imports no TensorFlow."""
 
 import dataclasses
 from typing import Annotated, ClassVar, Literal

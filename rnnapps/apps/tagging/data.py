@@ -1,4 +1,4 @@
-"""Where a tagger's sentences come from, and how they become numbers."""
+"""Loads a tagger's sentences, and encodes them."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""How good a tagger is: entities found, tokens right."""
+"""The metrics of a tagger: spans found, tokens right."""
 
 import collections
 from collections.abc import Collection, Sequence

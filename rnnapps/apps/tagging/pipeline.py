@@ -1,4 +1,4 @@
-"""From a text to its tags: tokens with their places before the network, the tags' names behind."""
+"""From a text to its tags: tokens with their positions, network, tag names."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a translator answers to many texts, in batches of like length."""
+"""Translations of many texts, in batches of similar length."""
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a person would try first: each word by the likeliest word, of IBM's model 1."""
+"""Baseline: IBM model 1, word by word."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What can be set about a translator. Imports no TensorFlow."""
+"""The settings of a translator. Imports no TensorFlow."""
 
 import dataclasses
 import math

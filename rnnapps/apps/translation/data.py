@@ -1,4 +1,4 @@
-"""Where a translator's pairs come from."""
+"""Loads a translator's pairs."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""How good translations are: BLEU and chrF as sacreBLEU computes them."""
+"""The metrics of translations: BLEU and chrF as sacreBLEU computes them."""
 
 from collections.abc import Sequence
 from typing import Any

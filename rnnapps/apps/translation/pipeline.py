@@ -1,4 +1,4 @@
-"""Texts in, texts out: the tokenizers before and behind the network, and the search between."""
+"""Texts in, texts out: tokenizer, network, beam search, detokenizer."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Asks a model server, the local one or TF Serving. Imports no TensorFlow for REST."""
+"""A client for model servers, the local one or TF Serving. Imports no TensorFlow for REST."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What an accelerator wants of an export: numeric methods that XLA compiles, and narrow weights."""
+"""Exports for accelerators: numeric methods that XLA compiles, and bfloat16 weights."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

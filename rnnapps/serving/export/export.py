@@ -1,4 +1,4 @@
-"""Publishing a SavedModel: whole, checked, and as the next version."""
+"""Publishes a SavedModel: complete, checked, and as the next version."""
 
 import contextlib
 import dataclasses

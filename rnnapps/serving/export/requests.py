@@ -1,4 +1,4 @@
-"""What goes with a SavedModel: requests that warm it up, and a card that says what it is."""
+"""What is added to a SavedModel: warm-up requests, and a model card."""
 
 import base64
 import dataclasses

@@ -1,4 +1,4 @@
-"""What writing a SavedModel and serving it both ask of TensorFlow."""
+"""What writing and serving a SavedModel have in common."""
 
 import pathlib
 from typing import Any

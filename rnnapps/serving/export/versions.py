@@ -1,4 +1,4 @@
-"""A model's folder: whose it is, and which versions it holds."""
+"""A model's folder: which model it is for, and which versions it has."""
 
 import pathlib
 import re

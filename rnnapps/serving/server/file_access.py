@@ -1,4 +1,4 @@
-"""Which files of this machine a SavedModel can reach, found out before it is loaded."""
+"""Which files a SavedModel can reach, found before it is loaded."""
 
 import collections
 import pathlib

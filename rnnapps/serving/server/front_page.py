@@ -1,4 +1,4 @@
-"""The server's front page: which models there are, and how each of their signatures is asked."""
+"""The front page: models, and an example request for each signature."""
 
 import json
 import shlex

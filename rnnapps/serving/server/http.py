@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, with an end to headers that are too long or too slow, and to unread answers."""
+"""uvicorn's HTTP, with limits on headers and unread answers."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""TF Serving's JSON of tensors: what a request's body holds, and what an answer's does.
+"""TF Serving's JSON format of tensors, in requests and answers.
 
 Reference:
     [TF Serving's REST API](https://www.tensorflow.org/tfx/serving/api_rest)

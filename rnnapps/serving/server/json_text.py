@@ -1,4 +1,4 @@
-"""JSON as TF Serving reads it, with its parser's words for what is wrong."""
+"""JSON as TF Serving parses it, with its parser's error messages."""
 
 import codecs
 import json

@@ -1,4 +1,4 @@
-"""What the server answers about its models, by REST and gRPC alike."""
+"""Status and metadata of models, for REST and gRPC alike."""
 
 from google.protobuf.message import Message
 from tensorflow_serving.apis import (

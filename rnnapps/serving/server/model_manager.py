@@ -1,4 +1,4 @@
-"""The models of a folder: each one's latest version, loaded before the one before it is dropped."""
+"""The models of a folder: each one's latest version, loaded before the previous one is dropped."""
 
 import contextlib
 import dataclasses

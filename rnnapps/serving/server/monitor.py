@@ -1,4 +1,4 @@
-"""What the server counts for Prometheus, and its access log."""
+"""Prometheus metrics, and the access log."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Keeps pages of other sites from asking the server through a visitor's browser."""
+"""Keeps other sites' pages from sending requests through a visitor's browser."""
 
 import ipaddress
 import urllib.parse

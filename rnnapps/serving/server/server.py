@@ -1,4 +1,4 @@
-"""The local model server: TF Serving's REST and gRPC contract for where there is no Docker."""
+"""The local model server: TF Serving's REST and gRPC API where there is no Docker."""
 
 import functools
 import gc

@@ -1,4 +1,4 @@
-"""What TF Serving calls a status: how a request failed, by REST and by gRPC alike."""
+"""TF Serving's status codes: how a request failed, for REST and gRPC alike."""
 
 import enum
 

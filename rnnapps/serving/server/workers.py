@@ -1,4 +1,4 @@
-"""The threads that read requests and have models answer them, and what they take on at most."""
+"""The threads that read requests and run models, and their limits."""
 
 import asyncio
 import concurrent.futures
