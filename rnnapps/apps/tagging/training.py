@@ -114,6 +114,7 @@ class _Training:
                     config,
                     config.passes,
                     self.checkpoint_dir / "language_model",
+                    self.callbacks,
                 )
             if config.pretrain_only:
                 return Trained(network, history, metrics)
