@@ -59,7 +59,6 @@ def shown(home):
             yield dict(zip(NAMES, models, strict=True))
 
 
-@pytest.mark.system
 def test_each_is_known_by_its_card_or_by_what_it_answers(shown):
     assert {name: one.application for name, one in shown.items()} == {name: name for name in NAMES}
     for name, one in shown.items():

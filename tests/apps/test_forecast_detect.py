@@ -317,7 +317,7 @@ def test_a_history_shorter_than_the_lookback_is_refused(app):
 
 
 @pytest.mark.system
-def test_a_table_is_forecast_through_a_server(app, tmp_path, capsys):
+def test_a_table_is_forecast_through_a_server(tmp_path, capsys):
     """Holidays, a zone whose clocks change, and several series, unknown to the client."""
     pytest.importorskip("holidays")
     zone = pd.date_range("2024-03-20", periods=400, freq="h", tz="Europe/Berlin")

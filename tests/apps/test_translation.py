@@ -239,7 +239,6 @@ def test_a_transformers_search_finds_the_same_whatever_room_its_state_begins_wit
     np.testing.assert_allclose(found[0].alignments, found[1].alignments, atol=1e-5)
 
 
-@pytest.mark.system
 def test_the_search_can_be_steered(counter):
     text = ["two three"]
     longest = counter.predict(text, min_length=5)[0]["translation"]

@@ -61,7 +61,6 @@ def rows(**vectors):
     return {name: np.asarray(values).tolist() for name, values in vectors.items()}
 
 
-@pytest.mark.system
 def test_the_export_answers_without_rnnapps_as_the_application_does(app, version):
     numbers = rows(length=[30, 5, 0, 40], temperature=[0.8, 0.1, 1, 2], top_k=[0, 3, 0, 5],
                    top_p=[1, 1, 1, 0.9], seed=[0, 1, 2, 3])  # fmt: skip

@@ -53,7 +53,6 @@ def test_the_card_says_whose_model_it_is_and_how_good(app, model_dir):
     assert set(model_card["requests"]) == {"serving_default", "explain"}
 
 
-@pytest.mark.system
 def test_the_export_answers_without_rnnapps_as_the_application_does(app, model_dir):
     script = (
         "import sys, json, tensorflow as tf\n"

@@ -47,7 +47,6 @@ def asked(app):
     return history, future, {name: tensor.numpy() for name, tensor in answer.items()}
 
 
-@pytest.mark.system
 def test_the_export_answers_in_units_without_rnnapps(version, asked, tmp_path):
     history, future, expected = asked
     np.savez(tmp_path / "inputs.npz", history=history, future_covariates=future)

@@ -60,7 +60,6 @@ def test_a_text_of_too_many_tokens_is_refused_in_a_sentence(version):
         ask(text=tf.constant(["a " * 30_000]))
 
 
-@pytest.mark.system
 def test_the_client_gives_spans(app, version, tmp_path, capsys):
     expected = [one["spans"] for one in app.predict(TEXTS)]
     with Server(version.parents[1], rest_port=0, grpc_port=0) as server:

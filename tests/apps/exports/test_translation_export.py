@@ -35,7 +35,6 @@ def version(app, tmp_path_factory):
     return app.export(tmp_path_factory.mktemp("saved") / "dates")
 
 
-@pytest.mark.system
 def test_four_signatures_answer_where_rnnapps_is_not(app, version):
     """In a process of its own that imports TensorFlow and, for its op, TF Text."""
     script = (
