@@ -241,8 +241,6 @@ def test_the_verbs_on_a_run(capsys, sample_run, tmp_path):
 
     out, _ = ask(capsys, "export", sample_run, tmp_path / "saved")
     assert out.strip() == str(tmp_path / "saved" / "1")
-    out, _ = ask(capsys, "export", sample_run, tmp_path / "saved")
-    assert out.strip() == str(tmp_path / "saved" / "2")
 
 
 @pytest.mark.system
