@@ -328,7 +328,6 @@ def test_the_weight_of_the_ngrams_suits_the_validation_part(mixed, app):
     assert float(unweighed.weight) == pytest.approx(0.7)
 
 
-@pytest.mark.system
 def test_a_mixture_is_saved_and_writes_as_a_network_does(mixed, tmp_path):
     mixed.save(tmp_path / "run")
     again = rnnapps.load(tmp_path / "run")
@@ -571,9 +570,8 @@ def test_bytes_of_a_character_come_out_together():
 
 @pytest.mark.system
 @pytest.mark.parametrize(("texts", "threads"), [(7, 1), (8, 0)])  # 0: TensorFlow's own choice
-def test_few_texts_are_written_with_one_thread(mixed, tmp_path, texts, threads):
-    mixed.save(tmp_path / "run")
-    arguments = ["predict", str(tmp_path / "run"), *["im"] * texts, "--length", "2"]
+def test_few_texts_are_written_with_one_thread(run_dir, texts, threads):
+    arguments = ["predict", str(run_dir), *["cat"] * texts, "--length", "2"]
     ask = "import tensorflow as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
     script = f"from rnnapps import cli; assert cli.main({arguments}) == 0; {ask}"
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": ""}
