@@ -16,6 +16,7 @@ import time
 import urllib.parse
 
 import pytest
+from eager import eagerly
 
 from rnnapps import Tagger, cli
 
@@ -37,9 +38,10 @@ def home(tmp_path_factory):
         shutil.move(home / name / kept, home / f"models/{name}")
         for file in [*(home / name).glob("*.csv"), *(home / name).glob("*.t*")]:
             shutil.move(file, home / file.name)
-    Tagger(epochs=1, max_examples=100, units=8, embedding_dim=8).fit(
-        run_dir=home / "models/tagging"
-    )
+    with eagerly():
+        Tagger(epochs=1, max_examples=100, units=8, embedding_dim=8).fit(
+            run_dir=home / "models/tagging"
+        )
     return home
 
 
