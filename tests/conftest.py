@@ -15,23 +15,26 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import tensorflow as tf
-from tensorflow.python.eager import context
-from tensorflow.python.eager.polymorphic_function.atomic_function import RUNTIME_FUNCTION_REFS
-from tensorflow.python.framework.ops import gradient_registry
 
-from rnnapps import SentimentClassifier, config
-from rnnapps.data import named
+from rnnapps import config
 from rnnapps.files import locked
-from rnnapps.layers import registry
 
-_CPU = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
-# Each of many small graphs is run once or twice: TensorFlow takes longer to optimize it than to run
-# it. tests/apps/exports/test_agreement.py, and processes that tests start, have them optimized.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-gc.freeze()  # what has been imported stays, and need not be looked through each time
-gc.set_threshold(20_000, 10, 10)  # a graph is many objects, none of which is garbage so soon
+
+def pytest_configure(config):
+    """Sets TensorFlow up in each process that tests; the one that hands tests out has no use of it.
+
+    Each of many small graphs is run once or twice: TensorFlow takes longer to optimize it than to
+    run it. tests/apps/exports/test_agreement.py, and processes that tests start, have them
+    optimized.
+    """
+    if config.getoption("numprocesses", None):
+        return
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    gc.set_threshold(20_000, 10, 10)  # a graph is many objects, none of which is garbage so soon
 
 
 def pytest_collection_modifyitems(items):
@@ -44,6 +47,7 @@ def pytest_collection_modifyitems(items):
         if item.path.is_relative_to(system):
             item.add_marker("system")
     items.sort(key=lambda item: not item.path.is_relative_to(system))
+    gc.freeze()  # what has been imported stays, and need not be looked through each time
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,6 +59,10 @@ def freed():
     which add up replicas' gradients in one. No graph of one module is derived in another.
     """
     yield
+    from tensorflow.python.eager import context
+    from tensorflow.python.eager.polymorphic_function.atomic_function import RUNTIME_FUNCTION_REFS
+    from tensorflow.python.framework.ops import gradient_registry
+
     for name in [one for one in gradient_registry._registry if one.startswith("CustomGradient-")]:
         del gradient_registry._registry[name]
     if RUNTIME_FUNCTION_REFS:  # something was traced
@@ -67,6 +75,9 @@ def freed():
 @pytest.fixture(scope="module", autouse=True)
 def unregistered():
     """What one module registers is unknown to the next."""
+    from rnnapps.data import named
+    from rnnapps.layers import registry
+
     registries = (config.CELLS, registry._LAYERS, named._REGISTERED)
     before = [copy.copy(one) for one in registries]
     yield
@@ -92,6 +103,8 @@ def sample_run(tmp_path_factory, worker_id) -> pathlib.Path:
         shared = shared.parent
     with locked(shared / "sample.lock"):
         if not (shared / "sample").exists():
+            from rnnapps import SentimentClassifier
+
             app = SentimentClassifier(
                 epochs=5, units=64, embedding_dim=64, learning_rate=3e-3, word_dropout=0.0
             )
