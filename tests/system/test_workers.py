@@ -156,8 +156,18 @@ def test_different_versions_are_said_by_both(alone, monkeypatch):
     assert "keras=3.14.0, where the chief has keras=3." in said[0]
 
 
+IMPATIENT = """
+import sys
+from rnnapps.cli import main
+from rnnapps.workers import meeting
+meeting._ANSWER = 5.0  # of what listens there and never answers
+sys.exit(main())
+"""
+
+
 @pytest.mark.parametrize("taken", [0, 1])
-def test_a_port_that_is_taken_is_said_by_both(alone, taken):
+def test_a_port_that_is_taken_is_said_by_both(alone, taken, monkeypatch):
+    monkeypatch.setitem(globals(), "RNNAPPS", [sys.executable, "-c", IMPATIENT])
     addresses = cluster_here(2).addresses
     with socket.create_server(("127.0.0.1", int(addresses[taken].rpartition(":")[2]))):
         processes = together(alone, alone, addresses=addresses)
