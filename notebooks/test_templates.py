@@ -6,9 +6,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from rnnapps.cli.new import copy_out
 
+# As in tests/conftest.py: each of many graphs is run once or twice.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 PAIRS = [(f"le {n} mai", f"may {n}") for n in range(1, 31)]
 REVIEWS = [(f"a {word} film of {n} minutes", label) for n in range(30)
            for word, label in (("fine", "good"), ("dull", "bad"))]  # fmt: skip
