@@ -96,11 +96,15 @@ def test_data() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def sample_run(tmp_path_factory, worker_id) -> pathlib.Path:
+def shared(tmp_path_factory, worker_id) -> pathlib.Path:
+    """A folder of all workers."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def sample_run(shared, tmp_path_factory) -> pathlib.Path:
     """A run of the sentiment classifier on the embedded sample, trained once for all workers."""
-    shared = tmp_path_factory.getbasetemp()
-    if worker_id != "master":
-        shared = shared.parent
     with locked(shared / "sample.lock"):
         if not (shared / "sample").exists():
             from rnnapps import SentimentClassifier
