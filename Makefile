@@ -47,7 +47,8 @@ test-system: .venv/.installed-dev
 
 # Runs every notebook from top to bottom on embedded data; the files stay as they are.
 notebooks: .venv/.installed-dev
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 --numprocesses auto notebooks
+	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
+	    $(BIN)/python -m pytest --nbmake --nbmake-timeout=900 --numprocesses auto notebooks
 
 lint: types
 	$(BIN)/ruff check .

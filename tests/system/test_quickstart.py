@@ -15,6 +15,7 @@ SMALL = {
     },
     "forecasting": {
         "epochs": 1, "units": 4, "lookback": 48, "validation_share": 0.1, "test_share": 0.02,
+        "max_examples": 4_000,
     },
     "tagging": {"epochs": 1, "units": 4, "embedding_dim": 4, "data": "names.conll"},
 }  # fmt: skip

@@ -10,6 +10,7 @@ import time
 
 import pandas as pd
 import pytest
+from eager import eagerly
 
 import rnnapps
 from rnnapps import SentimentClassifier
@@ -54,7 +55,8 @@ def home(tmp_path_factory):
         }
         pd.DataFrame(table).to_csv(folder / name, index=False)
     settings = {"epochs": 1, "units": 4, "embedding_dim": 4, "ngrams": 0, "bidirectional": False}
-    SentimentClassifier(data=str(folder / "old.csv"), **settings).fit(run_dir=folder / "run")
+    with eagerly():
+        SentimentClassifier(data=str(folder / "old.csv"), **settings).fit(run_dir=folder / "run")
     return folder
 
 
@@ -66,6 +68,7 @@ def folder(home, tmp_path, monkeypatch):
     return tmp_path
 
 
+@eagerly()
 def check(folder, updated):
     """The run is whole and loads; what the killed process left is taken away by the command."""
     app = rnnapps.load(folder / "run")
