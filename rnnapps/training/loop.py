@@ -83,19 +83,24 @@ def compile_model(
 
     Args:
         model: The model.
-        config: Its optimizer's settings, `freeze` and `jit` are read.
+        config: Its optimizer's settings, `freeze`, `jit` and `strategy` are read.
         steps: Number of training steps over which the schedule runs.
         loss: The loss; `None` of a model that computes its own.
         metrics: Metrics, weighted like the loss: filled-up rows count nothing.
     """
     if config.freeze:
         freeze(model)
+    jit = config.jit or config.strategy == "tpu"
+    for layer in model._flatten_layers() if jit else ():
+        if hasattr(layer, "use_cudnn"):
+            # XLA cannot compile cuDNN; Keras would take that, and compile nothing.
+            layer.use_cudnn, layer.supports_jit = False, True
     model.compile(
         make_optimizer(config, steps),
         loss=loss and GlobalMean(loss),
         weighted_metrics=list(metrics),
         # Not Keras' "auto", which on a GPU compiles anew for each length of a batch.
-        jit_compile=config.jit or config.strategy == "tpu",
+        jit_compile=jit,
     )
     if config.unfreeze_gradually:
         model.optimizer.build(model.trainable_variables)

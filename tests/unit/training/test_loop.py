@@ -10,6 +10,7 @@ import tensorflow as tf
 from eager import eagerly
 
 from rnnapps import SentimentConfig
+from rnnapps.layers import RecurrentStack
 from rnnapps.training import EpochSeconds, SaveEvery, compile_model, fit, members, spent
 
 CONFIG = SentimentConfig(learning_rate=0.1, schedule="constant", clip_norm=0, patience=0)
@@ -90,3 +91,17 @@ def test_the_seconds_of_a_training_are_those_of_all_its_processes(tmp_path, monk
         assert spent(tmp_path.parent) == seconds
         now[0] += 1000.0  # until it goes on
     assert clock.seconds == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_xla_compiles_has_no_cudnn_on_a_gpu(cell, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU:0"] * (kind == "GPU"))
+    for jit in (False, True):
+        stack = RecurrentStack(cell, 2, bidirectional=True)
+        model = keras.Sequential([keras.Input((None, 1)), stack])
+        config = CONFIG.model_copy(update={"jit": jit})
+        compile_model(model, config, 1, keras.losses.MeanSquaredError())
+        assert model.jit_compile is jit
+        (both,) = stack.layers
+        for one in (both.forward_layer, both.backward_layer):
+            assert one.can_use_cudnn(training=True) is not jit
