@@ -38,7 +38,7 @@ def register(name: str, layer: Callable[..., keras.Layer]) -> None:
         name: The name, such as `"my_lstm"`.
         layer: What makes the layer: a `keras.layers.RNN` that takes `units` first and then Keras'
             arguments `return_sequences`, `return_state`, `dropout`, `recurrent_dropout`, `seed`,
-            `name` and `dtype`.
+            `go_backwards`, `name` and `dtype`.
 
     Raises:
         ValueError: If another layer has this name.
