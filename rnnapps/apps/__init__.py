@@ -44,7 +44,10 @@ def command_options(name: str, command: str) -> type:
     home = importlib.import_module(f"{_home(name)[0]}.config")
     options = getattr(home, f"{command.title()}Options", None)
     if options is None:
-        raise ConfigError(f"Expected a run that knows {command}. Received: one of {name}.")
+        raise ConfigError(
+            f"Expected a run that knows {command}, such as one of forecasting. Received: one of "
+            f"{name}."
+        )
     return options
 
 
