@@ -14,24 +14,24 @@ usage: rnnapps COMMAND ...
 Ready-made applications of recurrent networks in Keras / TensorFlow.
 
 commands:
-  train APPLICATION          train on a data set or on your own data: {applications}
-  tune APPLICATION           search its settings; tune --report DIR shows a search
-  compare APPLICATION        train contenders alike, and say which is better on your data
-  evaluate RUN_DIR           measure a run on its test part, with baselines beside it
-  update RUN_DIR NEW ...     go on with new data, unless the old data would lose by it
-  predict RUN_DIR [...]      answer for what follows, or for standard input
-  predict RUN_DIR FILE ...   answer for the rows of files of any size, by --workers processes
-  predict --server URL NAME  have a model server answer
-  detect RUN_DIR [FILE]      say where series are off by more than their forecasts are
-  report RUN_DIR             write a run as one page to read, or to send to a colleague
+  train APPLICATION          train on a data set by name or your own data: {applications}
+  tune APPLICATION           search for better settings; tune --report DIR prints the results
+  compare APPLICATION        train with several settings, and say which is better on your data
+  evaluate RUN_DIR           evaluate a run on its test part, next to baselines
+  update RUN_DIR NEW ...     continue training with new data, unless the run gets worse on the old
+  predict RUN_DIR [...]      predict for the arguments, or for standard input
+  predict RUN_DIR FILE ...   predict for files of any size, in --workers processes
+  predict --server URL NAME  predict with a model server
+  detect RUN_DIR [FILE]      find anomalies in time series
+  report RUN_DIR             write the report of a run as one HTML file
   export RUN_DIR MODEL_DIR   publish the next version of a SavedModel for TF Serving
-  serve [SAVED_MODELS]       serve exports as TF Serving does, where there is no Docker
-  demo RUN_OR_EXPORT ...     a page on which to try models in a browser
-  new APPLICATION NAME       copy an application out as the start of a package of your own
-  quickstart                 all on embedded data: train, evaluate, export, ask; five minutes
-  doctor                     versions, devices, and what will be slow and why
+  serve [SAVED_MODELS]       serve exports with the API of TF Serving, without Docker
+  demo RUN_OR_EXPORT ...     serve a page to try models in a browser
+  new APPLICATION NAME       copy an application into a package of your own
+  quickstart                 train, evaluate, export and query all on embedded data; five minutes
+  doctor                     print versions and devices, and what will be slow and why
 
-`rnnapps help COMMAND` says more.
+`rnnapps help COMMAND` lists the options of a command.
 """
 _COMMANDS = (
     "train", "tune", "compare", "update", "evaluate", "predict", "detect", "report", "export",

@@ -9,7 +9,7 @@ from rnnapps.tuning.options import CompareOptions
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     name, rest = application_first("compare", arguments)
-    about = f"Compares settings of {name} in equal trainings. The other flags stay fixed."
+    about = f"Compares settings of {name} under equal conditions. Other flags stay fixed."
     settings, found = read_settings("compare", about, name, rest, compare=Group(CompareOptions))
     options = CompareOptions(**found)
     import_tensorflow()

@@ -19,14 +19,14 @@ from rnnapps.files import temporary_files_in
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """Shows models on a page of this machine, a tab for each, to try them in a browser."""
+    """Serves a page to try models in a browser, with a tab for each model."""
 
     sources: Positional[tuple[str, ...]] = ()
-    """Run directories or exports; with --server the names of its models."""
+    """Run directories or exports; with --server, names of its models."""
     port: int = 7860
-    """The port of the page; 0 for a free one."""
+    """Port of the page; 0 for any free one."""
     server: str | None = None
-    """Ask the models of a running server, http://HOST:PORT, instead."""
+    """Use the models of a running server instead: http://HOST:PORT."""
 
     def run(self) -> None:
         """Shows the page until Ctrl-C."""

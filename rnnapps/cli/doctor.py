@@ -10,10 +10,10 @@ from rnnapps.cli.parsing import parse
 
 @dataclasses.dataclass(frozen=True)
 class Doctor:
-    """Says which versions and devices there are, and what will be slow and why."""
+    """Prints versions and devices, and what will be slow and why."""
 
     json: bool = False
-    """Print the findings as JSON."""
+    """Print the results as JSON."""
 
     def run(self) -> None:
         """Prints the findings."""

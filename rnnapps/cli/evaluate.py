@@ -15,7 +15,8 @@ class MeasureOptions(OutputOptions, CacheOptions):
     """What is measured."""
 
     data: str | None = None
-    """Another file, such as the one trained on; by default the test part of the run's data."""
+    """Another file to evaluate on, in the format of the training data. By default the test part of
+    the run's data."""
 
 
 def run(arguments: list[str]) -> None:

@@ -17,15 +17,16 @@ class Export:
     """Publishes the next version of a SavedModel for TF Serving."""
 
     run_dir: Positional[Path]
-    """What `rnnapps train` wrote."""
+    """Run directory."""
     model_dir: Positional[Path]
-    """The model's folder, such as saved_models/sentiment; versions are the folders in it."""
+    """Folder of the model, such as saved_models/sentiment; each version is a folder in it."""
     xla: bool = False
-    """Have XLA compile the network, for a GPU or a TPU."""
+    """Compile the network with XLA, for a GPU or a TPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """How the weights are kept: bfloat16 takes half the room, and what it costs is printed."""
+    """Data type in which the weights are stored; bfloat16 takes half the space, and what it costs
+    is printed."""
     json: bool = False
-    """Print the result as JSON."""
+    """Print the results as JSON."""
 
     def run(self) -> None:
         """Exports, and prints the new version's folder and what narrow weights cost."""

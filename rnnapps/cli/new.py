@@ -26,12 +26,12 @@ _IMPORT = r"^from \S+ import (?:\([^)]*\)|.*)\n"
 
 @dataclasses.dataclass(frozen=True)
 class New:
-    """Copies an application out as the start of a package of your own."""
+    """Copies an application into a package of your own."""
 
     name: Positional[str]
-    """The package's name, and that of its folder."""
+    """Name of the package and its folder."""
     force: bool = False
-    """Move a folder that has this name out of the way."""
+    """Move an existing folder of this name out of the way."""
 
 
 def run(arguments: list[str]) -> None:

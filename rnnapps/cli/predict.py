@@ -31,28 +31,29 @@ class TableOutput(OutputOptions):
     """What goes with files of texts: tables, or a text a line."""
 
     output: str | None = None
-    """For files: the file to write, with their rows and the answers, or with a / at its end a
-    directory for parts; by default standard output. A killed command goes on where it was."""
+    """For files: file to write, with the input rows and the predictions, or, with a / at its end, a
+    folder for several files. By default standard output. If killed, the same command resumes."""
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
-    """For files: how the answers are written; by default as the files are."""
+    """For files: format of the output. By default that of the input."""
     column: str | None = None
-    """For tables: the column of the texts; by default the one that was trained on."""
+    """For tables: column of the text. By default that of the training data."""
     workers: int | None = None
-    """For files: how many processes of this machine answer, each with one thread."""
+    """For files: number of processes on this machine that predict, each with one thread."""
     ray: str | None = None
-    """For files: the address of a Ray cluster that answers, local for one on this machine."""
+    """For files: address of a Ray cluster to use; local is one on this machine."""
     part_rows: int | None = None
-    """For files: rows that a process answers for at a time, which a kill loses (default: 1024)."""
+    """For files: rows that a process predicts at a time, which are computed again if it is killed
+    (default: 1024)."""
     as_text: Annotated[bool, arg(name="text")] = False
-    """Take the words for texts, even where one is a file's name."""
+    """Take all arguments as texts, also names of files."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """Answers with an export."""
+    """Predicts with an exported model."""
 
     text: Positional[tuple[str, ...]] = ()
-    """The texts, or files of them; without any, the lines of standard input."""
+    """Texts, or files of texts; without any, the lines of standard input."""
 
 
 def run(arguments: list[str]) -> None:
@@ -209,19 +210,19 @@ def _version(path: str) -> Path | None:
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """Has a model server answer: `rnnapps serve`, or TF Serving."""
+    """Predicts with a model server: `rnnapps serve` or TF Serving."""
 
     server: str
-    """Where it is: http://HOST:PORT for REST, grpc://HOST:PORT for gRPC."""
+    """Address of the server: http://HOST:PORT for REST, grpc://HOST:PORT for gRPC."""
     name: Positional[str]
-    """The model's name."""
+    """Name of the model."""
     text: Positional[tuple[str, ...]] = ()
-    """The rows to answer for, JSON where the model takes numbers; none for standard input. A
-    forecaster takes the file of a table, too."""
+    """Inputs, as JSON if the model takes numbers; without any, the lines of standard input. For a
+    forecaster also the file of a table."""
     signature: str | None = None
-    """The signature to ask, with one input (default: serving_default)."""
+    """Signature to call, which must have one input (default: serving_default)."""
     json: bool = False
-    """Print a JSON object a line."""
+    """Print a JSON object per line."""
 
     def run(self) -> None:
         """Prints an answer a line."""

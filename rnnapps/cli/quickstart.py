@@ -11,12 +11,12 @@ from rnnapps.cli.parsing import parse
 
 @dataclasses.dataclass(frozen=True)
 class Quickstart:
-    """Trains, evaluates and exports all of them on embedded data, and asks each export."""
+    """Trains, evaluates and exports all applications on embedded data, and queries the exports."""
 
     run_dir: Path = Path("runs/quickstart")
-    """Where the runs are kept, a folder for each application."""
+    """Folder of the runs, with a folder for each application."""
     model_dir: Path = Path("saved_models")
-    """Where the SavedModels go, a folder for each application."""
+    """Folder of the SavedModels, with a folder for each application."""
 
     def run(self) -> None:
         """Runs the whole path."""

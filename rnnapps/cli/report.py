@@ -10,12 +10,12 @@ from rnnapps.cli.parsing import parse
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Writes a run's report: one HTML file, to read in a browser or to send."""
+    """Writes the report of a run as one HTML file, to read in a browser or to send."""
 
     run_dir: Positional[Path]
-    """What `rnnapps train` wrote, and `rnnapps evaluate` measured."""
+    """Run directory, with the results of `rnnapps evaluate`."""
     output: Path | None = None
-    """The file to write; by default report.html in the run directory."""
+    """HTML file to write. By default report.html in the run directory."""
 
     def run(self) -> None:
         """Writes the report, and prints where it is."""

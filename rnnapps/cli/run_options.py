@@ -40,7 +40,7 @@ def read_run_options(
     if not arguments or arguments[0].startswith("-"):
         if arguments and arguments[0] in ("-h", "--help"):
             print(f"usage: rnnapps {command} RUN_DIR [OPTIONS]\n")
-            print(f"`rnnapps {command} RUN_DIR --help` says what RUN_DIR's application takes.")
+            print(f"`rnnapps {command} RUN_DIR --help` lists the options of its application.")
             raise SystemExit(0)
         raise ConfigError(f"Expected a run directory after {command}.")
     run_dir = Path(arguments[0])

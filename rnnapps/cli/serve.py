@@ -13,32 +13,35 @@ from rnnapps.errors import ConfigError, flag
 
 @dataclasses.dataclass(frozen=True)
 class Serve:
-    """Serves a folder of models as TF Serving does, by REST and gRPC, without Docker."""
+    """Serves a folder of models with the REST and gRPC API of TF Serving, without Docker."""
 
     folder: Positional[Path] = Path("saved_models")
-    """A folder for each model, in it a folder for each version; new versions are picked up."""
+    """Folder with a folder for each model, and in it one for each version. New versions are loaded
+    by themselves."""
     rest_port: int = 8501
-    """The port for REST; 0 for a free one."""
+    """Port for REST; 0 for any free one."""
     grpc_port: int = 8500
-    """The port for gRPC; 0 for a free one."""
+    """Port for gRPC; 0 for any free one."""
     host: str = "127.0.0.1"
-    """The address to listen at; 0.0.0.0 lets other machines ask."""
+    """Address to listen on; 0.0.0.0 lets other machines connect."""
     max_megabytes: int = 32
-    """How long a request may be."""
+    """Maximum size of a request, in megabytes."""
     max_rows: int = 4096
-    """How many rows a request may have."""
+    """Maximum number of rows of a request."""
     max_waiting: int = 256
-    """How many requests may wait; the others are answered 503."""
+    """Maximum number of waiting requests; further ones are answered with status 503."""
     timeout: float = 30.0
-    """Seconds that a request may take; its work ends then, even if its client has gone."""
+    """Time limit of a request, in seconds; its computation is stopped then, even if its client has
+    disconnected."""
     allow_host: tuple[str, ...] = ()
-    """Names besides its own address that the server may be asked as; * for any."""
+    """Host names, besides its own address, under which the server can be reached; * for any."""
     cors_origin: tuple[str, ...] = ()
-    """Origins of web pages that may ask, such as https://example.org; * for any."""
+    """Origins of web pages that may send requests (CORS), such as https://example.org; * for
+    any."""
     trust: bool = False
-    """Serve a SavedModel that reads or writes files; only if you trust whoever made it."""
+    """Serve SavedModels that read or write files; only if you trust their source."""
     access_log: bool = False
-    """Write a line to standard error for each request: when, whose, what, how it ended."""
+    """Write a line to standard error for each request: time, client, request and status."""
 
     def run(self) -> None:
         """Serves until Ctrl-C or SIGTERM."""

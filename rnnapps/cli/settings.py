@@ -14,11 +14,11 @@ _COMMON = (
     "data", "epochs", "batch_size", "learning_rate", "cell", "units", "layers", "seed",
 )  # fmt: skip
 _ABOUT = {
-    "sentiment": "sorts texts into classes",
-    "chargen": "writes text, a character at a time",
+    "sentiment": "classifies texts",
+    "chargen": "generates text, character by character",
     "translation": "translates sentences",
     "forecasting": "forecasts time series",
-    "tagging": "finds names in texts, or tags their tokens",
+    "tagging": "tags tokens: names, parts of speech",
 }
 
 
@@ -92,17 +92,17 @@ def _overview(command: str) -> str:
     if command != "new":
         texts = {**documented(config_class("sentiment")), **documented(TrainingConfig)}
         where = "--run-dir" if command == "train" else "--project-dir"
-        lines += ["", "set most often:"]
+        lines += ["", "most used settings:"]
         lines += [f"  {flag(name):<15} {texts[name]}" for name in _COMMON]
         if command == "compare":
             texts = documented(CompareOptions)
             own = ("range", "seeds", "time_per_run")
             lines += [f"  {flag(name):<15} {texts[name]}" for name in own]
         lines += [
-            f"  {where:<15} The folder in which it is kept.",
-            f"  {'--config':<15} A TOML file of settings; flags override it.",
+            f"  {where:<15} Folder of the results.",
+            f"  {'--config':<15} TOML file with settings; flags override it.",
         ]
-    lines += ["", f"`rnnapps {command} APPLICATION --help` lists all that one takes."]
+    lines += ["", f"`rnnapps {command} APPLICATION --help` lists all settings."]
     return "\n".join(lines) + "\n"
 
 

@@ -43,17 +43,18 @@ class RunOptions(CacheOptions):
     """Where the run goes and how it is reported."""
 
     run_dir: Path | None = None
-    """Where the run is kept; by default a new folder in runs/."""
+    """Run directory to write. By default a new folder in runs/."""
     config: Path | None = None
-    """A TOML file of settings; flags override it."""
+    """TOML file with settings; flags override it."""
     overwrite: bool = False
     """Replace a finished run in the same folder."""
     save_every: int | None = None
-    """Training steps after which the state is kept within an epoch, too, to go on from."""
+    """Also save the training state every this many steps, to resume from within an epoch. By
+    default it is saved after each epoch."""
     threads: int | None = None
-    """CPU cores to train on; by default all that the process may use."""
+    """CPU cores to use. By default all available."""
     workers: int | None = None
-    """Processes on this machine that share the training; TF_CONFIG names those of several."""
+    """Processes on this machine that share the training. For several machines, see TF_CONFIG."""
     json: bool = False
     """Print the results as JSON."""
 
@@ -61,7 +62,7 @@ class RunOptions(CacheOptions):
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     name, rest = application_first("train", arguments)
-    about = f"Trains {name}. Started again with the same --run-dir, it goes on."
+    about = f"Trains {name}. Started again with the same --run-dir, it resumes."
     settings, found = read_settings("train", about, name, rest, run=Group(RunOptions))
     options = RunOptions(**found)
     cluster = cluster_of_run(settings.strategy, options.workers)

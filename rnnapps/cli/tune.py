@@ -13,12 +13,12 @@ from rnnapps.tuning.processes import check_address, run_processes
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Prints what a search found so far."""
+    """Prints the results of a search so far."""
 
     report: Path
-    """The search's --project-dir."""
+    """Folder of the search, its --project-dir."""
     json: bool = False
-    """Print it as JSON."""
+    """Print the report as JSON."""
 
 
 def run(arguments: list[str]) -> None:
@@ -30,7 +30,7 @@ def run(arguments: list[str]) -> None:
         report(found["report"], found["json"])
         return
     name, rest = application_first("tune", arguments)
-    about = f"Searches the settings of {name} with KerasTuner. The other flags stay fixed."
+    about = f"Searches the settings of {name} with KerasTuner. Other flags stay fixed."
     settings, found = read_settings("tune", about, name, rest, search=Group(TuneOptions))
     options = complete(TuneOptions(**found))
     if options.workers > 1:

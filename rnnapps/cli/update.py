@@ -21,24 +21,24 @@ STAYS = 3  # the exit status where the run stays as it is
 
 @dataclasses.dataclass(frozen=True)
 class Update(CacheOptions):
-    """Goes on with a run, on its own data and new data together.
+    """Continues the training of a run, on its own data and new data together.
 
-    The old validation part decides: where it gets worse, the run stays as it is, and the exit
-    status is 3. One that is killed leaves the old run or the updated one, whole.
+    If the metric of the old validation part gets worse by more than --tolerance, the run is left
+    as it is, and the exit status is 3. If killed, either the old or the updated run is there.
     """
 
     folder: Positional[Path]
-    """What `rnnapps train` wrote."""
+    """Run directory."""
     new: Positional[tuple[Path, ...]]
-    """Files like the one that was trained on; a forecaster's go on where its data ends."""
+    """Files in the format of the training data; a forecaster's must continue it."""
     tolerance: float = TOLERANCE
-    """By which share the old validation part may get worse."""
+    """How much worse the metric of the old validation part may get, as a share of it."""
     run_dir: Path | None = None
-    """Where the updated run is kept; by default it replaces the run."""
+    """Run directory to write. By default the updated run replaces the old one."""
     epochs: int | None = None
-    """Passes over all data, at most; by default a quarter of the run's."""
+    """Maximum passes over all data. By default a quarter of the run's epochs."""
     threads: int | None = None
-    """CPU cores to train on; by default all that the process may use."""
+    """CPU cores to use. By default all available."""
     json: bool = False
     """Print the results as JSON."""
 

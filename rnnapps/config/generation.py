@@ -8,17 +8,18 @@ class GenerationOptions:
     """How a text is written on, token by token."""
 
     length: int = 400
-    """Tokens to write, at most."""
+    """Maximum number of tokens to generate."""
     temperature: float = 0.8
-    """Over 1 bolder than the model, under 1 more careful."""
+    """Sampling temperature: below 1 more conservative, above 1 more random."""
     top_k: int = 0
-    """Choose among this many of the likeliest tokens: 1 is greedy, 0 is all."""
+    """Sample from this many most likely tokens only; 1 is greedy, 0 is all."""
     top_p: float = 1.0
-    """Choose among the likeliest tokens that together have this probability."""
+    """Nucleus sampling: sample from the most likely tokens that together have this probability; 1
+    is all."""
     repetition_penalty: float = 1.0
-    """Over 1, tokens that were written before become less likely."""
+    """Above 1, tokens that were generated before become less likely; 1 for none."""
     seed: int = 0
-    """Seed of the first text; the next ones have the next seeds."""
+    """Random seed of the first text; each further text uses the next one."""
 
 
 GENERATION = GenerationOptions()  # the defaults, wherever a text is written

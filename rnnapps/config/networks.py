@@ -25,7 +25,7 @@ class EnsembleOptions(Config):
     """What an application says of several networks that answer together."""
 
     ensemble: Annotated[int, Field(ge=1)] = 1
-    """Networks that learn with one seed after the other, and answer together."""
+    """Number of networks to train, with consecutive seeds; their predictions are combined."""
 
 
 class TransformerOptions(Config):
@@ -37,10 +37,10 @@ class TransformerOptions(Config):
     """Settings that say nothing of a Transformer, each with the value that is none."""
     sections: ClassVar[dict[str, str]] = {"heads": "model"}
     heads: Annotated[int, Field(ge=1), TuneChoice((2, 4, 8), by_name=True)] = 4
-    """Heads of each layer, with --cell=transformer."""
+    """Attention heads per layer, with --cell=transformer."""
     positions: Literal["rotary", "sinusoidal", "learned", "none"] = "rotary"
-    """How a transformer tells where steps stand: by turning what its heads compare, or by what is
-    added to the steps' vectors."""
+    """Position encoding, with --cell=transformer: rotary (rotates queries and keys), sinusoidal or
+    learned (added to the inputs), or none."""
 
     @model_validator(mode="after")
     def _is_a_transformer(self) -> Self:
@@ -76,7 +76,7 @@ class TextTransformerOptions(TransformerOptions):
         "normalization": "none",
     }
     learned_positions: Annotated[int, Field(ge=1)] = 512
-    """Positions that are learned, with --positions=learned."""
+    """Number of learned positions, with --positions=learned."""
 
     @property
     def reach(self) -> tuple[str, int]:

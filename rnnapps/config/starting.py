@@ -17,10 +17,11 @@ class VectorOptions(Config):
     sections: ClassVar[dict[str, str]] = {"vectors": "model"}
 
     vectors: Path | None = None
-    """Word vectors to start from: a file as GloVe and fastText (text) or word2vec (binary) write
-    it, gzipped or not, whose width --embedding-dim then is."""
+    """File of pretrained word vectors, in the format of GloVe or fastText (text) or word2vec
+    (binary), also gzipped. It sets --embedding-dim."""
     vectors_frozen: bool = False
-    """Leave the embedding as the vectors are, also in updates and with --init-from."""
+    """Do not train the embeddings that start from word vectors, also in updates and with
+    --init-from."""
 
     @property
     def vector_files(self) -> dict[str, Path]:
@@ -70,13 +71,13 @@ class PretrainingOptions(Config):
     sections: ClassVar[dict[str, str]] = {"unlabelled": "pretraining"}
 
     unlabelled: tuple[str, ...] = ()
-    """Texts without labels, of which a language model is learned first: files with a text a line
-    (.txt), tables with the text column, folders of .txt files."""
+    """Texts without labels, to pretrain a language model on: files with a text per line (.txt),
+    tables with the text column, folders of .txt files."""
     pretrain_epochs: Annotated[int | None, Field(ge=0), TuneChoice((2, 4, 8), by_name=True)] = None
-    """Passes of the language model over the unlabelled and the training texts; by default 4 with
-    --unlabelled or --pretrain-only, else none."""
+    """Maximum passes of language-model pretraining over the unlabelled and the training texts. By
+    default 4 with --unlabelled (0 with --self-training) or --pretrain-only, else 0."""
     pretrain_only: bool = False
-    """Make a run of the language model alone, for --init-from."""
+    """Train only the language model, as a run for --init-from."""
 
     @property
     def passes(self) -> int:

@@ -11,8 +11,8 @@ class TextOptions(Config):
     """How the characters of a user's files are written."""
 
     encoding: str | None = None
-    """Encoding of your own files, such as cp1252 or gb18030; by default UTF-8, or as the file's
-    byte order mark says."""
+    """Character encoding of your files, such as cp1252 or gb18030. By default UTF-8, or as the
+    file's byte order mark says."""
 
     @field_validator("encoding")
     @classmethod
@@ -34,10 +34,10 @@ class TableOptions(TextOptions):
     sections: ClassVar[dict[str, str]] = {"separator": "tables"}
 
     separator: str | None = None
-    """What stands between a table's columns: comma, semicolon, tab, pipe, space or any character;
-    by default found."""
+    """Column separator of tables: comma, semicolon, tab, pipe, space or any character. By default
+    detected."""
     strict: bool = False
-    """Refuse a table of which rows would be left out."""
+    """Refuse a table with rows that would be left out."""
 
     @field_validator("separator")
     @classmethod
@@ -56,13 +56,14 @@ class SeriesOptions(TableOptions):
     gone: ClassVar[tuple[str, ...]] = ()
 
     decimal: str | None = None
-    """The decimal mark, . or ,; by default a point, or a comma where nothing else can be meant."""
+    """Decimal mark, . or ,. By default a point, or a comma if the numbers cannot be read
+    otherwise."""
     thousands: str | None = None
-    """What stands between the thousands of a number: , . ' or a space; by default nothing."""
+    """Thousands separator: , . ' or a space. By default none."""
     time_format: str | None = None
-    """How times are written, in the letters of strftime (%d.%m.%Y %H:%M); by default found."""
+    """Format of times, in the notation of strftime (%d.%m.%Y %H:%M). By default detected."""
     day_first: bool = False
-    """Read 01/02/2014 as 1 February; by default the reading decides whose steps are regular."""
+    """Read 01/02/2014 as 1 February. By default the reading that gives regular time steps."""
 
     @field_validator("decimal", "thousands")
     @classmethod

@@ -26,52 +26,57 @@ class TrainingConfig(Config):
     """Whether a training that never stops keeps its last weights, not those of the lowest loss."""
 
     data: str = "sample"
-    """A data set's name, or the path of your own file or folder."""
+    """Name of a data set, or path of your own file or folder."""
     data_dir: Path | None = None
-    """Where tensorflow_datasets keeps prepared data."""
+    """Folder with the data sets that are used by name, such as those of tensorflow_datasets."""
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the data to take, drawn by the seed, and the same of each part; of a text and of a
-    single series what stands together."""
+    """Fraction of the data to use, the same of each part: drawn at random with --seed, of a text
+    the beginning, of a single series the last steps."""
     max_examples: Annotated[int | None, Field(ge=1)] = None
-    """Examples to take, at most, of all parts together; of a text characters, of several series
-    series, of one its steps."""
+    """Maximum number of examples to use, over all parts. Of a text it counts characters, of several
+    series the series, of a single series its time steps."""
     epochs: Annotated[int, Field(ge=1)] = 10
-    """Passes over the training data, at most."""
+    """Maximum passes over the training data."""
     batch_size: Annotated[int, Field(ge=1), TuneChoice((32, 64, 128))] = 64
-    """Examples per training step, over all replicas."""
+    """Examples per training step, in total over all replicas."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 1e-3
-    """Adam's step size at its highest."""
+    """Peak learning rate of Adam."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "cosine"
-    """How the learning rate falls: not at all; to 1 %; along a cosine to 0; or, with plateau, each
-    time that the validation loss stands still."""
+    """How the learning rate decays: constant, exponential (to 1 %), cosine (to 0), or plateau,
+    which lowers it whenever the validation loss stops improving."""
     warmup: Annotated[float | None, Field(ge=0, lt=1), Tune(0.0, 0.2, 0.05, by_name=True)] = None
-    """Share of the training steps over which the learning rate rises from 0; by default 0.05 with
-    --cell=transformer, else none."""
+    """Share of the training steps over which the learning rate rises from 0. By default 0.05 with
+    --cell=transformer, else 0."""
     weight_decay: Annotated[float, Field(ge=0), TuneChoice((0.0, 1e-4, 1e-2))] = 0.0
-    """Decoupled weight decay (AdamW)."""
+    """Decoupled weight decay (AdamW); 0 for none."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    """Largest global norm of the gradients; 0 does not clip."""
+    """Gradient clipping: maximum global norm; 0 for none."""
     ema: Annotated[float, Field(ge=0, lt=1), Tune(0.99, 0.9999, by_name=True)] = 0.0
-    """Momentum of a moving average of the weights over the training steps, which is then what is
-    measured and kept: 0.999 is a good one of some thousand steps; 0 for none."""
+    """Momentum of an exponential moving average of the weights, which is then evaluated and saved;
+    0 for none. Try 0.999 with some thousand training steps."""
     patience: Annotated[int, Field(ge=0)] = 3
-    """Epochs without a better validation loss before training stops; 0 never stops."""
+    """Early stopping: stop after this many epochs without a lower validation loss; 0 turns it
+    off."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """Arithmetic of the layers; weights stay float32."""
+    """Data type of the layers' computations; weights stay float32."""
     strategy: Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu"] = "auto"
-    """Devices to train on; `multi_worker`: those of several processes, on one machine or more."""
+    """Devices to train on. auto is all GPUs, or up to 8 cores of a CPU; mirrored is all devices of
+    a kind, cpu and gpu a single one; multi_worker is those of several processes."""
     jit: bool = False
-    """Compile the training step with XLA, on batches of a few fixed lengths."""
+    """Compile the training step with XLA; batches are padded to a few fixed lengths."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of the splits, the weights, the order of examples and dropout."""
+    """Random seed of the splits, the initial weights, the order of examples and dropout."""
     init_from: str | None = None
-    """A run of this application whose weights to start from, and whose network's settings hold."""
+    """Run directory of the same application to start from: its weights are copied, and its
+    network's settings are used."""
     freeze: bool = False
-    """Train the layers above the recurrent ones alone, and leave the others as they start."""
+    """Train only the layers above the recurrent ones, and leave the others as they start."""
     unfreeze_gradually: bool = False
-    """Train the top layers alone in the first epoch, and those below from one epoch more each."""
+    """Train only the top layers in the first epoch, and one more layer below in each epoch after
+    that."""
     layer_rate_decay: Annotated[float, Field(gt=0, le=1), Tune(0.3, 1.0, 0.1, by_name=True)] = 1.0
-    """Learning rate of a layer, as a share of that of the layer above it."""
+    """Learning rate of each layer, as a share of that of the layer above it; 1 is the same for
+    all."""
 
     @model_validator(mode="after")
     def _starts_somewhere(self) -> Self:

@@ -23,8 +23,8 @@ class CacheOptions:
     """The flag of every command that reads data to learn from or to measure on."""
 
     cache_dir: pathlib.Path | None = None
-    """Where what is made of large data is kept (texts, ids, columns), for other commands on it,
-    too; by default it goes when the command ends, and with an interrupted run it stays."""
+    """Folder for files made from large data (texts, ids, columns), which later commands reuse. By
+    default they are deleted when the command ends, and kept with an interrupted run."""
 
 
 @contextlib.contextmanager

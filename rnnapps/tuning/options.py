@@ -20,32 +20,33 @@ class TuneOptions(CacheOptions):
     """How to search."""
 
     tuner: Literal["random", "hyperband", "bayesian"] = "random"
-    """How trials are chosen."""
+    """Search algorithm."""
     trials: int | None = None
-    """Trials, at most: by default 10, or all of Hyperband's; the first is the configuration as it
-    stands, or the nearest to it in the ranges."""
+    """Maximum number of trials. By default 10, or all of Hyperband's. The first is the
+    configuration as it stands, or the closest to it within the ranges."""
     max_epochs: int | None = None
-    """Epochs of a trial, at most; by default --epochs, or 10 where that is 0."""
+    """Maximum epochs of a trial. By default --epochs, or 10 if that is 0."""
     time_budget: str | None = None
-    """Time for the whole search: 90s, 30m, 1h30m."""
+    """Time for the whole search, such as 90s, 30m or 1h30m. By default unlimited."""
     tune: str | None = None
-    """Settings to tune, with commas between; by default those with a range of their own."""
+    """Settings to search, separated by commas. By default those with a range of their own."""
     range: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Another range of a setting: units=64:512:64, learning_rate=1e-4:1e-2:log, cell=lstm,gru."""
+    """Range or values of a setting to search; can be repeated: units=64:512:64,
+    learning_rate=1e-4:1e-2:log, cell=lstm,gru."""
     objective: str | None = None
-    """The measure to improve on the validation part; by default the application's first."""
+    """Metric of the validation part to optimise. By default the application's main metric."""
     project_dir: Path = Path("runs/tuning")
-    """Where the search is kept. Started again with the same folder, it goes on."""
+    """Folder of the search. Started again with the same folder, it resumes."""
     workers: int = 1
-    """Processes on this machine that run trials, each with its share of the cores."""
+    """Processes on this machine that run trials in parallel, each with its share of the cores."""
     role: Literal["chief", "worker"] | None = None
-    """This process' part in a search over several machines, which share --project-dir."""
+    """Role of this process in a search over several machines that share --project-dir."""
     oracle: str | None = None
-    """HOST:PORT of the chief."""
+    """Address of the chief, HOST:PORT."""
     worker_id: str = f"worker-{socket.gethostname()}-{os.getppid()}".replace("chief", "c")
-    """The worker's name: one that is started again under the same name goes on with its trial."""
+    """Name of this worker. Started again with the same name, it resumes its trial."""
     config: Path | None = None
-    """A TOML file of settings; flags override it."""
+    """TOML file with settings; flags override it."""
     json: bool = False
     """Print the report as JSON."""
 
@@ -70,17 +71,18 @@ class CompareOptions:
     """What to compare."""
 
     range: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Values to compare: cell=lstm,gru; of several flags all combinations."""
+    """Values of a setting to compare, such as cell=lstm,gru; of several settings all
+    combinations."""
     time_per_run: str | None = None
-    """Time of each training: 90s, 5m; by default it has --epochs."""
+    """Training time of each run, such as 90s or 5m. By default each trains for --epochs."""
     seeds: int = 3
-    """Trainings of each contender; a seed divides the data, too."""
+    """Runs of each combination, with different seeds, which also split the data differently."""
     objective: str | None = None
-    """The measure on the validation part; by default the application's first."""
+    """Metric of the validation part to compare. By default the application's main metric."""
     project_dir: Path = Path("runs/comparison")
-    """Where it is kept. Started again with the same folder, it goes on."""
+    """Folder of the comparison. Started again with the same folder, it resumes."""
     config: Path | None = None
-    """A TOML file of settings; flags override it."""
+    """TOML file with settings; flags override it."""
     json: bool = False
     """Print the table as JSON."""
 

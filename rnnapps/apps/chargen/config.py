@@ -56,57 +56,63 @@ class CharGenConfig(TextTransformerOptions, VectorOptions, TextOptions, Training
     )  # fmt: skip
 
     epochs: Annotated[int, Field(ge=0)] = 0
-    """Passes over the training text, at most; 0: 20, or 10 over a long text."""
+    """Maximum passes over the training text; 0 is 20, or 10 for a long text."""
     batch_size: Annotated[int, Field(ge=0), TuneChoice((0, 16, 32, 64))] = 0
-    """Streams of text that are read side by side, over all replicas; 0: 32, or fewer of a short
-    text."""
+    """Streams of text that are read in parallel, in total over all replicas; 0 is 32, or fewer for
+    a short text."""
     learning_rate: Annotated[float, Field(gt=0), Tune(5e-4, 1e-2, sampling="log")] = 3e-3
-    """Adam's step size at its highest."""
+    """Peak learning rate of Adam."""
     weight_decay: Annotated[float, Field(ge=0), TuneChoice((0.0, 1e-3, 1e-2, 1e-1))] = 1e-2
-    """Decoupled weight decay (AdamW)."""
+    """Decoupled weight decay (AdamW); 0 for none."""
     glob: str = "*.txt"
-    """Which files of a folder are read, at any depth."""
+    """Pattern of the files to read in a folder, at any depth."""
     errors: Literal["strict", "replace"] = "strict"
-    """What to do with bytes that are not UTF-8: refuse the file, or read them as U+FFFD."""
+    """What to do with bytes that cannot be decoded: refuse the file (strict), or read them as
+    U+FFFD (replace)."""
     newlines: Literal["normalize", "keep"] = "normalize"
-    r"""Make \n of each end of a line, or keep \r\n; bytes are kept."""
+    r"""Convert all line ends to \n (normalize), or keep \r\n (keep). With --tokenizer=byte they are
+    kept."""
     tokenizer: Literal["character", "byte", "word"] = "character"
-    """What a token is; words take the space before them along."""
+    """How text is split into tokens; a word includes the space before it."""
     max_tokens: Annotated[int, Field(ge=3)] = 30_000
-    """Size of the vocabulary, at most; bytes need 258."""
+    """Maximum vocabulary size; bytes need 258."""
     min_count: Annotated[int, Field(ge=1)] = 1
-    """A character or word seen less often in training is unknown, and never written."""
+    """Characters or words that occur less often in training are unknown, and are never
+    generated."""
     validation_share: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Share of the text, behind the training part, that chooses the weights; 0: the last ones."""
+    """Share of the text, after the training part, on which the best weights are chosen; 0 keeps the
+    last weights."""
     window: Annotated[int, Field(ge=0), TuneChoice((0, 64, 128, 256))] = 0
-    """Tokens through which errors are propagated back; the state is carried on beyond them. 0: 128,
-    or fewer of a short text. A layer of a transformer sees so many tokens back, 0: 128."""
+    """Tokens of truncated backpropagation through time; the state is carried on beyond them. 0 is
+    128, or fewer for a short text. In a transformer, how many tokens back each layer sees; 0 is
+    128."""
     embedding_dim: Annotated[int, Field(ge=0), TuneChoice((0, 64, 128, 256))] = 64
-    """Width of a token's vector; 0 feeds one-hot vectors."""
+    """Size of the token embeddings; 0 uses one-hot vectors."""
     tied: bool = False
-    """Use the embedding as the output layer, too."""
+    """Weight tying: use the embedding matrix as the output layer, too."""
     cell: BodyCell = "lstm"
-    """The recurrent cell, or transformer."""
+    """Recurrent cell, or transformer."""
     units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
-    """Units of each layer."""
+    """Units per layer."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 2
-    """Recurrent layers, one on the other."""
+    """Number of layers."""
     residual: bool = False
-    """Add each layer's input to its output, where their widths agree."""
+    """Residual connections: add each layer's input to its output, where the sizes match."""
     normalization: Literal["none", "layer"] = "none"
     """Normalisation after each recurrent layer."""
     block: Block = "plain"
-    """What stands around each recurrent layer; pre_norm, for deep networks: normalisation
-    before it, a gate, a feed-forward layer and residual connections."""
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    before it, a gate, a feed-forward layer and residual connections)."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.2
-    """Share of units dropped: of the layers' outputs."""
+    """Dropout rate of the layers' outputs."""
     embedding_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the embeddings' features dropped."""
+    """Dropout rate of the embeddings."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.0
-    """Share of the state's units dropped, the same ones at each step of a window (variational)."""
+    """Dropout rate of the recurrent state, with one mask for all steps (variational dropout)."""
 
     ngrams: Annotated[int, Field(ge=0, le=10), TuneChoice((0, 5, 6, 7))] = 6
-    """Longest n-gram of the Kneser-Ney model that is mixed with the network; 0 leaves it out."""
+    """Maximum n-gram length of the Kneser-Ney model that is combined with the network; 0 for
+    none."""
 
     @property
     def reach(self) -> tuple[str, int]:
@@ -126,7 +132,7 @@ class CharGenConfig(TextTransformerOptions, VectorOptions, TextOptions, Training
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions(GenerationOptions):
-    """Writes on from prompts, or scores the lines of a file."""
+    """Generates text from prompts, or scores the lines of a file."""
 
     row_options: ClassVar[tuple[str, ...]] = (
         "length", "temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed",
@@ -134,13 +140,13 @@ class PredictOptions(GenerationOptions):
     """Those that a table's answers take, too."""
 
     text: Positional[tuple[str, ...]] = ()
-    """The prompts; without any, the lines of standard input."""
+    """Prompts; without any, the lines of standard input."""
     stop: tuple[str, ...] = ()
-    """Texts behind which to stop; $'\\n' is the end of a line."""
+    r"""Stop after one of these texts; $'\n' is a line end."""
     beam_width: int = 1
-    """Over 1, search for the likeliest text with this many beams instead of sampling."""
+    """Above 1, search for the most likely text with this beam width instead of sampling."""
     score: Path | None = None
-    """Give the bits per character of each line of this file instead."""
+    """Print the bits per character of each line of this file instead."""
 
     @property
     def threads(self) -> int | None:
@@ -150,10 +156,10 @@ class PredictOptions(GenerationOptions):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Measures a run on its test part, with an n-gram model and compressors beside it."""
+    """Evaluates a run on its test part, next to an n-gram model and compressors."""
 
     context: int = 256
-    """Also measure windows of so many tokens, each read without what stands before it."""
+    """Also evaluate windows of this many tokens, each without the text before it."""
 
 
 CONFIG = CharGenConfig

@@ -55,103 +55,113 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
     renamed: ClassVar = {"validation": "validation_share", "test": "test_share"}
 
     epochs: Annotated[int, Field(ge=1)] = 10
-    """Passes over the training windows, at most; where these are few, an epoch is several, and
-    where they are many, a part of one."""
+    """Maximum passes over the training windows. With few windows an epoch is several passes, with
+    many a part of one."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "exponential"
-    """How the learning rate falls: not, to 1 %, along a cosine to 0, or when progress stops."""
+    """How the learning rate decays: constant, exponential (to 1 %), cosine (to 0), or plateau,
+    which lowers it whenever the validation loss stops improving."""
 
     time_column: tuple[str, ...] = ()
-    """Column of the time, or columns such as year month day hour, or date and clock; by default
-    found."""
+    """Column of the time, or several, such as year month day hour, or date and clock. By default
+    detected."""
     target: tuple[str, ...] = ()
-    """Columns to forecast; by default all that no other option names."""
+    """Columns to forecast. By default all that no other option names."""
     past_covariates: tuple[str, ...] = ()
-    """Columns known up to the present; those of words become one column for each word."""
+    """Columns known up to the present. Columns of words are one-hot encoded."""
     future_covariates: tuple[str, ...] = ()
-    """Columns known ahead, over the horizon too."""
+    """Columns known ahead, over the horizon, too."""
     series_column: str | None = None
-    """Column that names the series, where the table holds many."""
+    """Column that names the series, in a table of several."""
     static_columns: tuple[str, ...] = ()
-    """Columns of words or numbers that say the same in all rows of a series; the series column
-    among them tells the network which series it sees."""
+    """Columns of words or numbers that are constant within a series. With the series column among
+    them, the network is told which series it sees."""
     freq: str | None = None
-    """The time between rows as pandas writes it (h, D, MS, 15min), or a number where rows are
-    numbered; by default inferred."""
+    """Time between rows in the notation of pandas (h, D, MS, 15min), or a number if rows are
+    numbered. By default inferred."""
     calendar: tuple[Literal["hour", "weekday", "monthday", "yearday", "month"], ...] = ()
-    """Features made from the time, known ahead: each is a point on a circle."""
+    """Calendar features, computed from the time and known ahead; each is encoded as a point on a
+    circle."""
     holidays: tuple[str, ...] = ()
-    """Countries (DE) or parts of them (DE-BY) whose public holidays are known ahead; events of your
-    own are future covariates."""
+    """Countries (DE) or parts of them (DE-BY) whose public holidays are known ahead. Your own
+    events are future covariates."""
     target_units: tuple[str, ...] = ()
-    """Units of the targets, which an export passes on."""
+    """Units of the targets, for exports and figures."""
     validation_share: Annotated[float | None, Field(gt=0, lt=1)] = None
-    """Share of the time that chooses weights and calibrates intervals; it precedes the test. By
-    default 0.2, and over many series a horizon or two."""
+    """Share of the time steps, before the test part, that chooses weights and calibrates intervals.
+    By default 0.2, with ten or more series one or two horizons."""
     test_share: Annotated[float | None, Field(gt=0, lt=1)] = None
-    """Share of the time, at its end, that measures; by default 0.2, and over many series a
-    horizon."""
+    """Share of the time steps, at the end, to evaluate on. By default 0.2, with ten or more series
+    one horizon."""
     validation_start: str | None = None
-    """The time at which the validation part starts, instead of a share."""
+    """Time at which the validation part starts, instead of a share."""
     test_start: str | None = None
-    """The time at which the test part starts, instead of a share."""
+    """Time at which the test part starts, instead of a share."""
     log: bool = False
-    """Learn log(1 + x) of the targets, for series whose swings grow with their level."""
+    """Learn log(1 + x) of the targets, for series whose fluctuations grow with their level."""
     population: bool = True
-    """Learn ten and more series as one population: as logarithms where all values are positive,
-    scaled by how far each moves over a horizon, with a long look-back to which short ones are
-    filled up."""
+    """Learn ten or more series as one population: as logarithms if all values are positive, scaled
+    by how far each series moves over a horizon, with a long look-back to which short series are
+    padded."""
 
     lower_bound: float | None = None
-    """What no forecast goes below; by default 0 for counts (with log or negative_binomial too)."""
+    """Value below which no forecast goes; -inf for none. By default 0 for counts, also with --log
+    or --distribution=negative_binomial."""
 
     horizon: Annotated[int, Field(ge=1)] = 24
-    """Steps to forecast."""
+    """Time steps to forecast."""
     lookback: Annotated[int | None, Field(ge=1)] = None
-    """Steps that the network sees; by default 30 seasons, or what training has room for."""
+    """Time steps that the network sees. By default 30 seasons (7 unless --model=segment), or fewer
+    in short series; with ten or more series about 24 horizons."""
     season: Annotated[int | None, Field(ge=1)] = None
-    """Steps of a season, for the naive baseline and MASE; by default from the frequency, and from
-    the values where steps are only numbered."""
+    """Time steps of a season, for the seasonal naive baseline and MASE. By default from the
+    frequency, or from the values if rows are only numbered."""
     model: Literal["segment", "direct", "encoder_decoder", "deepar"] = "segment"
-    """Segments of the look-back to segments of the horizon; all steps from the last state; step by
-    step with a decoder; or step by step with a likelihood and sample paths."""
+    """The network. segment maps segments of the look-back to segments of the horizon; direct
+    forecasts all steps from the last state; encoder_decoder decodes step by step; deepar too, with
+    a likelihood and sample paths."""
     channels: Literal["independent", "joint"] = "independent"
-    """Forecast each target by itself with shared weights, or all from all."""
+    """Forecast each target by itself with shared weights (independent), or all from all (joint)."""
     segment: Annotated[int | None, Field(ge=1), TuneChoice((12, 24, 48))] = None
-    """Steps of a segment; by default two seasons, or one where the series is short."""
+    """Time steps of a segment. By default two seasons, or one in short series."""
     normalization: Literal["last", "instance", "none"] = "last"
-    """What each window loses before the network and gets back: last value, mean and spread."""
+    """Normalisation of each window, undone after the network: by its last value (last), or by mean
+    and standard deviation (instance)."""
     cell: BodyCell = "gru"
-    """The recurrent cell, or, with --model=segment, transformer."""
+    """Recurrent cell, or transformer, with --model=segment."""
     units: Annotated[int, Field(ge=1), Tune(32, 512, step=32)] = 256
-    """Units of the cell."""
+    """Units per layer."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
-    """Recurrent layers, one on the other."""
+    """Number of layers."""
     block: Block = "plain"
-    """What stands around each recurrent layer; pre_norm (segment, direct), for deep networks:
-    normalisation before it, a gate, a feed-forward layer and residual connections."""
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    before it, a gate, a feed-forward layer and residual connections); with --model=segment or
+    direct."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
-    """Share of units dropped between layers and before the last one."""
+    """Dropout rate between layers, and before the output layer."""
     linear: bool = False
-    """Add a linear map from look-back to horizon (segment, direct): for short series; many series
-    that have a day's and a week's cycle get one anyway."""
+    """Add a linear map from look-back to horizon (with --model=segment or direct), for short
+    series. Ten or more series with a daily and a weekly cycle always get one."""
     teacher_forcing: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Chance at first that encoder_decoder is told the truth of a step; it falls to 0."""
+    """Probability that encoder_decoder is given the true last step in training; it falls to 0
+    (scheduled sampling)."""
 
     combine: bool = True
-    """Combine the network with a ridge and repetitions, by weights that validation chooses."""
+    """Combine the network with a ridge regression and seasonal repetitions, with weights chosen on
+    the validation part."""
     loss: Literal["mae", "mse", "huber"] | None = None
-    """What the point forecast minimises, on scaled values; by default mae, and mse where most
-    values are 0, which is then their median, too."""
+    """Loss of the point forecast, on scaled values. By default mae, or mse if most values are 0, as
+    the median then is 0, too."""
     distribution: Literal["quantiles", "gaussian", "student_t", "negative_binomial"] | None = None
-    """What is learned beside a point; by default quantiles, and student_t for deepar."""
+    """What is learned beside the point forecast. By default quantiles, or student_t with
+    --model=deepar."""
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (
         0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975,
     )  # fmt: skip
-    """Levels of the quantiles: ascending, in pairs around 0.5."""
+    """Quantile levels: ascending, in pairs around 0.5."""
     conformal: bool = True
-    """Calibrate the intervals on the validation part."""
+    """Calibrate the prediction intervals on the validation part."""
     samples: Annotated[int, Field(ge=2)] = 200
-    """Sample paths of deepar's forecast."""
+    """Number of sample paths of a deepar forecast."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -209,44 +219,44 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions:
-    """Forecasts past the data's end, as a CSV with a row for each step."""
+    """Forecasts beyond the end of the data; prints a CSV with a row for each time step."""
 
     file: tyro.conf.Positional[pathlib.Path | None] = None
-    """A table like the one trained on; by default that one."""
+    """Table in the format of the training data. By default the training data itself."""
     output: pathlib.Path | None = None
-    """The CSV to write; by default standard output."""
+    """CSV file to write. By default standard output."""
     explain: bool = False
-    """Print what the forecast owes to each column and lag instead."""
+    """Print the contribution of each column and lag to the forecast instead."""
     figure: pathlib.Path | None = None
-    """With --explain: a PNG of the contributions to the first series' first target."""
+    """With --explain: PNG file of the contributions to the first target of the first series."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DetectOptions:
-    """Looks for steps that are off by more than forecasts are, as a CSV with a row for each."""
+    """Finds values that are further from their forecast than usual; prints a CSV of them."""
 
     file: tyro.conf.Positional[pathlib.Path | None] = None
-    """A table like the one trained on; by default that one's test part."""
+    """Table in the format of the training data. By default the test part of the training data."""
     output: pathlib.Path | None = None
-    """The CSV to write; by default standard output."""
+    """CSV file to write. By default standard output."""
     figure: pathlib.Path | None = None
-    """A PNG of what was observed and forecast, with the alarms; by default none."""
+    """PNG file of the observed and forecast values, with the alarms. By default none."""
     alarms_per_1000: float = 1.0
-    """False alarms to put up with, in 1,000 steps of each series and target; those within 24 steps
-    are one, raised at the first."""
+    """Rate of false alarms to accept, per 1,000 time steps of each series and target. Alarms within
+    24 steps are one, raised at the first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """How the test part is measured."""
+    """Evaluates a run on its test part, next to baselines trained on the same data."""
 
     backtest: bool = False
-    """Forecast from origins a stride apart, as one would have: intervals follow what has come true
-    before each. Draws the forecasts in a row."""
+    """Forecast from many origins, as in production: intervals adapt to the errors before each. Also
+    draws the forecasts."""
     stride: int | None = None
-    """Steps between origins; by default 1, and the horizon in a backtest."""
+    """Time steps between origins. By default 1, or the horizon with --backtest."""
     refit: bool = False
-    """Train anew at each origin of a backtest, on everything before it."""
+    """Train again at each origin of a backtest, on everything before it."""
 
 
 CONFIG = ForecastingConfig

@@ -61,64 +61,68 @@ class SentimentConfig(
     keeps_last: ClassVar = True
 
     epochs: Annotated[int, Field(ge=1)] = 5
-    """Passes over the training data, at most."""
+    """Maximum passes over the training data."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 2e-3
-    """Adam's step size at its highest."""
+    """Peak learning rate of Adam."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Epochs without a better validation loss before training stops; 0 never stops, and keeps the
-    last weights: the loss rises while the classes still become better, and is scaled behind."""
+    """Early stopping: stop after this many epochs without a lower validation loss; 0 turns it off,
+    and keeps the last weights, as the validation loss often rises while accuracy still improves
+    (probabilities are scaled afterwards)."""
     text_column: str = "text"
-    """Column of the text, in your own file."""
+    """Column of the text in your file."""
     label_column: str = "label"
-    """Column of the label, in your own file."""
+    """Column of the label in your file."""
     tokenizer: Literal["auto", "word", "character", "subword"] = "auto"
-    """What a token is; auto takes characters for scripts without spaces, else words."""
+    """How text is split into tokens; auto is characters for scripts without spaces, else words."""
     max_tokens: Annotated[int, Field(ge=3), TuneChoice((10_000, 20_000, 30_000))] = 30_000
-    """Size of the vocabulary, at most."""
+    """Maximum vocabulary size."""
     max_length: Annotated[int, Field(ge=2), TuneChoice((200, 400, 800))] = 400
-    """Tokens that the network reads of a text; a longer one loses its middle."""
+    """Maximum number of tokens that the network reads of a text; the middle of longer ones is
+    dropped."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
-    """Width of a token's vector."""
+    """Size of the token embeddings."""
     cell: BodyCell = "gru"
-    """The recurrent cell, or transformer."""
+    """Recurrent cell, or transformer."""
     units: Annotated[int, Field(ge=1), Tune(32, 256, step=32)] = 128
-    """Units of the cell, in each direction."""
+    """Units per layer, in each direction."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
-    """Recurrent layers, one on the other."""
+    """Number of layers."""
     bidirectional: bool = True
-    """Read the text in both directions."""
+    """Read the input in both directions."""
     residual: bool = False
-    """Add each layer's input to its output, where their widths agree."""
+    """Residual connections: add each layer's input to its output, where the sizes match."""
     normalization: Literal["none", "layer", "batch"] = "none"
     """Normalisation after each recurrent layer."""
     block: Block = "plain"
-    """What stands around each recurrent layer; pre_norm, for deep networks: normalisation
-    before it, a gate, a feed-forward layer and residual connections."""
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    before it, a gate, a feed-forward layer and residual connections)."""
     pooling: Literal["last", "max", "mean", "max_mean", "attention"] = "max_mean"
-    """How the states at all tokens become one vector; attention_lstm always attends."""
+    """How the states at all tokens are combined into one vector; attention_lstm always uses
+    attention."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
-    """Share of units dropped: of embeddings, between layers, and before the last one."""
+    """Dropout rate of the embeddings, between layers, and before the output layer."""
     embedding_dropout: Annotated[float | None, Field(ge=0, lt=1)] = None
-    """Share of the embeddings' features dropped; by default as --dropout says."""
+    """Dropout rate of the embeddings. By default that of --dropout."""
     word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.4, step=0.1)] = 0.1
-    """Share of words hidden from the network while it trains."""
+    """Word dropout: share of the words that are hidden from the network in training."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the recurrent state's units dropped at each step."""
+    """Dropout rate of the recurrent state, with one mask for all steps (variational dropout)."""
     weight_drop: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, 0.1, by_name=True)] = 0.0
-    """Share of the recurrent kernels' weights dropped, the same at each step."""
+    """DropConnect: share of the recurrent weights that are dropped, the same ones at all steps."""
     ngrams: Annotated[int | None, Field(ge=0, le=4), TuneChoice((0, 2, 3))] = None
-    """Longest n-gram of the linear classifier beside the network, 0 for none; by default 3, or 2
-    where tokens are characters."""
+    """Maximum n-gram length of the linear classifier that is combined with the network; 0 for none.
+    By default 3, or 2 if tokens are characters."""
     crops: Annotated[float, Field(ge=0, le=1), Tune(0.0, 1.0, 0.25, by_name=True)] = 0.0
-    """Share of the training texts of which an epoch also has a span of a few sentences or words."""
+    """Share of the training texts of which each epoch also has an excerpt of a few sentences or
+    words."""
     adversarial: Annotated[float, Field(ge=0), TuneChoice((0.0, 1.0, 2.0, 5.0), by_name=True)] = 0.0
-    """Length of a step of the normalised embeddings that raises the loss most, on which the network
-    is trained too: 2 is a good one, at three times the cost; 0 for none."""
+    """Adversarial training: length of the perturbation of the normalised embeddings; 0 for none.
+    Try 2; training takes three times as long."""
 
     self_training: Annotated[int, Field(ge=0, le=10)] = 0
-    """Rounds in which the n-grams, and then the network with them, label the --unlabelled texts
-    for a network to learn from: for few labels. 2 are good with 500 labels, 3 with 100, of 2
-    --epochs each."""
+    """Rounds of self-training: the n-gram classifier, and later the network with it, labels the
+    --unlabelled texts for a network to learn from. For few labels: try 2 rounds with 500 labels, 3
+    with 100, and --epochs 2."""
 
     @property
     def reach(self) -> tuple[str, int]:
@@ -166,20 +170,20 @@ class SentimentConfig(
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions:
-    """Predicts the classes of texts."""
+    """Classifies texts."""
 
     row_options: ClassVar[tuple[str, ...]] = ()
     """Those that a table's answers take, too."""
 
     text: Positional[tuple[str, ...]] = ()
-    """The texts; without any, the lines of standard input."""
+    """Texts; without any, the lines of standard input."""
     explain: bool = False
-    """Show how much each word weighs in the network, which has to attend."""
+    """Print the weight of each word; the network must have attention."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Measures a run on its test part, with baselines trained on the same data beside it."""
+    """Evaluates a run on its test part, next to baselines trained on the same data."""
 
 
 CONFIG = SentimentConfig

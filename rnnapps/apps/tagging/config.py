@@ -62,60 +62,62 @@ class TaggingConfig(
     keeps_last: ClassVar = True
 
     epochs: Annotated[int, Field(ge=1)] = 20
-    """Passes over the training data, at most."""
+    """Maximum passes over the training data."""
     batch_size: Annotated[int, Field(ge=1), TuneChoice((16, 32, 64))] = 32
-    """Sentences per training step, over all replicas."""
+    """Examples per training step, in total over all replicas."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 3e-3
-    """Adam's step size at its highest."""
+    """Peak learning rate of Adam."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Epochs without a better validation loss before training stops; 0 never stops, and keeps the
-    last weights: the loss rises while the tags still become better."""
+    """Early stopping: stop after this many epochs without a lower validation loss; 0 turns it off,
+    and keeps the last weights, as the validation loss often rises while the tags still improve."""
     token_column: str | None = None
-    """Column of the token, in your own file: a name, or a number from 1; by default the first, or
+    """Column of the token in your file: a name, or a number from 1. By default the first, or
     CoNLL-U's form."""
     tag_column: str | None = None
-    """Column of the tag: a name, or a number from 1; by default the last, or CoNLL-U's upos."""
+    """Column of the tag in your file: a name, or a number from 1. By default the last, or CoNLL-U's
+    upos."""
     sentence_column: str | None = None
-    """Column that says which sentence a token is of, for a table with a token a row."""
+    """Column with the sentence of each token, in a table with a token per row."""
     text_column: str = "text"
-    """Column of the text, in tables of texts to answer and of unlabelled ones."""
+    """Column of the text, in tables to predict for and in tables of unlabelled texts."""
     tokenizer: Literal["auto", "word", "treebank", "character"] = "auto"
-    """How a raw text is cut into tokens; auto goes by the training data's: treebank has n't and 's
-    apart and numbers whole, character is for scripts without spaces."""
+    """How raw text is split into tokens; auto follows the training data. treebank splits off n't
+    and 's and keeps numbers whole; character is for scripts without spaces."""
     max_tokens: Annotated[int, Field(ge=3), TuneChoice((10_000, 20_000, 50_000))] = 50_000
-    """Size of the vocabulary, at most."""
+    """Maximum vocabulary size."""
     max_length: Annotated[int, Field(ge=2)] = 200
-    """Tokens of a training sentence; a longer one is learned in pieces."""
+    """Maximum number of tokens of a training sentence; longer ones are split."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(50, 300, step=50)] = 100
-    """Width of a token's vector."""
+    """Size of the token embeddings."""
     character_dim: Annotated[int, Field(ge=1)] = 25
-    """Width of a character's vector."""
+    """Size of the character embeddings."""
     character_units: Annotated[int, Field(ge=0), Tune(25, 100, step=25)] = 25
     """Units of the recurrent network over a token's characters, in each direction; 0 for none."""
     affix_dim: Annotated[int, Field(ge=0)] = 25
-    """Width of the vectors of a token's shape and its first and last 1 to 4 characters; 0 for
+    """Size of the embeddings of a token's shape and of its first and last 1 to 4 characters; 0 for
     none."""
     pair_dim: Annotated[int | None, Field(ge=0)] = None
-    """Width of the vector of a token and its neighbour together; 0 for none; by default 50 where
-    tokens are characters, else 0."""
+    """Size of the embeddings of pairs of neighbouring tokens; 0 for none. By default 50 if tokens
+    are characters, else 0."""
     cell: StepBodyCell = "lstm"
-    """The recurrent cell, or transformer, beside which an LSTM reads the characters."""
+    """Recurrent cell, or transformer; with transformer, an LSTM reads the characters."""
     units: Annotated[int, Field(ge=1), Tune(50, 300, step=50)] = 128
-    """Units of the cell, in each direction."""
+    """Units per layer, in each direction."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
-    """Recurrent layers, one on the other."""
+    """Number of layers."""
     bidirectional: bool = True
-    """Read the sentence in both directions."""
+    """Read the input in both directions."""
     block: Block = "plain"
-    """What stands around each recurrent layer; pre_norm, for deep networks: normalisation
-    before it, a gate, a feed-forward layer and residual connections."""
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    before it, a gate, a feed-forward layer and residual connections)."""
     output: Literal["crf", "softmax"] = "crf"
-    """Choose the tags of a sentence together (crf), or each by itself."""
+    """Predict the tags of a sentence jointly (crf), or each by itself (softmax)."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
-    """Share of units dropped: of embeddings, between layers, and before the last one."""
+    """Dropout rate of the embeddings, between layers, and before the output layer."""
     word_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5
-    """Share of the words seen once that training reads as unknown, so that their characters are
-    learned from; of those seen n times, about an nth of it."""
+    """Word dropout: share of the words that occur once that training replaces by the unknown token,
+    so that the network learns from their characters. Of words that occur n times it is about an nth
+    of that."""
 
     @property
     def reach(self) -> tuple[str, int]:
@@ -124,20 +126,20 @@ class TaggingConfig(
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions:
-    """Finds the names in texts, or tags their tokens."""
+    """Finds spans such as names in texts, or tags their tokens."""
 
     row_options: ClassVar[tuple[str, ...]] = ("tokens",)
     """Those that a table's answers take, too."""
 
     text: Positional[tuple[str, ...]] = ()
-    """The texts; without any, the lines of standard input."""
+    """Texts; without any, the lines of standard input."""
     tokens: bool = False
-    """Take texts that are tokenised already, with spaces between tokens."""
+    """The texts are already tokenised, with spaces between tokens."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Measures a run on its test part, with baselines trained on the same data beside it."""
+    """Evaluates a run on its test part, next to baselines trained on the same data."""
 
 
 CONFIG = TaggingConfig

@@ -60,78 +60,82 @@ class TranslationConfig(TextTransformerOptions, VectorOptions, TableOptions, Tra
     )  # fmt: skip
 
     data: str = "sample"
-    """sample, multi30k, ted_hrlr_translate, or your own file: lines with a tab between the two, a
-    table, or a translation memory (.tmx)."""
+    """sample, multi30k, ted_hrlr_translate, or your own file: lines with a tab between text and
+    translation, a table, or a translation memory (.tmx)."""
     target_data: Path | None = None
-    """The file of the translations, line by line, where --data is that of the texts alone."""
+    """File with the translations, line by line, if --data has only the texts."""
     source_column: str | None = None
-    """Column of the texts, in your own file; its name, or its number from 1."""
+    """Column of the text in your file: a name, or a number from 1."""
     target_column: str | None = None
-    """Column of the translations, in your own file."""
+    """Column of the translation in your file: a name, or a number from 1."""
     source: str = "de"
     """Language to translate from, in data that has several."""
     target: str = "en"
     """Language to translate to, in data that has several."""
     epochs: Annotated[int, Field(ge=1)] = 20
-    """Passes over the training data, at most."""
+    """Maximum passes over the training data."""
     learning_rate: Annotated[float, Field(gt=0), Tune(1e-4, 1e-2, sampling="log")] = 2e-3
-    """Adam's step size at its highest."""
+    """Peak learning rate of Adam."""
     patience: Annotated[int, Field(ge=0)] = 5
-    """Epochs without a better validation loss before training stops; 0 never stops."""
+    """Early stopping: stop after this many epochs without a lower validation loss; 0 turns it
+    off."""
     max_length: Annotated[int, Field(ge=2)] = 100
-    """Tokens of a text, at most: longer pairs are left out, and longer texts cut off. A transformer
-    looks so many tokens back at what it has written."""
+    """Maximum number of tokens of a text: longer training pairs are left out, longer texts are cut
+    off. It is also how many tokens back a transformer's decoder sees."""
     max_ratio: Annotated[float, Field(ge=1)] = 9.0
-    """Pairs are left out whose one side has more than so many times the tokens of the other."""
+    """Leave out pairs of which one side has more than this many times the tokens of the other."""
     tokenizer: Literal["unigram", "bpe", "word", "character"] = "unigram"
-    """What a token is: a piece of a word (SentencePiece, of either kind), a word or a character."""
+    """How text is split into tokens: subwords (unigram or bpe, of SentencePiece), words or
+    characters."""
     vocabulary: Literal["joint", "separate"] = "joint"
-    """One vocabulary for both sides, or one for each."""
+    """One vocabulary for both languages (joint), or one for each (separate)."""
     max_tokens: Annotated[int, Field(ge=5), TuneChoice((2_000, 4_000, 8_000))] = 4_000
-    """Size of a vocabulary, at most."""
+    """Maximum vocabulary size."""
     lowercase: bool = True
-    """Read and write lower case only."""
+    """Convert texts and translations to lower case."""
     target_vectors: Path | None = None
-    """Word vectors of the translations' language, where --vectors are of the texts'."""
+    """File of pretrained word vectors of the target language; --vectors are of the source
+    language."""
     embedding_dim: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
-    """Width of a token's vector."""
+    """Size of the token embeddings."""
     cell: StepBodyCell = "gru"
-    """The recurrent cell, or transformer."""
+    """Recurrent cell, or transformer."""
     units: Annotated[int, Field(ge=1), Tune(128, 512, step=64)] = 256
-    """Units of the cell, in the decoder and in each direction of the encoder; a transformer's
-    width."""
+    """Units per layer, in the decoder and in each direction of the encoder; width of a
+    transformer."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
-    """Recurrent layers of the encoder; of a transformer's encoder and decoder each."""
+    """Number of layers of the encoder, and of a transformer's decoder."""
     block: Block = "plain"
-    """What stands around each layer of the encoder; pre_norm, for deep networks: normalisation
-    before it, a gate, a feed-forward layer and residual connections."""
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    before it, a gate, a feed-forward layer and residual connections)."""
     decoder: Literal["attention", "first_state", "every_step"] = "attention"
-    """How the decoder sees the text: it attends to all of it, or one vector that stands for the
-    whole is its first state, or is that and its input at every step."""
+    """How the decoder sees the source text: attention over all of it, or one vector for the whole
+    text, as its first state (first_state) or also as its input at every step (every_step)."""
     score: Literal["additive", "dot", "general", "scaled_dot"] = "additive"
-    """The score of attention: Bahdanau's (additive) or one of Luong's."""
+    """Attention score: additive (Bahdanau), or a multiplicative one (Luong)."""
     input_feeding: bool = False
-    """Let each step of an attending decoder see what it attended to before; slower."""
+    """Input feeding: each step of a decoder with attention also reads the last attention output;
+    slower."""
     tied: bool = True
-    """Use the embedding of the decoder's tokens as its output layer, too."""
+    """Weight tying: use the decoder's embedding matrix as the output layer, too."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
-    """Share of embeddings' features dropped."""
+    """Dropout rate of the embeddings."""
     hidden_dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.3
-    """Share of units dropped of what is attended to, and before the output layer."""
+    """Dropout rate of the encoder's layers and output, and before the output layer."""
     recurrent_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the recurrent state's units dropped at each step."""
+    """Dropout rate of the recurrent state, with one mask for all steps (variational dropout)."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1), TuneChoice((0.0, 0.1, 0.2))] = 0.1
-    """Share of each target's probability that goes to all tokens alike."""
+    """Label smoothing: share of each target's probability that is spread evenly over all tokens."""
     average: Annotated[int, Field(ge=1)] = 5
-    """Epochs, up to the last, whose weights are averaged, where that is better than the best's."""
+    """Average the weights of this many last epochs, if that is better than the best epoch."""
     beam_width: Annotated[int, Field(ge=1)] = 5
-    """Translations that the search follows at a time; 1 is greedy."""
+    """Beam width of the search; 1 is greedy."""
     length_penalty: Annotated[float, Field(ge=0), Tune(0.0, 2.0)] = 1.0
-    """GNMT's penalty of short translations; 0 for none."""
+    """GNMT's length penalty: the higher, the longer the translations; 0 for none."""
     coverage_penalty: Annotated[float, Field(ge=0), Tune(0.0, 1.0)] = 0.0
-    """GNMT's penalty of leaving a part of the text out; 0 for none."""
+    """GNMT's coverage penalty for leaving out parts of the text; 0 for none."""
     min_length: Annotated[int, Field(ge=0)] = 0
-    """Tokens of a translation, at least."""
+    """Minimum number of tokens of a translation."""
 
     @property
     def reach(self) -> tuple[str, int]:
@@ -177,32 +181,34 @@ class PredictOptions:
     """Those that a table's answers take, too."""
 
     text: Positional[tuple[str, ...]] = ()
-    """The texts; without any, the lines of standard input."""
+    """Texts; without any, the lines of standard input."""
     n_best: int = 1
-    """Translations to print of each text, best first."""
+    """Number of translations to print for each text, best first."""
     beam_width: int | None = None
-    """Translations that the search follows at a time; by default the run's, and at least n-best."""
+    """Beam width of the search; 1 is greedy. By default the run's, and at least --n-best."""
     length_penalty: float | None = None
-    """By default the run's."""
+    """GNMT's length penalty: the higher, the longer the translations; 0 for none. By default the
+    run's."""
     coverage_penalty: float | None = None
-    """By default the run's."""
+    """GNMT's coverage penalty for leaving out parts of the text; 0 for none. By default the
+    run's."""
     min_length: int | None = None
-    """Tokens of a translation, at least; by default the run's."""
+    """Minimum number of tokens of a translation. By default the run's."""
     sample: bool = False
-    """Draw the translations instead of searching for the likeliest."""
+    """Sample the translations instead of searching for the most likely ones."""
     temperature: float = 1.0
-    """With --sample: below 1 likelier tokens become likelier still."""
+    """Sampling temperature, with --sample: below 1 more conservative, above 1 more random."""
     seed: int = 0
-    """With --sample: the seed of the draws."""
+    """Random seed, with --sample."""
     score: bool = False
-    """Print the log-probability of given translations: each text is `source TAB translation`."""
+    """Print the log-probability of given translations; each text is `source TAB translation`."""
     align: bool = False
-    """Print which token of the text each token of the translation attended to most."""
+    """Print for each token of the translation the token of the text that it attended to most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Measures a run on its test part, with the baseline trained on the same data beside it."""
+    """Evaluates a run on its test part, next to a baseline trained on the same data."""
 
 
 def check_search(n_best: int, search: dict[str, Any]) -> None:
