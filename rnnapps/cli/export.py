@@ -23,8 +23,7 @@ class Export:
     xla: bool = False
     """Compile the network with XLA, for a GPU or a TPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Data type in which the weights are stored; bfloat16 takes half the space, and what it costs
-    is printed."""
+    """Data type of the stored weights; bfloat16 takes half the space, and its cost is printed."""
     json: bool = False
     """Print the results as JSON."""
 

@@ -16,8 +16,7 @@ class Serve:
     """Serves a folder of models with the REST and gRPC API of TF Serving, without Docker."""
 
     folder: Positional[Path] = Path("saved_models")
-    """Folder with a folder for each model, and in it one for each version. New versions are loaded
-    by themselves."""
+    """Folder with a folder per model, and in it one per version; new versions are picked up."""
     rest_port: int = 8501
     """Port for REST; 0 for any free one."""
     grpc_port: int = 8500
@@ -31,13 +30,11 @@ class Serve:
     max_waiting: int = 256
     """Maximum number of waiting requests; further ones are answered with status 503."""
     timeout: float = 30.0
-    """Time limit of a request, in seconds; its computation is stopped then, even if its client has
-    disconnected."""
+    """Time limit of a request, in seconds; its computation stops then, even if the client left."""
     allow_host: tuple[str, ...] = ()
-    """Host names, besides its own address, under which the server can be reached; * for any."""
+    """Host names, besides its own address, by which the server can be reached; * for any."""
     cors_origin: tuple[str, ...] = ()
-    """Origins of web pages that may send requests (CORS), such as https://example.org; * for
-    any."""
+    """Origins of web pages that may send requests, such as https://example.org; * for any."""
     trust: bool = False
     """Serve SavedModels that read or write files; only if you trust their source."""
     access_log: bool = False
