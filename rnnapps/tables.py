@@ -40,19 +40,19 @@ _SHOWN = {"series": 20}  # rows of a table, of which there may be thousands
 _BOUND = "noise alone"  # what no forecaster can beat: it is no competitor
 
 MEASURES = {
-    "accuracy": Measure("max", "share of the texts, or tokens, whose class is right"),
-    "accuracy_unseen": Measure("max", "the same of tokens that training did not have"),
+    "accuracy": Measure("max", "share of the texts, or tokens, that are classified correctly"),
+    "accuracy_unseen": Measure("max", "the same for tokens that are not in the training part"),
     "f1": Measure("max", "harmonic mean of precision and recall"),
-    "precision": Measure("max", "share of the spans found that are right in start, end and kind"),
-    "recall": Measure("max", "share of the spans there that were found so"),
-    "macro_f1": Measure("max", "mean over classes of F1, of precision and recall"),
-    "roc_auc": Measure("max", "chance that a positive is ranked above a negative; 0.5 is a guess"),
+    "precision": Measure("max", "share of the predicted spans with the right start, end and kind"),
+    "recall": Measure("max", "share of the true spans that are predicted so"),
+    "macro_f1": Measure("max", "mean of F1 over the classes"),
+    "roc_auc": Measure("max", "probability that a positive ranks above a negative; 0.5 is chance"),
     "log_loss": Measure("min", "mean of -log p(right class), in nats"),
     "calibration_error": Measure("min", "mean gap between confidence and accuracy"),
     "nats_per_character": Measure("min", "mean of -log p(character), in nats"),
     "bits_per_character": Measure("min", "the same in bits: what a compressor would need"),
-    "nats_per_character_windowed": Measure("min", "the same, of windows without what precedes"),
-    "perplexity": Measure("min", "tokens among which the model is as good as undecided"),
+    "nats_per_character_windowed": Measure("min", "the same, on windows without the text before"),
+    "perplexity": Measure("min", "exp of the mean of -log p(token)"),
     "unknown": Measure("min", "share of tokens that are not in the vocabulary"),
     "bleu": Measure("max", "n-grams shared with the references, 0 to 100"),
     "chrf": Measure("max", "character n-grams shared with the references, 0 to 100"),
@@ -62,11 +62,11 @@ MEASURES = {
     "mse": Measure("min", "mean squared error"),
     "scaled_mae": Measure("min", "mae in standard deviations of the training part"),
     "scaled_mse": Measure("min", "mse in squared standard deviations of the training part"),
-    "mase": Measure("min", "mae over the seasonal naive forecast's in training; over 1 is worse"),
+    "mase": Measure("min", "mae over the seasonal naive forecast's in training; above 1 is worse"),
     "smape": Measure("min", "symmetric absolute error, in percent"),
     "rmsse": Measure("min", "root of the mean squared error over that of repeating the last value"),
     "owa": Measure("min", "mean of smape and mase, each over Naive2's (M4); under 1 is better"),
-    "weighted_quantile_loss": Measure("min", "error of the quantiles, over the mean size"),
+    "weighted_quantile_loss": Measure("min", "quantile loss over the mean absolute value"),
 }
 
 
@@ -175,8 +175,8 @@ def show(found: dict[str, Any], as_json: bool, title: str) -> None:
     for mistake in found.get("mistakes", [])[:3]:
         text = " ".join(mistake["text"].split())
         console.print(
-            f"took {mistake['label']} for {mistake['predicted']} ({mistake['probability']:.3f}): "
-            f"{text[:160]}{'...' if len(text) > 160 else ''}",
+            f"{mistake['label']} predicted as {mistake['predicted']} "
+            f"({mistake['probability']:.3f}): {text[:160]}{'...' if len(text) > 160 else ''}",
             markup=False,
         )
 
@@ -202,7 +202,7 @@ def _print_metrics(console: Console, found: dict[str, Any], title: str) -> None:
             table.add_row(f"{row.name} {row.arrow}", *cells)
         console.print(table)
     if others:
-        console.print("* the best of the row", style="dim")
+        console.print("* best of the row", style="dim")
     for row in compared.rows:
         if row.meaning:
             console.print(f"{row.name}: {row.meaning}", style="dim", markup=False)
@@ -314,7 +314,7 @@ def show_cost(cost: dict[str, Any]) -> None:
             `unknown`, why there are none.
     """
     if "unknown" in cost:
-        print(f"What weights of {cost['weights']} cost is not known: {cost['unknown']}")
+        print(f"The cost of {cost['weights']} weights is unknown: {cost['unknown']}")
         return
     title = "validation part"
     table = Table("metric", "float32", cost["weights"], title=title, title_justify="left")
@@ -337,7 +337,7 @@ def show_update(found: dict[str, Any], run_dir: str) -> None:
             values = ("unknown" if value is None else number(value) for value in pair.values())
             table.add_row(f"{name} {part}", *values)
     Console().print(table)
-    print(f"run: {run_dir}" if found["updated"] else "The run stays as it is.")
+    print(f"run: {run_dir}" if found["updated"] else "The run is unchanged.")
 
 
 def show_findings(findings: dict[str, str | list[str]], as_json: bool) -> None:

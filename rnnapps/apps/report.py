@@ -15,18 +15,18 @@ from rnnapps.pages import as_data_url, render
 NAME = "report.html"
 _CAPTIONS = {
     "learning_curves": "Each metric over the epochs, of the training and the validation part.",
-    "confusion_matrix": "How often each true class (rows) was taken for each other (columns).",
+    "confusion_matrix": "Confusion matrix: true classes (rows) and predicted classes (columns).",
     "reliability_diagram": "Calibration: how often the model is right, by how sure it is; a "
     "calibrated model lies on the diagonal.",
-    "bits_per_character": "Bits for a character, along the text.",
+    "bits_per_character": "Bits per character along the text.",
     "bleu_by_length": "BLEU by the length of the texts.",
     "fan_chart": "A forecast of the test part, with its intervals.",
-    "backtest": "Forecasts from several origins, beside what came.",
-    "error_by_horizon": "The error by how far ahead the forecast is, with the baselines'.",
+    "backtest": "Forecasts from several origins, with the observed values.",
+    "error_by_horizon": "Error by steps ahead, with the baselines'.",
     "residual_autocorrelation": "Autocorrelation of the residuals: bars beyond the band say that "
     "there is more to be learned.",
 }
-_ALIGNMENT = "Which words of the text each word of a translation looked at."
+_ALIGNMENT = "Which words of the text each word of a translation attended to."
 
 
 def write_report(

@@ -68,7 +68,7 @@ def start(
     other = source.networks[number % len(source.networks)]
     said = transfer(network, other, rows, source._rows())
     if not number:  # of the others there is no more to say
-        stay = "; its word vectors stay as they are" if app.info.frozen else ""
+        stay = "; its word vectors stay frozen" if app.info.frozen else ""
         app.info.notes.append(f"started from {app.config.init_from}: {said}{stay}")
         say(app.info.notes[-1:])
 

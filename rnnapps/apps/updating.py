@@ -194,7 +194,8 @@ def _kept_up(app: "Application", found: dict[str, Any], tolerance: float) -> boo
         say(
             [
                 f"the {name} validation part's {found['objective']} went from {before:.4g} to "
-                f"{after:.4g}, worse by more than {tolerance:.0%} (--tolerance): all stays as it is"
+                f"{after:.4g}, worse by more than {tolerance:.0%} (--tolerance): the run is not "
+                "updated"
             ]
         )
     return share <= tolerance

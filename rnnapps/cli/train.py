@@ -115,8 +115,8 @@ def _trained(
         if run_dir and partial_dir(run_dir).exists() and not workers.lost():
             but = ", without --overwrite," if options.overwrite else ""
             print(
-                f"\nrnnapps: the same command with --run-dir {run_dir}{but} goes on from the last "
-                "whole epoch, or what --save-every kept.",
+                f"\nrnnapps: the same command with --run-dir {run_dir}{but} resumes from the last "
+                "complete epoch, or what --save-every kept.",
                 file=sys.stderr,
             )
         raise
@@ -141,7 +141,7 @@ def _summarize(app: "Application", run_dir: Path) -> None:
     parts = [f"{name} {size:,}" for name, size in app.info.sizes.items()]
     said = [f"{what[0]}: {', '.join(parts)}."] if what and parts else []
     if found := app.metrics.get("pretraining"):
-        said.append(f"language model: perplexity {found['perplexity']:.1f} of the validation part")
+        said.append(f"language model: perplexity {found['perplexity']:.1f} on the validation part")
     said.append(f"{ended(config, app.history, app.metrics)}.")
     said.append(f"run: {where} ({app.info.seconds:.0f} s); figures: {where}/figures")
     if getattr(config, "pretrain_only", False):

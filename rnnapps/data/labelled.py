@@ -106,7 +106,7 @@ class LabelledRows:
             )
         for alike in near_equal(counts):
             shown = " and ".join(f"{name!r} ({counts[name]:,})" for name in alike)
-            mended.append(f"{shown} differ in case or spaces alone and are classes of their own")
+            mended.append(f"{shown} differ only in case or spaces and are separate classes")
         if self.strict and mended:
             raise DataError(f"In column {column!r} of {where}, {mended[0]}.")
         if self.empty == len(self.codes):

@@ -104,8 +104,8 @@ def to_training(splits: Splits[Rows], seen: np.ndarray, whose: str) -> Splits[Ro
         if train is not None:
             train = train + part.take(np.flatnonzero(old))
         note = (
-            f"{old.sum():,} rows of the {name} part are learned from instead, as {whose} has "
-            "learned from them before"
+            f"{old.sum():,} rows of the {name} part are moved to the training part, as {whose} was "
+            "trained on them"
         )
         rest = part.take(np.flatnonzero(~old))
         splits = dataclasses.replace(
@@ -134,7 +134,7 @@ def without(splits: Splits[Rows], other: Splits[Rows]) -> Splits[Rows]:
             splits = dataclasses.replace(splits, **{name: rest})
     if not out:
         return splits
-    note = f"{out:,} new rows stand in the run's validation or test part, and are left out"
+    note = f"{out:,} new rows are in the run's validation or test part, and are left out"
     return dataclasses.replace(splits, notes=(*splits.notes, note))
 
 

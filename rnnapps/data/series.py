@@ -200,7 +200,7 @@ def _stamps(
         steps = np.empty(len(frame), np.int64)
         for rows in groups.values():
             steps[rows] = np.arange(len(rows))
-        return Stamps(pd.Index(steps), notes=("no column of times, so that each row is a step",))
+        return Stamps(pd.Index(steps), notes=("no time column: each row is a step",))
     first, *others = columns.time
     if others and not looks_like_times(frame[first]):
         stamps = Stamps(read_parts(frame, columns.time))
@@ -365,6 +365,6 @@ def _missing(series: list[Series], columns: Columns, where: str) -> list[str]:
         return []
     return [
         f"{where} has missing values (of {total}: {', '.join(lacking)}); the network sees the last "
-        "known value and, in the columns where training lacked some, which are missing; no error "
-        "is counted where the target is."
+        "known value, and in columns where training lacked some, which values are missing. Missing "
+        "targets do not count in the metrics."
     ]

@@ -60,8 +60,8 @@ def from_spans(
     notes = []
     if widened:
         notes.append(
-            f"{len(widened):,} spans begin or end within a token, and take the whole of it (the "
-            f"first: {widened[0]})"
+            f"{len(widened):,} spans begin or end within a token, and are extended to all of it "
+            f"(the first: {widened[0]})"
         )
     return tokens, tags, notes
 

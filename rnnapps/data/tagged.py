@@ -266,8 +266,8 @@ def _made(
         first = changed[0]
         place = next(j for j, tag in enumerate(tags[first]) if tag != mended[first][j])
         notes.append(
-            f"in {len(changed):,} sentences a span is not written as {scheme.name} has it, and is "
-            f"mended (the first: {where[first]}, {tokens[first][place]!r} "
+            f"in {len(changed):,} sentences a span breaks the rules of {scheme.name}, and is "
+            f"repaired (the first: {where[first]}, {tokens[first][place]!r} "
             f"{tags[first][place]} is read as {mended[first][place]})"
         )
     said = (*said, _classes(mended, scheme))

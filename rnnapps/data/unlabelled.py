@@ -90,7 +90,7 @@ def read_unlabelled(
     notes = []
     if measured:
         notes.append(
-            f"{len(measured):,} unlabelled texts are left out, which are in the validation part or "
+            f"{len(measured):,} unlabelled texts are left out: they are in the validation part or "
             "the test part"
         )
     kept = own.keys() - measured - set(map(_key, train))

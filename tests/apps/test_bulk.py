@@ -43,7 +43,7 @@ def test_a_run_and_its_export_answer_for_the_rows_of_a_table_alike(home, capsys)
         assert cli.main(["predict", *map(str, words)]) == 0
         out, err = capsys.readouterr()
         assert out == ""
-        assert "has a column label; the answer's is predicted_label" in err
+        assert "has a column label; the prediction is in predicted_label" in err
         with (home / f"{kind}.csv").open(newline="") as file:
             found[kind] = list(csv.DictReader(file))
     rows = found["run"]

@@ -111,7 +111,7 @@ def test_skill_is_the_share_of_the_error_that_is_saved(count):
     assert "the best baseline, as good" in said_of_skill(found)
     exact = {"exact": scored(np.full((400, 3), 1e-9), series)}
     said = said_of_skill(skill(scored(errors, series), exact, block=5))
-    assert said == "The best baseline, exact, makes next to no error: nothing is gained."
+    assert said == "The best baseline, exact, has almost no error: nothing can be gained."
 
 
 def test_the_scaled_error_of_squares_is_the_mean_over_series():

@@ -109,7 +109,7 @@ def test_many_numbered_series_see_three_weeks_of_hours():
     config = Forecaster(**TINY).config
     parts = data.divide(data.load_series(config, pd.concat(rows)), config)
     assert parts.task.season == 24
-    assert any("repeat themselves after 24 steps" in note for note in parts.notes)
+    assert any("repeat after 24 steps" in note for note in parts.notes)
     none = choose(Forecaster(horizon=48, season=1).config, "1", training, 1)
     assert (none.cycles, none.lookback, none.least, none.segment) == ((), 384, 48, 48)
 

@@ -635,7 +635,7 @@ def test_a_rare_indicator_stays_a_number_like_the_others():
     frame = table(rare=rare, word=word, steady=5.0)
     app = Forecaster(**{**TINY, "target": ("a",), "future_covariates": ("rare", "word", "steady")})
     parts = parts_of(app, frame[["time", "a", "rare", "word", "steady"]])
-    assert "holds no word=later" in parts.notes[-1] or "holds no word=later" in parts.notes[-2]
+    assert "has no word=later" in parts.notes[-1] or "has no word=later" in parts.notes[-2]
     scaler = Scaler(parts.task)
     scaler.adapt(parts.training)
     values = parts.values[0] + np.where(np.arange(300) < 250, 0, [[0.0]] * 4 + [[7.0]]).T

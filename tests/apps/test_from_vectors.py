@@ -180,7 +180,7 @@ def test_what_starts_from_a_run_leaves_its_vectors_as_they_are(vectors, tmp_path
         model = network_at_start(app, examples)
         first = model.network.embedding if kind is CharGenerator else model.get_layer("embedding")
         assert not first.trainable, kind
-        assert app.info.notes[-1].endswith("its word vectors stay as they are")
+        assert app.info.notes[-1].endswith("its word vectors stay frozen")
 
 
 @pytest.mark.system

@@ -74,7 +74,7 @@ def test_what_was_learned_from_is_not_measured_on(reviews):
         assert len(part)
         assert not np.isin(hashes(part.texts), seen).any()
     assert len(parts.train) + len(parts.validation) + len(parts.test) == 120
-    assert any("are learned from instead" in note for note in app.info.notes)
+    assert any("are moved to the training part" in note for note in app.info.notes)
     learned = Learned.read(reviews / "mixed")
     np.testing.assert_array_equal(learned.before, seen)
 
@@ -142,7 +142,7 @@ def test_a_run_that_would_get_worse_stays_as_it_is(tmp_path, capsys):
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     status = main(["update", str(tmp_path / "run"), str(tmp_path / "wrong.csv")])
     assert status == 3
-    assert "all stays as it is" in capsys.readouterr().err
+    assert "the run is not updated" in capsys.readouterr().err
     assert before == {
         path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()
     }
@@ -203,7 +203,7 @@ def test_what_a_forecaster_has_learned_moves_its_parts():
     other = Forecaster(target=["load"], **FORECAST, validation_share=0.3, test_share=0.3)
     parts = other._kept_apart(other._load(table("2024-01-01", 300)), app.learned.all)
     assert parts.ends == [(180, 210, 300)]  # was 120, 210, 300
-    assert any("are learned from instead" in note for note in parts.notes)
+    assert any("are moved to the training part" in note for note in parts.notes)
     grown = app.update(table("2024-01-13 12:00", 40), tolerance=0.99)
     assert grown["updated"]
     assert len(app.predict()) == 6

@@ -39,7 +39,7 @@ def test_the_winner_is_marked_and_no_name_is_cut(capsys):
     assert row_of(out, "mase ↓").count("*") == 1
     cells = row_of(out, "coverage 80 → 0.8")
     assert cells[cells.index("*") + 1] == "0.7900"
-    assert "mase: mae over the seasonal naive forecast's in training; over 1 is worse" in out
+    assert "mase: mae over the seasonal naive forecast's in training; above 1 is worse" in out
 
 
 def test_a_better_baseline_does_not_pass_unremarked(capsys):

@@ -118,7 +118,7 @@ class Answering:
             for row, answer in zip(part.rows, answers, strict=True)
         ]
         notes += [
-            f"the table has a column {name}; the answer's is {column}"
+            f"the table has a column {name}; the prediction is in {column}"
             for name, column in columns.items()
             if name != column
         ]

@@ -134,7 +134,7 @@ def _tell(status: int | None, part: Part, times: int) -> None:
             f"The workers that answered for {part.where} died {times} times, the last by {how}; "
             "with fewer --workers each has more memory, with fewer --part-rows a part takes less."
         )
-    say([f"a worker died ({how}); {part.where} are answered again"])
+    say([f"a worker died ({how}); {part.where} are predicted again"])
 
 
 def _work(answering: Answering, link: Connection) -> None:

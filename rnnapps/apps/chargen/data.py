@@ -351,8 +351,8 @@ def _notes(characters: int, config: CharGenConfig) -> tuple[str, ...]:
     if config.ngrams or characters >= _ENOUGH:
         return ()
     few = (
-        f"{characters:,} characters are few: of 35,000, an n-gram model learned more than the "
-        f"network (1.77 nats a character against 1.82), and less of {_ENOUGH:,} (1.45 against 1.44)"
+        f"{characters:,} characters are few: with 35,000, an n-gram model was better than the "
+        f"network (1.77 nats per character, 1.82), and with {_ENOUGH:,} worse (1.45, 1.44)"
     )
     return (few,)
 

@@ -110,7 +110,7 @@ class Combination(keras.layers.Layer):
             a, b = f"{column[0]:.2f}", f"{column[-1]:.2f}"
             if column.any():
                 shares.append(f"{name} {a}" if a == b else f"{name} {a} to {b} along the horizon")
-        return f"Combined by what the validation part says: {', '.join(shares)}."
+        return f"Weights of the combination, from the validation part: {', '.join(shares)}."
 
     def get_config(self):
         return {"name": self.name, "task": self.task.to_dict()}

@@ -256,15 +256,15 @@ def _make_task(
     chosen = choose(config, columns.freq, training, targets)
     if columns.freq.isdigit() and not config.season and chosen.season > 1:
         notes.append(
-            f"The values repeat themselves after {chosen.season} steps, which are taken as a "
-            "season; --season 1 takes none, and another number that one."
+            f"The values repeat after {chosen.season} steps, which are taken as the season; set "
+            "--season to change it, or to 1 for none."
         )
     if chosen.population:
         notes.append(
             f"{len(training)} series are learned as one population, "
             + ("as logarithms, " if chosen.log else "")
-            + f"with a look-back of {chosen.lookback} steps, to which shorter ones are filled up; "
-            "--no-population learns them otherwise."
+            + f"with a look-back of {chosen.lookback} steps, to which shorter ones are padded; "
+            "--no-population turns this off."
         )
     if config.loss is None and chosen.loss == "mse":
         notes.append(
@@ -277,8 +277,8 @@ def _make_task(
     late = [n for n, never in zip(columns.names, unseen, strict=True) if never and n in words]
     if late:
         notes.append(
-            f"The training part holds no {', '.join(late)}; the network does not tell "
-            "what it has not seen."
+            f"The training part has no {', '.join(late)}; the network cannot learn what they "
+            "change."
         )
     return Task(
         columns=data.columns,

@@ -334,7 +334,7 @@ def notes_of(detector: Detector, per_1000: float) -> list[str]:
     held = detector.alarms.steps
     if held * per_1000 >= 1000:
         return []
-    guessed = "how rare an error is that exceeds all of theirs is guessed by an exponential tail"
+    guessed = "how rare larger errors than theirs are is extrapolated with an exponential tail"
     return [f"The validation part has {held:,} steps; {guessed}."]
 
 

@@ -52,8 +52,8 @@ def kept_apart(parts: Parts, seen: np.ndarray, whose: str) -> Parts:
     if not moved:
         return parts
     note = (
-        f"{moved:,} steps of the validation or test part are learned from instead, as {whose} has "
-        "learned from them, or from later ones, before"
+        f"{moved:,} steps of the validation or test part are moved to the training part, as "
+        f"{whose} was trained on them, or on later ones"
     )
     return dataclasses.replace(parts, ends=ends, notes=[*parts.notes, note])
 

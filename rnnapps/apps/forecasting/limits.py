@@ -57,7 +57,7 @@ def lower_bounds(
     if counts:
         notes.append(
             f"All values of {', '.join(counts)} before the test part are whole numbers of at least "
-            "0, and so no forecast goes below 0; --lower-bound=-inf lifts that."
+            "0, and so no forecast goes below 0; --lower-bound=-inf turns this off."
         )
     if positive:
         notes.append(

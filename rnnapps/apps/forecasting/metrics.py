@@ -231,7 +231,7 @@ def skill(
 def said_of_skill(found: Mapping[str, Any]) -> str:
     """What `skill` found, in a sentence."""
     if found["skill"] < -_FAR:
-        return f"The best baseline, {found['against']}, makes next to no error: nothing is gained."
+        return f"The best baseline, {found['against']}, has almost no error: nothing can be gained."
     less = "less" if found["skill"] >= 0 else "more"
     error = {"MASE": "error (MASE)", "RMSSE": "squared error (of RMSSE)"}[found["measure"]]
     return (

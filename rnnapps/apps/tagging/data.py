@@ -280,12 +280,12 @@ def notes_on(parts: Splits[Tagged], names: Sequence[str], config: TaggingConfig)
     if long:
         notes.append(
             f"{len(long):,} training sentences have over {longest:,} tokens (up to {max(long):,}), "
-            "and are learned in pieces (--max-length)"
+            "and are split (--max-length)"
         )
     unknown = sorted(set(tag_names(parts.validation)) - set(names))
     if unknown:
         notes.append(
-            f"the validation part has tags that training lacks, and val_loss leaves out: "
+            "the validation part has tags that training lacks, and val_loss leaves out: "
             f"{', '.join(unknown)}"
         )
     return notes

@@ -174,7 +174,7 @@ def _some(texts: Sequence[str], name: str) -> Sequence[str]:
         return texts
     step = max(1, -(-int(texts.sizes.sum()) // _MOST))
     if step > 1:
-        say([f"{name}: pieces of words are learned from one text in {step}"])
+        say([f"{name}: subwords are learned from one text in {step}"])
     return texts.take(range(0, len(texts), step))
 
 

@@ -174,7 +174,7 @@ def test_rows_without_a_label_and_labels_in_another_case_are_noted(tmp_path):
     found, said = examples(path)
     assert found == [("a", "positive"), ("c", "Positive"), ("d", "negative"), ("f", "positive")]
     assert "2 of 6 rows have no label and are left out (the first is row 2)" in said
-    assert "'positive' (2) and 'Positive' (1) differ in case" in said
+    assert "'positive' (2) and 'Positive' (1) differ only in case" in said
 
 
 def test_a_missing_step_in_a_hundred_leaves_dates_decided(tmp_path):

@@ -32,7 +32,7 @@ def test_what_is_measured_on_is_left_out_and_counted(tmp_path):
     assert len(found.texts) == 26
     assert not {"text 3.", "text 4.", "text 5.", "text 7."} & {*found.texts}
     assert found.notes == (
-        "3 unlabelled texts are left out, which are in the validation part or the test part",
+        "3 unlabelled texts are left out: they are in the validation part or the test part",
     )
     path.write_text("\n".join(test))
     with pytest.raises(DataError, match=r"not those of the test part.*more.txt \(unlabelled=\)"):
