@@ -127,7 +127,7 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
     """Normalisation of each window, undone after the network: by its last value (last), or by mean
     and standard deviation (instance)."""
     cell: BodyCell = "gru"
-    """Recurrent cell, or transformer, with --model=segment."""
+    """Recurrent cell, or transformer (only with --model=segment)."""
     units: Annotated[int, Field(ge=1), Tune(32, 512, step=32)] = 256
     """Units per layer."""
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
