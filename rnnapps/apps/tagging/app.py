@@ -158,7 +158,8 @@ class Tagger(Application):
             return {}
         self._check_head()
         tokens, truth = getattr(splits, part).tokens, self._truth(getattr(splits, part))
-        known = self._learned_words(splits)
+        vocabulary = self.model.get_layer("encoder").words.vocabulary
+        known = data.known_words(splits.train, self.config, vocabulary)
         spans = bool(written_in(self.tags))
         measure = functools.partial(measures, tokens, truth, known=known, spans=spans)
         with working(f"tagging the {part} part"):
@@ -167,14 +168,6 @@ class Tagger(Application):
             found["mistakes"] = mistakes(tokens, truth, predicted, probabilities, spans)
         beside = baselines(splits.train, tokens, quick=part == "validation")
         return {**found, "baselines": {name: measure(tags) for name, tags in beside.items()}}
-
-    def _learned_words(self, splits: Splits[Tagged]) -> set[str] | None:
-        """The words of the labelled training part; `None` if all that is known has more words."""
-        if splits.train is not None:
-            return {word for words in splits.train.tokens for word in words}
-        if self.config.unlabelled or self.config.init_from:
-            return None
-        return set(self.model.get_layer("encoder").words.vocabulary)
 
     def _truth(self, part: Tagged) -> list[list[str]]:
         """The tags of a part, written as the model's are."""

@@ -5,7 +5,7 @@ import functools
 import itertools
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -164,6 +164,21 @@ def fingerprint(*parts: Tagged) -> str:
     """What tells these sentences from any others: a run is only evaluated beside its own."""
     contents = (splits.json_pieces(part.tokens, part.tags) for part in parts)
     return splits.fingerprint("sentences", *zip(parts, contents, strict=True))
+
+
+def known_words(
+    train: Tagged | None, config: TaggingConfig, vocabulary: Iterable[str]
+) -> set[str] | None:
+    """The words of the labelled training part; `None` if all that is known has more words.
+
+    Args:
+        train: The training part, where it is at hand.
+        config: Its `unlabelled` and `init_from` say whether the vocabulary has more words.
+        vocabulary: The words that the network knows.
+    """
+    if train is not None:
+        return {word for words in train.tokens for word in words}
+    return None if config.unlabelled or config.init_from else set(vocabulary)
 
 
 def unlabelled(parts: Splits[Tagged], config: TaggingConfig) -> Unlabelled:
