@@ -1,4 +1,4 @@
-"""Imports go down the floors of docs/architecture.md, never up, and take no private name."""
+"""Imports go down the floors of docs/architecture.md, never up; app.py stays short."""
 
 import ast
 import pathlib
@@ -76,3 +76,8 @@ def test_imports_go_down(path):
 def test_a_configuration_imports_no_tensorflow(path):
     heavy = ("tensorflow", "keras", "rnnapps.layers", "rnnapps.training", "rnnapps.text")
     assert not [module for module, _ in imports(path) if module.startswith(heavy)]
+
+
+@pytest.mark.parametrize("name", sorted(APPLICATIONS))
+def test_app_py_holds_the_verbs_alone(name):
+    assert len((HOME / "apps" / name / "app.py").read_text("utf-8").splitlines()) < 200
