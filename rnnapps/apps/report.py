@@ -15,7 +15,7 @@ from rnnapps.pages import as_data_url, render
 NAME = "report.html"
 _CAPTIONS = {
     "learning_curves": "Each metric over the epochs, of the training and the validation part.",
-    "confusion_matrix": "Confusion matrix: true classes (rows) and predicted classes (columns).",
+    "confusion_matrix": "True classes (rows) and predicted classes (columns).",
     "reliability_diagram": "Calibration: how often the model is right, by how sure it is; a "
     "calibrated model lies on the diagonal.",
     "bits_per_character": "Bits per character along the text.",

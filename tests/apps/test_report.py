@@ -82,7 +82,7 @@ def test_it_holds_all_it_needs_and_measures_nothing(run, capsys):
     assert "not been evaluated" not in text
     for name in app.metrics["test"]["baselines"]:
         assert name in text
-    assert "Confusion matrix. How often" in text
+    assert "Confusion matrix. True classes" in text
 
 
 def test_what_the_run_did_not_write_is_left(run, tmp_path, capsys):

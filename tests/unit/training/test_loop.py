@@ -87,8 +87,9 @@ def test_the_seconds_of_a_training_are_those_of_all_its_processes(tmp_path, monk
         compile_model(model, CONFIG, 6, keras.losses.MeanSquaredError())
         clock = EpochSeconds()
         with contextlib.suppress(KeyboardInterrupt):
-            fit(model, Rounds(), WORSE, CONFIG, 3, tmp_path, [Slow(now, step), SaveEvery(1), clock])
-        assert spent(tmp_path.parent) == seconds
+            callbacks = [Slow(now, step), SaveEvery(1), clock]
+            fit(model, Rounds(), WORSE, CONFIG, 3, tmp_path / "network", callbacks)
+        assert spent(tmp_path) == seconds
         now[0] += 1000.0  # until it goes on
     assert clock.seconds == [2.0, 2.0, 2.0]
 
