@@ -89,7 +89,7 @@ def bad_files(folder):
     (folder / "data.html").write_bytes(b"<p>")
     (folder / "broken.xlsx").write_bytes(b"PK nothing")
     (folder / "mark.csv").write_bytes(b"\xff\xfe")
-    (folder / "deep.json").write_text("[" * 5000)
+    (folder / "deep.json").write_text("[" * 100_000)  # more than any Python descends
     (folder / "hollow").mkdir()
 
 
