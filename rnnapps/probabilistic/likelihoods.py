@@ -1,5 +1,6 @@
 """What a network predicts for a step: a point with quantiles, or a distribution."""
 
+import abc
 import math
 from collections.abc import Sequence
 
@@ -56,12 +57,13 @@ class PointAndQuantiles:
         return parameters[..., 0]
 
 
-class Distribution:
+class Distribution(abc.ABC):
     """What the distributions share. What is drawn for a row doesn't depend on the rows beside it.
 
     Subclasses state one quantile of each value, in `quantile`.
     """
 
+    @abc.abstractmethod
     def quantile(self, parameters, level):
         """The quantile of each value.
 
@@ -72,7 +74,6 @@ class Distribution:
         Returns:
             The quantiles `(...)`.
         """
-        raise NotImplementedError
 
     def quantiles(self, parameters, levels: Sequence[float]):
         """Several quantiles of each value, `(..., levels)`."""
