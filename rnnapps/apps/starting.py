@@ -67,10 +67,11 @@ def start(
     source = source_of(app.config.init_from)
     other = source.networks[number % len(source.networks)]
     said = transfer(network, other, rows, source._rows())
-    if not number:  # of the others there is no more to say
-        stay = "; its word vectors stay frozen" if app.info.frozen else ""
-        app.info.notes.append(f"started from {app.config.init_from}: {said}{stay}")
-        say(app.info.notes[-1:])
+    stay = "; its word vectors stay frozen" if app.info.frozen else ""
+    note = f"started from {app.config.init_from}: {said}{stay}"
+    if not number and note not in app.info.notes:  # of the others there is no more to say
+        app.info.notes.append(note)
+        say([note])
 
 
 def names_of(run: str | None, rows: str) -> Sequence[Hashable]:

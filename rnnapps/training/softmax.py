@@ -57,14 +57,15 @@ class SampledSoftmax(keras.layers.Layer):
         self.built = True
 
     def adapt(self, ids: np.ndarray) -> None:
-        """Draws ids by how frequent they are.
+        """Draws ids by how frequent they are, and starts from their frequencies as a model.
 
         Args:
             ids: The ids of the texts to learn from, of any shape.
         """
-        counts = np.bincount(np.ravel(ids), minlength=self.vocabulary_size)
-        weights = np.maximum(counts, 1) ** _POWER
+        counts = np.maximum(np.bincount(np.ravel(ids), minlength=self.vocabulary_size), 1)
+        weights = counts**_POWER
         self.share.assign(weights / weights.sum())
+        self.bias.assign(np.log(counts / counts.sum()))  # rare ids are drawn too seldom to sink
 
     def call(self, kernel, features, targets, training=None):
         """See the class."""

@@ -158,13 +158,11 @@ class SentimentConfig(
                 "Expected --ngrams of at least 1 with --self-training, which n-grams begin. "
                 "Received: 0."
             )
-        for name in ("passes", "init_from", "adversarial"):
-            if value := getattr(self, name):
-                name = "pretrain_epochs" if name == "passes" else name
-                raise ValueError(
-                    f"Expected --self-training, whose networks start from scratch on given "
-                    f"probabilities, or --{name.replace('_', '-')}. Received: both, {value!r}."
-                )
+        if self.adversarial:
+            raise ValueError(
+                "Expected --self-training, whose labels are probabilities, or --adversarial, which "
+                f"needs classes. Received: both, {self.adversarial!r}."
+            )
         return self
 
 

@@ -27,9 +27,9 @@ def self_train(
 ) -> keras.Model:
     """Trains a network on all texts, of which most have the labels that teachers give them.
 
-    The n-gram model, which needs few labels, labels the texts first. A network learns from
-    scratch on these; it reads more than n-grams, and so the mean of both is a better teacher of
-    the next network. True labels stay as they are.
+    The n-gram model, which needs few labels, labels the texts first. A network learns from these,
+    and not from an earlier network's weights; it reads more than n-grams, and so the mean of both
+    is a better teacher of the next network. True labels stay as they are.
 
     Args:
         train: From parts with labels `(texts, classes)` and a folder for its state to a network.
