@@ -169,6 +169,25 @@ def test_a_classifier_that_ngrams_taught_answers(tmp_path):
     np.testing.assert_array_equal(loaded._probabilities(TEXTS), app._probabilities(TEXTS))
 
 
+@pytest.mark.system
+@eagerly()
+def test_a_taught_network_starts_from_a_language_model_each_time(tmp_path):
+    (tmp_path / "more.txt").write_text("\n".join(f"a zebra, {text}" for text in TEXTS[:40]))
+    texts = {"unlabelled": str(tmp_path / "more.txt"), **TINY}
+    SentimentClassifier(**texts, pretrain_only=True, pretrain_epochs=1).fit(
+        (TEXTS, LABELS), run_dir=tmp_path / "language"
+    )
+    language = rnnapps.load(tmp_path / "language").networks[0].get_layer("recurrent")
+    taught = {**texts, "self_training": 2, "freeze": True}
+    for start in ({"init_from": str(tmp_path / "language")}, {"pretrain_epochs": 1}):
+        app = SentimentClassifier(**taught, **start).fit((TEXTS, LABELS))
+        learned = app.networks[0].get_layer("recurrent")
+        for mine, theirs in zip(learned.weights, language.weights, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-6)
+        assert app.networks[0].get_layer("logits").kernel.numpy().any()  # which it has learned
+        assert len([note for note in app.info.notes if "started from" in note]) <= 1
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

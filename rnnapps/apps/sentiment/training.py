@@ -57,9 +57,11 @@ def train_classifier(
     say([*found.said, *found.notes])
     if config.unlabelled:
         keep_to_data(found.fingerprint, checkpoint_dir, "unlabelled texts")
+    # Self-training puts them among the labelled ones.
+    others = unlabelled[:0] if config.self_training else unlabelled
     networks, histories, metrics = [], [], {}
     for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
-        train = _NetworkTraining(own, number, unlabelled, start, callbacks)
+        train = _NetworkTraining(own, number, others, start, callbacks)
         if config.self_training:
             network = self_train(train, parts, unlabelled, own, folder)
         else:

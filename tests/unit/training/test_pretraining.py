@@ -103,9 +103,9 @@ def test_a_sample_is_corrected_as_tensorflow_does_it():
     vocabulary, width, samples = 3000, 4, 64
     softmax = SampledSoftmax(vocabulary, samples, seed=3)
     softmax.build(None)
-    softmax.bias.assign(RNG.normal(size=vocabulary))
     ids = RNG.zipf(1.3, 9000) % vocabulary
     softmax.adapt(ids)
+    softmax.bias.assign(RNG.normal(size=vocabulary))
     kernel = tf.constant(RNG.normal(size=(vocabulary, width)), tf.float32)
     features = tf.constant(RNG.normal(size=(3, 7, width)), tf.float32)
     targets = tf.constant(RNG.integers(0, 40, (3, 7)), tf.int32)
@@ -133,6 +133,19 @@ def test_a_sample_is_corrected_as_tensorflow_does_it():
     whole = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     measured = softmax(kernel, features, targets, training=False)
     assert float(measured) == pytest.approx(float(tf.reduce_mean(whole)), rel=1e-5)
+
+
+def test_a_softmax_begins_with_the_frequencies_of_the_words():
+    ids = RNG.zipf(1.3, 9000) % 3000
+    softmax = SampledSoftmax(3000, 64)
+    softmax.build(None)
+    softmax.adapt(ids)
+    nothing = tf.zeros((9, 1000, 1))
+    found = softmax(tf.ones((3000, 1)), nothing, tf.constant(ids.reshape(9, 1000), tf.int32))
+    shares = np.unique(ids, return_counts=True)[1] / 9000
+    entropy = -np.sum(shares * np.log(shares))
+    unseen = np.log(1 + (3000 - len(shares)) / 9000)  # each of which counts as seen once
+    assert float(found) == pytest.approx(entropy + unseen, rel=1e-5)
 
 
 @pytest.mark.system
