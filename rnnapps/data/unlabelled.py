@@ -68,9 +68,10 @@ def read_unlabelled(
     if not paths:
         return Unlabelled([])
     texts, said = [], []
-    for path in map(pathlib.Path, paths):
-        check_there(path, "unlabelled")
-        found = [text for text in _texts(path, text_column, options) if text.strip()]
+    for path in paths:
+        check_there(path, "unlabelled")  # as it was given: the path "" would be this folder
+        texts_there = _texts(pathlib.Path(path), text_column, options)
+        found = [text for text in texts_there if text.strip()]
         if not found:
             raise DataError(f"Expected texts in {path} (--unlabelled). Received: none.")
         texts += found

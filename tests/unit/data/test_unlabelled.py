@@ -55,3 +55,10 @@ def test_what_cannot_be_read(tmp_path, name, content, sentence):
         read_unlabelled([str(tmp_path / name)])
     with pytest.raises(DataError, match=r"No such file .*missing.txt \(unlabelled=\)\."):
         read_unlabelled([str(tmp_path / "missing.txt")])
+
+
+def test_no_path_is_not_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("a text of another purpose")
+    with pytest.raises(DataError, match=r"Expected a path .*\(unlabelled=\)\. Received: ''"):
+        read_unlabelled([""])
