@@ -130,9 +130,10 @@ class HyperApplication(keras_tuner.HyperModel):
                 self._train(app, folder, callbacks)
             found = measures(app)
             if objective and objective not in found:
+                known = [name for name in app.objectives if f"val_{name}" in found]
                 raise ConfigError(
-                    "Expected --objective to be measured on this data. Received: "
-                    f"{objective.removeprefix('val_')}, which no trial has."
+                    f"Expected --objective to be one of {', '.join(known)}, which can be measured "
+                    f"on this data. Received: {objective.removeprefix('val_')!r}."
                 )
             progress = _progress(folder)
             result = {**progress, "measures": found, "epochs": len(app.history)}
