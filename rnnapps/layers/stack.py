@@ -143,6 +143,8 @@ class RecurrentStack(keras.layers.Layer):
                     **own,
                 )
             )
+            if getattr(self.layers[-1], "can_scan", False) and not bidirectional:
+                self.layers[-1].cell.dtype_policy = self.variable_dtype  # `step` alone calls it
             if normalization == "layer":
                 self.normalizations.append(keras.layers.LayerNormalization(dtype=self.dtype_policy))
             elif normalization == "batch":
@@ -231,6 +233,21 @@ class RecurrentStack(keras.layers.Layer):
             return [size for stack in self.stacks for size in stack.state_sizes]
         return [size for layer in self.layers for size in self._sizes(layer)]
 
+    def first_state(self, batch_size) -> list:
+        """The state before the first step: zeros.
+
+        States are of the type of the weights, also under mixed precision: 16 bits would round off
+        what a step adds to a state that moves slowly.
+
+        Args:
+            batch_size: Rows of the batch.
+
+        Returns:
+            The states, as `call` returns them.
+        """
+        sizes = self.state_sizes
+        return [keras.ops.zeros((batch_size, size), self.variable_dtype) for size in sizes]
+
     def _sizes(self, layer) -> list[int]:
         one = layer.forward_layer if self.bidirectional else layer
         return keras.tree.flatten(one.cell.state_size) * (2 if self.bidirectional else 1)
@@ -281,7 +298,7 @@ class RecurrentStack(keras.layers.Layer):
                 y, weights, state = self._attend(layer, read, arguments)
             else:
                 y, *state = _listed(layer(read, **arguments))
-            last += state
+            last += self._wide(state)
             x = self._after(index, x, read, y, mask, training)
         results = [x, weights] if return_attention_scores else [x]
         results += [last] if self.return_state else []
@@ -314,15 +331,18 @@ class RecurrentStack(keras.layers.Layer):
         Returns:
             The output `(batch, units)`, and the states after.
         """
-        after = []
-        states = self._per_layer(state)
+        x, after = keras.ops.cast(x, self.compute_dtype), []
+        states = self._per_layer(self._wide(state))
         for index, (layer, before) in enumerate(zip(self.layers, states, strict=True)):
             before = before[0] if len(before) == 1 else before
             read = self._before(index, x)
-            y, state = layer.cell(read, before, training=False)
-            after += keras.tree.flatten(state)
-            x = self._after(index, x, read, y, None, False)
+            y, state = layer.cell(keras.ops.cast(read, self.variable_dtype), before, training=False)
+            after += self._wide(keras.tree.flatten(state))
+            x = self._after(index, x, read, keras.ops.cast(y, self.compute_dtype), None, False)
         return x, after
+
+    def _wide(self, tensors) -> list:
+        return [keras.ops.cast(one, self.variable_dtype) for one in tensors]
 
     def _per_layer(self, state: list | None) -> list:
         """The states of each layer."""
@@ -386,13 +406,14 @@ class RecurrentStack(keras.layers.Layer):
     def compute_output_spec(self, sequence, return_attention_scores=False, **arguments):
         """The outputs' shapes and types."""
 
-        def spec(*shape):
-            return keras.KerasTensor(shape, dtype=self.compute_dtype)
+        def spec(*shape, dtype=self.compute_dtype):
+            return keras.KerasTensor(shape, dtype=dtype)
 
         results = [spec(*self.compute_output_shape(sequence.shape))]
         results += [spec(*sequence.shape[:2])] if return_attention_scores else []
         if self.return_state:
-            results.append([spec(sequence.shape[0], size) for size in self.state_sizes])
+            batch, dtype = sequence.shape[0], self.variable_dtype
+            results.append([spec(batch, size, dtype=dtype) for size in self.state_sizes])
         return tuple(results) if len(results) > 1 else results[0]
 
     def get_config(self) -> dict:

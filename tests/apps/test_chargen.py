@@ -405,7 +405,7 @@ def test_bfloat16_learns_is_kept_and_answers(tmp_path):
 @pytest.mark.system
 @pytest.mark.parametrize(
     ("cell", "order"),
-    [*itertools.product(["lstm", "attention_lstm"], [0, 3]), ("transformer", 3)],
+    [*itertools.product(["lstm", "attention_lstm"], [0, 3]), ("gru", 0), ("transformer", 3)],
 )
 def test_what_is_streamed_in_bfloat16_is_of_types_that_json_holds(cell, order):
     tokenizer = CharacterTokenizer(lower=False, verbatim=True)

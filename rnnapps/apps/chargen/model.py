@@ -190,7 +190,7 @@ class CharNetwork(keras.layers.Layer):
 
     def initial_state(self, batch_size) -> list:
         """The state before any token: zeros."""
-        return [tf.zeros((batch_size, size), self.compute_dtype) for size in self.state_sizes]
+        return self.recurrent.first_state(batch_size)
 
     @property
     def state_sizes(self) -> list[int]:

@@ -147,6 +147,26 @@ def test_step_after_step_is_the_whole_sequence(cell, block):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", ["gru", "mingru", "slstm"])
+def test_a_slow_state_moves_step_by_step_in_bfloat16(cell):
+    stack = RecurrentStack(cell, 4, return_state=True, dtype="mixed_bfloat16")
+    stack.build((None, None, 2))
+    weights = [0 * w for w in stack.get_weights()]
+    bias = weights[-1].reshape(-1, weights[0].shape[1] // 4, 4)[0]  # (gates, units)
+    gate, keeps = {"gru": (0, 6), "mingru": (0, -6), "slstm": (1, 6)}[cell]
+    bias[gate], bias[1 if cell == "mingru" else 2] = keeps, [1, -1, 0.5, 2]
+    stack.set_weights(weights)
+    whole, last = stack(np.zeros((1, 60, 2), "float32"))
+    state = stack.first_state(1)
+    for _ in range(60):
+        y, state = stack.step(tf.zeros((1, 2), "bfloat16"), state)
+    assert y.dtype == whole.dtype == "bfloat16"
+    np.testing.assert_allclose(tf.cast(y, "float32"), tf.cast(whole[:, -1], "float32"), rtol=0.01)
+    for ours, theirs in zip(state, last, strict=True):
+        assert ours.dtype == theirs.dtype == "float32"
+        np.testing.assert_allclose(ours, theirs, rtol=0.01, atol=0.01)
+
+
 @pytest.mark.parametrize("block", ["plain", "pre_norm"])
 def test_a_step_to_one_vector_is_a_sequence_of_one(block):
     arguments = {"num_layers": 2, "block": block, "residual": block == "plain"}
