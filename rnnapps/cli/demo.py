@@ -9,10 +9,10 @@ import threading
 from concurrent.futures import Future
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Positional
 
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 from rnnapps.errors import ConfigError
 from rnnapps.files import temporary_files_in
 
@@ -74,4 +74,4 @@ def _failure(loaded: Future) -> BaseException | None:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    parse(FlagCreatePairsOff[Demo], "rnnapps demo", arguments).run()
+    read_form("rnnapps demo", Demo, arguments).run()

@@ -2,10 +2,8 @@
 
 import dataclasses
 
-from tyro.conf import FlagCreatePairsOff
-
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +23,6 @@ class Doctor:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    form = parse(FlagCreatePairsOff[Doctor], "rnnapps doctor", arguments)
+    form = read_form("rnnapps doctor", Doctor, arguments)
     import_tensorflow()
     form.run()

@@ -5,11 +5,11 @@ import json as json_format
 from pathlib import Path
 from typing import Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Positional
 
 from rnnapps.apps.run import read_run
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Export:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    form = parse(FlagCreatePairsOff[Export], "rnnapps export", arguments)
+    form = read_form("rnnapps export", Export, arguments)
     read_run(form.run_dir)  # says that there is none before TensorFlow is loaded
     import_tensorflow()
     form.run()

@@ -10,13 +10,15 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from rnnapps.cli.parsing import parse
 from rnnapps.config import Config, OneOf
 from rnnapps.errors import flag
+
+Form = TypeVar("Form")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +89,25 @@ def read(
         for part in (getattr(found, heading) for heading in groups)
         for one in dataclasses.fields(part)
     }
+
+
+def read_form(prog: str, form: type[Form], arguments: Sequence[str]) -> Form:
+    """Reads the arguments of a command whose flags are a single dataclass.
+
+    Args:
+        prog: The words before the arguments, such as `"rnnapps serve"`.
+        form: The dataclass, whose docstring is what `--help` says of the command.
+        arguments: The arguments.
+
+    Returns:
+        An instance of the dataclass.
+
+    Raises:
+        ConfigError: If the arguments do not fit.
+        SystemExit: After `--help`.
+    """
+    groups = {form.__name__.lower(): Group(form)}
+    return form(**read(prog, inspect.getdoc(form) or "", groups, arguments))
 
 
 def documented(cls: type) -> dict[str, str]:

@@ -11,11 +11,11 @@ import re
 import sys
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Positional
 
 from rnnapps import __version__
 from rnnapps.apps import APPLICATIONS
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 from rnnapps.cli.settings import application_first
 from rnnapps.errors import ConfigError, RunError, nearest
 from rnnapps.files import remove_tree
@@ -37,7 +37,7 @@ class New:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     application, rest = application_first("new", arguments)
-    form = parse(FlagCreatePairsOff[New], f"rnnapps new {application}", rest)
+    form = read_form(f"rnnapps new {application}", New, rest)
     folder = copy_out(application, form.name, form.force)
     print(f"{folder}: pip install -e ./{folder}, then rnnapps train {form.name}")
 

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import Positional, arg
 
 from rnnapps.cli.backend import import_tensorflow, set_threads
-from rnnapps.cli.flags import Group, read
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import Group, read, read_form
 from rnnapps.cli.run_options import OutputOptions, read_run_options
 from rnnapps.errors import ConfigError, DataError, flag
 from rnnapps.spans import tokens_answered
@@ -74,7 +73,7 @@ def _note(message: str, said: list[str]) -> None:
 
 def _predict(arguments: list[str]) -> None:
     if any(word.split("=")[0] == "--server" for word in arguments):
-        ask = parse(FlagCreatePairsOff[Ask], "rnnapps predict", arguments)
+        ask = read_form("rnnapps predict", Ask, arguments)
         if ask.server.startswith("grpc:"):  # its protos import TensorFlow
             import_tensorflow()
         ask.run()

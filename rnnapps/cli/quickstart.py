@@ -3,10 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff
-
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +25,6 @@ class Quickstart:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    form = parse(FlagCreatePairsOff[Quickstart], "rnnapps quickstart", arguments)
+    form = read_form("rnnapps quickstart", Quickstart, arguments)
     import_tensorflow()
     form.run()

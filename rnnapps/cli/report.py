@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Positional
 
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,4 +26,4 @@ class Report:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    parse(FlagCreatePairsOff[Report], "rnnapps report", arguments).run()
+    read_form("rnnapps report", Report, arguments).run()

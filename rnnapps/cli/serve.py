@@ -4,10 +4,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Positional
 
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 from rnnapps.errors import ConfigError, flag
 
 
@@ -84,6 +84,6 @@ class Serve:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    form = parse(FlagCreatePairsOff[Serve], "rnnapps serve", arguments)
+    form = read_form("rnnapps serve", Serve, arguments)
     import_tensorflow()
     form.run()

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.flags import Group, read
+from rnnapps.cli.flags import Group, read_form
 from rnnapps.cli.settings import application_first, read_settings
 from rnnapps.data.cache import cache_in
 from rnnapps.tuning.options import TuneOptions, complete
@@ -24,10 +24,10 @@ class Report:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     if any(word.partition("=")[0] == "--report" for word in arguments):
-        found = read("rnnapps tune", Report.__doc__, {"report": Group(Report)}, arguments)
+        form = read_form("rnnapps tune", Report, arguments)
         from rnnapps.tuning.report import report
 
-        report(found["report"], found["json"])
+        report(form.report, form.json)
         return
     name, rest = application_first("tune", arguments)
     about = f"Searches the settings of {name} with KerasTuner. Other flags stay fixed."

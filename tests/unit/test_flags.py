@@ -7,7 +7,11 @@ import pytest
 from pydantic import Field
 
 from rnnapps.apps import APPLICATIONS, config_class
-from rnnapps.cli import flags
+from rnnapps.cli import flags, main
+from rnnapps.cli.demo import Demo
+from rnnapps.cli.export import Export
+from rnnapps.cli.predict import Ask
+from rnnapps.cli.serve import Serve
 from rnnapps.cli.settings import read_settings
 from rnnapps.cli.train import RunOptions
 from rnnapps.config import Config
@@ -21,6 +25,25 @@ def test_every_setting_of_an_application_has_a_flag(name, capsys):
     said = capsys.readouterr().out
     missing = [field for field in config_class(name).model_fields if flag(field) not in said]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (Ask, ["predict", "--server", "http://localhost"]),
+        (Demo, ["demo"]),
+        (Export, ["export"]),
+        (Serve, ["serve"]),
+    ],
+)
+def test_help_fills_its_lines_wherever_a_docstring_breaks_its_own(form, words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    said = capsys.readouterr().out
+    for name, text in flags.documented(form).items():
+        assert text in said, name
+    assert "None" not in said  # what is not set has no default to tell
 
 
 class Odd(Config):
