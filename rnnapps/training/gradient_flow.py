@@ -62,6 +62,7 @@ def _step_by_step(layer: keras.layers.RNN, hidden: list) -> Any:
             output, state = new_output, new_state
             outputs.append(output)
         result = tf.stack(outputs, axis=1) if layer.return_sequences else output
+        result = tf.cast(result, layer.compute_dtype)  # a stack's cells have wider states
         return (result, *state) if layer.return_state else result
 
     return call

@@ -64,3 +64,12 @@ def test_finds_the_layers_inside_a_stack():
     norms = gradient_flow(model, (np.ones((2, 5, 2)), np.ones((2, 1))))
     assert len(norms) == 4
     assert all(v.shape == (5,) and np.all(v > 0) for v in norms.values() if v is not None)
+
+
+def test_layers_of_mixed_precision_add_up():
+    inputs = keras.Input((5, 4))
+    stack = RecurrentStack("gru", 4, num_layers=2, residual=True, dtype="mixed_bfloat16")
+    model = keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(stack(inputs)))
+    model.compile(loss="mse")
+    norms = gradient_flow(model, (np.ones((2, 5, 4)), np.ones((2, 5, 1))))
+    assert all(np.all(values > 0) for values in norms.values())
