@@ -1,8 +1,8 @@
 """A run that starts from the weights of another one."""
 
-import functools
+import contextlib
 import pathlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -17,6 +17,8 @@ from rnnapps.training import Rows, transfer
 
 if TYPE_CHECKING:
     from rnnapps.apps.application import Application
+
+_sources: dict[tuple[pathlib.Path, str], "Application"] = {}  # one at most
 
 
 def agreed(config: TrainingConfig, name: str) -> TrainingConfig:
@@ -110,16 +112,38 @@ def source_of(run: pathlib.Path | str) -> "Application":
     Args:
         run: Its folder.
     """
-    run = pathlib.Path(run).resolve()
-    model = run / "model.keras"
-    return _source(run, checksum(model) if model.is_file() else "")
+    key = _key(run)
+    if key not in _sources:
+        forget_source()
+        _sources[key] = load(run)
+    return _sources[key]
+
+
+@contextlib.contextmanager
+def source_at(run: pathlib.Path | str, app: "Application") -> Iterator[None]:
+    """A context in which a run that is loaded already is not read again.
+
+    Args:
+        run: Its folder.
+        app: The run.
+
+    Yields:
+        Nothing.
+    """
+    forget_source()
+    _sources[_key(run)] = app
+    try:
+        yield
+    finally:
+        forget_source()
 
 
 def forget_source() -> None:
     """Frees the run that was started from."""
-    _source.cache_clear()
+    _sources.clear()
 
 
-@functools.lru_cache(maxsize=1)
-def _source(run: pathlib.Path, stamp: str) -> "Application":
-    return load(run)
+def _key(run: pathlib.Path | str) -> tuple[pathlib.Path, str]:
+    run = pathlib.Path(run).resolve()
+    model = run / "model.keras"
+    return run, checksum(model) if model.is_file() else ""

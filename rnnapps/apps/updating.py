@@ -140,6 +140,8 @@ def _trained(
     app: "Application", splits: Any, folder: pathlib.Path, epochs: int | None
 ) -> "Application":
     """An application that starts from another one's weights, trained on parts."""
+    from rnnapps.apps.starting import source_at  # imports TensorFlow
+
     source, info = app.run_dir, app.info
     if source is None:  # its run is kept nowhere
         source = folder / "run"
@@ -152,7 +154,8 @@ def _trained(
     after.learned = app.learned
     after.info = app.info.model_copy()
     (folder / "state").mkdir()
-    after.learn(splits, folder / "state", ())
+    with source_at(source, app):
+        after.learn(splits, folder / "state", ())
     after.config = config
     return after
 
