@@ -99,12 +99,18 @@ def _gone_on(
             one = app._added(source, splits)
             splits = app._joined(splits, one)
             added = one if added is None else app._joined(added, one)
+    paths = all(isinstance(source, pathlib.Path) for source in sources)
+    if app._fingerprint(splits) == app.info.fingerprint:
+        what = ", ".join(map(str, sources)) if paths else "data"
+        raise DataError(
+            "Expected new rows that are not in the run's validation or test part. Received: "
+            f"{what}, with none."
+        )
     parts = app._measured_apart(old, added if added is not None else splits)
     before = _measured(app, parts)
     if not before["validation"]:
         raise DataError("Expected a validation part, which decides. Received: none.")
     after = _trained(app, splits, folder, epochs)
-    paths = all(isinstance(source, pathlib.Path) for source in sources)
     if app.info.source == GIVEN or not paths:
         after.info.source, after.given = GIVEN, app._given_again(splits)
     else:
@@ -118,11 +124,13 @@ def _sources(app: "Application", new: Any) -> list[Any]:
     if not all(isinstance(one, pathlib.Path) for one in several):
         return [new]
     known = [str(pathlib.Path(app.config.data).resolve()), *app.info.added]
-    for path in several:
-        if str(path.resolve()) in known:
+    resolved = [path.resolve() for path in several]
+    for i, path in enumerate(several):
+        if str(resolved[i]) in known:
             raise DataError(f"Expected new data. Received: {path}, which the run has learned from.")
-        known.append(str(path.resolve()))
-    return [path.resolve() for path in several]
+        if resolved[i] in resolved[:i]:
+            raise DataError(f"Expected each file of new data once. Received: {path} again.")
+    return resolved
 
 
 def _old_data(app: "Application") -> Any:

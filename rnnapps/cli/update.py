@@ -48,10 +48,12 @@ class Update(CacheOptions):
         from rnnapps.tables import show_update
         from rnnapps.training import use_cores
 
-        settings = read_run(self.folder)
+        settings, config = read_run(self.folder), None
         with contextlib.suppress(ConfigError):  # of a damaged run, which `load` says
-            kind = config_class(settings.pop("application"))
-            use_cores(kind.of_run(settings), self.threads)  # before TensorFlow runs
+            config = config_class(settings.pop("application")).of_run(settings)
+        if config is not None:
+            own = config.model_copy(update=config.in_updates)
+            use_cores(own, self.threads)  # before TensorFlow runs
         app = load(self.folder)
         with cache_in(self.cache_dir):
             found = app.update(list(self.new), self.run_dir, self.tolerance, self.epochs)

@@ -1,6 +1,7 @@
 """Runs that start from other runs, and runs that go on with new data."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,28 @@ def test_mistakes_are_one_sentence_and_leave_nothing(reviews, tmp_path):
         parts = app._load((["a b", "c d"] * 9, ["x", "y"] * 9), (["a b"], ["x"]))
         app._kept_apart(parts, hashes(["a b"]))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["new.csv", "new.csv"], r"file of new data once\. Received: .*new\.csv again"),
+        (["new.csv", "--threads", "0"], "Expected --threads to be at least 1"),
+        (["held.csv"], r"rows that are not in the run's .* Received: .*held\.csv, with none"),
+    ],
+)
+def test_what_no_update_can_learn_from_leaves_the_run(reviews, tmp_path, capsys, words, said):
+    parts = rnnapps.load(reviews / "run")._trained_on()
+    held = parts.validation + parts.test
+    rows = pd.DataFrame({"text": held.texts, "label": held.labels})
+    rows.to_csv(tmp_path / "held.csv", index=False)
+    files = {name: folder / name for name, folder in (("new.csv", reviews), ("held.csv", tmp_path))}
+    given = [str(files.get(word, word)) for word in words]
+    to = ["--run-dir", str(tmp_path / "to")]
+    with eagerly():
+        assert main(["update", str(reviews / "run"), *given, *to]) == 2
+    assert re.search(said, capsys.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["held.csv"]
 
 
 def test_an_updated_run_has_both_data_sets_and_answers_as_any(
