@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import dataclasses
 import io
+import itertools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
@@ -155,7 +156,7 @@ def _named(rows: Iterator[list[str]], names: list[str], where: str) -> Iterator[
     for row in rows:
         if len(nameless) > 1 and any(row[i] for i in nameless if i < len(row)):
             refuse_twice(names, where)
-        yield dict(zip(names, row + [""] * (len(names) - len(row)), strict=True))
+        yield dict(itertools.zip_longest(names, row, fillvalue=""))
 
 
 def _parquet(path: pathlib.Path) -> Rows:
@@ -178,11 +179,7 @@ def _parquet(path: pathlib.Path) -> Rows:
 
 
 def _chunks(rows: Iterator[Row], share: Callable[[], float]) -> Iterator[tuple[list[Row], float]]:
-    chunk, size = [], _FIRST
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == size:
-            yield chunk, share()
-            chunk, size = [], _CHUNK
-    if chunk:
-        yield chunk, 1.0
+    size = _FIRST
+    while chunk := list(itertools.islice(rows, size)):
+        yield chunk, share() if len(chunk) == size else 1.0
+        size = _CHUNK

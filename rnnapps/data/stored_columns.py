@@ -20,6 +20,7 @@ from rnnapps.files import checksum, read_json
 from rnnapps.progress import tracked
 
 _TYPES = {"numbers": np.dtype("f8"), "times": np.dtype("M8[us]"), "words": np.dtype("i4")}
+_CELLS = 1 << 17  # that are looked at together: pandas is slow with a few at a time
 _WHOLE, _POINT = r"[-+]?\d+", r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ISO = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?"
 
@@ -143,17 +144,19 @@ class _Columns:
 
     def take(self, chunks: Iterable[Sequence[Row]]) -> int | None:
         """Writes rows; their number, or `None` where a column is other than before, or new."""
-        rows = 0
+        count, rows = 0, list[Row]()
         for chunk in chunks:
-            if not self._add(chunk):
+            if set().union(*chunk) - self.kinds.keys():  # of objects, which may have other names
+                self.names += dict.fromkeys(n for row in chunk for n in row if n not in self.kinds)
                 return None
-            rows += len(chunk)
-        return rows
+            rows += chunk
+            if len(rows) * len(self.names) >= _CELLS:
+                if not self._add(rows):
+                    return None
+                count, rows = count + len(rows), []
+        return count + len(rows) if self._add(rows) else None
 
     def _add(self, chunk: Sequence[Row]) -> bool:
-        if set().union(*chunk) - self.kinds.keys():  # of objects, which may have other names
-            self.names += dict.fromkeys(n for row in chunk for n in row if n not in self.kinds)
-            return False
         for (name, kind), file in zip(self.kinds.items(), self.files, strict=True):
             cells = [row.get(name) for row in chunk]
             values, found = None, "words"
@@ -224,9 +227,8 @@ def _times(column: pd.Series, kind: str) -> tuple[np.ndarray | None, str]:
 
 def _codes(cells: Iterable[Any], words: dict[str, int]) -> np.ndarray:
     """The number of each cell's word, -1 of an empty cell."""
-    missing = (None, "", pd.NaT)
-    codes = (
-        -1 if cell in missing or cell != cell else words.setdefault(str(cell), len(words))
+    codes = (  # NaN and NaT are not what they are
+        -1 if cell in (None, "") or cell != cell else words.setdefault(str(cell), len(words))
         for cell in cells
     )
     return np.fromiter(codes, np.int32)
