@@ -20,21 +20,21 @@ from rnnapps.workers import (
 )
 
 _NAME = "TF_CONFIG"
-_LAST = 30  # seconds in which the processes end that training was shared with
+_LAST = 30  # seconds in which the other processes have to end
 
 
 def cluster_of_run(strategy: str, count: int | None) -> Cluster | None:
-    """Says with which processes this one trains.
+    """The processes that this one trains with.
 
     Args:
-        strategy: The setting.
-        count: The processes of `--workers`, if any.
+        strategy: `--strategy`.
+        count: `--workers`, if given.
 
     Returns:
-        The cluster; `None` where this process trains alone.
+        The cluster; `None` if this process trains alone.
 
     Raises:
-        ConfigError: If flags and environment contradict each other, or TF_CONFIG is damaged.
+        ConfigError: If flags and environment contradict each other, or TF_CONFIG is invalid.
     """
     if count is None and strategy != "multi_worker":
         return None
@@ -48,8 +48,9 @@ def cluster_of_run(strategy: str, count: int | None) -> Cluster | None:
         cluster = cluster_of(os.environ)
         if count not in (None, len(cluster.addresses)):
             raise ConfigError(
-                f"Expected --workers, which starts processes on this machine, or TF_CONFIG. "
-                f"Received: both, of {count} and of {len(cluster.addresses)} processes."
+                "Expected --workers to be the number of processes in TF_CONFIG, "
+                f"{len(cluster.addresses)}. Received: {count}; to start all processes on this "
+                "machine, unset TF_CONFIG."
             )
         return cluster
     return cluster_here(count)
@@ -59,21 +60,23 @@ def cluster_of_run(strategy: str, count: int | None) -> Cluster | None:
 def local_workers(
     cluster: Cluster, words: Sequence[str], threads: int | None
 ) -> Iterator[tuple[list[subprocess.Popen], int | None]]:
-    """Starts the other processes on this machine, unless TF_CONFIG has others start them.
+    """Starts the other processes of `--workers`; those in TF_CONFIG are started by the user.
 
     Args:
         cluster: The processes.
-        words: What this one was started with, after `rnnapps`.
-        threads: The cores of them all; `None` for all that this process may use.
+        words: The arguments of `rnnapps`.
+        threads: Cores to use in all processes together; `None` for all available.
 
     Yields:
-        Those that were started, and the threads of each.
+        The processes that were started, and the threads of each.
     """
     if _NAME in os.environ:
         yield [], threads
         return
     count = len(cluster.addresses)
     cores = shares(1)[0]
+    if threads is not None and threads < 1:
+        raise ConfigError(f"Expected --threads to be at least 1. Received: {threads}.")
     threads = max(1, (threads or (len(cores) if cores else os.cpu_count() or 1)) // count)
     words = [*without(words, "--threads"), "--threads", str(threads)]
     with contextlib.ExitStack() as stack:
@@ -83,20 +86,22 @@ def local_workers(
             config = {"cluster": {"worker": cluster.addresses}, "task": task}
             logs.append(stack.enter_context(tempfile.TemporaryFile("w+")))
             environment = {_NAME: json.dumps(config)}
-            started.append(rnnapps_process(words, share, environment, stderr=logs[-1]))
+            # Ctrl-C is for the chief, which then tells the others.
+            own = {"stderr": logs[-1], "process_group": 0}
+            started.append(rnnapps_process(words, share, environment, **own))
             stack.callback(_end, started[-1])
         try:
             yield started, threads
         except WorkerLost:
             for log in logs:
                 log.seek(0)
-                if "Traceback" in (said := log.read()):  # a bug, which the chief knows nothing of
+                if "Traceback" in (said := log.read()):  # a bug in a worker
                     print(said, file=sys.stderr)
             raise
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Waits for a process that ends by itself, as its chief's connection is closed."""
+    """Waits for a process, which ends by itself once the chief has closed its connection."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_LAST)
     process.kill()

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from rnnapps.cli.together import cluster_of_run, local_workers
 from rnnapps.config import TrainingConfig, read_toml
 from rnnapps.data.cache import CacheOptions, cache_in
 from rnnapps.errors import RunError
+from rnnapps.files import enough_space
 
 if TYPE_CHECKING:
     from rnnapps.apps.application import Application
@@ -69,14 +71,15 @@ def run(arguments: list[str]) -> None:
     if cluster is None:
         _run_training(name, settings, options)
         return
-    same = {"application": name, **settings.to_dict()}
+    same = {"application": name, "save_every": options.save_every, **settings.to_dict()}
     with local_workers(cluster, ["train", *arguments], options.threads) as (started, threads):
         options = dataclasses.replace(options, threads=threads)
         with workers.joined(cluster, started, versions=installed_versions(), settings=same):
             if cluster.is_chief:
                 _run_training(name, settings, options)
             else:
-                _trained(name, settings, options)
+                with enough_space(Path(tempfile.gettempdir())):
+                    _trained(name, settings, options)
 
 
 def _run_training(name: str, settings: TrainingConfig, options: RunOptions) -> None:

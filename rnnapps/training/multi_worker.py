@@ -1,4 +1,4 @@
-"""`tf.distribute.MultiWorkerMirroredStrategy`, under which Keras' `fit` works."""
+"""`tf.distribute.MultiWorkerMirroredStrategy` for Keras' `fit`."""
 
 from typing import Any
 
@@ -9,24 +9,24 @@ from rnnapps.workers import Cluster
 
 
 class MultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
-    """Trains in several processes, of which each takes its rows of the same batches.
+    """Trains in several processes, each of which takes its rows of every batch.
 
-    Keras 3.15's `fit` asks a strategy of several processes for what it cannot do
-    (https://github.com/keras-team/keras/issues/20585). Here it gets what it means:
+    Keras 3.15's `fit` calls `reduce` in two ways that fail with several processes
+    (https://github.com/keras-team/keras/issues/20585). This class returns what `fit` needs:
 
-    - of a batch, of which it wants shapes and dtypes alone, the rows of this process, instead of a
-      mean over batches whose lengths may differ;
-    - of a metric, which is a scalar, the mean over the replicas, not over its first axis.
+    - for a batch, of which `fit` uses only shapes and dtypes, the rows of this process, instead of
+      a mean over batches whose lengths may differ;
+    - for a metric, which is a scalar, the mean over the replicas, not over its first axis.
 
-    tf.data's own way of sharding (`AutoShardPolicy`) gives a worker whole batches or examples
-    of files; here the replicas' rows together are the batch that one device would have.
+    tf.data's sharding (`AutoShardPolicy`) gives each worker whole files or whole examples; here the
+    rows of all replicas together are the batch of a single device.
 
     Args:
         cluster: The processes.
     """
 
     def __init__(self, cluster: Cluster):
-        self.first = 0  # of all replicas: this process' first one
+        self.first = 0  # index of this process' first replica, of all
         resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
             task_type="worker",
@@ -38,7 +38,7 @@ class MultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
 
     @property
     def local(self) -> int:
-        """How many replicas this process has."""
+        """Number of replicas in this process."""
         return len(self.extended.worker_devices)
 
     def reduce(self, reduce_op: Any, value: Any, axis: int | None) -> Any:
@@ -71,13 +71,13 @@ class MultiWorkerStrategy(tf.distribute.MultiWorkerMirroredStrategy):
 
 
 def own_replicas(strategy: tf.distribute.Strategy) -> slice:
-    """Which of all replicas of a strategy this process has.
+    """The replicas of this process.
 
     Args:
         strategy: The strategy.
 
     Returns:
-        Their places.
+        Their indices among all replicas.
     """
     if isinstance(strategy, MultiWorkerStrategy):
         return slice(strategy.first, strategy.first + strategy.local)
@@ -85,13 +85,13 @@ def own_replicas(strategy: tf.distribute.Strategy) -> slice:
 
 
 def of_all_replicas(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
-    """Rows of this process' replicas, and behind one another those of all processes.
+    """Concatenates the rows of all processes; a collective operation.
 
     Args:
         strategy: The strategy.
-        rows: Of this process `(rows, ...)`.
+        rows: The rows of this process, `(rows, ...)`.
 
     Returns:
-        Of all processes.
+        The rows of all processes, in their order.
     """
     return strategy.gather(rows, axis=0) if isinstance(strategy, MultiWorkerStrategy) else rows

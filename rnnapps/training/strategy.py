@@ -1,4 +1,4 @@
-"""Where a model trains: `tf.distribute` by name, and on a CPU one replica per core."""
+"""Distribution strategies by name, and on a CPU one replica per core."""
 
 import contextlib
 import functools
@@ -13,21 +13,21 @@ from rnnapps.progress import say
 from rnnapps.training.multi_worker import MultiWorkerStrategy
 
 _MOST = 8  # replicas
-_FEWEST = 8  # rows of a batch for each of them: with fewer, adding gradients takes longer
+_FEWEST = 8  # rows of a batch per replica: with fewer, adding up gradients costs more
 _cores: list[str] = []  # the logical CPUs of `share_cores`
-_threads: list[int] = []  # how many a user asked for
+_threads: list[int] = []  # what `use_cores` was given, if anything
 
 
 def share_cores(threads: int | None = None) -> None:
     """Lets `strategy="auto"` train with a replica for each core of a CPU.
 
     The operations of a recurrent step are too small for several threads: replicas of one thread,
-    each with its rows of the batch, take two thirds of the time. Their numbers are those of one
-    device. It has to be called before TensorFlow has run an operation, which fixes its devices;
-    `rnnapps train` does so. Where there is a GPU, or only one core, it does nothing.
+    each with its rows of the batch, take two thirds of the time. The results are those of one
+    device. Call it before TensorFlow has run an operation, which fixes the devices; `rnnapps train`
+    does so. With a GPU, or a single core, it does nothing.
 
     Args:
-        threads: How many cores to use; `None` for all that the process may use, at most 8.
+        threads: Cores to use; `None` for all that the process may use, at most 8.
 
     Raises:
         ConfigError: If `threads` is less than 1.
@@ -49,26 +49,26 @@ def share_cores(threads: int | None = None) -> None:
 
 
 def use_cores(config: TrainingConfig, threads: int | None = None) -> None:
-    """Prepares a process that is to train this alone, before TensorFlow has run an operation.
+    """Sets up TensorFlow's devices for one training, before TensorFlow has run an operation.
 
     Args:
         config: Its `strategy`, `jit` and `batch_size` are read.
-        threads: How many cores to use; `None` for all that the process may use.
+        threads: Cores to use; `None` for all that the process may use.
 
     Raises:
-        ConfigError: If `threads` is less than 1, or this process has joined no others to train
-            with.
+        ConfigError: If `threads` is less than 1, or if `strategy` is `"multi_worker"` outside
+            `rnnapps.workers.joined()`.
     """
     cores = _checked(threads)
     _threads[:] = [] if threads is None else [threads]
     if _with_others(config):
         if threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-        make_strategy("multi_worker")  # which has to be the first thing that TensorFlow does
+        make_strategy("multi_worker")  # has to come before any operation of TensorFlow
         return
-    rows = config.batch_size or _MOST * _FEWEST  # 0: the application decides, later
+    rows = config.batch_size or _MOST * _FEWEST  # 0: the application decides later
     shared = config.strategy == "auto" and not config.jit
-    with contextlib.suppress(RuntimeError):  # TensorFlow runs already, as it has been set up
+    with contextlib.suppress(RuntimeError):  # TensorFlow has already been set up
         if shared and replicas_for(rows, cores) > 1:
             share_cores(cores)
         elif threads is not None:
@@ -76,14 +76,14 @@ def use_cores(config: TrainingConfig, threads: int | None = None) -> None:
 
 
 def _checked(threads: int | None) -> int:
-    """How many cores to use."""
+    """Number of cores to use."""
     if threads is not None and threads < 1:
         raise ConfigError(f"Expected --threads to be at least 1. Received: {threads}.")
     return threads or usable_cores()
 
 
 def usable_cores() -> int:
-    """How many cores this process may use, or threads of TensorFlow, where these are fewer."""
+    """Number of cores that this process may use, or of TensorFlow's threads if they are fewer."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -103,7 +103,7 @@ def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribut
         The strategy, under whose `scope()` the model is built and compiled.
 
     Raises:
-        ConfigError: If there is no such device, or its replicas cannot share a batch.
+        ConfigError: If there is no such device, or the workers' replicas cannot share a batch.
     """
     if _with_others(config):
         strategy = make_strategy("multi_worker")
@@ -120,7 +120,7 @@ def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribut
 
 
 def _with_others(config: TrainingConfig) -> bool:
-    """Whether the replicas are those of several processes, which `auto` takes where it can."""
+    """Whether to train in several processes; `auto` does so within `rnnapps.workers.joined()`."""
     joined = workers.cluster() is not None and config.strategy == "auto"
     return joined or config.strategy == "multi_worker"
 
@@ -128,20 +128,20 @@ def _with_others(config: TrainingConfig) -> bool:
 def _check_rows(rows: int, replicas: int) -> None:
     if rows % replicas:
         raise ConfigError(
-            f"Expected --batch-size to be a multiple of the {replicas} replicas of all workers, "
-            f"each of which takes as many rows. Received: {rows}."
+            f"Expected --batch-size to be a multiple of {replicas}, the number of replicas in all "
+            f"workers. Received: {rows}."
         )
 
 
 def replicas_for(rows: int, cores: int) -> int:
-    """How many replicas share a batch: each gets as many rows, and at least 8 of them.
+    """Number of replicas that share a batch: all get the same number of rows, at least 8.
 
     Args:
         rows: Rows of the batch.
-        cores: How many there are at most.
+        cores: Cores of this machine.
 
     Returns:
-        Their number; 1 where the rows are too few.
+        The number of replicas; 1 if the batch is too small to share.
     """
     fitting = (n for n in range(2, min(cores, _MOST) + 1) if rows % n == 0 and rows // n >= _FEWEST)
     return max(fitting, default=1)
@@ -162,8 +162,8 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     Args:
         name: `"auto"` (all GPUs if there are several, else TensorFlow's own choice), `"cpu"`,
             `"gpu"` (the first one), `"mirrored"` (all GPUs, or all logical CPUs where there is no
-            GPU), `"multi_worker"` (those of the processes that this one has joined, see
-            `rnnapps.workers.joined`) or `"tpu"`.
+            GPU), `"multi_worker"` (those of several processes, see `rnnapps.workers.joined`) or
+            `"tpu"`.
 
     Returns:
         The strategy, under whose `scope()` the model is built and compiled.
@@ -200,23 +200,23 @@ def _of_workers() -> tf.distribute.Strategy:
     cluster = workers.cluster()
     if cluster is None:
         raise ConfigError(
-            "Expected --strategy=multi_worker where processes train together: `rnnapps train` with "
-            "--workers N or under TF_CONFIG, or within rnnapps.workers.joined(). Received: one "
-            "process."
+            "Expected several processes with --strategy=multi_worker: those of `rnnapps train` "
+            "with --workers N or TF_CONFIG, or of rnnapps.workers.joined() in Python. Received: "
+            "one process; leave out --strategy, or use those."
         )
     try:
         return MultiWorkerStrategy(cluster)
     except RuntimeError:
         raise ConfigError(
-            "Expected rnnapps.training.use_cores(config) before TensorFlow has run, with "
-            "--strategy=multi_worker. Received: it later."
+            "Expected rnnapps.training.use_cores(config) to be called before TensorFlow runs, with "
+            "--strategy=multi_worker. Received: a later call."
         ) from None
 
 
 @functools.cache  # a second one would take the collective keys of the first
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
     on_cpu = any("CPU" in device for device in devices)
-    # In one memory the gradients are added at one place.
+    # In shared memory it is fastest to add up gradients in one place.
     adding = tf.distribute.ReductionToOneDevice() if on_cpu else None
     return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=adding)
 

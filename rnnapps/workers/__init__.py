@@ -1,4 +1,4 @@
-"""Processes that train together: how they find each other, agree and end. No TensorFlow."""
+"""Processes that train together: how they connect, compare and stop. Imports no TensorFlow."""
 
 from rnnapps.workers.cluster import Cluster, cluster_here, cluster_of
 from rnnapps.workers.local import rnnapps_process, shares, without

@@ -1,4 +1,4 @@
-"""Which processes train together, and which of them this one is, from TF_CONFIG."""
+"""The processes that train together, and which of them this one is, from TF_CONFIG."""
 
 import contextlib
 import dataclasses
@@ -27,16 +27,16 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that writes and prints."""
+        """Whether this process writes the run and prints."""
         return self.index == 0
 
     def name(self, index: int) -> str:
-        """What a process is called in sentences."""
+        """What messages call a process."""
         who = f"worker {index}" if index else "the chief"
         return f"{who} ({self.addresses[index]})"
 
     def address(self, index: int) -> tuple[str, int]:
-        """Host and port of a process."""
+        """The host and port of a process."""
         host, _, port = self.addresses[index].rpartition(":")
         return host.strip("[]"), int(port)
 
@@ -45,13 +45,13 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster:
     """Reads TF_CONFIG.
 
     Args:
-        environment: The process' environment.
+        environment: The environment variables.
 
     Returns:
         The cluster; a task of type `chief` comes before those of type `worker`.
 
     Raises:
-        ConfigError: If there is no TF_CONFIG, or it does not say who trains with whom.
+        ConfigError: If TF_CONFIG is missing or invalid.
 
     Example:
     >>> workers = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'
@@ -66,37 +66,45 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster:
         )
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"Expected TF_CONFIG to be JSON: {_FORM}. Received: {text[:80]!r} ({error})."
+            f"Expected TF_CONFIG to be JSON like {_FORM}. Received: {text[:80]!r} ({error})."
         ) from None
     cluster, task = (_part(found, name) for name in ("cluster", "task"))
     if others := sorted(cluster.keys() - {"chief", "worker"}):
         raise ConfigError(
-            f"Expected TF_CONFIG's cluster to have workers, and perhaps a chief, which train with "
+            "Expected the cluster in TF_CONFIG to have only the types 'worker' and 'chief' with "
             f"--strategy=multi_worker. Received: {others[0]!r}."
         )
     kinds = {
         kind: _addresses(kind, cluster[kind]) for kind in ("chief", "worker") if kind in cluster
     }
-    kind, index = task.get("type"), task.get("index")
+    addresses = [one for them in kinds.values() for one in them]
+    if twice := [one for one in addresses if addresses.count(one) > 1]:
+        raise ConfigError(
+            "Expected TF_CONFIG to give each process an address of its own. "
+            f"Received: {twice[0]!r} more than once."
+        )
+    kind, index = str(task.get("type")), task.get("index")
     if isinstance(index, str) and index.isdecimal():
         index = int(index)  # Kubernetes' annotations are strings
     if kind not in kinds or type(index) is not int or not 0 <= index < len(kinds[kind]):
         there = " and ".join(f"{len(them)} of type {kind}" for kind, them in kinds.items())
         raise ConfigError(
-            f"Expected TF_CONFIG's task to be one of its cluster, which has {there or 'none'}. "
-            f"Received: type={task.get('type')!r}, index={task.get('index')!r}."
+            f"Expected the task in TF_CONFIG to be in its cluster, which has {there or 'none'} "
+            f"(the first index is 0). Received: type={task.get('type')!r}, "
+            f"index={task.get('index')!r}."
         )
     before = len(kinds.get("chief", ())) if kind == "worker" else 0
-    return Cluster(tuple(one for them in kinds.values() for one in them), before + index)
+    return Cluster(tuple(addresses), before + index)
 
 
 def _part(found: Any, name: str) -> dict[str, Any]:
     part = found.get(name) if isinstance(found, dict) else None
     if not isinstance(part, dict):
         raise ConfigError(
-            f"Expected TF_CONFIG to have a {name!r}: {_FORM}. Received: {json.dumps(found)[:80]}."
+            f"Expected TF_CONFIG to have an object {name!r}, like {_FORM}. Received: "
+            f"{json.dumps(found)[:80]}."
         )
     return part
 
@@ -106,19 +114,19 @@ def _addresses(kind: str, addresses: Any) -> list[str]:
         host, _, port = str(one).rpartition(":")
         if not (host and port.isdecimal() and 0 < int(port) < 2**16):
             raise ConfigError(
-                f"Expected TF_CONFIG's {kind} to be a list of HOST:PORT. Received: {one!r}."
+                f"Expected {kind!r} in TF_CONFIG to be a list of HOST:PORT. Received: {one!r}."
             )
     return list(addresses) if isinstance(addresses, list) else [addresses]
 
 
 def cluster_here(count: int) -> Cluster:
-    """A cluster of processes on this machine, of which this one is the chief.
+    """A cluster of processes on this machine, with this one as the chief.
 
     Args:
-        count: How many.
+        count: The number of processes.
 
     Returns:
-        The cluster, with ports that were free a moment ago.
+        The cluster, with free ports.
     """
     with contextlib.ExitStack() as stack:
         free = [stack.enter_context(socket.socket()) for _ in range(count)]

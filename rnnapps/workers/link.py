@@ -7,10 +7,10 @@ import socket
 import struct
 from typing import Any
 
-_SIZES = struct.Struct(">IQ")  # of a message and of the content behind it
+_SIZES = struct.Struct(">IQ")  # of a message and of the content that follows it
 _LARGEST = 2**24  # bytes of a message
-_SILENCE = 30  # seconds after which a machine that no longer answers counts as gone
-_TCP = {  # names that a system may lack
+_SILENCE = 30  # seconds after which a machine that does not respond counts as lost
+_TCP = {  # options that a system may lack
     "TCP_KEEPIDLE": 10,
     "TCP_KEEPINTVL": 5,
     "TCP_KEEPCNT": 4,
@@ -20,11 +20,11 @@ _TCP = {  # names that a system may lack
 
 
 class Link:
-    """Sends and receives messages, each a JSON object with bytes behind it.
+    """Sends and receives messages: JSON objects, each followed by bytes.
 
     Args:
-        connection: The connection. Its other end's machine counts as gone after 30 silent seconds.
-        peer: The number of the process at the other end.
+        connection: The connection. It is closed if the other machine does not respond for 30 s.
+        peer: The index of the process at the other end.
     """
 
     def __init__(self, connection: socket.socket, peer: int = 0):
@@ -39,11 +39,11 @@ class Link:
         """Sends a message.
 
         Args:
-            message: What JSON holds.
-            content: Bytes behind it.
+            message: A JSON object.
+            content: The bytes that follow it.
 
         Raises:
-            OSError: If there is nobody at the other end.
+            OSError: If the connection is closed.
         """
         text = json.dumps(message).encode()
         self.connection.sendall(_SIZES.pack(len(text), len(content)) + text)
@@ -53,14 +53,14 @@ class Link:
         """Waits for the next message.
 
         Args:
-            timeout: For how many seconds; `None` for ever.
+            timeout: Seconds to wait for it; `None` for no limit.
 
         Returns:
-            The message, and the bytes behind it.
+            The message, and the bytes that follow it.
 
         Raises:
-            OSError: If there is nobody at the other end, or nothing came.
-            ValueError: If what came is no message.
+            OSError: If the connection is closed, or nothing was received in time.
+            ValueError: If something else than a message was received.
         """
         self.connection.settimeout(timeout)
         size, rest = _SIZES.unpack(self._read(_SIZES.size))
@@ -81,7 +81,7 @@ class Link:
         return bytes(content)
 
     def close(self) -> None:
-        """Ends the connection, also for a thread that waits for its next message."""
+        """Closes the connection, also for a thread that waits for a message."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
         self.connection.close()

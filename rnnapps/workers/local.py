@@ -21,12 +21,12 @@ def rnnapps_process(
     environment: dict[str, str] | None = None,
     **options: Any,
 ) -> subprocess.Popen:
-    """Starts `rnnapps` as a process that dies with this one; what it prints is not shown.
+    """Starts `rnnapps` as a process that ends with this one; its output is not shown.
 
     Args:
-        words: What stands behind `rnnapps`.
+        words: The arguments of `rnnapps`.
         cores: The cores that it may use; `None` for those of this process.
-        environment: What its environment has beside this one's.
+        environment: Environment variables, in addition to those of this process.
         **options: Arguments of `subprocess.Popen`.
 
     Returns:
@@ -35,7 +35,7 @@ def rnnapps_process(
     return subprocess.Popen(
         # Isolated: neither -m nor -c with -P looks for modules in the working directory.
         [sys.executable, "-P", "-c", _PROGRAM, _HOME, *words],
-        # Else the first of them takes all of a GPU's memory.
+        # Otherwise the first process takes all of a GPU's memory.
         env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **os.environ, **(environment or {})},
         preexec_fn=lambda: _settle(cores),
         stdout=subprocess.DEVNULL,
@@ -47,11 +47,11 @@ def shares(count: int) -> list[list[int] | None]:
     """The cores of each of several processes.
 
     Args:
-        count: How many processes.
+        count: The number of processes.
 
     Returns:
-        The cores of each; all of them where there are fewer cores than processes, and `None` where
-        the system does not say.
+        The cores of each; all cores if there are fewer cores than processes, and `None` if the
+        system does not list them.
     """
     if not hasattr(os, "sched_setaffinity"):
         return [None] * count
@@ -62,7 +62,7 @@ def shares(count: int) -> list[list[int] | None]:
 
 
 def _settle(cores: Sequence[int] | None) -> None:
-    """In a process about to start: takes its cores, and will die with the one that started it."""
+    """In the new process: sets its cores, and has it end with the process that started it."""
     if cores:
         os.sched_setaffinity(0, cores)
     if sys.platform == "linux":

@@ -1,8 +1,9 @@
-"""The processes of a training meet, compare what they train, and end together.
+"""The processes of a training connect, compare what they train, and stop together.
 
-Each worker keeps a connection to the chief, who compares what they have and tells them what it has
-kept. Who dies closes theirs, whatever TensorFlow is at; the chief tells the others. TensorFlow's
-server takes the same port when all have met: connections that are open leave it free.
+Each worker keeps a connection to the chief, which compares settings, versions and data, and sends
+the saved state. The connection of a process that dies is closed, whatever TensorFlow is doing; the
+chief tells the others. Once all are connected, TensorFlow's server uses the same port, which open
+connections do not block.
 """
 
 import contextlib
@@ -26,45 +27,45 @@ from rnnapps.files import remove_tree
 from rnnapps.workers.cluster import Cluster
 from rnnapps.workers.link import Link
 
-_PATIENCE = 600.0  # seconds for all to come: machines start, and images are loaded
-_ANSWER = 20.0  # seconds in which whoever is there answers
-_WHOLE = 1.0  # seconds in which the rest of a message comes that has begun
-_GRACE = 5.0  # seconds in which training that has lost a worker ends by itself
-_CURSOR = "\r\x1b[K\x1b[?25h"  # what a bar has hidden, at the beginning of an empty line
-_ON = "started again with the same --run-dir, it goes on from what was kept"
+_PATIENCE = 600.0  # seconds to connect: machines have to start, and images to load
+_ANSWER = 20.0  # seconds in which a chief that was reached has to answer
+_WHOLE = 1.0  # seconds in which a message has to arrive once it has begun
+_GRACE = 5.0  # seconds in which training may stop by itself after the loss of a worker
+_CURSOR = "\r\x1b[K\x1b[?25h"  # shows the cursor again, which a progress bar hides
+_ENDED = "{} ended, and training with it; repeat the command with the same --run-dir to resume."
 
 _group: "_Group | None" = None  # that this process belongs to
 
 
 class WorkerLost(RnnappsError):
-    """Training that ends because another of its processes did: no mistake, it can go on."""
+    """Training that stops because another of its processes is gone; it can be resumed."""
 
     status = 1
 
 
 def cluster() -> Cluster | None:
-    """The processes that this one has joined.
+    """The processes that this one trains with.
 
     Returns:
-        The cluster; `None` where this process trains alone.
+        The cluster; `None` if this process trains alone.
     """
     return None if _group is None else _group.cluster
 
 
 def is_chief() -> bool:
-    """Whether this process writes and prints.
+    """Whether this process writes the run and prints.
 
     Returns:
-        True of the chief, and of a process that trains alone.
+        True for the chief, and for a process that trains alone.
     """
     return _group is None or _group.cluster.is_chief
 
 
 def lost() -> bool:
-    """Whether this process is about to end because another one has.
+    """Whether this process is stopping because another one is gone.
 
     Returns:
-        True from when the other's end was noticed.
+        True as soon as that was noticed.
     """
     return _group is not None and _group.lost is not None
 
@@ -77,28 +78,28 @@ def joined(
 ) -> Iterator[None]:
     """A context in which this process trains together with others.
 
-    Whatever ends it in one process ends it in all; at its end a worker waits for the chief.
+    An error in one process stops all. At the end, a worker waits for the chief.
 
     Args:
         cluster: The processes.
-        started: Those of them that this one has started.
-        **same: What has to be the same in all of them: values by their names.
+        started: Those that this process has started.
+        **same: What has to be the same in all processes: values by their names.
 
     Yields:
         Nothing.
 
     Raises:
-        ConfigError: If a port is taken, a process does not come, or has something else.
-        WorkerLost: If another process ends before this one.
+        ConfigError: If a port is in use, or the processes differ in what has to be the same.
+        WorkerLost: If another process does not connect, or ends before this one.
     """
     global _group
     with contextlib.ExitStack() as stack:
-        if not cluster.is_chief:
-            stack.enter_context(progress.muted())
         group = _Group(cluster)
         stack.callback(group.close)
         try:
             group.meet(started)
+            if not cluster.is_chief:
+                stack.enter_context(progress.muted())
             _group = group
             for what, values in same.items():
                 agree(what, values)
@@ -112,14 +113,14 @@ def joined(
 
 
 def agree(what: str, values: Mapping[str, Any]) -> None:
-    """Compares what the processes have; nothing where there is but one.
+    """Compares values between the processes; does nothing in a process that trains alone.
 
     Args:
-        what: What it is, such as `"settings"`.
-        values: Of what JSON holds, by their names.
+        what: What the values are called, such as `"settings"`.
+        values: The values by their names; they are compared as strings.
 
     Raises:
-        ConfigError: In all of them, if a worker has something else than the chief.
+        ConfigError: In all processes, if a worker's values are not those of the chief.
     """
     if _group is None:
         return
@@ -142,25 +143,29 @@ def agree(what: str, values: Mapping[str, Any]) -> None:
 def _difference(
     cluster: Cluster, index: int, what: str, mine: dict[str, str], found: dict[str, Any]
 ) -> str:
-    """What a worker has otherwise than the chief, or nothing."""
+    """The first difference between a worker and the chief, in a sentence; `""` if there is none."""
     who, theirs = cluster.name(index), found["values"]
     if found["what"] != what:
-        return f"Expected {who} to have the chief's {what}. Received: its {found['what']}."
+        return (
+            f"Expected {who} to compare the {what} with the chief. Received: its {found['what']}; "
+            "run the same command on all workers."
+        )
     for name in {**mine, **theirs}:
         if mine.get(name) != theirs.get(name):
             return (
                 f"Expected {who} to have the same {what} as the chief. Received: "
-                f"{name}={theirs.get(name)}, where the chief has {name}={mine.get(name)}."
+                f"{name}={theirs.get(name)}, but {name}={mine.get(name)} on the chief; start all "
+                f"workers with the same {what}."
             )
     return ""
 
 
 def share(folder: pathlib.Path, but: Sequence[str] = ()) -> None:
-    """Gives the workers a copy of the chief's files; nothing where there are none.
+    """Copies the chief's files to the workers; does nothing in a process that trains alone.
 
     Args:
-        folder: The chief's folder, and where a worker puts the copy.
-        but: The names of what is not shared.
+        folder: On the chief the folder to copy, on a worker the folder for the copy.
+        but: Names of files and folders that are not copied.
     """
     if _group is None:
         return
@@ -180,31 +185,30 @@ def share(folder: pathlib.Path, but: Sequence[str] = ()) -> None:
 
 
 class _Group:
-    """This process' connections to the others: from the chief to each, or to the chief."""
+    """The connections of this process: the chief's to all workers, or a worker's to the chief."""
 
     def __init__(self, cluster: Cluster):
         self.cluster, self.links = cluster, dict[int, Link]()
-        self.folder: pathlib.Path | None = None  # of a worker's copies
-        self.parted = False  # whether an end is to be expected
+        self.folder: pathlib.Path | None = None  # a worker's copy of the chief's files
+        self.parted = False  # whether connections may be closed
         self.lost: WorkerLost | None = None
         self.known, self.lock = threading.Event(), threading.Lock()
 
     def meet(self, started: Sequence[subprocess.Popen]) -> None:
-        """Connects the chief with each worker."""
+        """Connects the chief and each worker."""
         if self.cluster.is_chief:
             with progress.working("waiting for the workers"):
                 self._wait(started)
         else:
-            self._call()
-        for link in self.links.values():
-            threading.Thread(target=self._listen, args=(link,), daemon=True).start()
-        if not self.cluster.is_chief:
-            self._open().close()  # TensorFlow dies without a sentence where its port is taken
+            with progress.working(f"waiting for {self.cluster.name(0)}"):
+                self._call()
+            self._listen_to(self.links[0])
+            self._open().close()  # TensorFlow aborts the process if its port is in use
 
     def _open(self) -> socket.socket:
-        """Listens on this process' own port."""
+        """Listens on the port of this process."""
         host, port = self.cluster.address(self.cluster.index)
-        own = host if host == "127.0.0.1" else ""  # TensorFlow's server listens on all, too
+        own = host if host == "127.0.0.1" else ""  # all interfaces, like TensorFlow's server
         both = not own and socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
         try:
@@ -212,7 +216,7 @@ class _Group:
         except OSError as error:
             raise ConfigError(
                 f"Expected the port of {self.cluster.name(self.cluster.index)} to be free. "
-                f"Received: {error.strerror}."
+                f"Received: {error.strerror}; stop the program that uses it, or change the port."
             ) from None
 
     def _wait(self, started: Sequence[subprocess.Popen]) -> None:
@@ -221,39 +225,46 @@ class _Group:
             server.settimeout(0.5)
             calls.register(server, selectors.EVENT_READ)
             while missing:
-                if any(process.poll() is not None for process in started):
-                    raise WorkerLost("A worker has ended before it was met.")
+                for index, process in enumerate(started, 1):
+                    if process.poll() is not None:
+                        raise WorkerLost(
+                            f"Expected {self.cluster.name(index)} to connect to the chief. "
+                            f"Received: its end, with status {process.returncode}; repeat the "
+                            "command."
+                        )
                 if time.monotonic() > until:
-                    raise ConfigError(
-                        f"Expected {self.cluster.name(min(missing))} to come within "
-                        f"{_PATIENCE:.0f} s. Received: nothing from there."
+                    raise WorkerLost(
+                        f"Expected {self.cluster.name(min(missing))} to connect to the chief "
+                        f"within {_PATIENCE:.0f} s. Received: no connection; start it with the "
+                        "same command and TF_CONFIG, and open the chief's port to it."
                     )
-                for key, _ in calls.select(0.5):  # who calls and says nothing keeps no one waiting
+                for key, _ in calls.select(0.5):  # a silent connection does not block the others
                     if key.data is None:
-                        with contextlib.suppress(OSError):  # who has left again
+                        with contextlib.suppress(OSError):  # it is closed already
                             link = Link(server.accept()[0])
                             calls.register(link.connection, selectors.EVENT_READ, link)
                         continue
                     calls.unregister(key.fileobj)
                     try:
                         missing.discard(self._welcome(key.data, missing))
-                    except (OSError, ValueError, KeyError):  # no worker of ours
+                    except (OSError, ValueError, KeyError):  # not a worker
                         key.data.close()
             for key in calls.get_map().values():
                 if key.data is not None:
                     key.data.close()
 
     def _welcome(self, link: Link, missing: set[int]) -> int | None:
-        """Answers a worker, or somebody else: the number of the worker."""
+        """Answers a connection; returns the worker's index, or `None` if it is not a worker."""
         said = link.receive(_WHOLE)[0]
         if said.get("kind") != "hello":
             link.close()
             return None
         if said.get("addresses") != list(self.cluster.addresses) or said["index"] not in missing:
             wrong = (
-                f"Expected the workers to have the chief's TF_CONFIG, each with an index of its "
-                f"own. Received: index {said['index']} of {said['addresses']}, where the chief has "
-                f"{list(self.cluster.addresses)}."
+                "Expected the cluster in TF_CONFIG to be the same everywhere, and each index to "
+                f"be used once. Received: a worker with index {said['index']} in "
+                f"{said['addresses']}, but {list(self.cluster.addresses)} on the chief, where "
+                f"{sorted(missing)} are still missing; correct TF_CONFIG."
             )
             link.send({"kind": "verdict", "wrong": wrong})
             link.close()
@@ -261,20 +272,22 @@ class _Group:
         link.peer = said["index"]
         self.links[link.peer] = link
         link.send({"kind": "verdict", "wrong": ""})
+        self._listen_to(link)  # now: it may end while others are still missing
         return link.peer
 
     def _call(self) -> None:
-        """A worker calls the chief until it is there."""
+        """Connects a worker to the chief as soon as the chief is there."""
         cluster, until = self.cluster, time.monotonic() + _PATIENCE
         while True:
             try:
                 connection = socket.create_connection(cluster.address(0), timeout=_ANSWER)
                 break
-            except OSError as error:  # it, or its name, is not there yet
+            except OSError as error:  # the process, or the host's name, does not exist yet
                 if time.monotonic() > until:
-                    raise ConfigError(
+                    raise WorkerLost(
                         f"Expected {cluster.name(0)} to answer within {_PATIENCE:.0f} s. "
-                        f"Received: {error.strerror or error}."
+                        f"Received: {error.strerror or error}; start it with the same command and "
+                        "TF_CONFIG, and open its port to this worker."
                     ) from None
                 time.sleep(0.3)
         self.links[0] = link = Link(connection)
@@ -283,24 +296,27 @@ class _Group:
             wrong = str(link.receive(_ANSWER)[0]["wrong"])
         except (OSError, ValueError, KeyError):
             wrong = (
-                f"Expected {cluster.name(0)} to answer. Received: another program's answer, or "
-                "none; its port may be taken."
+                f"Expected {cluster.name(0)} to answer. Received: no valid answer; stop the "
+                "program that uses its port, or change the port."
             )
         if wrong:
             raise ConfigError(wrong)
 
     def next(self, link: Link, kind: str) -> tuple[dict[str, Any], bytes]:
-        """The next message of another process, of the kind that is due."""
+        """The next message of another process, which has to be of a kind."""
         message, content = link.inbox.get()
         if message["kind"] != kind:
-            raise WorkerLost(
-                f"Expected {kind!r} from {self.cluster.name(link.peer)}. Received: "
-                f"{message['kind']!r}; do all processes run the same command?"
+            raise ConfigError(
+                f"Expected a message {kind!r} from {self.cluster.name(link.peer)}. Received: "
+                f"{message['kind']!r}; run the same command on all workers."
             )
         return message, content
 
+    def _listen_to(self, link: Link) -> None:
+        threading.Thread(target=self._listen, args=(link,), daemon=True).start()
+
     def _listen(self, link: Link) -> None:
-        """Takes messages as they come, and notices when there are no more."""
+        """Receives messages until the connection is closed."""
         try:
             while True:
                 message, content = link.receive()
@@ -311,12 +327,10 @@ class _Group:
                     self.parted = True
                 link.inbox.put((message, content))
         except (OSError, ValueError, KeyError):
-            self._lose(
-                link, f"{self.cluster.name(link.peer)} has ended, and so has this one; {_ON}."
-            )
+            self._lose(link, _ENDED.format(self.cluster.name(link.peer)))
 
     def _lose(self, link: Link, said: str, status: int = 1) -> None:
-        """Ends this process, and tells the others why, when one of them has ended."""
+        """Stops this process and tells the others why, after another one has ended."""
         said = said[0].upper() + said[1:]
         with self.lock:
             if self.parted:
@@ -327,7 +341,7 @@ class _Group:
         self.known.set()
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         time.sleep(_GRACE)
-        # Training does not come back from TensorFlow, which waits for what will never come.
+        # The main thread is still inside TensorFlow, which waits for the lost process.
         if self.folder is not None:
             remove_tree(self.folder)
         if sys.stderr.isatty():
@@ -336,16 +350,16 @@ class _Group:
         os._exit(status)
 
     def _tell(self, message: dict[str, Any], but: Link | None = None) -> None:
-        """Sends a last message; who is there no more needs none."""
+        """Sends a last message to all that are still connected."""
         for link in self.links.values():
             if link is not but:
                 with contextlib.suppress(OSError):
                     link.send(message)
 
     def leave(self, error: BaseException) -> None:
-        """Tells the others what has ended this process, or says what of theirs it was."""
+        """Tells the others why this process stops, or raises what has ended another one."""
         if type(error).__module__.startswith("tensorflow"):
-            self.known.wait(_GRACE)  # it notices sooner, but not who it was
+            self.known.wait(_GRACE)  # TensorFlow notices a lost process first, but not which
         with self.lock:
             lost, parted, self.parted = self.lost, self.parted, True
         if lost is not None:
@@ -353,13 +367,13 @@ class _Group:
             raise lost from None
         if not parted:
             me = self.cluster.name(self.cluster.index)
-            said, status = f"{me} has ended, and so has this one; {_ON}.", 1
+            said, status = _ENDED.format(me), 1
             if isinstance(error, RnnappsError):
                 said, status = f"{me}: {error}", error.status
             self._tell({"kind": "failed", "said": said, "status": status})
 
     def part(self) -> None:
-        """The chief says that all is done, and a worker waits for it."""
+        """The chief tells the workers that it is done; a worker waits for that."""
         if not self.cluster.is_chief:
             self.next(self.links[0], "done")
             return

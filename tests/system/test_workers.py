@@ -114,18 +114,21 @@ def test_a_worker_that_dies_ends_the_others_and_training_goes_on_with_another_nu
     said = ended(chief, 1).splitlines()
     assert time.monotonic() - began < 60
     assert said[-1].startswith("rnnapps: Worker 1 (127.0.0.1:")
-    assert "has ended" in said[-1]
+    assert "ended, and training with it" in said[-1]
     assert list(state.glob("*/epoch-*"))
     ended(started(alone, *words))  # alone
     same(found(alone / "alone"), found(alone / "killed"))
 
 
-def test_different_settings_are_said_by_both(alone):
-    processes = together(alone, alone, words=[(), ("--learning-rate", "0.5")])
+@pytest.mark.parametrize("different", ["learning_rate=0.5", "save_every=7"])
+def test_different_settings_are_said_by_both(alone, different):
+    flag = f"--{different.replace('_', '-')}"
+    processes = together(alone, alone, words=[(), (flag,)])
     said = [ended(process, 2) for process in processes]
     assert said[0] == said[1]
     assert said[0].count("\n") == 1
-    assert "learning_rate=0.5, where the chief has learning_rate=" in said[0]
+    name = different.partition("=")[0]
+    assert f"Received: {different}, but {name}=" in said[0]
 
 
 def test_different_data_are_said_by_both(alone, tmp_path):
@@ -153,7 +156,7 @@ def test_different_versions_are_said_by_both(alone, monkeypatch):
     worker = started(alone, "--strategy", "multi_worker", TF_CONFIG=config)
     said = [ended(process, 2) for process in (chief, worker)]
     assert said[0] == said[1]
-    assert "keras=3.14.0, where the chief has keras=3." in said[0]
+    assert "keras=3.14.0, but keras=3." in said[0]
 
 
 IMPATIENT = """

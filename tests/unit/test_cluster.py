@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -11,9 +12,9 @@ import time
 
 import pytest
 
-from rnnapps.cli.together import cluster_of_run
+from rnnapps.cli.together import cluster_of_run, local_workers
 from rnnapps.errors import ConfigError
-from rnnapps.workers import Cluster, cluster_here, cluster_of, without
+from rnnapps.workers import Cluster, WorkerLost, cluster_here, cluster_of, meeting, without
 from rnnapps.workers.link import Link
 from rnnapps.workers.meeting import _Group
 
@@ -41,12 +42,19 @@ def test_a_worker_and_a_chief_of_its_own():
     [
         ("", "Received: neither"),
         ("{not JSON", "Expected TF_CONFIG to be JSON"),
-        ("[1]", "to have a 'cluster'"),
-        ('{"cluster": {"worker": ["a:1"]}}', "to have a 'task'"),
+        ("[" * 100_000, "Expected TF_CONFIG to be JSON"),
+        ("[1]", "to have an object 'cluster'"),
+        ('{"cluster": {"worker": ["a:1"]}}', "to have an object 'task'"),
         (config({"worker": WORKERS}, type="worker", index=2)["TF_CONFIG"], "has 2 of type worker"),
         (config({"worker": WORKERS}, type="worker", index=-1)["TF_CONFIG"], "index=-1"),
         (config({"worker": WORKERS}, type="worker")["TF_CONFIG"], "index=None"),
         (config({"worker": WORKERS}, type="chief", index=0)["TF_CONFIG"], "type='chief'"),
+        (config({"worker": WORKERS}, type=["worker"], index=0)["TF_CONFIG"], "type=['worker']"),
+        (config({"worker": ["a:1"] * 2}, type="worker", index=0)["TF_CONFIG"], "'a:1' more than"),
+        (
+            config({"worker": WORKERS, "chief": WORKERS[1:]}, type="chief", index=0)["TF_CONFIG"],
+            "'b.example:2222' more than once",
+        ),
         (config({}, type="worker", index=0)["TF_CONFIG"], "which has none"),
         (config({"worker": ["a"]}, type="worker", index=0)["TF_CONFIG"], "Received: 'a'"),
         (config({"worker": ["a:0"]}, type="worker", index=0)["TF_CONFIG"], "Received: 'a:0'"),
@@ -124,6 +132,54 @@ def test_a_stranger_who_says_nothing_keeps_no_worker_waiting():
         group.parted = True  # an end is to be expected
     for one in (*groups, *strangers):
         one.close()
+
+
+def test_a_worker_that_dies_while_others_are_missing_ends_the_chief():
+    addresses = cluster_here(3).addresses
+    script = (
+        "import sys\n"
+        "from rnnapps.workers import Cluster, joined\n"
+        "with joined(Cluster(tuple(sys.argv[1:]), 0)): pass\n"
+    )
+    words = [sys.executable, "-c", script, *addresses]
+    chief = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    worker = _Group(Cluster(addresses, 1))
+    try:
+        worker.meet(())
+        worker.close()  # as the system does when a process is killed
+        said = chief.communicate(timeout=30)[1]
+    finally:
+        chief.kill()
+    assert f"Worker 1 ({addresses[1]}) ended" in said.splitlines()[-1]
+
+
+def test_a_worker_that_cannot_start_is_named():
+    chief = _Group(cluster_here(2))
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as process:
+        process.wait()
+        with pytest.raises(WorkerLost, match=r"Expected worker 1 .* Received: its end, with .* 3"):
+            chief.meet([process])
+
+
+def test_who_does_not_connect_can_be_started_again(monkeypatch):
+    monkeypatch.setattr(meeting, "_PATIENCE", 0.0)
+    addresses = cluster_here(2).addresses
+    with pytest.raises(WorkerLost, match=r"Expected worker 1 .* to connect to the chief") as found:
+        _Group(Cluster(addresses, 0)).meet(())
+    assert found.value.status == 1  # for which deploy/train.yaml starts it again
+    with pytest.raises(WorkerLost, match=r"Expected the chief .* to answer within 0 s"):
+        _Group(Cluster(addresses, 1)).meet(())
+
+
+def test_threads_are_checked_before_processes_start():
+    there = local_workers(cluster_here(2), ["train"], threads=0)
+    with pytest.raises(ConfigError, match=r"threads= to be at least 1\. Received: 0"), there:
+        pass
+
+
+def test_ctrl_c_reaches_the_chief_alone():
+    with local_workers(cluster_here(2), ["--help"], threads=1) as ((worker,), _):
+        assert os.getpgid(worker.pid) == worker.pid != os.getpgid(0)
 
 
 def test_a_worker_that_dies_when_all_is_done_is_no_fault_of_the_chiefs():
