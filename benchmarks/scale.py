@@ -5,17 +5,19 @@
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items a second from the second epoch
 on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads, taking
 turns), `equal` (validation loss and weights of one process, two replicas and two workers after the
-same epochs, without dropout), and `kills` (trainings of two workers, of which the chief or the
-other one is killed, and which are started again until they end, have the validation loss of one
-that is left alone). Without any, all. The recipes are those beside this file where --data-dir has
-their data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
+same epochs, without dropout), and `kills` (ten trainings of two workers are killed once each, at a
+random moment, the chief and the other worker in turns; started again, they end with the validation
+loss of one that is not killed). Without any, all. The recipes are those beside this file where
+--data-dir has their data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -37,6 +39,11 @@ WAYS = {
     "2 replicas": ("--strategy", "auto"),
     "2 workers": ("--workers", 2),
 }
+LEARNS = (  # in half a minute, on the sample
+    "--cell", "gru", "--units", 16, "--embedding-dim", 32, "--learning-rate", 0.01, "--epochs", 3,
+    "--patience", 0,
+)  # fmt: skip
+VICTIMS = ("chief", "worker")
 PLAIN = ("--dropout", 0)
 SMALL = {
     "chargen": ("--units", 64, "--batch-size", 32, *PLAIN),
@@ -101,57 +108,41 @@ def equal(folder: Path, epochs: int = 3) -> None:
         record("scale-equal", rows)
 
 
-def other_worker(process: subprocess.Popen) -> int | None:
-    """The process that a chief has started, if it has."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return next(map(int, children), None)
-
-
-def kills(folder: Path, times: int) -> None:
-    words = ["train", "sentiment", "--units", 16, "--embedding-dim", 16, "--epochs", 2]
-    words += ["--patience", 0, "--workers", 2, "--save-every", 5, "--run-dir"]
+def kills(folder: Path, jobs: int) -> None:
+    words = ["train", "sentiment", *LEARNS, "--workers", 2, "--save-every", 5, "--run-dir"]
     whole, draws = folder / "whole", random.Random(0)
     least = rnnapps(*words, whole)["command_seconds"]
     training = json.loads((whole / "run.json").read_text())["seconds"]
-    jobs: list[Path] = []
-    hit = {"chief": 0, "worker": 0}
-    while sum(hit.values()) < times or not ended(jobs[-1]):
-        if not jobs or ended(jobs[-1]):
-            jobs.append(folder / f"job-{len(jobs)}")
-        command = [sys.executable, "-m", "rnnapps.cli", *map(str, [*words, jobs[-1]])]
-        quiet = subprocess.DEVNULL
-        process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
-        if sum(hit.values()) < times:
-            moment = least - training * draws.random()
-            try:
-                process.wait(moment)
-            except subprocess.TimeoutExpired:
-                who = "worker" if hit["worker"] < hit["chief"] else "chief"
-                victim = other_worker(process) if who == "worker" else process.pid
-                if victim is not None:
-                    os.kill(victim, signal.SIGKILL)
-                    hit[who] += 1
-                    print(f"killed the {who} of {jobs[-1].name} after {moment:.1f} s", flush=True)
-        process.wait()
-    losses = {one: last_loss(one) for one in [whole, *jobs]}
-    apart = max(abs(losses[one] - losses[whole]) for one in jobs)
-    verdict(f"validation losses apart, {len(jobs)} jobs killed {times} times", apart, 1e-6)
-    record(
-        "scale-kills",
-        {
-            "sentiment, 2 workers": {
-                "chiefs killed": hit["chief"],
-                "workers killed": hit["worker"],
-                "jobs": len(jobs),
-                "validation loss, left alone": losses[whole],
-                "validation losses apart": apart,
-            }
-        },
-    )
+    apart = []
+    for number in range(jobs):
+        run_dir, victim = folder / f"job-{number}", VICTIMS[number % 2]
+        while not killed(victim, least - training * draws.random(), run_dir, words):
+            shutil.rmtree(run_dir)  # this time it ended sooner
+        rnnapps(*words, run_dir)
+        apart.append(abs(last_loss(run_dir) - last_loss(whole)))
+        print(f"job {number}: killed the {victim}; losses {apart[-1]:.1g} apart", flush=True)
+    verdict(f"validation losses apart, {jobs} jobs", max(apart), 1e-6)
+    row = {
+        "chiefs killed": -(-jobs // 2),
+        "workers killed": jobs // 2,
+        "jobs": jobs,
+        "validation loss, left alone": last_loss(whole),
+        "validation losses apart": max(apart),
+    }
+    record("scale-kills", {"sentiment, 2 workers": row})
 
 
-def ended(run_dir: Path) -> bool:
-    return (run_dir / "run.json").exists()
+def killed(victim: str, moment: float, run_dir: Path, words: list[object]) -> bool:
+    """Kills a process of a training after some seconds, unless the run is finished by then."""
+    command = [sys.executable, "-m", "rnnapps.cli", *map(str, [*words, run_dir])]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet) as chief:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            chief.wait(moment)
+        children = Path(f"/proc/{chief.pid}/task/{chief.pid}/children")
+        if chief.returncode is None and (workers := children.read_text().split()):
+            os.kill(chief.pid if victim == "chief" else int(workers[0]), signal.SIGKILL)
+    return not (run_dir / "run.json").exists()
 
 
 def last_loss(run_dir: Path) -> float:
@@ -164,7 +155,7 @@ def main() -> None:
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=10, help="trainings that are killed")
     options = options_of(parser, [*RECIPES, "equal", "kills"])
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.pop(name, None)  # which would leave training one core
