@@ -179,6 +179,19 @@ def test_a_port_that_is_taken_is_said_by_both(alone, taken, monkeypatch):
     assert "to be free" in said[taken]
 
 
+def test_a_full_disk_of_a_worker_is_said_by_both(alone, monkeypatch):
+    addresses = cluster_here(2).addresses
+    (chief,) = together(alone, words=[()], addresses=addresses)
+    small = ["bash", "-c", 'ulimit -f 1; exec "$@"', "small", *RNNAPPS]  # 1 kB a file
+    monkeypatch.setitem(globals(), "RNNAPPS", small)
+    task = {"type": "worker", "index": 1}
+    config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    worker = started(alone, "--strategy", "multi_worker", TF_CONFIG=config)
+    said = [ended(process, 2).splitlines()[-1] for process in (chief, worker)]
+    assert "File too large: " in said[1]
+    assert said[0] == f"rnnapps: Worker 1 ({addresses[1]}): {said[1].removeprefix('rnnapps: ')}"
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(alone):
     said = ended(started(alone, "--workers", "3"), 2).splitlines()
     assert "Expected --batch-size to be a multiple of the 3 replicas" in said[-1]
