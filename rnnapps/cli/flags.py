@@ -144,7 +144,7 @@ def _dataclass(heading: str, group: Group) -> type:
             help_behavior_hint="" if unsaid else f"(default: {_plain(default)})",
         )
         fields.append((name, Annotated[kind, shown], dataclasses.field(default=default)))
-    made = dataclasses.make_dataclass(heading, fields, frozen=True)
+    made = dataclasses.make_dataclass(heading, fields, frozen=True, kw_only=True)
     made.__doc__ = ""
     return FlagCreatePairsOff[made] if options else made
 

@@ -5,13 +5,13 @@ import dataclasses
 import json as json_format
 from pathlib import Path
 
-from tyro.conf import FlagCreatePairsOff, Positional
+from tyro.conf import Positional
 
 from rnnapps.apps import config_class
 from rnnapps.apps.run import read_run
 from rnnapps.apps.updating import TOLERANCE
 from rnnapps.cli.backend import import_tensorflow
-from rnnapps.cli.parsing import parse
+from rnnapps.cli.flags import read_form
 from rnnapps.data.cache import CacheOptions, cache_in
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.files import check_there
@@ -66,7 +66,7 @@ class Update(CacheOptions):
 
 def run(arguments: list[str]) -> int:
     """Runs the command."""
-    form = parse(FlagCreatePairsOff[Update], "rnnapps update", arguments)
+    form = read_form("rnnapps update", Update, arguments)
     read_run(form.folder)  # says that there is none before TensorFlow is loaded
     if not form.new:
         raise ConfigError("Expected new data behind the run: rnnapps update RUN_DIR NEW ...")
