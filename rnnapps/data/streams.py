@@ -63,9 +63,11 @@ class Streams:
         return windows.map(as_it_is(lambda w: (offset, w)))
 
     def _batch(self, offset: tf.Tensor, window: tf.Tensor) -> tuple:
-        starts = offset + tf.range(self.streams) * (self.windows * self.window)  # (streams,)
-        places = tf.range(-1, self.window) + window * self.window + starts[:, None]
-        tokens = tf.gather(self.ids, places % tf.size(self.ids))  # (streams, 1 + window)
+        offset, number = tf.cast(offset, tf.int64), tf.cast(window, tf.int64)  # sums pass 2**31
+        streams = tf.range(self.streams, dtype=tf.int64)
+        starts = offset + streams * (self.windows * self.window)  # (streams,)
+        places = tf.range(-1, self.window, dtype=tf.int64) + number * self.window + starts[:, None]
+        tokens = tf.gather(self.ids, places % len(self.ids))  # (streams, 1 + window)
         tokens = tf.cast(tokens, tf.int32)  # stored ones are of a smaller type
         first = window == 0
         ids = tf.where(first & (tf.range(self.window) == 0), _BEGINNING, tokens[:, :-1])

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 
+import rnnapps
 from rnnapps.data import make_reviews
 from rnnapps.workers import cluster_here
 
@@ -68,7 +69,7 @@ def found(run_dir: pathlib.Path) -> tuple[list[dict[str, float]], list[np.ndarra
     """A run's history and weights."""
     with (run_dir / "history.csv").open() as file:
         rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return rows, keras.models.load_model(run_dir / "model.keras", compile=False).get_weights()
+    return rows, rnnapps.load(run_dir).model.get_weights()
 
 
 @pytest.fixture(scope="module")

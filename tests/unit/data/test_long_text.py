@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rnnapps.apps.chargen import data
 from rnnapps.apps.chargen.config import CharGenConfig
@@ -87,3 +88,13 @@ def test_parts_ids_and_windows_are_those_in_memory(tmp_path, monkeypatch, tokeni
     for model, one in zip(grams, (ids, other), strict=True):
         model.adapt(one)
     np.testing.assert_array_equal(grams[0].nats(ids[:200]), grams[1].nats(other[:200]))
+
+
+def test_places_that_32_bits_do_not_hold(tmp_path):
+    size = 1_200_000_000
+    ids = np.memmap(tmp_path / "ids", np.uint8, "w+", shape=size)  # a file that takes no room
+    ids[-9:-5] = [1, 2, 3, 4]
+    streams = Streams(ids, 2, 4)
+    # The second stream's last window ends one lap behind where the first one's first began.
+    _, targets = streams._batch(tf.constant(size - 5), tf.constant(len(streams) - 1))
+    np.testing.assert_array_equal(targets[1], [1, 2, 3, 4])
