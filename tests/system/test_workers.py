@@ -194,7 +194,7 @@ def test_a_full_disk_of_a_worker_is_said_by_both(alone, monkeypatch):
 
 def test_a_batch_that_cannot_be_shared_is_refused(alone):
     said = ended(started(alone, "--workers", "3"), 2).splitlines()
-    assert "Expected --batch-size to be a multiple of the 3 replicas" in said[-1]
+    assert "Expected --batch-size to be a multiple of 3, the number of replicas" in said[-1]
 
 
 KERAS = """
