@@ -12,6 +12,7 @@ from rnnapps.errors import ConfigError
 from rnnapps.workers import (
     Cluster,
     WorkerLost,
+    check_threads,
     cluster_here,
     cluster_of,
     rnnapps_process,
@@ -75,8 +76,7 @@ def local_workers(
         return
     count = len(cluster.addresses)
     cores = shares(1)[0]
-    if threads is not None and threads < 1:
-        raise ConfigError(f"Expected --threads to be at least 1. Received: {threads}.")
+    check_threads(threads)
     threads = max(1, (threads or (len(cores) if cores else os.cpu_count() or 1)) // count)
     words = [*without(words, "--threads"), "--threads", str(threads)]
     with contextlib.ExitStack() as stack:

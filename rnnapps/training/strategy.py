@@ -77,8 +77,7 @@ def use_cores(config: TrainingConfig, threads: int | None = None) -> None:
 
 def _checked(threads: int | None) -> int:
     """Number of cores to use."""
-    if threads is not None and threads < 1:
-        raise ConfigError(f"Expected --threads to be at least 1. Received: {threads}.")
+    workers.check_threads(threads)
     return threads or usable_cores()
 
 

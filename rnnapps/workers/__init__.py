@@ -1,7 +1,7 @@
 """Processes that train together: how they connect, compare and stop. Imports no TensorFlow."""
 
 from rnnapps.workers.cluster import Cluster, cluster_here, cluster_of
-from rnnapps.workers.local import rnnapps_process, shares, without
+from rnnapps.workers.local import check_threads, rnnapps_process, shares, without
 from rnnapps.workers.meeting import (
     WorkerLost,
     agree,
@@ -16,6 +16,7 @@ __all__ = [
     "Cluster",
     "WorkerLost",
     "agree",
+    "check_threads",
     "cluster",
     "cluster_here",
     "cluster_of",

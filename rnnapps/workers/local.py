@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from rnnapps.errors import ConfigError
+
 _HOME = str(pathlib.Path(__file__).parents[2])  # the folder that holds rnnapps, installed or not
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv.pop(1)); from rnnapps.cli import main; sys.exit(main())"
@@ -41,6 +43,19 @@ def rnnapps_process(
         stdout=subprocess.DEVNULL,
         **options,
     )
+
+
+def check_threads(threads: int | None) -> None:
+    """Checks `--threads`.
+
+    Args:
+        threads: The number of cores, or `None` for all available.
+
+    Raises:
+        ConfigError: If it is less than 1.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"Expected --threads to be at least 1. Received: {threads}.")
 
 
 def shares(count: int) -> list[list[int] | None]:

@@ -218,7 +218,12 @@ def test_a_search_that_cannot_train_at_all_says_so_once_and_leaves_nothing(table
     for data, more, sentence in (
         (tmp_path / "nowhere.csv", [], "nowhere.csv"),
         (table, ["--text-column", "words"], "words"),
-        (classes, ["--epochs", "1", "--objective", "roc_auc"], "one of accuracy, macro_f1, l"),
+        (
+            classes,
+            ["--epochs", "1", "--objective", "roc_auc"],
+            "one of accuracy, macro_f1, log_loss, loss, which can be measured on this data. "
+            "Received: 'roc_auc'.",
+        ),
     ):
         capsys.readouterr()
         assert cli.main(flags(data, project, "--trials", "3", *more)) == 2
