@@ -4,16 +4,19 @@
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items a second from the second epoch
 on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads, taking
-turns), `equal` (validation loss and weights of one process, two replicas and two workers after the
-same epochs, without dropout), and `kills` (ten trainings of two workers are killed once each, at a
-random moment, the chief and the other worker in turns; started again, they end with the validation
-loss of one that is not killed). Without any, all. The recipes are those beside this file where
---data-dir has their data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
+turns), `torch` (a training step of one LSTM, with a replica for each core, against torch.nn.LSTM
+with as many threads, where PyTorch is installed), `equal` (validation loss and weights of one
+process, two replicas and two workers after the same epochs, without dropout), and `kills` (ten
+trainings of two workers are killed once each, at a random moment, the chief and the other worker in
+turns; started again, they end with the validation loss of one that is not killed). Without any,
+all. The recipes are those beside this file where --data-dir has their data sets, prepared by
+tensorflow_datasets; otherwise the embedded samples.
 """
 
 import argparse
 import contextlib
 import csv
+import importlib.util
 import json
 import os
 import random
@@ -23,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from common import options_of, record, rnnapps, show_machine, verdict
@@ -79,6 +83,57 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
     record(
         "scale", {name: {"one device, s": one, "replicas, s": replicas, "times": one / replicas}}
     )
+
+
+def torch(repeats: int = 20) -> None:
+    import layers
+    import torch
+
+    from rnnapps.config import TrainingConfig
+    from rnnapps.training import share_cores, strategy_of
+    from rnnapps.training.strategy import usable_cores
+
+    share_cores()
+    torch.set_num_threads(usable_cores())
+    rows = {}
+    for shape in layers.SHAPES:
+        ours = replicated_step(shape, strategy_of(TrainingConfig(), shape[0]))
+        times = layers.take_turns({"ours": ours, "torch": layers.torch_step(shape)}, repeats)
+        ratio = times["ours"] / times["torch"]
+        rows["x".join(map(str, shape))] = {
+            "rnnapps, ms": times["ours"], "PyTorch, ms": times["torch"], "ratio": ratio
+        }  # fmt: skip
+        record("scale-torch", rows)
+        print(shape, times, flush=True)
+    mean = statistics.geometric_mean(row["ratio"] for row in rows.values())
+    verdict("LSTM with replicas : torch.nn.LSTM, geometric mean", mean, 0.9)
+
+
+def replicated_step(shape: tuple[int, ...], strategy) -> Callable[[], object]:
+    """A training step of an LSTM whose replicas share the rows, and add up the gradients."""
+    import tensorflow as tf
+
+    from rnnapps.layers import LSTM
+
+    batch, steps, features, units = shape
+    rows = batch // strategy.num_replicas_in_sync
+    with strategy.scope():
+        layer = LSTM(units, return_sequences=True)
+        layer.build((rows, steps, features))
+
+    def step_of_replica(x, d_outputs):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=True)
+        weights = [variable.value for variable in layer.trainable_variables]
+        d_x, *gradients = tape.gradient(outputs, [x, *weights], d_outputs)
+        return d_x, tf.distribute.get_replica_context().all_reduce("SUM", gradients)
+
+    step = tf.function(lambda *given: strategy.run(step_of_replica, given))
+    spread = strategy.experimental_distribute_values_from_function
+    given = [spread(lambda _: tf.random.normal((rows, steps, features)))]
+    given.append(spread(lambda _: tf.random.normal((rows, steps, units))))
+    return lambda: step(*given)
 
 
 def equal(folder: Path, epochs: int = 3) -> None:
@@ -156,14 +211,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
     parser.add_argument("--kills", type=int, default=10, help="trainings that are killed")
-    options = options_of(parser, [*RECIPES, "equal", "kills"])
+    options = options_of(parser, [*RECIPES, "torch", "equal", "kills"])
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.pop(name, None)  # which would leave training one core
     show_machine()
+    there = ["torch"] if importlib.util.find_spec("torch") else []
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.row or [*RECIPES, "equal", "kills"]:
+        for name in options.row or [*RECIPES, *there, "equal", "kills"]:
             if name == "equal":
                 equal(Path(folder))
+            elif name == "torch":
+                torch()
             elif name == "kills":
                 kills(Path(folder), options.kills)
             else:
