@@ -12,7 +12,7 @@ MEMORY_SCORES = ("additive", "dot", "general", "scaled_dot")
 
 
 def additive_score(keys, scale, query=None):
-    """`scale . tanh(query + keys)`, of projected keys and, where there is one, projected query.
+    """`scale . tanh(query + keys)`, of projected keys and an optional projected query.
 
     Args:
         keys: `(batch, time, width)`.
@@ -31,7 +31,7 @@ def additive_score(keys, scale, query=None):
 
 
 def flat_matmul(x, kernel):
-    """`x @ kernel` as one product of two matrices, which is faster than one for each row of `x`.
+    """`x @ kernel` as a single matrix product, which is faster than a batched one.
 
     Args:
         x: `(..., features)`.
@@ -44,17 +44,17 @@ def flat_matmul(x, kernel):
 
 
 def unflatten(flat, x):
-    """Gives the rows of a matrix the shape of `x` again, all of whose axes but the last they were.
+    """Restores the leading axes of `x`, which `flat` has merged into one.
 
     Args:
         flat: `(rows, width)`.
-        x: `(..., features)`, of as many rows.
+        x: `(..., features)`, with the same number of rows.
 
     Returns:
         `(..., width)`.
     """
     rows = tuple(x.shape)[:-1]
-    if rows.count(None) == 1:  # one size follows from the others, and need not be looked up
+    if rows.count(None) == 1:  # reshape infers one unknown size
         rows = tuple(-1 if size is None else size for size in rows)
     elif None in rows:
         rows = ops.shape(x)[:-1]
@@ -78,28 +78,28 @@ def dot_score(keys, query):
 
 
 def masked_softmax(scores, mask=None):
-    """Softmax along the last axis over the places where `mask` is true; zeros where there is none.
+    """Softmax along the last axis where `mask` is true, 0 elsewhere; 0 if all is masked.
 
-    The softmax is computed in float32 at least: a sum over many steps is too long for bfloat16.
+    Computed in float32 or wider: bfloat16 is too coarse for a sum over many steps.
     """
     dtype = scores.dtype
     scores = ops.cast(scores, keras.backend.result_type(dtype, "float32"))
     if mask is None:
         return ops.cast(ops.softmax(scores, axis=-1), dtype)
     mask = ops.cast(mask, "bool")
-    # Not minus infinity, by which a row with nothing to see would divide zero by zero.
+    # Not minus infinity: a fully masked row would compute 0 / 0.
     weights = ops.softmax(ops.where(mask, scores, -1e9), axis=-1)
     return ops.cast(ops.where(mask, weights, 0.0), dtype)
 
 
 def weighted_sum(weights, values):
-    """`weights (..., time)` over `values (..., time, width)` -> `(..., width)`."""
+    """Sum of `values (..., time, width)` weighted by `weights (..., time)`: `(..., width)`."""
     return ops.squeeze(ops.matmul(ops.expand_dims(weights, -2), values), -2)
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class AttentionPooling(keras.layers.Layer):
-    """The mean of a sequence, weighted by learnt attention.
+    """The mean of a sequence, weighted by learned attention.
 
         weights = softmax(score(sequence)),  context = sum over t of weights[t] * sequence[t]
 
@@ -107,26 +107,26 @@ class AttentionPooling(keras.layers.Layer):
     `query . h / sqrt(features)` (`"scaled_dot"`).
 
     Args:
-        units: The width of the additive score; the features' width by default. The other scores
-            have none.
+        units: Hidden width of the additive score; the number of features by default. Unused by
+            the other scores.
         score: `"additive"`, `"dot"` or `"scaled_dot"`.
-        dropout: The share of the attention weights to drop in training.
+        dropout: Fraction of the attention weights to drop in training.
         kernel_initializer: Initializer of `kernel`, `scale` and `query`.
         seed: Seed of the dropout.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         sequence: `(batch, time, features)`.
-        mask: `(batch, time)`, false where a step is not to be seen.
+        mask: `(batch, time)`, false at steps to ignore.
         training: Whether to apply dropout.
-        return_attention_scores: Whether to return the weights too.
+        return_attention_scores: Whether to also return the attention weights.
 
     Output:
-        The context, `(batch, features)`; with `return_attention_scores=True` then the weights,
-        `(batch, time)`. Both are zero where a row is wholly masked.
+        The context, `(batch, features)`; with `return_attention_scores=True`, also the weights,
+        `(batch, time)`. Both are zero for fully masked rows.
 
     Raises:
-        ValueError: If an argument or the shape of the input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Yang et al., 2016](https://aclanthology.org/N16-1174/);
@@ -173,7 +173,7 @@ class AttentionPooling(keras.layers.Layer):
 
     def call(self, sequence, mask=None, training=None, return_attention_scores=False):
         """See the class."""
-        sequence = ops.cast(sequence, self.compute_dtype)  # Keras leaves integers as they are
+        sequence = ops.cast(sequence, self.compute_dtype)  # Keras does not cast integers
         if self.score == "additive":
             scores = additive_score(ops.matmul(sequence, self.kernel) + self.bias, self.scale)
         else:
@@ -188,14 +188,14 @@ class AttentionPooling(keras.layers.Layer):
         return (context, weights) if return_attention_scores else context
 
     def compute_mask(self, sequence, mask=None) -> None:
-        """A context has no time axis, and so no mask."""
+        """`None`: the context has no time axis."""
 
     def compute_output_shape(self, sequence_shape: tuple) -> tuple:
         """The context's shape."""
         return (sequence_shape[0], sequence_shape[-1])
 
     def compute_output_spec(self, sequence, return_attention_scores=False, **arguments):
-        """The outputs' shapes and types."""
+        """The shapes and dtypes of the outputs."""
         shape = self.compute_output_shape(sequence.shape)
         context = keras.KerasTensor(shape, dtype=self.compute_dtype)
         weights = keras.KerasTensor(sequence.shape[:2], dtype=self.compute_dtype)

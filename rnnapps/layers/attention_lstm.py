@@ -21,19 +21,19 @@ class AttentionLSTMCell(keras.layers.LSTMCell):
         m[t] = softmax(e[1], ..., e[t]) . (h[1], ..., h[t])
              = m[t-1] + exp(e[t] - log(exp(s[t]) - 1)) * (h[t] - m[t-1])
 
-    The output is the context `m[t]`. The total weight `s` counts from 1, so that a state of zeros
-    is one that has seen nothing.
+    The output is the context `m[t]`. `s` is the log of 1 plus the total weight, so that an all-zero
+    state means that no steps have been seen.
 
     Args:
         units: The width of the hidden state, and of the context.
-        attention_units: The width of the score; `units` by default.
-        dropout: The share of the inputs to drop.
-        recurrent_dropout: The share of the recurrent connections to drop.
+        attention_units: Hidden width of the attention score; `units` by default.
+        dropout: Fraction of the inputs to drop.
+        recurrent_dropout: Fraction of the recurrent connections to drop.
         **kwargs: The other arguments of `keras.layers.LSTMCell`.
 
     Call arguments:
         inputs: `(batch, features)`.
-        states: `[h, c, m, s]`, `(batch, units)` thrice and `(batch, 1)`.
+        states: `[h, c, m, s]`, three `(batch, units)` and one `(batch, 1)`.
         training: Whether to apply dropout.
 
     Output:
@@ -102,18 +102,18 @@ class AttentionLSTMCell(keras.layers.LSTMCell):
 class AttentionLSTM(RecurrentLayer):
     """An LSTM, then additive attention over all its hidden states: a sequence to a context.
 
-    With `return_sequences=True` the output at each step is the context of the steps up to it, whose
-    last is what `return_sequences=False` returns. See `AttentionLSTMCell` for the equations.
+    With `return_sequences=True` the output at each step is the context of the steps so far; the
+    last one equals the output with `return_sequences=False`. `AttentionLSTMCell` has the equations.
 
     Args:
         units: The width of the hidden state, and of the context.
-        attention_units: The width of the score; `units` by default.
+        attention_units: Hidden width of the attention score; `units` by default.
         **kwargs: The other arguments of `keras.layers.LSTM` and of `AttentionLSTMCell`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
-        initial_state: `[h, c, m, s]`, `(batch, units)` thrice and `(batch, 1)`; zeros by default.
-        mask: `(batch, time)`, false where a step is to be skipped, and not to be seen.
+        initial_state: `[h, c, m, s]`, three `(batch, units)`, one `(batch, 1)`; zeros by default.
+        mask: `(batch, time)`, false at steps to skip.
         training: Whether to apply dropout.
         return_attention_scores: Whether to return the attention weights too.
 
@@ -121,10 +121,10 @@ class AttentionLSTM(RecurrentLayer):
         `(batch, units)`, or `(batch, time, units)` with `return_sequences=True`; then, with
         `return_state=True`, the last `h`, `c`, `m` and `s`; then, with
         `return_attention_scores=True`, the weights `(batch, time)` of the last context, in the
-        order of the inputs. Context and weights are zero where a row is wholly masked.
+        order of the inputs. Context and weights are zero for fully masked rows.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473);
@@ -160,7 +160,7 @@ class AttentionLSTM(RecurrentLayer):
         return (*output, weights) if self.return_state else (output, weights)
 
     def compute_output_spec(self, sequences, return_attention_scores=False, **arguments):
-        """The outputs' shapes and types."""
+        """The shapes and dtypes of the outputs."""
         spec = super().compute_output_spec(sequences, **arguments)
         if not return_attention_scores:
             return spec
@@ -174,7 +174,7 @@ class AttentionLSTM(RecurrentLayer):
         x = project(x, cell.kernel, cell.bias)
         hs, h, c = scan.lstm(x, recurrent_kernel, h, c, None, mask, dropout_mask)
 
-        # What the initial state has seen takes the place of a step before the first.
+        # The initial state's context acts as one more step, before the first.
         values = tf.concat([m[:, tf.newaxis], tf.transpose(hs, (1, 0, 2))], axis=1)
         before = s > 0  # (batch, 1)
         total = tf.where(before, s, tf.ones_like(s))

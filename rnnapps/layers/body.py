@@ -19,27 +19,26 @@ def make_body(
     window: int | None = None,
     **arguments: Any,
 ) -> RecurrentStack | TransformerStack:
-    """Makes what reads a sequence: a stack of recurrent layers, or of a Transformer's blocks.
+    """Creates the body of a network: a stack of recurrent layers or of Transformer blocks.
 
-    Both are called alike, and step alike.
+    Both have the same `call` and `step`.
 
     Args:
         cell: One of `rnnapps.config.CELLS`, or `"transformer"`.
-        units: The width of each layer, of a recurrent one in each direction.
-        bidirectional: Whether a step sees those behind it, too.
-        num_heads: Heads of each of a Transformer's blocks.
-        positions: How a Transformer tells where steps stand, see `TransformerStack`.
-        length: How many positions are learned, with `positions="learned"`.
-        window: How many steps before its own a step of a Transformer sees; all by default.
-        **arguments: Arguments of `RecurrentStack`. A Transformer has its own normalization and
-            connections, and takes the number of layers, the dropout, what to return, the seed, the
-            name and the type of them.
+        units: The width of each layer, for recurrent layers in each direction.
+        bidirectional: Whether a step also sees later steps.
+        num_heads: Heads per Transformer block.
+        positions: A Transformer's position encoding, see `TransformerStack`.
+        length: Number of learned positions, with `positions="learned"`.
+        window: Number of earlier steps that a Transformer attends to; all by default.
+        **arguments: Arguments of `RecurrentStack`. A Transformer takes `num_layers`, `dropout`,
+            `return_sequences`, `return_state`, `seed`, `name` and `dtype`, and ignores the others.
 
     Returns:
         The stack.
 
     Raises:
-        ValueError: If there is no such cell, or an argument is out of range.
+        ValueError: If the cell is unknown, or an argument is out of range.
 
     Example:
     >>> [make_body(cell, 8, num_layers=2)(np.zeros((2, 5, 3))).shape

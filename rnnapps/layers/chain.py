@@ -1,13 +1,13 @@
 """The recursions of a linear chain: forward-backward, Viterbi, and gradients by hand.
 
-Everything here is time-major, `(time, batch, tags)`. A path has the score of its tags, of the
-transitions from each to the next, of its first tag and of its last. Masks are true up to where a
-row ends; a row may have no steps at all, and what a loop does behind a row's end is not looked at.
+Everything here is time-major, `(time, batch, tags)`. The score of a path is the sum of its tags'
+scores, its transitions, and its start and end scores. Masks are true up to the end of a row; a row
+may be empty, and values after its end are ignored.
 
-The sum over all paths is taken in probabilities, not in logarithms: a step is then one matrix
-product. They are of float64, in which a tag may be e^-600 times as likely as another one and still
-count, and are scaled at each step to add up to 1. The way back is the forward-backward algorithm:
-what the scores and the transitions count for are products over all steps at once, after its loop.
+The sum over all paths uses probabilities, not logarithms: a step is then one matrix product. They
+are float64, in which ratios down to e^-600 count, and rescaled at each step to sum to 1. The
+backward pass is the forward-backward algorithm: after its loop, the gradients of scores and
+transitions are products over all steps at once.
 """
 
 import tensorflow as tf
@@ -15,13 +15,13 @@ import tensorflow as tf
 from rnnapps.layers.custom_gradient import custom_gradient
 from rnnapps.layers.scan import arrays_like, loop
 
-_LEAST = -600.0  # by which a score can be below the best one of its kind
-_TINY = 1e-300  # what is divided by, at least
-_UNROLL = 4  # steps in one turn of a loop, which is what takes the time
+_LEAST = -600.0  # scores are clipped to this far below the largest
+_TINY = 1e-300  # the smallest divisor
+_UNROLL = 4  # steps per loop iteration, as the loop's overhead dominates
 
 
 def log_partition(scores, transitions, start, end, mask):
-    """The logarithm of the sum over all paths of the exponential of their scores.
+    """The log-partition function: log-sum-exp of the scores of all paths.
 
     Args:
         scores: `(time, batch, tags)`; time is at least 1.
@@ -31,7 +31,7 @@ def log_partition(scores, transitions, start, end, mask):
         mask: Booleans `(time, batch)`.
 
     Returns:
-        `(batch,)`; 0 of a row without steps.
+        `(batch,)`; 0 for empty rows.
     """
 
     @custom_gradient
@@ -49,43 +49,43 @@ def log_partition(scores, transitions, start, end, mask):
 
 
 def marginals(scores, transitions, start, end, mask):
-    """The probability of each tag at each step, whatever the other tags.
+    """The marginal probability of each tag at each step.
 
     Args:
-        scores: As `log_partition` has it, and so the others.
+        scores: As in `log_partition`, like the other arguments.
         transitions: `(tags, tags)`.
         start: `(tags,)`.
         end: `(tags,)`.
         mask: Booleans `(time, batch)`.
 
     Returns:
-        `(time, batch, tags)`; zeros behind a row's end.
+        `(time, batch, tags)`; zeros after a row's end.
     """
     log_z, found = _forward(scores, transitions, start, end, mask)
     return tf.cast(_backward(*found, mask, tf.ones_like(log_z))[0], scores.dtype)
 
 
 def best_path(scores, transitions, start, end, mask):
-    """The path of the highest score (Viterbi).
+    """The path with the highest score (Viterbi).
 
     Args:
-        scores: As `log_partition` has it, and so the others.
+        scores: As in `log_partition`, like the other arguments.
         transitions: `(tags, tags)`.
         start: `(tags,)`.
         end: `(tags,)`.
         mask: Booleans `(time, batch)`.
 
     Returns:
-        int32 tags `(time, batch)`, of no meaning behind a row's end.
+        int32 tags `(time, batch)`, undefined after a row's end.
     """
     steps = scores.shape[0] or tf.shape(scores)[0]
-    scores = tf.transpose(scores, (0, 2, 1))  # (time, tags, batch): the largest over rows at once
+    scores = tf.transpose(scores, (0, 2, 1))  # (time, tags, batch): maxima over rows at once
     each = transitions[:, :, tf.newaxis]  # (from, to, 1)
 
     def forward(t, delta, deltas):
         into = tf.reduce_max(delta[:, tf.newaxis] + each, axis=0)  # (to, batch)
         delta = into + tf.gather(scores, t + 1)
-        delta -= tf.reduce_max(delta, axis=0)  # a sum over a long text would have too few digits
+        delta -= tf.reduce_max(delta, axis=0)  # keeps precision over long texts
         return delta, deltas.write(t + 1, delta)
 
     first = start[:, tf.newaxis] + scores[0]
@@ -112,7 +112,7 @@ def path_score(scores, tags, transitions, start, end, mask):
     """The score of given paths.
 
     Args:
-        scores: As `log_partition` has it, and so the others.
+        scores: As in `log_partition`, like the other arguments.
         tags: int32 `(time, batch)`.
         transitions: `(tags, tags)`.
         start: `(tags,)`.
@@ -120,7 +120,7 @@ def path_score(scores, tags, transitions, start, end, mask):
         mask: Booleans `(time, batch)`.
 
     Returns:
-        `(batch,)`; 0 of a row without steps.
+        `(batch,)`; 0 for empty rows.
     """
     of_steps = tf.gather(scores, tags, batch_dims=2)  # (time, batch)
     of_ends = tf.where(_ends(mask), tf.gather(end, tags), 0.0)
@@ -130,27 +130,27 @@ def path_score(scores, tags, transitions, start, end, mask):
 
 
 def _ends(mask):
-    """Where each row has its last step, `(time, batch)`."""
+    """Booleans `(time, batch)`, true at each row's last step."""
     return mask & ~tf.concat([mask[1:], tf.zeros_like(mask[:1])], axis=0)
 
 
 def _at_end(values, mask):
-    """What of `(time, batch, tags)` is of each row's last step, `(batch, tags)`."""
+    """Values `(time, batch, tags)` at each row's last step, `(batch, tags)`."""
     last = tf.maximum(tf.reduce_sum(tf.cast(mask, tf.int32), axis=0) - 1, 0)
     return tf.gather(tf.transpose(values, (1, 0, 2)), last, batch_dims=1)
 
 
 def _exp(scores, axis):
-    """The exponential of scores by the largest along axes, and that one."""
+    """The exponential of scores minus their maximum along `axis`, and the maximum."""
     scores = tf.cast(scores, tf.float64)
     largest = tf.reduce_max(scores, axis=axis, keepdims=True)
     return tf.exp(tf.maximum(scores - largest, _LEAST)), largest
 
 
 def _forward(scores, transitions, start, end, mask):
-    """Log Z `(batch,)`, and what the way back needs.
+    """Log Z `(batch,)`, and what the backward pass needs.
 
-    With x, A, b, e the exponentials of the four kinds of scores, and p adding up to 1:
+    With x, A, b, e the exponentials of the four kinds of scores, and p summing to 1:
 
         u[t] = p[t-1] A,  u[0] = b
         p[t] = u[t] x[t] / c[t]
@@ -163,7 +163,7 @@ def _forward(scores, transitions, start, end, mask):
     e, e_by = _exp(end, 0)
 
     def scaled(p):
-        return p / tf.reduce_sum(p, axis=-1, keepdims=True)  # of which none is under e^-600
+        return p / tf.reduce_sum(p, axis=-1, keepdims=True)  # no sum is below e^-600
 
     def body(t, p, ps):
         p = scaled((p @ A) * tf.gather(x, t + 1))
@@ -185,12 +185,12 @@ def _forward(scores, transitions, start, end, mask):
 
 
 def _backward(ps, u, A, last, mask, d_log_z):
-    """The gradients of the scores, of the transitions, and of the last tags' scores.
+    """The gradients of the scores, the transitions and the end scores.
 
-    With d[t, j] the probability of tag j at step t, by which each of them counts:
+    With d[t, j] the marginal probability of tag j at step t:
 
         r[t]   = d[t] / u[t]
-        d[t-1] = p[t-1] (A r[t]), and of a row's last step p e / sum of it
+        d[t-1] = p[t-1] (A r[t]); at a row's last step, p e divided by its sum
         pairs  = A times the sum over t of the outer product of p[t-1] and r[t]
     """
     steps = ps.shape[0] or tf.shape(ps)[0]

@@ -9,44 +9,42 @@ import tensorflow as tf
 
 from rnnapps.layers import chain
 
-_IMPOSSIBLE = -1e4  # the score of a transition that is not allowed: exp of it is 0
-_MASKED = -1e30  # all scores of a step that is masked
+_IMPOSSIBLE = -1e4  # the score of a forbidden transition: its exp is 0
+_MASKED = -1e30  # the scores of a masked step
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class CRF(keras.layers.Layer):
     """A linear-chain conditional random field over the scores of a `Dense` layer.
 
-    It learns how well each tag follows another, begins a sequence and ends it. It hands the scores
-    on, with the mask in them (`-1e30` for all tags of a masked step): they are what `loss` and the
-    methods take, from wherever they come, and what a model may be saved and served with. With
-    `return_tags=True` it gives the best tags instead.
+    It learns transition, start and end scores. It returns the input scores with the mask encoded
+    in them (`-1e30` for all tags of a masked step), for `loss` and the methods, and for saving and
+    serving. With `return_tags=True` it returns the best tags instead.
 
-    A masked step is as if it were not there, so that gaps, padding on either side and empty rows
-    all hold. Scores are float32, also under `mixed_bfloat16`, and sums over paths of float64.
+    Masked steps are skipped: gaps, padding on either side and empty rows are all supported. Scores
+    are float32, also under `mixed_bfloat16`; sums over paths are float64.
 
     Args:
-        allowed: Booleans `(tags + 1, tags + 1)`, which tag may follow which, as
-            `allowed_transitions` makes them: the last row is of the beginning, the last column of
-            the end. `None` allows all. The loss of a sequence that is not allowed is 10,000 for
-            each such transition.
-        transition_initializer: Initializer of the transitions' scores; the first and the last
-            tags' begin at zero.
-        transition_regularizer: Regularizer of the transitions' scores.
+        allowed: Booleans `(tags + 1, tags + 1)`, from each tag (row) to the next (column), from
+            `allowed_transitions`: the last row is the start, the last column the end. `None` allows
+            all. Each forbidden transition in a label sequence adds 10,000 to its loss.
+        transition_initializer: Initializer of the transition scores; start and end scores are
+            initialized to zero.
+        transition_regularizer: Regularizer of the transition scores.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        scores: How well each tag suits each step by itself, `(batch, time, tags)`.
-        mask: Booleans `(batch, time)`, false where a step is not to be seen.
+        scores: Emission scores, `(batch, time, tags)`.
+        mask: Booleans `(batch, time)`, false at steps to ignore.
         return_tags: Whether to return the best tags instead of scores.
-        return_marginals: Whether to return each tag's probability instead of scores.
+        return_marginals: Whether to return marginal probabilities instead of scores.
 
     Output:
-        float32 scores `(batch, time, tags)`; or the best tags, int32 `(batch, time)`, 0 where a
-        step is masked; or the tags' probabilities `(batch, time, tags)`, as `marginals` has them.
+        float32 scores `(batch, time, tags)`; or the best tags, int32 `(batch, time)`, 0 at masked
+        steps; or the marginal probabilities `(batch, time, tags)`, see `marginals`.
 
     Raises:
-        ValueError: If `allowed` is not of the shape that the scores ask for.
+        ValueError: If the shape of `allowed` does not match the scores.
 
     Reference:
         - [Lafferty et al., 2001](https://dl.acm.org/doi/10.5555/645530.655813)
@@ -76,7 +74,7 @@ class CRF(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        # Bfloat16 has 8 bits, too few for sums over a sequence.
+        # bfloat16 has 8 bits of precision, too few for sums over a sequence.
         wide = "float64" if self.compute_dtype == "float64" else "float32"
         self.dtype_policy = keras.DTypePolicy(wide)
         self.allowed = None if allowed is None else np.array(allowed, bool)
@@ -119,20 +117,19 @@ class CRF(keras.layers.Layer):
 
     @property
     def loss(self) -> "CRFLoss":
-        """What to compile a model with that ends in this layer."""
+        """The loss for a model whose last layer is this one."""
         return CRFLoss(self)
 
     def log_likelihood(self, scores, tags, mask=None) -> tf.Tensor:
-        """How likely tags are, given the scores.
+        """The log-likelihood of tags, given the scores.
 
         Args:
-            scores: What the layer returned, `(batch, time, tags)`.
-            tags: Integers `(batch, time)`; those of masked steps are not looked at. A step whose
-                tag is negative is masked, too.
-            mask: Booleans `(batch, time)`, for scores that the layer has not seen.
+            scores: The layer's output, `(batch, time, tags)`.
+            tags: Integers `(batch, time)`; ignored at masked steps. A negative tag masks its step.
+            mask: Booleans `(batch, time)`, for scores that did not pass through the layer.
 
         Returns:
-            The log-probability of each row's tags together, `(batch,)`; 0 of an empty row.
+            The log-probability of each row's tag sequence, `(batch,)`; 0 for empty rows.
         """
         tags = tf.cast(tags, tf.int32)
         scores, mask, place = self._steps(scores, mask, tags >= 0)
@@ -142,15 +139,14 @@ class CRF(keras.layers.Layer):
         return score - chain.log_partition(scores, *weights, mask)
 
     def decode(self, scores, mask=None) -> tuple[tf.Tensor, tf.Tensor]:
-        """The best tags, all of a row together (Viterbi).
+        """The best tag sequence of each row (Viterbi).
 
         Args:
-            scores: What the layer returned, `(batch, time, tags)`.
-            mask: Booleans `(batch, time)`, for scores that the layer has not seen.
+            scores: The layer's output, `(batch, time, tags)`.
+            mask: Booleans `(batch, time)`, for scores that did not pass through the layer.
 
         Returns:
-            int32 tags `(batch, time)`, 0 where a step is masked; and their log-probabilities
-            `(batch,)`.
+            int32 tags `(batch, time)`, 0 at masked steps; and their log-probabilities `(batch,)`.
         """
         scores, mask, place = self._steps(scores, mask)
         weights = self._weights()
@@ -159,20 +155,20 @@ class CRF(keras.layers.Layer):
         return _put_back(tags, place), score - chain.log_partition(scores, *weights, mask)
 
     def marginals(self, scores, mask=None) -> tf.Tensor:
-        """The probability of each tag at each step, whatever the other steps' (forward-backward).
+        """The marginal probability of each tag at each step (forward-backward).
 
         Args:
-            scores: What the layer returned, `(batch, time, tags)`.
-            mask: Booleans `(batch, time)`, for scores that the layer has not seen.
+            scores: The layer's output, `(batch, time, tags)`.
+            mask: Booleans `(batch, time)`, for scores that did not pass through the layer.
 
         Returns:
-            `(batch, time, tags)`; zeros where a step is masked.
+            `(batch, time, tags)`; zeros at masked steps.
         """
         scores, mask, place = self._steps(scores, mask)
         return _put_back(chain.marginals(scores, *self._weights(), mask), place)
 
     def _weights(self) -> tuple:
-        """The transitions', first tags' and last tags' scores, with those that are impossible."""
+        """The transition, start and end scores, with forbidden transitions filled in."""
         found = [tf.convert_to_tensor(one) for one in (self.transitions, self.start, self.end)]
         if self.allowed is None:
             return tuple(found)
@@ -181,9 +177,9 @@ class CRF(keras.layers.Layer):
         return tuple(tf.where(allowed, one, _IMPOSSIBLE) for allowed, one in pairs)
 
     def _steps(self, scores, mask, also=None) -> tuple:
-        """Scores and mask time-major, a row's steps moved together, and where they are now."""
+        """Scores and mask, time-major with each row's gaps removed, and the steps' new places."""
         scores = tf.cast(scores, self.compute_dtype)
-        # (batch, time); what is no number is seen, so that a loss says that training diverged.
+        # (batch, time); NaN counts as unmasked, so that the loss shows that training diverged.
         seen = ~tf.reduce_all(scores <= 0.1 * _MASKED, axis=-1)
         for one in (mask, also):
             seen = seen if one is None else seen & tf.cast(one, tf.bool)
@@ -204,7 +200,7 @@ class CRF(keras.layers.Layer):
 
 
 def _moved(values, place):
-    """What is batch-major, time-major at its new places."""
+    """Moves batch-major values to their new places, time-major."""
     order = tf.math.invert_permutation(tf.reshape(place, (-1,)))
     batch, time, *rest = values.shape
     flat = tf.gather(tf.reshape(values, (-1, *rest)), order)
@@ -212,26 +208,26 @@ def _moved(values, place):
 
 
 def _put_back(values, place):
-    """What is time-major, batch-major at the places it came from."""
+    """Moves time-major values back to their original places, batch-major."""
     return tf.gather(tf.reshape(values, (-1, *values.shape[2:])), place)
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class CRFLoss(keras.losses.Loss):
-    """The negative log-likelihood of tags under a `CRF`, in nats a sequence.
+    """The negative log-likelihood of tags under a `CRF`, in nats per sequence.
 
-    A loss cannot be saved with a layer. A model that is loaded again predicts as it is; to train it
-    on, compile it again: `model.compile(model.optimizer, loss=model.get_layer(name).loss)`.
+    The layer is not saved with the loss. A loaded model predicts as it is; to train it further,
+    recompile it: `model.compile(model.optimizer, loss=model.get_layer(name).loss)`.
 
     Args:
-        crf: The layer, in which the model ends; `None` for a loss that was loaded.
+        crf: The model's last layer; `None` for a loaded loss.
         name: Name of the loss.
-        reduction: How the sequences' losses become one number, as Keras has it.
+        reduction: Reduction over sequences, as in `keras.losses.Loss`.
     """
 
     def __init__(self, crf: CRF | None, name: str = "crf", reduction: str = "sum_over_batch_size"):
         super().__init__(name=name, reduction=reduction)
-        self._crf = lambda: crf  # no attribute, which Keras would save as a part of the loss
+        self._crf = lambda: crf  # Keras would save an attribute as part of the loss
 
     def call(self, y_true, y_pred):
         crf = self._crf()
@@ -244,5 +240,5 @@ class CRFLoss(keras.losses.Loss):
 
     @classmethod
     def from_config(cls, config):
-        """Makes a loss of a configuration, which has no layer."""
+        """Creates a loss without its layer, which the configuration lacks."""
         return cls(None, **config)

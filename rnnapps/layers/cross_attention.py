@@ -12,16 +12,16 @@ from rnnapps.layers.heads import HeadedAttention, check_heads
 
 @keras.saving.register_keras_serializable("rnnapps")
 class CrossAttention(HeadedAttention):
-    """Each step of a sequence looks at a memory, with one head or several.
+    """Multi-head attention from each step of a sequence to a memory.
 
         q = x K + b,  k, v = m K_m + b_m,  weights = softmax(q . k / sqrt(width of a head)),
         y = (sum over the memory's steps of weights * v, of all heads) K_o + b_o
 
     Args:
-        units: The width of the output, and of all heads together; the sequence's by default.
-        num_heads: How many heads, of `units / num_heads` each.
-        dropout: The share of the attention weights to drop in training.
-        use_bias: Whether there are `b`, `b_m` and `b_o`.
+        units: The width of the output and of all heads together; the sequence's by default.
+        num_heads: Number of heads, each `units / num_heads` wide.
+        dropout: Fraction of the attention weights to drop in training.
+        use_bias: Whether to use the biases `b`, `b_m` and `b_o`.
         kernel_initializer: Initializer of `kernel` `(features, units)`, `memory_kernel`
             `(memory features, 2 * units)`, in the order k, v, and `output_kernel` `(units, units)`.
         seed: Seed of the dropout.
@@ -30,17 +30,17 @@ class CrossAttention(HeadedAttention):
     Call arguments:
         sequence: `(batch, time, features)`.
         memory: `(batch, memory_time, memory_features)`.
-        memory_mask: `(batch, memory_time)`, false where the memory is not to be seen.
-        keys: What `keys(memory)` returned, to project the memory once for many calls.
+        memory_mask: `(batch, memory_time)`, false at steps to ignore.
+        keys: The output of `keys(memory)`, to project the memory once for many calls.
         training: Whether to apply dropout.
-        return_attention_scores: Whether to return the weights too.
+        return_attention_scores: Whether to also return the attention weights.
 
     Output:
-        `(batch, time, units)`; with `return_attention_scores=True` then the weights `(batch,
-        num_heads, time, memory_time)`, all zero where there is nothing to see.
+        `(batch, time, units)`; with `return_attention_scores=True`, also the weights `(batch,
+        num_heads, time, memory_time)`, zero for a fully masked memory.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
@@ -62,7 +62,7 @@ class CrossAttention(HeadedAttention):
         self.output_kernel, self.output_bias = self.add_dense("output_", self.width, self.width)
 
     def keys(self, memory) -> list:
-        """Projects the memory: its keys and values, `(batch, heads, memory_time, width)` each."""
+        """The keys and values of the memory, `(batch, heads, memory_time, width)` each."""
         memory = ops.cast(memory, self.compute_dtype)
         return self.split(self.project(memory, self.memory_kernel, self.memory_bias), 2)
 
@@ -88,7 +88,7 @@ class CrossAttention(HeadedAttention):
         return (x, weights) if return_attention_scores else x
 
     def compute_output_spec(self, sequence, memory, return_attention_scores=False, **arguments):
-        """The outputs' shapes and types."""
+        """The shapes and dtypes of the outputs."""
 
         def spec(*shape):
             return keras.KerasTensor(shape, dtype=self.compute_dtype)
@@ -99,5 +99,5 @@ class CrossAttention(HeadedAttention):
         return (x, weights) if return_attention_scores else x
 
     def compute_mask(self, sequence, mask: Any = None) -> Any:
-        """The sequence's mask, for the output; the weights have none."""
+        """The sequence's mask for the output, `None` for the weights."""
         return keras.tree.flatten(mask)[0]

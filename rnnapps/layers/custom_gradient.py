@@ -9,11 +9,11 @@ from tensorflow.python.framework import ops
 
 
 def custom_gradient(function: Callable) -> Callable:
-    """As `tf.custom_gradient`, but what was traced is freed.
+    """Like `tf.custom_gradient`, but without leaking traced graphs.
 
-    TensorFlow registers the gradient of each trace under a name of its own and never forgets it:
-    with the gradient stays the graph, a megabyte or more of each model in a search. Here the graph
-    holds the gradient, and the registry knows it for as long as the graph lives.
+    TensorFlow registers the gradient of each trace under a unique name and never removes it. The
+    gradient keeps its graph alive: a megabyte or more for each model of a search. Here the graph
+    owns the gradient, and the registry holds it only as long as the graph lives.
     """
     derived = tf.custom_gradient(function)
 
@@ -34,7 +34,7 @@ def _hand_to_graph(op: tf.Operation) -> None:
         entry = registry[name]
         gradient = entry["type"]
     except (AttributeError, KeyError, TypeError):
-        return  # a TensorFlow that registers it otherwise: test_custom_gradient.py tells
+        return  # TensorFlow registers it differently: test_custom_gradient.py fails
     graph, known = op.graph, weakref.ref(gradient)
     graph.custom_gradients = [*getattr(graph, "custom_gradients", ()), gradient]
     entry["type"] = lambda op, *gradients: known()(op, *gradients)

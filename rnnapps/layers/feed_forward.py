@@ -11,13 +11,13 @@ from rnnapps.layers.base import check_rate, check_units
 
 @keras.saving.register_keras_serializable("rnnapps")
 class FeedForward(keras.layers.Layer):
-    """A normalization and two dense layers over each step, and a way past them.
+    """Layer normalization and two dense layers per step, with a residual connection.
 
         x + silu(N(x) K_1 + b_1) K_2 + b_2
 
     Args:
-        expansion: How many times wider than `x` the first dense layer is.
-        dropout: The share of features to drop of what is added to `x`.
+        expansion: Width of the first dense layer as a multiple of `x`'s.
+        dropout: Dropout rate of the residual branches.
         seed: Seed of the dropout.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -33,7 +33,7 @@ class FeedForward(keras.layers.Layer):
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762);
-        [Xiong et al., 2020](https://arxiv.org/abs/2002.04745), for the normalization's place.
+        [Xiong et al., 2020](https://arxiv.org/abs/2002.04745), for the pre-normalization.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class FeedForward(keras.layers.Layer):
 
     def call(self, x, training=None):
         """See the class."""
-        flat = ops.reshape(x, (-1, x.shape[-1]))  # products of two matrices are faster
+        flat = ops.reshape(x, (-1, x.shape[-1]))  # faster than a batched product
         y = unflatten(self.down(self.up(self.norm(flat))), x)
         return x + self.drop(y, training=training)
 

@@ -17,26 +17,26 @@ class GRU(CheckedScan, keras.layers.GRU):
         a    = tanh(x[t] K_h + b_h + (r * h[t-1]) R_h)           with reset_after=False
         h[t] = z * h[t-1] + (1 - z) * a
 
-    It runs on a loop whose backward pass is written by hand (`rnnapps.layers.scan`), or, with other
-    activations than tanh and sigmoid or with `unroll=True`, on Keras' own. Dropout draws one mask
-    for all steps and gates.
+    It runs a loop with a handwritten backward pass (`rnnapps.layers.scan`), or Keras' own loop with
+    `unroll=True` or activations other than tanh and sigmoid. Dropout uses one mask for all steps
+    and gates.
 
-    On a GPU, training takes Keras' cuDNN path where it can, and this loop where cuDNN cannot take
-    the mask. Inference never does, so that an exported model runs on any machine. XLA cannot
-    compile cuDNN: with `jit_compile=True` on a GPU, pass `use_cudnn=False`.
+    On a GPU, training uses cuDNN through Keras where possible, and this loop for masks that cuDNN
+    does not support. Inference never uses cuDNN, so that an exported model runs on any machine. XLA
+    cannot compile cuDNN: with `jit_compile=True` on a GPU, pass `use_cudnn=False`.
 
     Args:
         units: The width of the state.
-        *args: The next arguments of `keras.layers.GRU`, in its order.
-        dropout: The share of the inputs' features to drop.
-        recurrent_dropout: The share of the state's features to drop in the recurrent product.
-        weight_drop: The share of the recurrent kernel's weights to drop, the same for a batch.
+        *args: Further positional arguments of `keras.layers.GRU`.
+        dropout: Fraction of the inputs' features to drop.
+        recurrent_dropout: Fraction of the state's features to drop in the recurrent product.
+        weight_drop: Fraction of the recurrent kernel's weights to drop, one mask per batch.
         **kwargs: The other arguments of `keras.layers.GRU`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
         initial_state: `[h]`, `(batch, units)`; zeros by default.
-        mask: `(batch, time)`, false where a step is to be skipped.
+        mask: `(batch, time)`, false at steps to skip.
         training: Whether to apply dropout.
 
     Output:
@@ -44,7 +44,7 @@ class GRU(CheckedScan, keras.layers.GRU):
         `return_state=True`, the last `h`.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Cho et al., 2014](https://arxiv.org/abs/1406.1078).
@@ -57,7 +57,7 @@ class GRU(CheckedScan, keras.layers.GRU):
         cell = self.cell
         bias, recurrent_bias = cell.bias, None
         if cell.use_bias and cell.reset_after:
-            # The gates' two biases add up, and can be added outside the loop.
+            # The gates' two biases add up: add them outside the loop.
             bias, recurrent_bias = tf.unstack(tf.convert_to_tensor(cell.bias))
             gates, recurrent_bias = tf.split(recurrent_bias, [2 * self.units, self.units])
             bias = bias + tf.concat([gates, tf.zeros_like(recurrent_bias)], axis=0)

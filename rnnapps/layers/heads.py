@@ -13,10 +13,10 @@ class HeadedAttention(keras.layers.Layer):
     """What `SelfAttention` and `CrossAttention` share: arguments, weights, and heads.
 
     Args:
-        units: The width of the output, and of all heads together; the input's by default.
-        num_heads: How many heads, of `units / num_heads` each.
-        dropout: The share of the attention weights to drop in training.
-        use_bias: Whether the products have biases.
+        units: The width of the output and of all heads together; the input's by default.
+        num_heads: Number of heads, each `units / num_heads` wide.
+        dropout: Fraction of the attention weights to drop in training.
+        use_bias: Whether the projections have biases.
         kernel_initializer: Initializer of the kernels.
         seed: Seed of the dropout.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -51,7 +51,7 @@ class HeadedAttention(keras.layers.Layer):
         self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
 
     def add_dense(self, name: str, rows: int, columns: int) -> tuple:
-        """Creates a kernel, and its bias where there is one."""
+        """Creates a kernel and, with `use_bias`, its bias."""
         kernel = self.add_weight((rows, columns), self.kernel_initializer, name=f"{name}kernel")
         bias = self.add_weight((columns,), "zeros", name=f"{name}bias") if self.use_bias else None
         return kernel, bias
@@ -62,13 +62,13 @@ class HeadedAttention(keras.layers.Layer):
         return x if bias is None else x + bias
 
     def split(self, x, parts: int = 1) -> list:
-        """Cuts features into parts, and these into heads: `(batch, heads, time, width)` each."""
+        """Splits features into parts, and each into heads: `(batch, heads, time, width)` each."""
         heads = parts * self.num_heads
         x = tf.reshape(x, (-1, count_steps(x), heads, x.shape[-1] // heads))
         return tf.split(tf.transpose(x, (0, 2, 1, 3)), parts, axis=1)
 
     def attend(self, queries, keys, values, shown, training) -> tuple:
-        """What queries find among keys, where `shown` is true, and how much they look at each.
+        """Scaled dot-product attention where `shown` is true.
 
         Returns:
             `(batch, time, units)`, and the weights `(batch, heads, time, seen)`.
@@ -88,12 +88,12 @@ class HeadedAttention(keras.layers.Layer):
 
 
 def count_steps(x) -> Any:
-    """How many there are: a number where it is known, so that a step's angles are constants."""
+    """The number of steps, static if known, so that a single step's angles are constants."""
     return tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
 
 
 def check_heads(width: int, num_heads: int, rotary: bool = False) -> None:
-    """Raise unless as many heads divide a width, and rotary positions find pairs of features."""
+    """Raise unless `num_heads` divides `width`, into heads of even width if `rotary`."""
     check_units(num_heads, "num_heads")
     if width % num_heads:
         raise ValueError(

@@ -35,8 +35,8 @@ class LayerNormLSTMCell(CellMixin, keras.layers.LSTMCell):
     Args:
         units: The width of the hidden state.
         epsilon: Added to the variances.
-        dropout: The share of the inputs to drop.
-        recurrent_dropout: The share of the recurrent connections to drop.
+        dropout: Fraction of the inputs to drop.
+        recurrent_dropout: Fraction of the recurrent connections to drop.
         **kwargs: The other arguments of `keras.layers.LSTMCell`.
 
     Call arguments:
@@ -88,12 +88,12 @@ class LayerNormLSTMCell(CellMixin, keras.layers.LSTMCell):
         return h, [h, c]
 
     def project(self, product):
-        """From `x[t] K` to what the step adds to the recurrent product."""
+        """The normalised and scaled `x[t] K`, plus the bias."""
         x = _normalize(product, self.epsilon) * self.kernel_gamma
         return x + self.bias if self.use_bias else x
 
     def step(self, x, h, c) -> list:
-        """One step, from a projected input and the state before."""
+        """One step, from a projected input and the previous state."""
         h = _normalize(ops.matmul(h, self.recurrent_kernel), self.epsilon)
         z_i, z_f, z_g, z_o = ops.split(x + h * self.recurrent_gamma, 4, axis=-1)
         i = self.recurrent_activation(z_i)
@@ -119,7 +119,7 @@ class LayerNormLSTM(RecurrentLayer):
     Call arguments:
         sequences: `(batch, time, features)`.
         initial_state: `[h, c]`, each `(batch, units)`; zeros by default.
-        mask: `(batch, time)`, false where a step is to be skipped.
+        mask: `(batch, time)`, false at steps to skip.
         training: Whether to apply dropout.
 
     Output:
@@ -127,7 +127,7 @@ class LayerNormLSTM(RecurrentLayer):
         `return_state=True`, the last `h` and `c`.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Ba et al., 2016](https://arxiv.org/abs/1607.06450).

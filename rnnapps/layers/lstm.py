@@ -15,26 +15,26 @@ class LSTM(CheckedScan, keras.layers.LSTM):
         c[t] = f * c[t-1] + i * g
         h[t] = o * tanh(c[t])
 
-    It runs on a loop whose backward pass is written by hand (`rnnapps.layers.scan`), or, with other
-    activations than tanh and sigmoid or with `unroll=True`, on Keras' own. Dropout draws one mask
-    for all steps and gates.
+    It runs a loop with a handwritten backward pass (`rnnapps.layers.scan`), or Keras' own loop with
+    `unroll=True` or activations other than tanh and sigmoid. Dropout uses one mask for all steps
+    and gates.
 
-    On a GPU, training takes Keras' cuDNN path where it can, and this loop where cuDNN cannot take
-    the mask. Inference never does, so that an exported model runs on any machine. XLA cannot
-    compile cuDNN: with `jit_compile=True` on a GPU, pass `use_cudnn=False`.
+    On a GPU, training uses cuDNN through Keras where possible, and this loop for masks that cuDNN
+    does not support. Inference never uses cuDNN, so that an exported model runs on any machine. XLA
+    cannot compile cuDNN: with `jit_compile=True` on a GPU, pass `use_cudnn=False`.
 
     Args:
         units: The width of the state.
-        *args: The next arguments of `keras.layers.LSTM`, in its order.
-        dropout: The share of the inputs' features to drop.
-        recurrent_dropout: The share of the state's features to drop in the recurrent product.
-        weight_drop: The share of the recurrent kernel's weights to drop, the same for a batch.
+        *args: Further positional arguments of `keras.layers.LSTM`.
+        dropout: Fraction of the inputs' features to drop.
+        recurrent_dropout: Fraction of the state's features to drop in the recurrent product.
+        weight_drop: Fraction of the recurrent kernel's weights to drop, one mask per batch.
         **kwargs: The other arguments of `keras.layers.LSTM`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
         initial_state: `[h, c]`, each `(batch, units)`; zeros by default.
-        mask: `(batch, time)`, false where a step is to be skipped.
+        mask: `(batch, time)`, false at steps to skip.
         training: Whether to apply dropout.
 
     Output:
@@ -42,7 +42,7 @@ class LSTM(CheckedScan, keras.layers.LSTM):
         `return_state=True`, the last `h` and `c`.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Hochreiter and Schmidhuber, 1997](https://doi.org/10.1162/neco.1997.9.8.1735);

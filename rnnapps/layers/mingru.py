@@ -22,14 +22,14 @@ class MinGRUCell(CellMixin, keras.layers.GRUCell):
         h[t] = (1 - z) * h[t-1] + z * a
 
     The weights are `kernel` `(features, 2 * units)` and `bias` `(2 * units,)`, in the order z, h.
-    There is no recurrent kernel: units see each other in the layer above.
+    There is no recurrent kernel: units interact only in the next layer.
 
     Args:
         units: The width of the state.
-        activation: What the candidate `a` goes through; nothing, as in the paper.
-        dropout: The share of the inputs to drop.
-        recurrent_dropout: The share of the candidate's features to drop, which leaves what is
-            remembered as it is (Semeniuta et al., 2016).
+        activation: Activation of the candidate `a`; linear by default, as in the paper.
+        dropout: Fraction of the inputs to drop.
+        recurrent_dropout: Fraction of the candidate's features to drop; the previous state is kept
+            whole (Semeniuta et al., 2016).
         **kwargs: `recurrent_activation`, `use_bias`, `seed`, and the initializers, regularizers and
             constraints of the kernel and the bias, as in `keras.layers.GRUCell`.
 
@@ -42,7 +42,7 @@ class MinGRUCell(CellMixin, keras.layers.GRUCell):
         `(h, [h])`, each `(batch, units)`.
 
     Raises:
-        ValueError: If `units` or a dropout rate is out of range, or an argument is about a
+        ValueError: If `units` or a dropout rate is out of range, or an argument configures a
             recurrent kernel.
 
     Reference:
@@ -98,7 +98,7 @@ class MinGRUCell(CellMixin, keras.layers.GRUCell):
         return h, [h]
 
     def terms(self, projected, dropout_mask=None) -> tuple:
-        """From `x[t] K + b` to what multiplies the state before, and what is added to it."""
+        """The factor of the previous state and the term added to it, from `x[t] K + b`."""
         z, a = ops.split(projected, 2, axis=-1)
         z, a = self.recurrent_activation(z), self.activation(a)
         return 1 - z, z * (a if dropout_mask is None else a * dropout_mask)
@@ -113,19 +113,19 @@ class MinGRUCell(CellMixin, keras.layers.GRUCell):
 class MinGRU(RecurrentLayer):
     """A minimal gated recurrent unit: `MinGRUCell` over a sequence.
 
-    All steps' gates come of one matrix product; what is left of the loop are a product and a sum
-    for each feature (`rnnapps.layers.scan.linear`), with any activation. A layer alone mixes no
-    features over time: stack two or more.
+    One matrix product computes the gates of all steps; the loop is elementwise
+    (`rnnapps.layers.scan.linear`), with any activation. A single layer does not mix features over
+    time: stack two or more.
 
     Args:
         units: The width of the state.
-        weight_drop: Zero, as there is no recurrent kernel to drop weights of.
+        weight_drop: Must be 0: there is no recurrent kernel.
         **kwargs: The other arguments of `MinGRUCell` and of `keras.layers.RNN`.
 
     Call arguments:
         sequences: `(batch, time, features)`.
         initial_state: `[h]`, `(batch, units)`; zeros by default.
-        mask: `(batch, time)`, false where a step is to be skipped.
+        mask: `(batch, time)`, false at steps to skip.
         training: Whether to apply dropout.
 
     Output:
@@ -133,7 +133,7 @@ class MinGRU(RecurrentLayer):
         `return_state=True`, the last `h`.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Feng et al., 2024](https://arxiv.org/abs/2410.01201).
@@ -155,7 +155,7 @@ class MinGRU(RecurrentLayer):
 
     @property
     def can_scan(self) -> bool:
-        """Whether to scan: with any activations, as none takes the state."""
+        """Whether to scan: with any activation, since none depends on the state."""
         return not self.unroll
 
     def scan(self, x, state, mask, dropout_mask, recurrent_kernel):
@@ -163,7 +163,7 @@ class MinGRU(RecurrentLayer):
 
         def loop(x, h, dropout_mask):
             kept, added = self.cell.terms(x, dropout_mask)
-            if mask is not None:  # such a step keeps all and adds nothing
+            if mask is not None:  # masked steps keep the state
                 kept = tf.where(mask, kept, tf.ones_like(kept))
                 added = tf.where(mask, added, tf.zeros_like(added))
             return scan.linear(kept, added, h)

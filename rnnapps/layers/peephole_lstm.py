@@ -38,8 +38,8 @@ class PeepholeLSTMCell(CellMixin, keras.layers.LSTMCell):
         units: The width of the hidden state.
         peephole: `"diagonal"` or `"full"`.
         peephole_initializer: Initializer of `peephole_kernel`; with zeros it starts as an LSTM.
-        dropout: The share of the inputs to drop.
-        recurrent_dropout: The share of the recurrent connections to drop.
+        dropout: Fraction of the inputs to drop.
+        recurrent_dropout: Fraction of the recurrent connections to drop.
         **kwargs: The other arguments of `keras.layers.LSTMCell`.
 
     Call arguments:
@@ -125,7 +125,7 @@ class PeepholeLSTM(RecurrentLayer):
     Call arguments:
         sequences: `(batch, time, features)`.
         initial_state: `[h, c]`, each `(batch, units)`; zeros by default.
-        mask: `(batch, time)`, false where a step is to be skipped.
+        mask: `(batch, time)`, false at steps to skip.
         training: Whether to apply dropout.
 
     Output:
@@ -133,7 +133,7 @@ class PeepholeLSTM(RecurrentLayer):
         `return_state=True`, the last `h` and `c`.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Gers et al., 2002](https://www.jmlr.org/papers/v3/gers02a.html);

@@ -8,19 +8,19 @@ KINDS = ("max", "mean", "max_mean")
 
 @keras.saving.register_keras_serializable("rnnapps")
 class SequencePooling(keras.layers.Layer):
-    """Takes the largest or the mean value of each feature over the unmasked steps.
+    """The maximum or mean of each feature over the unmasked steps.
 
     Args:
-        kind: `"max"`, `"mean"`, or `"max_mean"` for both, one after the other.
+        kind: `"max"`, `"mean"`, or `"max_mean"` for both, concatenated.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         sequence: `(batch, time, features)`.
-        mask: `(batch, time)`, false where a step is not to be seen.
+        mask: `(batch, time)`, false at steps to ignore.
 
     Output:
-        `(batch, features)`, or `(batch, 2 * features)` of `"max_mean"`. Zero where a row is wholly
-        masked.
+        `(batch, features)`, or `(batch, 2 * features)` with `"max_mean"`. Zero for fully masked
+        rows.
 
     Raises:
         ValueError: If `kind` is unknown.
@@ -34,7 +34,7 @@ class SequencePooling(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, sequence, mask=None):
-        sequence = ops.cast(sequence, self.compute_dtype)  # Keras leaves integers as they are
+        sequence = ops.cast(sequence, self.compute_dtype)  # Keras does not cast integers
         if mask is None:
             mask = ops.ones(ops.shape(sequence)[:2], "bool")
         seen = ops.expand_dims(ops.cast(mask, "bool"), -1)  # (batch, time, 1)
@@ -44,11 +44,11 @@ class SequencePooling(keras.layers.Layer):
             largest = ops.max(ops.where(seen, sequence, lowest), axis=1)
             pooled.append(ops.where(ops.any(seen, axis=1), largest, ops.zeros_like(largest)))
         if self.kind != "max":
-            # The sum of many steps in float32: bfloat16 has 8 bits to count with.
+            # Sum in float32: bfloat16 has 8 bits of precision.
             total = ops.sum(ops.where(seen, ops.cast(sequence, "float32"), 0.0), axis=1)
             count = ops.maximum(ops.sum(ops.cast(seen, "float32"), axis=1), 1.0)
             pooled.append(ops.cast(total / count, sequence.dtype))
-        return ops.concatenate(pooled, axis=-1)  # (batch, features or twice that)
+        return ops.concatenate(pooled, axis=-1)  # (batch, features or 2 * features)
 
     def compute_mask(self, sequence, mask=None):
         return None

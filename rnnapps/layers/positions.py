@@ -19,14 +19,14 @@ def angles(positions, width: int):
 
 
 def sinusoids(positions, width: int):
-    """The sines of a position's angles, then their cosines.
+    """Sinusoidal position encodings: the sines of the angles, then their cosines.
 
     Args:
-        positions: Numbers of steps, of any shape.
-        width: How many features, an even number.
+        positions: Positions, of any shape.
+        width: Number of features, even.
 
     Returns:
-        float32 of the shape of `positions`, and `(width,)`.
+        float32 `(*positions.shape, width)`.
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
@@ -36,16 +36,16 @@ def sinusoids(positions, width: int):
 
 
 def rotate(x, positions):
-    """Turns each pair of features by an angle that grows with the position.
+    """Rotates each pair of features by an angle proportional to the position.
 
-    The product of two vectors then depends on how far apart they stand, not on where.
+    The dot product of two vectors then depends on their distance, not on their positions.
 
     Args:
         x: `(..., time, width)`, with an even width; i and i + width / 2 are a pair.
         positions: `(time,)`.
 
     Returns:
-        Of the shape and type of `x`.
+        Same shape and dtype as `x`.
 
     Reference:
         [Su et al., 2021](https://arxiv.org/abs/2104.09864).
@@ -59,24 +59,24 @@ def rotate(x, positions):
 
 @keras.saving.register_keras_serializable("rnnapps")
 class PositionEmbedding(keras.layers.Layer):
-    """Adds to each step a vector that says where it stands.
+    """Adds a position embedding to each step.
 
     Args:
-        kind: `"sinusoidal"`, or `"learned"`, a table.
-        length: Steps of the table; a sinusoid has no end.
-        repeats: Whether the table begins anew behind its end, for what sees no further than that.
+        kind: `"sinusoidal"` or `"learned"`.
+        length: Number of learned positions; unused by `"sinusoidal"`.
+        repeats: Whether learned positions wrap around at `length`, for windowed attention.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         x: `(batch, time, features)`.
-        positions: Where each step stands, `(batch, time)`; by default one behind the other, from 0.
+        positions: The position of each step, `(batch, time)`; 0, 1, 2, ... by default.
 
     Output:
         `(batch, time, features)`.
 
     Raises:
-        ValueError: If an argument is not as expected, a sinusoid is to have an odd number of
-            features, or there are more steps than a table has that does not repeat.
+        ValueError: If an argument is invalid, the number of features is odd with `"sinusoidal"`,
+            or there are more than `length` steps without `repeats`.
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
@@ -103,7 +103,7 @@ class PositionEmbedding(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, x_shape: tuple) -> None:
-        """Creates the table."""
+        """Creates the embedding table."""
         if self.kind == "sinusoidal" and x_shape[-1] % 2:
             raise ValueError(
                 "Expected an even number of features for sinusoidal positions. "
@@ -121,7 +121,7 @@ class PositionEmbedding(keras.layers.Layer):
             positions = tf.range(tf.shape(x)[1])[tf.newaxis]  # (1, time)
         if self.kind == "sinusoidal":
             return x + ops.cast(sinusoids(positions, x.shape[-1]), x.dtype)
-        # Where a table does not repeat, what comes behind its end stands where its last step does.
+        # Without `repeats`, later steps get the last position.
         last = tf.minimum(positions, self.length - 1)
         rows = positions % self.length if self.repeats else last
         return x + tf.gather(ops.cast(self.table, x.dtype), rows)

@@ -9,12 +9,12 @@ from rnnapps.layers.feed_forward import FeedForward
 from rnnapps.layers.registry import independent_seeds
 
 BLOCKS = ("plain", "pre_norm")
-EXPANSION = 2  # of the feed-forward layer; with it a block of `mingru` has the weights of an LSTM
+EXPANSION = 2  # of the feed-forward layer; a `mingru` block then has as many weights as an LSTM
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class PreNormBlock(keras.layers.Layer):
-    """Normalization before a recurrent layer, and a gate and a feed-forward layer behind it.
+    """Layer normalization before a recurrent layer; a gate and a feed-forward layer after it.
 
     With `N` layer normalization and `f` the recurrent layer, which is not part of the block:
 
@@ -22,25 +22,25 @@ class PreNormBlock(keras.layers.Layer):
         x = x + (f(u) * silu(u K_g + b_g)) K_o + b_o
         x = x + silu(N(x) K_1 + b_1) K_2 + b_2          a `FeedForward` layer
 
-    What is added up is never normalized, so that gradients reach each layer of a deep stack. An `x`
-    of another width than the layer's output is first multiplied with a matrix.
+    The residual stream is never normalized, so that gradients reach each layer of a deep stack. If
+    the width of `x` differs from the layer's output, `x` is first projected.
 
     Args:
-        width: The number of features of the recurrent layer's output, and of the block's.
-        dropout: The share of features to drop of what is added.
-        to_vector: Whether the recurrent layer makes one vector of a sequence, to which its input
-            can neither be added nor be a gate.
+        width: The number of features of the recurrent layer's output and of the block's.
+        dropout: Dropout rate of the residual branches.
+        to_vector: Whether the recurrent layer maps a sequence to one vector: there is then no
+            residual connection or gate.
         seed: Seed of the dropout.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: What the block was given, `(batch, time, features)` or `(batch, features)`.
-        normalized: What `before` made of it.
-        output: What the recurrent layer made of that, `(batch, time, width)` or `(batch, width)`.
+        x: The block's input, `(batch, time, features)` or `(batch, features)`.
+        normalized: `before(x)`.
+        output: The recurrent layer's output, `(batch, time, width)` or `(batch, width)`.
         training: Whether to apply dropout.
 
     Output:
-        Of the shape of `output`.
+        Same shape as `output`.
 
     Raises:
         ValueError: If `width` or `dropout` is out of range.
@@ -94,7 +94,7 @@ class PreNormBlock(keras.layers.Layer):
         self.built = True
 
     def before(self, x):
-        """What the recurrent layer is to read: `x`, normalized."""
+        """The recurrent layer's input: `x`, normalized."""
         return self.norm(x)
 
     def call(self, x, normalized, output, training=None):
@@ -107,7 +107,7 @@ class PreNormBlock(keras.layers.Layer):
         return self.feed_forward(x, training=training)
 
     def compute_mask(self, x, mask=None):
-        """The input's mask, where the output has a time axis."""
+        """The input's mask if the output has a time axis."""
         return None if self.to_vector else mask
 
     def compute_output_shape(self, x_shape: tuple) -> tuple:
@@ -115,7 +115,7 @@ class PreNormBlock(keras.layers.Layer):
         return (x_shape[0], self.width) if self.to_vector else (*x_shape[:-1], self.width)
 
     def compute_output_spec(self, x, normalized, output, training=None):
-        """The output's shape and type."""
+        """The shape and dtype of the output."""
         return keras.KerasTensor(output.shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict:

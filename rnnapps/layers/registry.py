@@ -29,14 +29,13 @@ _LAYERS: dict[str, Callable[..., keras.Layer]] = {
 
 
 def register(name: str, layer: Callable[..., keras.Layer]) -> None:
-    """Adds a cell, by whose name `recurrent`, `RecurrentStack` and every configuration find it.
+    """Registers a cell by name for `recurrent`, `RecurrentStack` and every configuration.
 
-    A saved model needs the same call, with a class registered for Keras' serialization, before it
-    is loaded.
+    Before a saved model is loaded, make the same call, with a class that is registered with Keras.
 
     Args:
         name: The name, such as `"my_lstm"`.
-        layer: What makes the layer: a `keras.layers.RNN` that takes `units` first and then Keras'
+        layer: A callable that returns a `keras.layers.RNN`: it takes `units` first, then Keras'
             arguments `return_sequences`, `return_state`, `dropout`, `recurrent_dropout`, `seed`,
             `go_backwards`, `name` and `dtype`.
 
@@ -55,19 +54,19 @@ def register(name: str, layer: Callable[..., keras.Layer]) -> None:
 
 
 def recurrent(cell: str, units: int, bidirectional: bool = False, **arguments: Any) -> keras.Layer:
-    """Returns a recurrent layer by the name of its cell.
+    """Creates a recurrent layer by the name of its cell.
 
     Args:
-        cell: One of `rnnapps.config.CELLS`, to which `register` adds.
+        cell: One of `rnnapps.config.CELLS`, or a name passed to `register`.
         units: The width of the hidden state, in each direction.
-        bidirectional: Whether to run in both directions, and concatenate.
+        bidirectional: Whether to run in both directions and concatenate the outputs.
         **arguments: Arguments of the layer: `return_sequences`, `dropout`, `seed`, ...
 
     Returns:
         The layer, or a `keras.layers.Bidirectional` around it.
 
     Raises:
-        ValueError: If there is no such cell, or an argument is out of range.
+        ValueError: If the cell is unknown, or an argument is out of range.
     """
     check_choice(cell, tuple(_LAYERS), "cell")
     check_units(units)
@@ -75,26 +74,26 @@ def recurrent(cell: str, units: int, bidirectional: bool = False, **arguments: A
     if not bidirectional:
         return make(units, **arguments)
     name, seed = arguments.pop("name", None), arguments.pop("seed", None)
-    # Keras' own copy of the layer would have its seed, and draw the same masks.
+    # Keras' own copy of the layer would have the same seed and draw the same masks.
     forward, backward = independent_seeds(seed, 2)
     layer = make(units, seed=forward, **arguments)
     other = None if seed is None else make(units, seed=backward, go_backwards=True, **arguments)
     both = keras.layers.Bidirectional(layer, backward_layer=other, name=name)
-    # Keras copies the layer, and while a model is loaded tells layers by their addresses: it must
-    # not go, or another one there would be taken for it.
-    both.copied = lambda: layer  # no attribute, which Keras would save
+    # Keras copies the layer, and identifies layers by address while it loads a model: keep the
+    # original alive, so that no other layer gets its address.
+    both.copied = lambda: layer  # Keras would save an attribute
     return both
 
 
 def independent_seeds(seed: int | None, count: int) -> list[int | None]:
-    """Seeds of as many draws that have nothing to do with each other.
+    """Derives independent seeds from one.
 
     Args:
-        seed: The one seed of all of them; `None` for other draws in each process.
-        count: How many.
+        seed: The seed; `None` for different draws in each process.
+        count: Number of seeds.
 
     Returns:
-        The seeds; each is `None` where `seed` is.
+        The seeds; all `None` if `seed` is `None`.
     """
     if seed is None:
         return [None] * count

@@ -13,45 +13,45 @@ from rnnapps.layers.positions import rotate
 
 @keras.saving.register_keras_serializable("rnnapps")
 class SelfAttention(HeadedAttention):
-    """Each step of a sequence looks at the others, with one head or several.
+    """Multi-head self-attention, optionally causal, windowed and with a state.
 
         q, k, v = x K + b,  weights = softmax(q . k / sqrt(width of a head)),
         y       = (sum over the steps of weights * v, of all heads) K_o + b_o
 
-    With `causal=True` a step sees itself and those before it, and with `window` as many of those:
-    their keys and values are then a state, and `step` takes one step from it, as recurrent layers
-    do. Zeros are a state in which nothing has been seen. The state behind a step has the sizes of
-    the one before it; one with room for fewer steps than the window forgets the oldest.
+    With `causal=True` a step attends to itself and earlier steps, with `window` to at most `window`
+    earlier ones. Their keys and values are then a state (a KV cache), from which `step` computes
+    one step, like a recurrent layer. An all-zero state is empty. A state keeps its size from step
+    to step; if it has room for fewer steps than the window, the oldest are dropped.
 
     Args:
-        units: The width of the output, and of all heads together; the input's by default.
-        num_heads: How many heads, of `units / num_heads` each.
-        causal: Whether a step sees no later one.
-        window: How many steps before its own a step sees; all by default. With `causal=True`.
-        rotary: Whether queries and keys are turned by their positions.
-        dropout: The share of the attention weights to drop in training.
-        use_bias: Whether there are `b` and `b_o`.
+        units: The width of the output and of all heads together; the input's by default.
+        num_heads: Number of heads, each `units / num_heads` wide.
+        causal: Whether to hide later steps.
+        window: Number of earlier steps to attend to; all by default. Requires `causal=True`.
+        rotary: Whether to apply rotary position encodings to queries and keys.
+        dropout: Fraction of the attention weights to drop in training.
+        use_bias: Whether to use the biases `b` and `b_o`.
         kernel_initializer: Initializer of `kernel` `(features, 3 * units)`, in the order q, k, v,
             and of `output_kernel` `(units, units)`.
-        return_state: Whether to return the state behind the last step too. With `window`.
+        return_state: Whether to also return the last state. Requires `window`.
         seed: Seed of the dropout.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         sequence: `(batch, time, features)`.
-        mask: `(batch, time)`, false where a step is not to be seen.
+        mask: `(batch, time)`, false at steps to ignore.
         training: Whether to apply dropout.
-        initial_state: The state before the first step; by default nothing has been seen.
-        return_attention_scores: Whether to return the weights too.
+        initial_state: The state before the first step; empty by default.
+        return_attention_scores: Whether to also return the attention weights.
 
     Output:
-        `(batch, time, units)`; with `return_attention_scores=True` then the weights `(batch,
-        num_heads, time, seen)`, where a given state's steps come first; then, with
+        `(batch, time, units)`; then, with `return_attention_scores=True`, the weights `(batch,
+        num_heads, time, seen)`, starting with the steps of `initial_state`; then, with
         `return_state=True`, the state: keys and values, `(batch, room * units)`, and 1 for each
-        that there is, `(batch, room)`, where the room is the window or that of the state before.
+        valid step, `(batch, room)`, where `room` is the window or that of `initial_state`.
 
     Raises:
-        ValueError: If an argument or the shape of the input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762);
@@ -117,7 +117,7 @@ class SelfAttention(HeadedAttention):
         projected = self.project(sequence, self.kernel, self.bias)
         queries, keys, values = self.split(projected, 3)  # (batch, heads, time, width)
         seen = tf.ones(tf.shape(sequence)[:2], "bool") if mask is None else ops.cast(mask, "bool")
-        before, room = 0, self.window  # steps of the state before, and of the one behind
+        before, room = 0, self.window  # steps of the initial state, and of the last one
         if initial_state is not None:
             before = room = count_steps(initial_state[2])
             keys, values, seen = self._after_state(initial_state, before, keys, values, seen)
@@ -129,7 +129,7 @@ class SelfAttention(HeadedAttention):
             queries = rotate(queries, tf.range(before, before + steps))
             keys = rotate(keys, tf.range(before + steps))
         if initial_state is not None and isinstance(steps, int) and steps == 1:
-            shown = seen[:, tf.newaxis, tf.newaxis]  # one step sees all of its window
+            shown = seen[:, tf.newaxis, tf.newaxis]  # a single step sees its whole window
         else:
             shown = self._shown(seen, steps, before)
         x, weights = self.attend(queries, keys, values, shown, training)
@@ -139,20 +139,20 @@ class SelfAttention(HeadedAttention):
         return tuple([*results, *state]) if len(results) + len(state) > 1 else x
 
     def step(self, x, state: list) -> tuple:
-        """Takes one step, without dropout.
+        """Computes one step, without dropout.
 
         Args:
             x: The input, `(batch, features)`.
-            state: The state before the step.
+            state: The previous state.
 
         Returns:
-            The output `(batch, units)`, and the state after.
+            The output `(batch, units)`, and the new state.
         """
         y, *state = self(x[:, tf.newaxis], initial_state=state, training=False)
         return y[:, 0], state
 
     def _after_state(self, state, before, keys, values, seen) -> tuple:
-        """Keys, values and whether they are seen, behind those of a state of so many steps."""
+        """Keys, values and their mask, appended to those of a state of `before` steps."""
         heads = (-1, self.num_heads, before, keys.shape[-1])
         old_keys, old_values = (tf.cast(tf.reshape(x, heads), keys.dtype) for x in state[:2])
         return (
@@ -162,19 +162,19 @@ class SelfAttention(HeadedAttention):
         )
 
     def _state(self, keys, values, seen, room, fresh: bool, batch: int | None) -> list:
-        """The last of these, as many as there is room for."""
+        """The last `room` of these steps."""
         if fresh:  # there may be fewer
             missing = [tf.maximum(room - tf.shape(seen)[1], 0), 0]
             keys, values = (tf.pad(x, [[0, 0], [0, 0], missing, [0, 0]]) for x in (keys, values))
             seen = tf.pad(seen, [[0, 0], missing])
         tensors = [tf.reshape(x[:, :, -room:], (-1, room * self.width)) for x in (keys, values)]
         tensors.append(tf.cast(seen[:, -room:], keys.dtype))
-        static = isinstance(room, int)  # then so are the state's shapes, which a loop keeps
+        static = isinstance(room, int)  # a loop then keeps the state's static shapes
         sizes = (room * self.width, room * self.width, room) if static else (None,) * 3
         return [tf.ensure_shape(x, (batch, n)) for x, n in zip(tensors, sizes, strict=True)]
 
     def _shown(self, seen, steps, before):
-        """Which steps each step may see, `(batch, 1, time or 1, seen)`."""
+        """The attention mask, `(batch, 1, time or 1, seen)`."""
         shown = seen[:, tf.newaxis, tf.newaxis]  # (batch, 1, 1, seen)
         if not self.causal:
             return shown
@@ -185,7 +185,7 @@ class SelfAttention(HeadedAttention):
     def compute_output_spec(
         self, sequence, initial_state=None, return_attention_scores=False, **arguments
     ):
-        """The outputs' shapes and types."""
+        """The shapes and dtypes of the outputs."""
         check_rank(sequence.shape, 3, "sequence")
         batch, steps, features = sequence.shape
         width = self.units or features
@@ -203,7 +203,7 @@ class SelfAttention(HeadedAttention):
         return tuple(results) if len(results) > 1 else results[0]
 
     def compute_mask(self, sequence, mask=None):
-        """The input's mask, for the first output."""
+        """The input's mask for the first output."""
         return [mask, None, None, None] if self.return_state else mask
 
     def get_config(self) -> dict:

@@ -21,19 +21,19 @@ class SLSTMCell(CellMixin, keras.layers.LSTMCell):
         n[t] = f * n[t-1] + i
         h[t] = sigmoid(o~) * c[t] / max(n[t], 1)
 
-    The input gate is exponential, so that one step can outweigh all before it; `n` adds up the
-    weights, and `m` keeps them from overflowing: `c` and `n` are held divided by `exp(m)`. Where
-    `n[t-1]` is 0, nothing has been seen, and `m[t]` is `i~`; from then on `n` is at least 1, but
-    for an initial state from elsewhere, such as an encoder's. The weights are those of
+    The input gate is exponential, so that one step can outweigh all previous ones. `n` sums the
+    gate values; `m` prevents overflow: `c` and `n` are stored divided by `exp(m)`. `n[t-1] = 0`
+    means that no steps have been seen, and `m[t]` is `i~`; after that `n` is at least 1, except
+    with an external initial state, such as an encoder's. The weights are those of
     `keras.layers.LSTMCell`, gates in the order i, f, g, o. There is one head: the recurrent kernel
     mixes all features.
 
     Args:
         units: The width of the hidden state.
-        dropout: The share of the inputs to drop.
-        recurrent_dropout: The share of the recurrent connections to drop.
-        **kwargs: The other arguments of `keras.layers.LSTMCell`. `activation` is that of `g~`,
-            `recurrent_activation` that of `o~`.
+        dropout: Fraction of the inputs to drop.
+        recurrent_dropout: Fraction of the recurrent connections to drop.
+        **kwargs: The other arguments of `keras.layers.LSTMCell`. `activation` applies to `g~`,
+            `recurrent_activation` to `o~`.
 
     Call arguments:
         inputs: `(batch, features)`.
@@ -89,7 +89,7 @@ class SLSTM(RecurrentLayer):
     Call arguments:
         sequences: `(batch, time, features)`.
         initial_state: `[h, c, n, m]`, each `(batch, units)`; zeros by default.
-        mask: `(batch, time)`, false where a step is to be skipped.
+        mask: `(batch, time)`, false at steps to skip.
         training: Whether to apply dropout.
 
     Output:
@@ -97,7 +97,7 @@ class SLSTM(RecurrentLayer):
         `return_state=True`, the last `h`, `c`, `n` and `m`.
 
     Raises:
-        ValueError: If an argument or the shape of an input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Beck et al., 2024](https://arxiv.org/abs/2405.04517).

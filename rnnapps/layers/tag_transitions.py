@@ -6,26 +6,25 @@ from collections.abc import Sequence
 import numpy as np
 
 _NAME = re.compile(r"(?P<letter>[OBIMELSUW])(?:[-_](?P<kind>.+))?")
-_LETTERS = {"M": "I", "L": "E", "U": "S", "W": "S"}  # other schemes' names of the same
+_LETTERS = {"M": "I", "L": "E", "U": "S", "W": "S"}  # synonyms in other schemes
 
 
 def allowed_transitions(tags: Sequence[str]) -> np.ndarray:
-    """Reads off tags' names which may follow which, for `CRF(allowed=...)`.
+    """Derives the allowed transitions from tag names, for `CRF(allowed=...)`.
 
-    A span begins with B, goes on with I (or M), and ends with E (or L); S (or U, W) is one of a
-    single token; O is outside. Where no tag is an E or an S, the names are BIO's, in which a span
-    ends where the next one begins, or O stands.
+    B begins a span, I (or M) continues it, E (or L) ends it; S (or U, W) is a span of one token; O
+    is outside. Without any E or S the scheme is BIO, where a span ends before the next B or O.
 
     Args:
-        tags: The names, such as `O`, `B-PER`, `I-PER`; those of words have no kind: `B`, `M`, `E`,
-            `S`.
+        tags: The names, such as `O`, `B-PER`, `I-PER`; for word segmentation without a type: `B`,
+            `M`, `E`, `S`.
 
     Returns:
-        Booleans `(tags + 1, tags + 1)`: from each tag (row) to the next (column). The last row is
-        of what may begin a sequence, and the last column of what may end it.
+        Booleans `(tags + 1, tags + 1)`: from each tag (row) to the next (column). The last row
+        says which tags may start a sequence, the last column which may end it.
 
     Raises:
-        ValueError: If a name is of no scheme.
+        ValueError: If a name belongs to no scheme.
 
     Example:
     >>> allowed_transitions(["O", "B-PER", "I-PER"]).astype(int)
@@ -51,7 +50,7 @@ def allowed_transitions(tags: Sequence[str]) -> np.ndarray:
 
 
 def _may_follow(before: tuple, after: tuple, closes: bool) -> bool:
-    """Whether one tag may follow another; `closes` where a span has to say that it ends."""
+    """Whether one tag may follow another; `closes` if spans must end with E or S."""
     if after[0] in "IE":
         return before[0] in "BI" and before[1] == after[1]
     return before[0] in "OES" or not closes

@@ -1,4 +1,4 @@
-"""TransformerStack: blocks of attention, with the call and the step of a `RecurrentStack`."""
+"""TransformerStack: Transformer blocks with the `call` and `step` of a `RecurrentStack`."""
 
 from typing import Any
 
@@ -13,34 +13,34 @@ from rnnapps.layers.positions import POSITIONS, PositionEmbedding
 from rnnapps.layers.registry import independent_seeds
 from rnnapps.layers.self_attention import SelfAttention
 
-BASES = (128**2, 128, 1)  # a count is a digit of each, which bfloat16 can tell apart
+BASES = (128**2, 128, 1)  # of a step count's digits, each exact in bfloat16
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class TransformerBlock(keras.layers.Layer):
-    """Self-attention behind a normalization and beside a way past it, then a `FeedForward` layer.
+    """Pre-norm self-attention with a residual connection, then a `FeedForward` layer.
 
-    A decoder's block has cross-attention between the two, in the same way.
+    A decoder block has cross-attention between the two, in the same form.
 
     Args:
         attention: The `SelfAttention`, as wide as the input.
-        expansion: How many times wider than the input the feed-forward layer is.
-        dropout: The share of features to drop of what is added to the input.
+        expansion: Width of the feed-forward layer as a multiple of the input's.
+        dropout: Dropout rate of the residual branches.
         seed: Seed of the dropout.
-        cross_attention: The `CrossAttention` of a decoder, as wide as the input.
+        cross_attention: The `CrossAttention` of a decoder block, as wide as the input.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         x: `(batch, time, width)`.
-        mask: `(batch, time)`, false where a step is not to be seen.
+        mask: `(batch, time)`, false at steps to ignore.
         training: Whether to apply dropout.
-        initial_state: The self-attention's state before the first step.
-        memory: What a decoder looks at, `(batch, memory_time, memory_features)`.
-        memory_mask: `(batch, memory_time)`, false where the memory is not to be seen.
-        keys: What the cross-attention's `keys(memory)` returned.
+        initial_state: The initial state of the self-attention.
+        memory: Input of the cross-attention, `(batch, memory_time, memory_features)`.
+        memory_mask: `(batch, memory_time)`, false at steps to ignore.
+        keys: The output of the cross-attention's `keys(memory)`.
 
     Output:
-        `(batch, time, width)`; then the self-attention's state where it returns one; then, of a
+        `(batch, time, width)`; then the self-attention's state if it returns one; then, for a
         decoder, the weights of the cross-attention, `(batch, num_heads, time, memory_time)`.
 
     Raises:
@@ -123,7 +123,7 @@ class TransformerBlock(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict) -> "TransformerBlock":
-        """Makes the layer from what `get_config` returned."""
+        """Creates the layer from the output of `get_config`."""
         names = ("attention", "cross_attention")
         layers = {name: keras.saving.deserialize_keras_object(config.get(name)) for name in names}
         return cls(**{**config, **layers})
@@ -131,59 +131,57 @@ class TransformerBlock(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("rnnapps")
 class TransformerStack(keras.layers.Layer):
-    """A Transformer's encoder, or its causal decoder, in the place of a `RecurrentStack`.
+    """A Transformer encoder or causal decoder, interchangeable with a `RecurrentStack`.
 
-    Blocks of self-attention and feed-forward layers, each behind a normalization, with a last one
-    behind the top block. An input of another width is first multiplied with a matrix.
+    Pre-norm blocks of self-attention and feed-forward layers, and a final layer normalization. An
+    input of a different width is first projected.
 
-    With `causal=True` and a `window` the keys and values of each block are the state, which goes
-    from call to call and from `step` to `step`: a step's output is the same whether those before it
-    are read with it or have been read before. Each block sees `window` steps back, and so the top
-    one, through those below it, `num_layers` times as many.
+    With `causal=True` and a `window` the state is the KV cache of all blocks, passed from call to
+    call and from `step` to `step`: the output is the same whether a sequence is processed at once
+    or in parts. Each block attends to `window` earlier steps, so that the top block depends on
+    `num_layers` times as many.
 
-    A state can begin with room for a few steps, and be given more by `make_room` before each step:
-    carrying it costs less where sequences are shorter than the window.
+    A state can start with room for a few steps and grow with `make_room` before each step: it is
+    then cheaper to carry for sequences shorter than the window.
 
-    With `cross_attention=True` each block also looks at a memory, such as what an encoder has made
-    of a text.
+    With `cross_attention=True` each block also attends to a memory, such as an encoder's output.
 
     Args:
         units: The width of each block.
-        num_layers: How many blocks.
-        num_heads: How many heads each has.
-        causal: Whether a step sees no later one.
-        window: How many steps before its own a step sees; all by default. With `causal=True`.
-        positions: `"rotary"`, by which each head tells distances; `"sinusoidal"` or `"learned"`,
-            which are added to the input; or `"none"`.
-        length: How many positions are learned; with `window`, which is no longer, they repeat.
-        expansion: How many times wider the feed-forward layers are.
-        dropout: The share of features to drop of what each layer adds, and of the input.
-        return_sequences: Whether to return the output at each step, or at the last one that is to
-            be seen.
-        return_state: Whether to return the state behind the last step too. With `window`.
-        seed: Seed of the dropouts, of which each draws for itself.
-        cross_attention: Whether each block looks at a memory, too.
+        num_layers: Number of blocks.
+        num_heads: Number of heads per block.
+        causal: Whether to hide later steps.
+        window: Number of earlier steps to attend to; all by default. Requires `causal=True`.
+        positions: `"rotary"`, applied in each head; `"sinusoidal"` or `"learned"`, added to the
+            input; or `"none"`.
+        length: Number of learned positions; with `window` (at most `length`) they wrap around.
+        expansion: Width of the feed-forward layers as a multiple of `units`.
+        dropout: Dropout rate of the input, the residual branches and the attention weights.
+        return_sequences: Whether to return the output at each step, or at the last unmasked step.
+        return_state: Whether to also return the last state. Requires `window`.
+        seed: Seed of the dropouts, which draw independently.
+        cross_attention: Whether each block attends to a memory.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         sequence: `(batch, time, features)`.
-        mask: `(batch, time)`, false where a step is not to be seen.
+        mask: `(batch, time)`, false at steps to ignore.
         training: Whether to apply dropout.
-        initial_state: The states before the first step, as `return_state=True` returns them; by
-            default nothing has been seen, as with zeros.
+        initial_state: The initial states, as `return_state=True` returns them; zeros (no steps
+            seen) by default.
         memory: With `cross_attention=True`, `(batch, memory_time, memory_features)`.
-        memory_mask: `(batch, memory_time)`, false where the memory is not to be seen.
-        keys: What `keys(memory)` returned, to project the memory once for many calls.
-        return_attention_scores: Whether to return how much the top block looks at the memory, too.
+        memory_mask: `(batch, memory_time)`, false at steps to ignore.
+        keys: The output of `keys(memory)`, to project the memory once for many calls.
+        return_attention_scores: Whether to also return the top block's cross-attention weights.
 
     Output:
         `(batch, time, units)`, or `(batch, units)` with `return_sequences=False`; then, with
-        `return_state=True`, the list of states: what sinusoidal and learned positions have counted,
-        and three tensors of each block (see `SelfAttention`); then, with
-        `return_attention_scores=True`, the mean of its heads' weights `(batch, time, memory_time)`.
+        `return_state=True`, the list of states: the step count of sinusoidal or learned positions,
+        and three tensors per block (see `SelfAttention`); then, with
+        `return_attention_scores=True`, the mean weights of all heads `(batch, time, memory_time)`.
 
     Raises:
-        ValueError: If an argument or the shape of the input is not as expected.
+        ValueError: If an argument or an input shape is invalid.
 
     Reference:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762);
@@ -284,7 +282,7 @@ class TransformerStack(keras.layers.Layer):
 
     @property
     def width(self) -> int:
-        """The number of features of the output."""
+        """The width of the output."""
         return self.units
 
     @property
@@ -294,19 +292,18 @@ class TransformerStack(keras.layers.Layer):
         return [len(BASES)] * bool(self.places) + of_block * self.num_layers
 
     def first_state(self, batch_size, room: int | None = None) -> list:
-        """The state before the first step: zeros.
+        """The initial state: zeros.
 
         Args:
-            batch_size: Rows of the batch.
-            room: For how many steps there is room at first, see `make_room`; for all of the window
-                by default.
+            batch_size: The batch size.
+            room: Initial capacity in steps, see `make_room`; the window by default.
 
         Returns:
             The states, as `call` returns them.
         """
         sizes = self.state_sizes
         if room is not None:
-            # A loop has to know that sizes will change: they come of a number that is not static.
+            # A loop must not take the sizes for static: derive them from a non-static number.
             room = tf.compat.v1.placeholder_with_default(min(room, self.window), [])
             sizes = [
                 *sizes[: bool(self.places)],
@@ -315,20 +312,20 @@ class TransformerStack(keras.layers.Layer):
         return [tf.zeros((batch_size, size), self.compute_dtype) for size in sizes]
 
     def make_room(self, state: list) -> list:
-        """Doubles a state's room, up to the window, where a row has no more for the next step.
+        """Doubles a state's capacity, up to the window, if a row has no room for the next step.
 
         Args:
             state: The states before a step.
 
         Returns:
-            The states; what `step` makes of them is as if there had been room from the beginning.
+            The states; `step` gives the same result as with full capacity from the start.
         """
         room = tf.shape(state[-1])[1]
         more = tf.minimum(room, self.window - room)
 
         def grown(x, heads: int = 1, width: int = 1):
             y = tf.reshape(x, (-1, heads, room * width))
-            y = tf.pad(y, [[0, 0], [0, 0], [more * width, 0]])  # the oldest step stands first
+            y = tf.pad(y, [[0, 0], [0, 0], [more * width, 0]])  # the oldest step is first
             y = tf.reshape(y, (-1, heads * (room + more) * width))
             return tf.ensure_shape(y, (x.shape[0], None))
 
@@ -344,7 +341,7 @@ class TransformerStack(keras.layers.Layer):
         return tf.cond(full, doubled, lambda: list(state))
 
     def keys(self, memory) -> list:
-        """Projects the memory: the keys and values of each block, the same at each step."""
+        """The keys and values of the memory for each block, the same at each step."""
         return [block.cross_attention.keys(memory) for block in self.blocks]
 
     def call(
@@ -384,7 +381,7 @@ class TransformerStack(keras.layers.Layer):
             last += state
         x = self.norm(x)
         if not self.return_sequences:
-            steps = tf.range(1, tf.shape(x)[1] + 1) * seen  # 0 where a step is not seen
+            steps = tf.range(1, tf.shape(x)[1] + 1) * seen  # 0 at masked steps
             x = tf.gather(x, tf.argmax(steps, axis=1), batch_dims=1)
         results = [x, last] if self.return_state else [x]
         if return_attention_scores:
@@ -392,15 +389,15 @@ class TransformerStack(keras.layers.Layer):
         return tuple(results) if len(results) > 1 else x
 
     def step(self, x, state: list, **of_memory: Any) -> tuple:
-        """Takes one step, without dropout: what `call` does with a sequence of length 1.
+        """Computes one step, without dropout, like `call` on a sequence of length 1.
 
         Args:
             x: The input, `(batch, features)`.
-            state: The states before the step, as `call` returns them.
-            **of_memory: `memory`, `memory_mask` and `keys`, as `call` takes them.
+            state: The previous states, as `call` returns them.
+            **of_memory: `memory`, `memory_mask` and `keys`, as in `call`.
 
         Returns:
-            The output `(batch, units)`, and the states after.
+            The output `(batch, units)`, and the new states.
         """
         y, state = self(x[:, tf.newaxis], initial_state=state, training=False, **of_memory)
         return y[:, 0] if self.return_sequences else y, state
@@ -408,7 +405,7 @@ class TransformerStack(keras.layers.Layer):
     def compute_output_spec(
         self, sequence, memory=None, return_attention_scores=False, **arguments
     ):
-        """The outputs' shapes and types."""
+        """The shapes and dtypes of the outputs."""
 
         def spec(*shape):
             return keras.KerasTensor(shape, dtype=self.compute_dtype)
@@ -423,7 +420,7 @@ class TransformerStack(keras.layers.Layer):
         return tuple(results) if len(results) > 1 else y
 
     def compute_mask(self, sequence, mask=None):
-        """The input's mask, for the first output."""
+        """The input's mask for the first output."""
         mask = keras.tree.flatten(mask)[0] if self.return_sequences else None
         if not self.return_state:
             return mask

@@ -1,13 +1,13 @@
 """The recurrent loops: forward in time, and backward through time by hand.
 
-Everything here is time-major, `(time, batch, features)`, and takes the inputs already projected,
-`x = inputs @ kernel + bias`: that product is one matrix product over all time steps, outside the
-loop. The loop does the recurrent product and the gates only.
+Everything here is time-major, `(time, batch, features)`, and takes projected inputs,
+`x = inputs @ kernel + bias`: one matrix product over all time steps, outside the loop. The loop
+computes only the recurrent product and the gates.
 
-The way back is linear in the gradients that come in, and its coefficients depend only on the way
-forward. So they are computed for all steps at once; the loop multiplies with them and with the
-transposed recurrent kernel (transposed once: a product that transposes it at each step takes three
-times as long). The weights' gradients are one large product after the loop.
+The backward pass is linear in the incoming gradients, and its coefficients depend only on the
+forward pass. They are computed for all steps at once; the loop multiplies by them and by the
+transposed recurrent kernel (transposed once: transposing it at each step takes three times as
+long). The weight gradients are one large product after the loop.
 """
 
 from rnnapps.layers.scan.gru import gru

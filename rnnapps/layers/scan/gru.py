@@ -23,15 +23,15 @@ def gru(
     Args:
         x: Projected inputs, `(time, batch, 3 * units)`, gates in the order z, r, h.
         recurrent_kernel: `(units, 3 * units)`.
-        h: The state before the first step, `(batch, units)`.
-        recurrent_bias: What is added to the recurrent product of the candidate state, `(units,)`,
-            with `reset_after`; `None` is nothing. (Those of the gates can be added to `x`.)
+        h: The initial state, `(batch, units)`.
+        recurrent_bias: Added to the recurrent product of the candidate state with `reset_after`,
+            `(units,)` or `None`. (Add the gates' recurrent biases to `x`.)
         reset_after: Whether the reset gate multiplies the recurrent product, or the state.
-        mask: Booleans `(time, batch, 1)`; a false step leaves the state as it was. Or `None`.
-        dropout_mask: What `h` is multiplied with before the recurrent products, or `None`.
+        mask: Booleans `(time, batch, 1)`; false keeps the state. Or `None`.
+        dropout_mask: Multiplied with `h` before the recurrent product, or `None`.
 
     Returns:
-        The states `(time, batch, units)`, and the last one.
+        The states `(time, batch, units)`, and the last state.
     """
     units = recurrent_kernel.shape[0]
     steps = x.shape[0] or tf.shape(x)[0]
@@ -60,23 +60,23 @@ def gru(
             else:
                 seen = r * drop(h)
                 a = tf.tanh(x_h + seen @ kernel_h)
-            h_t = z * h + (1 - z) * a  # which leaves h as it is where z is 1, however rounded
+            h_t = z * h + (1 - z) * a  # leaves h unchanged where z is 1, despite rounding
             if mask is not None:
                 h_t = tf.where(mask[t], h_t, h)
             return h_t, hs.write(t, h_t), write_all(saved, t, (z, r, a, seen))
 
         hs, *saved = arrays_like(steps, 5, h_0)
         h_n, hs, saved = loop(forward, steps, (h_0, hs, tuple(saved)), unroll=unroll)
-        # Stacked, not as arrays: a SavedModel can hold a gradient that refers to tensors only.
+        # Stacked: a gradient in a SavedModel can refer to tensors only, not to TensorArrays.
         hs, (z, r, a, seen) = hs.stack(), (array.stack() for array in saved)
 
         def gradient(d_hs, d_h_n):
             h_before = states_before(h_0, hs)
-            # With dh = dL/dh[t]: dL/d(what z's sigmoid, and what the candidate's tanh takes)
+            # With dh = dL/dh[t]: dL/d(the inputs of z's sigmoid and of the candidate's tanh)
             z_from_h = sigmoid_gradient(h_before - a, z)
             a_from_h = tanh_gradient(1 - z, a)
             h_from_h = z
-            if mask is not None:  # such a step hands dh on as it is
+            if mask is not None:  # masked steps pass dh through
                 z_from_h = tf.where(mask, z_from_h, tf.zeros_like(z))
                 a_from_h = tf.where(mask, a_from_h, tf.zeros_like(z))
                 h_from_h = tf.where(mask, z, tf.ones_like(z))

@@ -22,14 +22,14 @@ def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None,
         x: Projected and normalised inputs, `(time, batch, 4 * units)`, gates in the order i, f, g,
             o.
         recurrent_kernel: `(units, 4 * units)`.
-        h: The hidden state before the first step, `(batch, units)`.
-        c: The cell state before the first step, `(batch, units)`.
+        h: The initial hidden state, `(batch, units)`.
+        c: The initial cell state, `(batch, units)`.
         gammas: The scales of the normalised recurrent product, `(4 * units,)`, and of the
             normalised cell state, `(units,)`.
         beta: The shift of the normalised cell state, `(units,)`.
         epsilon: Added to the variances.
-        mask: Booleans `(time, batch, 1)`; a false step leaves the state as it was. Or `None`.
-        dropout_mask: What `h` is multiplied with before the recurrent product, or `None`.
+        mask: Booleans `(time, batch, 1)`; false keeps the state. Or `None`.
+        dropout_mask: Multiplied with `h` before the recurrent product, or `None`.
 
     Returns:
         The hidden states `(time, batch, units)`, and the last `h` and `c`.
@@ -68,7 +68,7 @@ def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None,
         hs, *saved = arrays_like(steps, 8, h_0)
         saved += [*arrays_like(steps, 2, h_0[:, :1]), *arrays_like(steps, 1, x[0])]
         h_n, c_n, hs, saved = loop(forward, steps, (h_0, c_0, hs, tuple(saved)), unroll=unroll)
-        # Stacked, not as arrays: a SavedModel can hold a gradient that refers to tensors only.
+        # Stacked: a gradient in a SavedModel can refer to tensors only, not to TensorArrays.
         hs, (i, f, g, o, cs, n, tanh_n, n_scale, a_scale, a) = (
             hs.stack(),
             (array.stack() for array in saved),
@@ -86,7 +86,7 @@ def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None,
                 ],
                 axis=-1,
             )
-            if mask is not None:  # such a step hands dh and dc on as they are
+            if mask is not None:  # masked steps pass dh and dc through
                 shift_from_h = tf.where(mask, shift_from_h, tf.zeros_like(shift_from_h))
                 c_from_c = tf.where(mask, c_from_c, tf.ones_like(c_from_c))
                 z_from_ch = tf.where(mask, z_from_ch, tf.zeros_like(z_from_ch))

@@ -1,4 +1,4 @@
-"""The loop of what is linear in its state."""
+"""The loop of a recurrence that is linear in its state."""
 
 import tensorflow as tf
 
@@ -14,17 +14,17 @@ from rnnapps.layers.scan.loop import (
 def linear(kept, added, h):
     """Run `h[t] = kept[t] * h[t-1] + added[t]` over time.
 
-    A loop, as it reads and writes each step once: scans by doubling, by pairs of steps and by
-    blocks of steps were no faster at the shapes of benchmarks/layers.py, with XLA or without. The
-    gradient is the same recurrence, backward in time.
+    A loop reads and writes each step once: scans by doubling, by pairs of steps and by blocks of
+    steps were no faster at the shapes of benchmarks/layers.py, with XLA or without. The gradient is
+    the same recurrence, backward in time.
 
     Args:
-        kept: What the state is multiplied with, `(time, batch, units)`.
-        added: What is added to it, `(time, batch, units)`.
-        h: The state before the first step, `(batch, units)`.
+        kept: The factor of the state, `(time, batch, units)`.
+        added: The term added to it, `(time, batch, units)`.
+        h: The initial state, `(batch, units)`.
 
     Returns:
-        The states `(time, batch, units)`, and the last one.
+        The states `(time, batch, units)`, and the last state.
     """
     steps = kept.shape[0] or tf.shape(kept)[0]
 

@@ -1,32 +1,32 @@
-"""What all loops over time share: the loop itself, the arrays that it fills, derivatives."""
+"""Shared by all loops over time: the loop itself, its output arrays, derivatives."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-ELEMENTWISE_STEPS = 8  # in one turn of a loop without products, where the loop is what takes time
+ELEMENTWISE_STEPS = 8  # per iteration without matrix products, where loop overhead dominates
 
 
 def unrolled_steps(batch: int | None, units: int) -> int:
-    """How many steps to take in one turn of a loop: one of two places where shapes choose.
+    """Steps per loop iteration; with `worth_compiling`, the only choices made by shape.
 
-    Where the recurrent product of a step is small, the loop itself is what takes the time, and
-    several steps in one turn save a part of it. Measured on two cores: benchmarks/layers.py.
+    If a step's recurrent product is small, the loop's overhead dominates, and several steps per
+    iteration reduce it. Measured on two cores: benchmarks/layers.py.
     """
     return 4 if batch is None or batch * units * units < 2**20 else 1
 
 
 def worth_compiling(x) -> bool:
-    """Whether XLA should compile a loop over `x (time, batch, features)`: the other such place.
+    """Whether XLA should compile a loop over `x (time, batch, features)`.
 
-    XLA runs the operations of a step as one, which takes a third of the time for a batch of one,
-    and no less for a large batch. It compiles anew for each shape: the shape must be known.
+    XLA fuses the operations of a step: a third of the time for a batch of one, no gain for a large
+    batch. It recompiles for each shape: the shape must be static.
     """
     return x.shape.is_fully_defined() and x.shape[1] == 1
 
 
 def loop(body: Callable, steps, state: tuple, reverse: bool = False, unroll: int = 1) -> tuple:
-    """`state = body(t, *state)` for each step `t`, from the last to the first with `reverse`."""
+    """Runs `state = body(t, *state)` for each step `t`, with `reverse` from last to first."""
 
     def turn(count: int) -> Callable:
         def turn(t, *state):
@@ -38,7 +38,7 @@ def loop(body: Callable, steps, state: tuple, reverse: bool = False, unroll: int
         return turn
 
     state = (tf.constant(0), *state)
-    counts = dict.fromkeys((unroll, 1))  # whole turns, then what is left
+    counts = dict.fromkeys((unroll, 1))  # full iterations, then the remaining steps
     if isinstance(steps, int) and steps % unroll == 0:
         counts = (unroll,)
     for count in counts:
@@ -52,18 +52,18 @@ def loop(body: Callable, steps, state: tuple, reverse: bool = False, unroll: int
 
 
 def arrays_like(steps, count: int, like) -> tuple[tf.TensorArray, ...]:
-    """As many arrays of `steps` tensors like the given one."""
+    """`count` arrays of `steps` tensors with the dtype and shape of `like`."""
     make = tf.TensorArray
     return tuple(make(like.dtype, steps, element_shape=like.shape) for _ in range(count))
 
 
 def write_all(arrays: tuple, t, values: tuple) -> tuple:
-    """The arrays with these values at step `t`."""
+    """Writes these values at step `t`."""
     return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
 
 
 def states_before(first, values):
-    """What stood before each step: `first`, and all of `values` but the last."""
+    """The state before each step: `first`, then all of `values` but the last."""
     return tf.concat([first[tf.newaxis], values[:-1]], axis=0)
 
 

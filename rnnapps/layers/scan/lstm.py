@@ -21,11 +21,11 @@ def lstm(x, recurrent_kernel, h, c, peephole=None, mask=None, dropout_mask=None)
     Args:
         x: Projected inputs, `(time, batch, 4 * units)`, gates in the order i, f, g, o.
         recurrent_kernel: `(units, 4 * units)`.
-        h: The hidden state before the first step, `(batch, units)`.
-        c: The cell state before the first step, `(batch, units)`.
+        h: The initial hidden state, `(batch, units)`.
+        c: The initial cell state, `(batch, units)`.
         peephole: `None`, `(3, units)` (diagonal) or `(units, 3 * units)` (full), gates i, f, o.
-        mask: Booleans `(time, batch, 1)`; a false step leaves the state as it was. Or `None`.
-        dropout_mask: What `h` is multiplied with before the recurrent product, or `None`.
+        mask: Booleans `(time, batch, 1)`; false keeps the state. Or `None`.
+        dropout_mask: Multiplied with `h` before the recurrent product, or `None`.
 
     Returns:
         The hidden states `(time, batch, units)`, and the last `h` and `c`.
@@ -71,7 +71,7 @@ def lstm(x, recurrent_kernel, h, c, peephole=None, mask=None, dropout_mask=None)
         hs, cs, *gates = arrays_like(steps, 6, h_0)
         state = (h_0, c_0, hs, cs, tuple(gates))
         h_n, c_n, hs, cs, gates = loop(forward, steps, state, unroll=unroll)
-        # Stacked, not as arrays: a SavedModel can hold a gradient that refers to tensors only.
+        # Stacked: a gradient in a SavedModel can refer to tensors only, not to TensorArrays.
         hs, cs, (i, f, g, o) = hs.stack(), cs.stack(), (gate.stack() for gate in gates)
 
         def gradient(d_hs, d_h_n, d_c_n):
@@ -89,7 +89,7 @@ def lstm(x, recurrent_kernel, h, c, peephole=None, mask=None, dropout_mask=None)
                 c_from_h += z_o * p_o
                 c_from_c += z_i * p_i + z_f * p_f
             z_from_ch = tf.concat([z_i, z_f, z_g, z_o], axis=-1)
-            if mask is not None:  # such a step hands dh and dc on as they are
+            if mask is not None:  # masked steps pass dh and dc through
                 c_from_h = tf.where(mask, c_from_h, tf.zeros_like(c_from_h))
                 c_from_c = tf.where(mask, c_from_c, tf.ones_like(c_from_c))
                 z_from_ch = tf.where(mask, z_from_ch, tf.zeros_like(z_from_ch))

@@ -20,12 +20,12 @@ def stabilized_gates(z_i, z_f, n, m) -> tuple:
 
     Args:
         z_i: The exponent of the input gate.
-        z_f: What the forget gate's sigmoid takes.
-        n: The normaliser before; 0 where nothing has been seen, which lets nothing be kept.
-        m: The exponent before.
+        z_f: The pre-activation of the forget gate.
+        n: The previous normaliser; 0 if no steps have been seen, which closes the forget gate.
+        m: The previous exponent.
 
     Returns:
-        The exponent after, the input gate and the forget gate, of which one is 1.
+        The new exponent, the input gate and the forget gate; one of the gates is 1.
     """
     kept = tf.math.log_sigmoid(z_f) + m
     seen = tf.not_equal(n, 0)
@@ -40,12 +40,12 @@ def slstm(x, recurrent_kernel, h, c, n, m, mask=None, dropout_mask=None):
     Args:
         x: Projected inputs, `(time, batch, 4 * units)`, gates in the order i, f, g, o.
         recurrent_kernel: `(units, 4 * units)`.
-        h: The hidden state before the first step, `(batch, units)`.
-        c: The cell state before the first step, `(batch, units)`.
-        n: The normaliser before the first step, `(batch, units)`.
+        h: The initial hidden state, `(batch, units)`.
+        c: The initial cell state, `(batch, units)`.
+        n: The initial normaliser, `(batch, units)`.
         m: The exponent by which `c` and `n` are divided, `(batch, units)`.
-        mask: Booleans `(time, batch, 1)`; a false step leaves the state as it was. Or `None`.
-        dropout_mask: What `h` is multiplied with before the recurrent product, or `None`.
+        mask: Booleans `(time, batch, 1)`; false keeps the state. Or `None`.
+        dropout_mask: Multiplied with `h` before the recurrent product, or `None`.
 
     Returns:
         The hidden states `(time, batch, units)`, and the last `h`, `c`, `n` and `m`.
@@ -76,7 +76,7 @@ def slstm(x, recurrent_kernel, h, c, n, m, mask=None, dropout_mask=None):
         arrays = (*arrays_like(steps, 1, x[0]), *arrays_like(steps, 4, h_0))
         state = (h_0, c_0, n_0, m_0, *arrays)
         h_n, c_n, n_n, m_n, *arrays = loop(forward, steps, state, unroll=unroll)
-        # Stacked, not as arrays: a SavedModel can hold a gradient that refers to tensors only.
+        # Stacked: a gradient in a SavedModel can refer to tensors only, not to TensorArrays.
         zs, hs, cs, ns, ms = (array.stack() for array in arrays)
 
         def gradient(d_hs, *d_last):
