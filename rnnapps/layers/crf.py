@@ -87,7 +87,7 @@ class CRF(keras.layers.Layer):
         expected = (tags + 1, tags + 1)
         if self.allowed is not None and self.allowed.shape != expected:
             raise ValueError(
-                f"Expected allowed of shape {expected}, as the scores are of {tags} tags. "
+                f"Expected allowed of shape {expected} for scores of {tags} tags. "
                 f"Received: {self.allowed.shape}"
             )
         self.transitions = self.add_weight(

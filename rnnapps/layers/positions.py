@@ -129,7 +129,7 @@ class PositionEmbedding(keras.layers.Layer):
     def _check_steps(self, x) -> None:
         if (x.shape[1] or 0) > self.length:
             raise ValueError(
-                f"Expected at most `length={self.length}` steps, as many as positions are learned. "
+                f"Expected at most `length={self.length}` steps, the number of learned positions. "
                 f"Received: shape={tuple(x.shape)}"
             )
 

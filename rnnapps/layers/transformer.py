@@ -214,7 +214,7 @@ class TransformerStack(keras.layers.Layer):
         check_heads(units, num_heads, positions == "rotary")
         if positions == "learned" and window and length and window > length:
             raise ValueError(
-                f"Expected `window` to be at most `length`, as many positions as are learned "
+                f"Expected `window` to be at most `length`, the number of learned positions "
                 f"({length}). Received: window={window}"
             )
         super().__init__(**kwargs)
@@ -267,7 +267,7 @@ class TransformerStack(keras.layers.Layer):
         check_rank(sequence_shape, 3, "sequence")
         if self.cross_attention != bool(memory_shape):
             raise ValueError(
-                "Expected `memory` with `cross_attention=True`, and else none. Received: "
+                "Expected `memory` if and only if `cross_attention=True`. Received: "
                 f"cross_attention={self.cross_attention}, memory's shape={memory_shape}"
             )
         shape = (*sequence_shape[:2], self.units)

@@ -1,6 +1,6 @@
 """From a trained model to a SavedModel that TF Serving serves; a local server, and a client.
 
-Importing this package imports no TensorFlow: each public name is loaded on first use.
+Importing this package does not import TensorFlow: public names are loaded on first use.
 """
 
 import importlib

@@ -13,23 +13,23 @@ from rnnapps.spans import tokens_answered
 
 Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.1  # seconds, doubled from one retry to the next
-_FRESH = 60.0  # seconds for which signatures are believed: REST does not name an only output
+_FRESH = 60.0  # seconds for which signatures are cached: REST does not name a single output
 
 
 class Client:
-    """Asks one model of a server.
+    """Sends requests to one model of a server.
 
     Args:
-        url: Where the server is: `http://host:port` or `https://host:port` for REST,
+        url: The server's address: `http://host:port` or `https://host:port` for REST,
             `grpc://host:port` for gRPC.
         model: The model's name.
-        version: The version's number; `None` for the latest.
-        timeout: Seconds that one request may take.
-        retries: How often a request is sent again when the server cannot be reached, or is too
-            busy; the pauses between double from 0.1 s on.
+        version: The version number; `None` for the latest.
+        timeout: Time limit of one request, in seconds.
+        retries: How often to resend a request if the server is unreachable or too busy, with
+            exponential backoff from 0.1 s.
 
     Raises:
-        ConfigError: If the URL is not one of a server.
+        ConfigError: If the URL is invalid.
 
     Example:
     >>> Client("http://127.0.0.1:8501", "sentiment").predict(["the plot was anything but dull"])
@@ -47,50 +47,50 @@ class Client:
         self.retries = retries
         self._transport = _transport(url, model, version, timeout)
         self._signatures: dict[str, SignatureTypes] = {}
-        self._asked = 0.0  # when they were
+        self._asked = 0.0  # when the signatures were fetched
 
     def predict(
         self, inputs: Sequence | None = None, signature: str = "serving_default", **named: Any
     ) -> list[dict[str, Any]]:
-        """Asks the model.
+        """Runs the model on a batch.
 
         Args:
             inputs: The rows of the signature's only input, such as texts.
             signature: The signature's name.
-            **named: The rows of each input by name, where there are several; a single number or
-                text counts for every row.
+            **named: The rows of each input by name, if there are several; a single number or text
+                applies to every row.
 
         Returns:
             For each row its outputs by name.
 
         Raises:
-            DataError: If the inputs are not those of the signature.
-            ServerError: If the server cannot be reached, or refuses the request.
+            DataError: If the inputs do not match the signature.
+            ServerError: If the server is unreachable or rejects the request.
         """
         try:
             types = self.signature(signature)
             columns = _columns(types, signature, inputs, named)
             outputs = self._patiently(lambda: self._transport.predict(signature, types, columns))
         except (DataError, ServerError):
-            self._signatures = {}  # a version that came since may have others
+            self._signatures = {}  # a newer version may have changed them
             raise
         sizes = {len(column) if isinstance(column, list) else None for column in outputs.values()}
         if len(sizes) != 1 or None in sizes:
-            raise ServerError(f"The outputs of the signature {signature} are not a row for a row.")
+            raise ServerError(f"Expected outputs of {signature} with the same number of rows.")
         return [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
 
     def find_spans(self, texts: Sequence[str]) -> list[list[dict[str, Any]]]:
-        """Has a tagger find spans, such as names.
+        """Finds spans, such as names, with a tagger.
 
         Args:
             texts: The texts.
 
         Returns:
             For each text its spans: `start` and `end` in characters, `label`, `text`, and
-            `probability`, that of the least likely of its tags.
+            `probability`, that of the span's least likely tag.
 
         Raises:
-            ServerError: If the model is no tagger, or its tags write no spans.
+            ServerError: If the model is not a tagger, or its tags do not mark spans.
         """
         answers = [tokens_answered(answer) for answer in self.predict(texts)]
         if not all("spans" in answer for answer in answers):
@@ -103,16 +103,16 @@ class Client:
     def generate_stream(
         self, prompt: str, length: int = 400, temperature: float = 0.8, seed: int = 0
     ) -> Iterator[str]:
-        """Has a character generator write on, a request for each token.
+        """Continues a text with a character generator, one request per token.
 
         Args:
-            prompt: The text to go on from.
+            prompt: The text to continue.
             length: Number of tokens.
-            temperature: How freely it is written; near 0 the likeliest token always.
-            seed: The same seed writes the same text.
+            temperature: Sampling temperature; near 0 always the most likely token.
+            seed: The same seed gives the same text.
 
         Yields:
-            The text of each token; empty where a character takes several.
+            The text of each token; empty until a multi-token character is complete.
         """
         state = self.predict([prompt], signature="start")[0]
         for _ in range(length):
@@ -128,7 +128,7 @@ class Client:
 
         Raises:
             SignatureError: If the model has no such signature.
-            ServerError: If the server cannot be reached, or knows no such model.
+            ServerError: If the server is unreachable or does not have the model.
         """
         if name not in self._signatures or time.monotonic() - self._asked > _FRESH:
             self._signatures = self._patiently(self._transport.signatures)
@@ -145,7 +145,7 @@ class Client:
             name: The asset's file name.
 
         Raises:
-            ServerError: If the model does not describe itself, or has no such asset.
+            ServerError: If the model has no signature `describe` or no such asset.
         """
         text = self.predict([name], signature="describe")[0]["text"]
         if not text:
@@ -153,10 +153,10 @@ class Client:
         return text
 
     def status(self) -> dict[int, tuple[str, str]]:
-        """The state of each version by number, such as `AVAILABLE`, and what went wrong.
+        """The state of each version by number, such as `AVAILABLE`, and its error message.
 
         Raises:
-            ServerError: If the server cannot be reached, or knows no such model.
+            ServerError: If the server is unreachable or does not have the model.
         """
         return self._patiently(self._transport.status)
 
@@ -168,7 +168,7 @@ class Client:
             except Unavailable as error:
                 if retry == self.retries:
                     raise ServerError(str(error)) from None
-            time.sleep(pause * random.uniform(0.5, 1.0))  # clients come back one by one
+            time.sleep(pause * random.uniform(0.5, 1.0))  # jitter: clients retry at different times
             pause *= 2
         raise AssertionError
 
@@ -188,7 +188,7 @@ def _transport(url: str, model: str, version: int | None, timeout: float) -> Tra
         parts = urllib.parse.urlsplit(url)
         schemes, port = ("http", "https", "grpc"), parts.port
         known = parts.scheme in schemes and parts.hostname and "@" not in parts.netloc
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         known = False
     if not known or (parts.scheme == "grpc" and port is None):
         raise ConfigError(
@@ -222,7 +222,7 @@ def _columns(
     columns = {name: plain(values) for name, values in named.items()}
     rows = {name: len(values) for name, values in columns.items() if isinstance(values, list)}
     if len(set(rows.values())) != 1:
-        raise DataError(f"Expected inputs with a row for each other's rows. Received: {rows}.")
+        raise DataError(f"Expected inputs with the same number of rows. Received: {rows}.")
     count = next(iter(rows.values()))
     return {name: values if name in rows else [values] * count for name, values in columns.items()}
 

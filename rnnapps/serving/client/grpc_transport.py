@@ -1,4 +1,4 @@
-"""A client's gRPC. Its protos import TensorFlow."""
+"""The client's gRPC transport. Its protos import TensorFlow."""
 
 from typing import Any
 
@@ -29,13 +29,13 @@ _OPTIONS = [
 
 
 class GrpcTransport:
-    """Talks gRPC over one channel.
+    """Sends gRPC requests over one channel.
 
     Args:
         address: `host:port`.
         model: The model's name.
-        version: The version's number; `None` for the latest.
-        timeout: Seconds that one request may take.
+        version: The version number; `None` for the latest.
+        timeout: Time limit of one request, in seconds.
     """
 
     def __init__(self, address: str, model: str, version: int | None, timeout: float):
@@ -57,7 +57,7 @@ class GrpcTransport:
             try:
                 tensor = tf.make_tensor_proto(_as_bytes(values), dtype)
             except (TypeError, ValueError) as error:
-                raise DataError(f"The input {name} is no {dtype.name} tensor: {error}.") from None
+                raise DataError(f"Input {name} is not a {dtype.name} tensor: {error}.") from None
             request.inputs[name].CopyFrom(tensor)
         response = self._ask(self._prediction.Predict, request)
         return {name: _as_lists(name, response.outputs[name]) for name in sorted(response.outputs)}
@@ -92,7 +92,7 @@ class GrpcTransport:
             return method(request, timeout=self._timeout)
         except grpc.RpcError as error:
             where, code, said = f"grpc://{self._address}", error.code(), error.details()
-        if said == "Deadline Exceeded":  # gRPC's own words; a server has others for its own limit
+        if said == "Deadline Exceeded":  # gRPC's own message; a server words its limit differently
             raise ServerError(f"{where} did not answer within {self._timeout:g} s.")
         kind = Unavailable if code == grpc.StatusCode.UNAVAILABLE else ServerError
         raise kind(f"{where} answered {code.name}: {said[:1000]}")
@@ -109,7 +109,7 @@ def _as_bytes(value: Any) -> Any:
 
 
 def _as_lists(name: str, proto: Any) -> Any:
-    """A tensor as REST would give it."""
+    """A tensor in the form that REST returns."""
     array = tf.make_ndarray(proto)
     if array.dtype == object and not name.endswith("_bytes"):
         array = np.vectorize(lambda text: text.decode("utf-8", "replace"), [object])(array)

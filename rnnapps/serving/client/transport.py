@@ -20,35 +20,35 @@ class SignatureTypes:
 
 
 class Unavailable(Exception):
-    """The server cannot be reached or is too busy: worth another try."""
+    """The server is unreachable or too busy: the request can be retried."""
 
 
 class Transport(Protocol):
-    """What `Client` needs of a connection to one model."""
+    """The interface of a connection to one model, as `Client` uses it."""
 
     def predict(
         self, signature: str, types: SignatureTypes, inputs: dict[str, list]
     ) -> dict[str, Any]:
-        """The outputs by name for inputs by name, all of them lists of rows."""
+        """Maps inputs by name to outputs by name, all lists of rows."""
 
     def signatures(self) -> dict[str, SignatureTypes]:
         """The model's signatures by name."""
 
     def status(self) -> dict[int, tuple[str, str]]:
-        """The state of each version by number, and what went wrong."""
+        """The state of each version by number, and its error message."""
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
 
 
 class RestTransport:
-    """Talks REST, a connection for each request.
+    """Sends REST requests, each over its own connection.
 
     Args:
-        url: The server's URL; a path in it comes before `/v1`.
+        url: The server's URL; its path is prefixed to `/v1`.
         model: The model's name.
-        version: The version's number; `None` for the latest.
-        timeout: Seconds that one request may take.
+        version: The version number; `None` for the latest.
+        timeout: Time limit of one request, in seconds.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class RestTransport:
         except TypeError as error:
             raise DataError(f"Expected inputs that JSON holds. Received: {error}.") from None
         outputs = self._ask("POST", self._path + ":predict", "outputs", body.encode())
-        if not isinstance(outputs, dict):  # of the only one
+        if not isinstance(outputs, dict):  # a single output has no name
             if len(types.outputs) != 1:
-                raise ServerError(f"The signature {signature} has changed; ask once more.")
+                raise ServerError(f"The signature {signature} has changed; retry the request.")
             outputs = {next(iter(types.outputs)): outputs}
         return {name: _from_json(outputs[name]) for name in sorted(outputs)}
 
@@ -85,7 +85,7 @@ class RestTransport:
                 )
             )
             for name, signature in answer["signature_def"].items()
-            if signature.get("inputs")  # which the one that TensorFlow starts a model with lacks
+            if signature.get("inputs")  # TensorFlow's init signature has none
         }
 
     def status(self) -> dict[int, tuple[str, str]]:
@@ -95,10 +95,10 @@ class RestTransport:
         }
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection is kept open."""
 
     def _ask(self, method: str, path: str, key: str, body: bytes | None = None) -> Any:
-        """What stands in the answer under a key."""
+        """The value of a key in the response."""
         connection = self._connect()
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -106,7 +106,7 @@ class RestTransport:
             status, answer = response.status, response.read().decode("utf-8", "replace")
         except TimeoutError:
             raise ServerError(f"{self._where} did not answer within {self._timeout:g} s.") from None
-        except (ssl.SSLError, UnicodeError) as error:  # the latter of a host that is none
+        except (ssl.SSLError, UnicodeError) as error:  # UnicodeError: invalid host name
             raise ServerError(f"{self._where}: {error}.") from None
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -135,7 +135,7 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+        return value.encode("utf-8", "replace").decode()  # replaces lone surrogates
     if isinstance(value, list):
         return [_to_json(element) for element in value]
     if isinstance(value, dict):

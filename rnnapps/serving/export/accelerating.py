@@ -13,10 +13,9 @@ NARROW = "bfloat16"
 
 @contextlib.contextmanager
 def compiled(compiled_methods: Sequence[Callable]) -> Iterator[None]:
-    """Graphs made inside hold methods of layers as functions that XLA must compile.
+    """Within this context, graphs contain these methods as functions that XLA must compile.
 
-    What lies outside of these methods, the ops on strings above all, runs as ever. Texts become
-    ids of a few lengths.
+    Everything else, string ops above all, runs as usual. Token ids are padded to a few lengths.
 
     Args:
         compiled_methods: Bound methods of layers, from tensors to tensors.
@@ -30,7 +29,7 @@ def compiled(compiled_methods: Sequence[Callable]) -> Iterator[None]:
 
 def _compiled(method: Callable) -> Callable:
     def call(*arguments, **options):
-        # Made anew for each call: kept, it could hold tensors of another signature's graph.
+        # Created for each call: a cached one could hold tensors of another signature's graph.
         function = tf.function(method, jit_compile=True, autograph=False)
         return function(*arguments, **options)
 
@@ -39,10 +38,10 @@ def _compiled(method: Callable) -> Callable:
 
 @contextlib.contextmanager
 def rounded(compiled_methods: Sequence[Callable]) -> Iterator[None]:
-    """Inside, the weights of layers are rounded to bfloat16.
+    """Within this context, the layers' weights are rounded to bfloat16.
 
     Args:
-        compiled_methods: Bound methods of these layers.
+        compiled_methods: Bound methods of the layers.
     """
     before = {id(one): (one, tf.convert_to_tensor(one)) for one in _weights(compiled_methods)}
     try:
@@ -55,15 +54,15 @@ def rounded(compiled_methods: Sequence[Callable]) -> Iterator[None]:
 
 
 def narrowed(compiled_methods: Sequence[Callable]) -> Callable[[Callable], Callable]:
-    """Keeps the weights of layers as bfloat16, in half the room.
+    """Stores the layers' weights as bfloat16, in half the memory.
 
-    A request widens them again before anything else, so that sums lose nothing.
+    Each request first casts them back to float32, so that sums lose no precision.
 
     Args:
-        compiled_methods: Bound methods of these layers.
+        compiled_methods: Bound methods of the layers.
 
     Returns:
-        From a function that uses the weights to one that uses the narrow ones.
+        A decorator for functions that use the weights.
     """
     pairs = [
         (one, tf.Variable(tf.cast(one, NARROW), trainable=False))
@@ -82,6 +81,6 @@ def narrowed(compiled_methods: Sequence[Callable]) -> Callable[[Callable], Calla
 
 
 def _weights(compiled_methods: Sequence[Callable]) -> list[keras.Variable]:
-    """The float32 weights of the layers whose methods these are, each once."""
+    """The float32 weights of the methods' layers, without duplicates."""
     found = {id(one): one for method in compiled_methods for one in method.__self__.variables}
     return [one for one in found.values() if one.dtype == "float32"]

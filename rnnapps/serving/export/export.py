@@ -17,7 +17,7 @@ from rnnapps.serving.export.requests import Signature, write_model_card, write_r
 from rnnapps.serving.export.saved_model import load, ops
 from rnnapps.serving.export.versions import check_folder, next_version
 
-EXACT, NEAR, ROUGH = 1e-5, 1e-4, 1e-2  # how near an export has to be; see `publish`
+EXACT, NEAR, ROUGH = 1e-5, 1e-4, 1e-2  # tolerances of an export's outputs; see `publish`
 _JSON_TYPES = {
     tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint32, tf.uint64,
     tf.bool, tf.string,
@@ -26,12 +26,12 @@ _JSON_TYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class ExportSpec:
-    """What is to be served.
+    """The contents of a SavedModel.
 
     Args:
-        signatures: What can be asked, by name.
-        compiled_methods: Methods of layers, from tensors to tensors, in which the numeric work is
-            done; these layers hold the weights.
+        signatures: The signatures by name.
+        compiled_methods: Methods of layers, from tensors to tensors, that do the numeric work; the
+            layers hold the weights.
         tables: Layers that hold lookup tables or other assets.
         assets: Texts for the folder `assets`, by file name.
     """
@@ -51,29 +51,28 @@ def publish(
     tolerance: float = EXACT,
     document: str = "",
 ) -> pathlib.Path:
-    """Writes the next version of a SavedModel, so that no server ever sees half of one.
+    """Writes the next version of a SavedModel atomically: no server sees a partial one.
 
-    The version is written into a hidden folder, loaded again, compared with the functions that it
-    was made from, and only then renamed to its number.
+    The version is written to a hidden folder, loaded again, compared with the original functions,
+    and then renamed to its number.
 
     Args:
-        model_dir: The model's folder; its versions are the folders `1`, `2`, ... in it.
-        spec: What the model can be asked.
-        model_card: What `model_card.json` says of the model, beside its signatures.
-        xla: Whether XLA compiles the numeric methods, for texts filled up to a few lengths.
-        narrow: Whether their weights are kept as bfloat16.
-        tolerance: How far numbers may be from those of the functions: `EXACT`; `NEAR` for XLA,
-            which adds up in another order; or `ROUGH` where it does so in bfloat16, which may make
-            another text the likeliest.
-        document: What `MODEL_CARD.md` says, if there is to be one.
+        model_dir: The model's folder, with a subfolder `1`, `2`, ... per version.
+        spec: The contents of the SavedModel.
+        model_card: Contents of `model_card.json` besides the signatures.
+        xla: Whether XLA compiles the numeric methods, with texts padded to a few lengths.
+        narrow: Whether to store their weights as bfloat16.
+        tolerance: Maximum difference from the original functions' numbers: `EXACT`; `NEAR` for XLA,
+            which sums in a different order; or `ROUGH` for XLA with bfloat16, where the most likely
+            text may differ.
+        document: Contents of `MODEL_CARD.md`; `None` for no such file.
 
     Returns:
         The new version's folder.
 
     Raises:
-        RunError: If the folder is not one of this model's, the graph needs an op that TF Serving
-            lacks, an output is of a type that JSON does not hold, or the written model answers
-            differently.
+        RunError: If the folder belongs to another model, the graph needs an op that TF Serving
+            lacks, JSON cannot represent an output's type, or the written model's outputs differ.
         DiskError: If the disk is full.
     """
     model_dir, model_card = pathlib.Path(model_dir), model_card or {}
@@ -92,16 +91,16 @@ def publish(
             return _rename(draft, model_dir)
     except BaseException:
         if not existed:
-            with contextlib.suppress(OSError):  # another export is at work in it
+            with contextlib.suppress(OSError):  # another export is using it
                 model_dir.rmdir()
         raise
 
 
 def _answer(name: str, signature: Signature) -> dict[str, np.ndarray]:
-    """What a function answers to its example.
+    """A function's outputs for its example.
 
     Raises:
-        RunError: If an output is of a type that TF Serving does not write as JSON.
+        RunError: If TF Serving cannot write an output's type as JSON.
     """
     answer = tf.function(signature.function, autograph=False)(*signature.example)
     for key, tensor in answer.items():
@@ -121,9 +120,9 @@ def _write(draft: pathlib.Path, spec: ExportSpec, xla: bool, narrow: bool) -> No
     with compiled(spec.compiled_methods) if xla else contextlib.nullcontext():
         for name, one in spec.signatures.items():
             archive.add_endpoint(name, wrap(one.function), list(one.inputs))
-        # Nothing served is ever differentiated, so hand-written gradients stay behind.
+        # Serving needs no gradients, so leave custom ones out.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        # TensorFlow has autograph rewrite a wrapper of its own, in a temporary file.
+        # TensorFlow has autograph rewrite one of its own wrappers, in a temporary file.
         with temporary_files_in(draft.parent):
             archive.write_out(str(draft), options, verbose=False)
     (draft / "assets").mkdir(exist_ok=True)
@@ -149,7 +148,7 @@ def _check(
 
 
 def _same(expected: np.ndarray, received: np.ndarray, tolerance: float) -> bool:
-    """Whether two answers are the same, but for what the second is filled up with."""
+    """Whether two outputs are equal, except for padding of the second."""
     if tolerance == ROUGH and expected.dtype.kind != "f":
         return True
     kept = received[tuple(slice(size) for size in expected.shape)]
@@ -161,9 +160,9 @@ def _same(expected: np.ndarray, received: np.ndarray, tolerance: float) -> bool:
 
 
 def is_served(op: str) -> bool:
-    """Whether TF Serving's stock binary has an op: those of TensorFlow and TF Text's SentencePiece.
+    """Whether TF Serving's stock binary has an op: TensorFlow's and TF Text's SentencePiece ops.
 
-    It has no Python to run a `PyFunc`, and on a machine without a GPU no cuDNN.
+    It has no Python for a `PyFunc`, and no cuDNN on a machine without a GPU.
     """
     if "PyFunc" in op or "Cudnn" in op.title():
         return False
@@ -176,5 +175,5 @@ def _rename(draft: pathlib.Path, model_dir: pathlib.Path) -> pathlib.Path:
         try:
             return draft.rename(target)
         except OSError:
-            if not target.exists():  # else another export took the number
+            if not target.exists():  # otherwise another export took the number
                 raise

@@ -1,4 +1,4 @@
-"""What is added to a SavedModel: warm-up requests, and a model card."""
+"""Additions to a SavedModel: warm-up requests and a model card."""
 
 import base64
 import dataclasses
@@ -19,10 +19,9 @@ class Signature:
     """One function of a SavedModel.
 
     Args:
-        function: From tensors to a dictionary of named tensors, in stock TensorFlow ops.
-        inputs: The specification of each argument, with its name.
-        example: Arguments on which the written model is compared with `function`, and with which
-            a server warms it up.
+        function: Maps tensors to a dictionary of named tensors, with stock TensorFlow ops.
+        inputs: The `tf.TensorSpec` of each argument, with its name.
+        example: Arguments for comparing the written model with `function` and for warm-up.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
@@ -36,13 +35,13 @@ class Signature:
 
 
 def asset_signature(assets: Mapping[str, str]) -> Signature:
-    """The signature `describe`, by which a client that sees no files reads a model's assets.
+    """The signature `describe`, through which remote clients read a model's assets.
 
     Args:
         assets: Texts by file name, as in `ExportSpec`.
 
     Returns:
-        From `name (batch,)` to `text (batch,)`, empty for a name that there is none of.
+        A signature from `name (batch,)` to `text (batch,)`, empty for unknown names.
     """
     names, texts = list(assets), list(assets.values())
 
@@ -57,7 +56,7 @@ def asset_signature(assets: Mapping[str, str]) -> Signature:
 
 
 def write_requests(version: pathlib.Path, model: str, signatures: Mapping[str, Signature]) -> None:
-    """Writes a request for each signature where TF Serving looks for requests to warm up with.
+    """Writes a TF Serving warm-up request for each signature.
 
     Args:
         version: The version's folder.
@@ -84,11 +83,11 @@ def write_requests(version: pathlib.Path, model: str, signatures: Mapping[str, S
 def write_model_card(
     version: pathlib.Path, model_card: Mapping[str, Any], signatures: Mapping[str, Signature]
 ) -> None:
-    """Writes `model_card.json`: what the model is, and a request for each signature.
+    """Writes `model_card.json`: a description and an example request for each signature.
 
     Args:
         version: The version's folder.
-        model_card: What is to be said of the model.
+        model_card: The description.
         signatures: The signatures by name.
     """
     versions = {"rnnapps": rnnapps.__version__, "tensorflow": tf.__version__}
@@ -104,7 +103,7 @@ def write_model_card(
 
 
 def _plain(tensor: tf.Tensor) -> Any:
-    """A tensor as JSON holds it: missing numbers as `NaN`, which TF Serving reads."""
+    """A tensor as JSON values: missing numbers as `NaN`, which TF Serving reads."""
     values = np.asarray(tensor)
     if values.dtype == object:
         values = np.vectorize(_as_text, otypes=[object])(values)
@@ -112,7 +111,7 @@ def _plain(tensor: tf.Tensor) -> Any:
 
 
 def _as_text(value: bytes) -> str | dict[str, str]:
-    """Bytes as TF Serving reads them: as they are, or as base64 where they are no text."""
+    """Bytes as TF Serving reads them: as text, or as base64 if they are not valid UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:

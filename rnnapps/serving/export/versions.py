@@ -6,17 +6,17 @@ import re
 from rnnapps.errors import RunError
 from rnnapps.files import read_json
 
-_LARGEST = 2**63 - 1  # of the numbers that TF Serving reads
+_LARGEST = 2**63 - 1  # TF Serving's largest version number
 
 
 def versions_of(model_dir: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The versions in a model's folder: those that TF Serving takes for such.
+    """The versions in a model's folder that TF Serving recognizes.
 
     Args:
         model_dir: The folder.
 
     Returns:
-        The folder of each by its number, ascending.
+        The folders by version number, ascending.
     """
     if not model_dir.is_dir():
         return {}
@@ -32,10 +32,10 @@ def next_version(model_dir: pathlib.Path) -> pathlib.Path:
         model_dir: The model's folder.
 
     Returns:
-        The path, which is not there yet.
+        The path, which does not exist yet.
 
     Raises:
-        RunError: If there is no number after the last one's.
+        RunError: If the latest version has the largest possible number.
     """
     number = max(versions_of(model_dir), default=0) + 1
     while (model_dir / str(number)).exists():  # a file
@@ -46,14 +46,14 @@ def next_version(model_dir: pathlib.Path) -> pathlib.Path:
 
 
 def check_folder(model_dir: pathlib.Path, application: str | None) -> None:
-    """Refuses a folder in which a next version would replace another model, or never be served.
+    """Rejects a folder in which a new version would replace another model or never be served.
 
     Args:
-        model_dir: The folder to export to; there need be none.
-        application: The application's name, which a version's model card says.
+        model_dir: The folder to export to; it need not exist.
+        application: The application's name, as in a version's model card.
 
     Raises:
-        RunError: If it is not a folder of this application's models.
+        RunError: If the folder does not belong to this application.
     """
     if model_dir.exists() and not model_dir.is_dir():
         raise RunError(f"Expected a folder to export to. Received: the file {model_dir}.")
@@ -67,7 +67,7 @@ def check_folder(model_dir: pathlib.Path, application: str | None) -> None:
     if models:
         names = ", ".join(path.name for path in models)
         raise RunError(
-            f"{model_dir} holds models ({names}) and is none; export to a folder in it, such as "
+            f"{model_dir} is a folder of models ({names}); export to a folder in it, such as "
             f"{model_dir / (application or 'my_model')}."
         )
     for version in versions_of(model_dir).values():

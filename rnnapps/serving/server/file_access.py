@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from rnnapps.serving.server.status import Code, StatusError
 
-# Without what a name may begin or end with: `Experimental`, and `V2`.
+# Names without the prefix `Experimental` and suffixes such as `V2`.
 _FILE_OPS = {
     "CSVDataset", "CacheDataset", "CreateSummaryDbWriter", "CreateSummaryFileWriter",
     "DataServiceDataset", "DatasetFromGraph", "DatasetToTFRecord", "DebugIdentity", "DebugNanCount",
@@ -28,7 +28,7 @@ _FILE_OPS = {
 }  # fmt: skip
 _RESTORING = {"Restore", "RestoreSlice"}
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
-# Ops that reach a file only where an attribute says so.
+# Ops that access files only if an attribute says so.
 _FILE_ATTRIBUTES = {
     "PrintV2": ("output_stream", re.compile(rb"(?!file:)")),
     "DecodeProtoV2": ("descriptor_source", re.compile(rb"$|local://|bytes://")),
@@ -41,17 +41,17 @@ _START_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 
 
 def check_file_access(meta_graph: meta_graph_pb2.MetaGraphDef, path: pathlib.Path) -> None:
-    """Refuses a SavedModel that can read or write other files than its own.
+    """Rejects a SavedModel that can read or write files other than its own.
 
-    What its signatures answer may reach no file. What a loader runs may fill tables from the
-    version's assets, and restore its variables. What only saves is never run.
+    Its signatures must not access files. Ops run on loading may fill tables from the version's
+    assets and restore its variables. Ops for saving are never run.
 
     Args:
         meta_graph: The SavedModel's graph.
         path: The version's folder.
 
     Raises:
-        StatusError: If it can reach other files.
+        StatusError: If it can access other files.
     """
     start, restore = [], [meta_graph.saver_def.restore_op_name]
     for name in _START_COLLECTIONS:
@@ -76,7 +76,7 @@ def check_file_access(meta_graph: meta_graph_pb2.MetaGraphDef, path: pathlib.Pat
 
 
 def reaches_files(node: node_def_pb2.NodeDef) -> bool:
-    """Whether an op reads or writes files, or runs what no graph shows."""
+    """Whether an op reads or writes files, or runs code outside the graph."""
     if node.op in _FILE_ATTRIBUTES:
         attribute, harmless = _FILE_ATTRIBUTES[node.op]
         value = node.attr[attribute]
@@ -89,7 +89,7 @@ def _plain(op: str) -> str:
 
 
 def _tensors(info: meta_graph_pb2.TensorInfo) -> list[str]:
-    """The names of the tensors that an output is made of."""
+    """The names of an output's component tensors."""
     sparse = info.coo_sparse
     parts = [info.name, sparse.values_tensor_name, sparse.indices_tensor_name]
     parts.append(sparse.dense_shape_tensor_name)
@@ -99,9 +99,9 @@ def _tensors(info: meta_graph_pb2.TensorInfo) -> list[str]:
 
 
 def _assets(meta_graph: meta_graph_pb2.MetaGraphDef, path: pathlib.Path) -> list[str]:
-    """The nodes that a loader feeds the paths of assets, each a file of the version's."""
+    """The nodes that a loader feeds with asset paths, each a file of the version."""
     files = list(meta_graph.asset_file_def)
-    if not files:  # which TensorFlow 1 kept elsewhere
+    if not files:  # TensorFlow 1 stored them elsewhere
         for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:
             files.append(meta_graph_pb2.AssetFileDef())
             packed.Unpack(files[-1])
@@ -118,9 +118,9 @@ def _assets(meta_graph: meta_graph_pb2.MetaGraphDef, path: pathlib.Path) -> list
 
 
 def _reads_of(graph: graph_pb2.GraphDef, paths: Collection[str]) -> list[str]:
-    """The nodes that read a path out of a variable in which nothing else is ever put.
+    """The nodes that read a path from a variable that never holds anything else.
 
-    TensorFlow 2 keeps an asset's path in a variable, from which tables are then filled.
+    TensorFlow 2 keeps an asset's path in a variable, from which tables are filled.
     """
     inner = [node for function in graph.library.function for node in function.node_def]
     shared = collections.Counter(
@@ -149,7 +149,7 @@ def _reads_of(graph: graph_pb2.GraphDef, paths: Collection[str]) -> list[str]:
 def _file_ops(
     graph: graph_pb2.GraphDef, roots: Iterable[str], assets: frozenset[str]
 ) -> Iterator[str]:
-    """The ops through which what leads to some nodes reaches files, but for own assets.
+    """The ops leading to the given nodes that access files other than own assets.
 
     Args:
         graph: The graph.
@@ -188,7 +188,7 @@ def _file_ops(
 
 
 def _relatives(library: function_pb2.FunctionDefLibrary) -> Mapping[str, set[str]]:
-    """The functions that TensorFlow may run in another one's place, or as its gradient."""
+    """The functions that TensorFlow may substitute for another, or run as its gradient."""
     relatives: dict[str, set[str]] = collections.defaultdict(set)
     for gradient in library.gradient:
         relatives[gradient.function_name].add(gradient.gradient_func)
@@ -210,7 +210,7 @@ def _functions_of(node: node_def_pb2.NodeDef) -> Iterator[str]:
 
 
 def _is_path(name: str, nodes: Mapping[str, node_def_pb2.NodeDef], paths: frozenset[str]) -> bool:
-    """Whether a tensor is an asset's path, handed on as it is."""
+    """Whether a tensor is an unmodified asset path."""
     name = _node_name(name)
     while name not in paths and name in nodes and nodes[name].op == "Identity":
         name = _node_name(nodes[name].input[0])

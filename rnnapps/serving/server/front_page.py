@@ -14,27 +14,26 @@ from rnnapps.serving.server.model_manager import ModelManager
 from rnnapps.serving.server.servable import Servable
 from rnnapps.serving.server.status import Code, StatusError
 
-_INLINE = 2000  # characters of a request that a command line holds; a longer one is fetched
+_INLINE = 2000  # characters of a request to put in a curl line; longer ones are fetched
 
 
 def describe(manager: ModelManager, address: str) -> dict[str, Any]:
-    """The models of a server.
+    """Describes the models of a server.
 
     Args:
         manager: The models.
-        address: Where the server was asked, such as `http://127.0.0.1:8501`.
+        address: The server's address, such as `http://127.0.0.1:8501`.
 
     Returns:
         `version`, of rnnapps; and `models`: `name`, `about`, `versions` with their states, and
-        `signatures` with `inputs`, `outputs` and the `curl` line of an example, where the export
-        has one.
+        `signatures` with `inputs`, `outputs` and the `curl` line of an example, if there is one.
     """
     models = [_describe(manager, name, address) for name in manager.names]
     return {"version": rnnapps.__version__, "models": models}
 
 
 def example(manager: ModelManager, model: str, signature: str) -> bytes:
-    """The example request of a signature, to be sent back to the model.
+    """The example request of a signature, ready to send to the model.
 
     Args:
         manager: The models.
@@ -42,7 +41,7 @@ def example(manager: ModelManager, model: str, signature: str) -> bytes:
         signature: The signature's name.
 
     Raises:
-        StatusError: If there is none.
+        StatusError: If there is no example.
     """
     found = _card(manager.get(model)).get("requests", {}).get(signature)
     if found is None:
@@ -51,7 +50,7 @@ def example(manager: ModelManager, model: str, signature: str) -> bytes:
 
 
 def as_html(described: Mapping[str, Any]) -> bytes:
-    """The front page, of what `describe` returns."""
+    """The front page, from the output of `describe`."""
     return render("models.html", **described).encode()
 
 
@@ -85,7 +84,7 @@ def _default_first(named: tuple[str, Any]) -> tuple[bool, str]:
 
 
 def _card(served: Servable) -> dict[str, Any]:
-    """The export's card; empty where it is not rnnapps' own."""
+    """The export's model card; empty for exports not made by rnnapps."""
     try:
         card = read_json(served.path / "model_card.json")
     except RunError:
@@ -94,7 +93,7 @@ def _card(served: Servable) -> dict[str, Any]:
 
 
 def _told(name: str, info: Any) -> str:
-    """A tensor, such as `text: string [batch]`."""
+    """A tensor's description, such as `text: string [batch]`."""
     sizes = [str(dim.size) if dim.size >= 0 else "?" for dim in info.tensor_shape.dim]
     if sizes and sizes[0] == "?":
         sizes[0] = "batch"
@@ -102,7 +101,7 @@ def _told(name: str, info: Any) -> str:
 
 
 def _curl(address: str, model: str, signature: str, request: Any) -> str:
-    """The command that sends an example, for a shell to paste."""
+    """The shell command that sends an example."""
     url = f"{address}/v1/models/{urllib.parse.quote(model, safe='')}:predict"
     body = json.dumps(request, ensure_ascii=False)
     if len(body) <= _INLINE:

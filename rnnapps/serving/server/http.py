@@ -8,19 +8,19 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, Request
 
 HEADER_BYTES = 2**16  # of the headers of one request
 HEADERS_TOO_LONG = f"The headers are longer than {HEADER_BYTES} bytes"
-# Seconds in which a client can send the rest of what is not read, and read why. Closed at once,
-# with bytes unread, its connection would be reset, and the answer lost.
+# Seconds for a client to send the rest of a rejected request and read the response. Closing at
+# once, with unread bytes, would reset the connection and lose the response.
 _LINGER = 2.0
 
 
 class HttpProtocol(H11Protocol):
-    """A connection of a client.
+    """A client connection.
 
     Args:
-        *args: uvicorn's.
-        header_seconds: How long the headers of a request may take to arrive.
-        answer_seconds: How long a client may take nothing of an answer.
-        **kwargs: uvicorn's.
+        *args: Arguments of uvicorn's protocol.
+        header_seconds: Time limit for receiving a request's headers.
+        answer_seconds: Time limit for a client that reads nothing of a response.
+        **kwargs: Arguments of uvicorn's protocol.
     """
 
     def __init__(self, *args, header_seconds: float, answer_seconds: float, **kwargs):
@@ -31,7 +31,7 @@ class HttpProtocol(H11Protocol):
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # else it would be held for ever, though closed
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # otherwise a dead peer keeps it open forever
             patience = round(1000 * self._answer_seconds)
             connection = transport.get_extra_info("socket")
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
@@ -49,7 +49,7 @@ class HttpProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         cycle = self.cycle
         super().on_response_complete()
-        if self._is_unread(cycle):  # it was answered before it was read
+        if self._is_unread(cycle):  # answered before it was fully read
             self.loop.call_later(_LINGER, self._close_unread, cycle)
 
     def _close_unread(self, cycle: RequestResponseCycle) -> None:
@@ -57,11 +57,11 @@ class HttpProtocol(H11Protocol):
             self.transport.close()
 
     def _is_unread(self, cycle: RequestResponseCycle) -> bool:
-        """Whether the body of a request, and of none that followed it, is still arriving."""
+        """Whether the body of this request, not of a later one, is still arriving."""
         return self.cycle is cycle and self.conn.their_state is h11.SEND_BODY
 
     def _watch(self) -> None:
-        """Gives the headers of the next request their time, and those that are there no more."""
+        """Starts the timeout for the next request's headers; stops it once they are received."""
         if self.conn.their_state is not h11.IDLE:
             self._unwatch()
         elif self._late is None:
@@ -77,7 +77,7 @@ class HttpProtocol(H11Protocol):
             self._refuse(408, "The headers did not arrive in time")
 
     def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn for what is no HTTP, and for headers that are too long."""
+        """Called by uvicorn for invalid HTTP and for headers that are too long."""
         unread, _ = self.conn.trailing_data
         if len(unread) > HEADER_BYTES:
             self._refuse(431, HEADERS_TOO_LONG)
@@ -88,7 +88,7 @@ class HttpProtocol(H11Protocol):
         self._refused = True
         self._unwatch()
         if self.cycle is not None:
-            self.cycle.disconnected = True  # what it answers would follow
+            self.cycle.disconnected = True  # suppresses the application's response
             self.cycle.message_event.set()
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()

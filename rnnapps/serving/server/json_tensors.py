@@ -27,7 +27,7 @@ _KINDS = {
     type(None): "Null",
 }
 _INTEGERS = {
-    "int8": (-(2**31), 2**31 - 1),  # TF Serving reads the small integers as int32, and cuts
+    "int8": (-(2**31), 2**31 - 1),  # TF Serving reads small integers as int32 and truncates
     "int16": (-(2**31), 2**31 - 1),
     "int32": (-(2**31), 2**31 - 1),
     "uint8": (-(2**31), 2**31 - 1),
@@ -37,7 +37,7 @@ _INTEGERS = {
 }
 _NUMBERS = _INTEGERS | dict.fromkeys(("float", "double"), (1 - 2**1023, 2**1023 - 1))
 
-_MOST_DIMENSIONS = 31  # with that of the rows, what NumPy always had
+_MOST_DIMENSIONS = 31  # plus the batch axis: NumPy's traditional limit
 
 
 def read_request(
@@ -45,20 +45,20 @@ def read_request(
     input_types: Callable[[str], Mapping[str, str]],
     check_rows: Callable[[int], None],
 ) -> tuple[str, dict[str, np.ndarray], bool]:
-    """Reads the body of a `:predict`.
+    """Parses the body of a `:predict` request.
 
     Args:
         body: The body.
-        input_types: From a signature's name (`""`, where the request names none) to the type of
-            each of its inputs, such as `{"text": "string"}`.
-        check_rows: Raises `StatusError` where there are too many rows, before they are read.
+        input_types: Maps a signature's name (`""` if the request names none) to the types of its
+            inputs, such as `{"text": "string"}`.
+        check_rows: Raises `StatusError` for too many rows, before they are read.
 
     Returns:
-        The signature's name, its inputs by name (texts as objects, of bytes), and whether they
-        came as rows.
+        The signature's name, its inputs by name (texts as object arrays of bytes), and whether
+        they are in row format.
 
     Raises:
-        StatusError: As TF Serving words it.
+        StatusError: With TF Serving's message.
     """
     document = parse(body)
     if not isinstance(document, dict):
@@ -157,7 +157,7 @@ def _check_alike(first: list[int], shape: list[int]) -> None:
 
 
 def _read_value(value: Any, kind: str) -> tuple[list[int], list]:
-    """A value's shape, which its first elements have, and its elements one after another."""
+    """A value's shape, derived from its first elements, and its flattened elements."""
     shape, first = [], value
     while isinstance(first, list):
         shape.append(len(first))
@@ -195,7 +195,7 @@ def _flatten(value: Any, level: int, shape: list[int], kind: str, values: list) 
 
 
 def _all_fit(elements: list, kind: str) -> bool:
-    """Whether all elements are numbers that a type holds, found out faster than one by one."""
+    """Whether all elements are numbers in a type's range, checked faster than one by one."""
     given = set(map(type, elements))
     if not given <= ({int} if kind in _INTEGERS else {int, float}):
         return False
@@ -256,18 +256,18 @@ def _array(values: list, kind: str, shape: list[int]) -> np.ndarray:
 
 
 def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
-    """Writes the body of an answer to a `:predict`.
+    """Writes the body of a `:predict` response.
 
     Args:
-        outputs: The outputs by name; texts as objects, of bytes.
-        rows: Whether the request came as rows.
+        outputs: The outputs by name; texts as object arrays of bytes.
+        rows: Whether the request was in row format.
 
     Returns:
-        The body. Texts that are not UTF-8 stand in it as they are, as TF Serving writes them, save
-        those whose name ends in `_bytes`, which are base64.
+        The body. As in TF Serving, invalid UTF-8 is written unchanged; outputs whose name ends in
+        `_bytes` are base64.
 
     Raises:
-        StatusError: If the outputs are not all of one batch size, which rows need.
+        StatusError: If the batch sizes of the outputs differ in row format.
     """
     names = sorted(outputs)
     if rows:
@@ -296,7 +296,7 @@ def _check_batch(shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def _plain(name: str, array: np.ndarray) -> Any:
-    """An array as lists of what JSON can hold."""
+    """An array as nested lists of JSON values."""
     if array.dtype == object:
         write = _as_base64 if name.endswith("_bytes") else _as_text
         array = np.vectorize(write, otypes=[object])(array)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnapps.serving.server.status import StatusError, invalid
 
-# What Python's parser says : what RapidJSON, TF Serving's parser, says.
+# Messages of Python's parser: those of RapidJSON, TF Serving's parser.
 _COMPLAINTS = {
     "Expecting value": "Invalid value.",
     "Expecting property name enclosed in double quotes": "Missing a name for object member.",
@@ -23,13 +23,12 @@ _COMPLAINTS = {
     "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
 }
 _TOO_BIG = "Number too big to be stored in double."
-# Whatever comes before half a surrogate pair, escape by escape: only so is it known which backslash
-# begins one. A `+` after a repeat has it remember no way back, which takes far more memory than the
-# text.
+# Everything before a lone surrogate, escape by escape, to know which backslash starts one. The
+# possessive `+` prevents backtracking, which would take far more memory than the text.
 _LONE_SURROGATE = re.compile(
     r"(?:[^\\]++|\\ud[89ab]..\\ud[c-f]..|\\(?!ud[89a-f]).)*+(\\u)", re.IGNORECASE | re.DOTALL
 )
-# Strings, and what is no bracket.
+# Strings, and everything except brackets.
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^\[\]{}"]++')
 _SHOWN = 256  # characters of a value in a message
 
@@ -37,8 +36,8 @@ _SHOWN = 256  # characters of a value in a message
 def parse(body: bytes) -> Any:
     """Parses JSON.
 
-    `NaN` and `Infinity` are numbers, bytes that are not UTF-8 become lone surrogates (U+DC80 and
-    up), and what follows the document is ignored: all as TF Serving does.
+    As in TF Serving, `NaN` and `Infinity` are numbers, bytes that are not UTF-8 become lone
+    surrogates (U+DC80 and up), and anything after the document is ignored.
 
     Args:
         body: The bytes.
@@ -102,7 +101,7 @@ _DECODER = json.JSONDecoder(parse_float=_number)
 
 
 def shown(value: Any) -> str:
-    """A value as TF Serving's messages show it: indented JSON, cut where it is long."""
+    """A value as in TF Serving's messages: indented JSON, truncated if long."""
     pieces, length = [], 0
     for piece in _pieces(value, 0):
         pieces.append(piece[:_SHOWN])

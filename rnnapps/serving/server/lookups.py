@@ -17,7 +17,7 @@ def version_of(manager: ModelManager, spec: model_pb2.ModelSpec) -> Servable:
 
     Args:
         manager: The models.
-        spec: The model's name, and its version, if it says so.
+        spec: The model's name and, optionally, version.
 
     Raises:
         StatusError: If it is not loaded.
@@ -32,7 +32,7 @@ def version_of(manager: ModelManager, spec: model_pb2.ModelSpec) -> Servable:
 def model_status(
     manager: ModelManager, request: get_model_status_pb2.GetModelStatusRequest
 ) -> get_model_status_pb2.GetModelStatusResponse:
-    """The states of a model's versions."""
+    """The response to a status request: the states of a model's versions."""
     spec = spec_of(request)
     number = spec.version.value if spec.HasField("version") else None
     response = get_model_status_pb2.GetModelStatusResponse()
@@ -47,7 +47,7 @@ def model_status(
 def model_metadata(
     manager: ModelManager, request: get_model_metadata_pb2.GetModelMetadataRequest
 ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    """A model's signatures."""
+    """The response to a metadata request: a model's signatures."""
     spec = spec_of(request)
     if not request.metadata_field:
         raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
@@ -66,7 +66,7 @@ def model_metadata(
 
 
 def spec_of(request: Message) -> model_pb2.ModelSpec:
-    """Which model a gRPC request is about."""
+    """The model that a gRPC request names."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     return request.model_spec

@@ -1,4 +1,4 @@
-"""The models of a folder: each one's latest version, loaded before the previous one is dropped."""
+"""The models of a folder: loads the latest version of each before it drops the previous one."""
 
 import contextlib
 import dataclasses
@@ -15,17 +15,17 @@ from rnnapps.serving.export.versions import versions_of
 from rnnapps.serving.server.servable import Servable
 from rnnapps.serving.server.status import Code, StatusError
 
-_PATIENCE = 0.5  # seconds that ending waits for a version that is being loaded
+_PATIENCE = 0.5  # seconds that `stop` waits for a version that is loading
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """Where a version is in its life.
+    """The lifecycle state of a version.
 
     Args:
         name: `LOADING`, `AVAILABLE`, `UNLOADING` or `END`.
-        code: Why it ended, as a code.
-        message: Why it ended, in words.
+        code: Status code of the reason it ended.
+        message: The reason it ended.
     """
 
     name: str
@@ -36,19 +36,18 @@ class State:
 class ModelManager:
     """Keeps the latest version of each model of a folder loaded, as TF Serving does.
 
-    A new version is loaded and warmed up before requests go to it; the version before it lives
-    until the last request on it has been answered. A version that does not load leaves the one
-    before it in place, and is tried again when its files change.
+    A new version is loaded and warmed up before it gets requests; the previous one is unloaded
+    after its last request has been answered. If a version fails to load, the previous one stays,
+    and loading is retried when the files change.
 
     Args:
-        folder: The folder: a folder for each model, in it a folder for each version, named by its
-            number.
-        seconds: How often the folder is looked at.
-        threads: How many requests a version may answer at once.
+        folder: The folder, with a subfolder per model, and in it one per version, named by number.
+        seconds: Polling interval of the folder.
+        threads: Concurrent requests per version.
         trust: Whether a SavedModel may read and write files.
 
     Raises:
-        RunError: If there is no such folder, or it is itself one model's.
+        RunError: If the folder does not exist, or is a single model's folder.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class ModelManager:
     ):
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
-            raise RunError(f"Expected a folder of models. Received: {folder}, which is none.")
+            raise RunError(f"Expected a folder of models. Received: {folder}, not a folder.")
         if versions_of(self.folder):
             raise RunError(
                 f"{folder} is one model's folder; give the folder of models that it is in: "
@@ -75,14 +74,14 @@ class ModelManager:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="rnnapps-manager", daemon=True)
 
-    # What requests ask.
+    # For requests.
 
     def get(self, model: str, number: int | None = None) -> Servable:
         """The loaded version of a model.
 
         Args:
             model: The model's name.
-            number: The version's number; `None` for the latest.
+            number: The version number; `None` for the latest.
 
         Raises:
             StatusError: If it is not loaded.
@@ -98,10 +97,10 @@ class ModelManager:
 
         Args:
             model: The model's name.
-            number: The only version to tell of; `None` for all.
+            number: A single version; `None` for all.
 
         Raises:
-            StatusError: If there are none.
+            StatusError: If there are no such versions.
         """
         states = dict(self._states.get(model, {}))
         if number is not None and number not in states:
@@ -112,17 +111,17 @@ class ModelManager:
 
     @property
     def serving(self) -> dict[str, int]:
-        """The number of the version served, by model."""
+        """The served version number of each model."""
         return {name: version.number for name, version in sorted(self._serving.items())}
 
     @property
     def names(self) -> list[str]:
-        """All models that have, or had, a version."""
+        """All models that have or had a version."""
         return sorted(name for name, states in list(self._states.items()) if states)
 
     @property
     def failures(self) -> list[tuple[str, int, State]]:
-        """The versions that could not be loaded: model, number, and why."""
+        """The versions that failed to load: model, number and state."""
         return [
             (name, number, state)
             for name, states in sorted(self._states.items())
@@ -133,12 +132,12 @@ class ModelManager:
     # The folder.
 
     def start(self) -> None:
-        """Loads what is in the folder, and begins to watch it."""
+        """Loads the models in the folder and starts to watch it."""
         self.look()
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends watching, and whatever the versions are at."""
+        """Stops watching and cancels all running requests."""
         self._stop.set()
         for version in (self._loading, *self._serving.values()):
             if version is not None:
@@ -155,11 +154,11 @@ class ModelManager:
         while not self._stop.wait(self.seconds):
             try:
                 self.look()
-            except OSError as error:  # the folder is away for a while, say
+            except OSError as error:  # such as a temporarily unavailable folder
                 absl.logging.warning("%s cannot be read: %s", self.folder, error)
 
     def look(self) -> None:
-        """Looks at the folder once: loads what is new in it, drops what is gone."""
+        """Polls the folder once: loads new versions, drops removed ones."""
         self._bury()
         names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
         for name in sorted(names | set(self._serving)):
@@ -177,11 +176,11 @@ class ModelManager:
         for number, path in reversed(versions.items()):
             if (current and current.number == number) or self._load(name, number, path):
                 return
-        if current and not versions:  # else it serves on until one that is there is loaded
+        if current and not versions:  # otherwise keep serving until another one is loaded
             self._leave(self._serving.pop(name))
 
     def _load(self, name: str, number: int, path: pathlib.Path) -> bool:
-        """Whether a version could be loaded, which then takes the requests."""
+        """Loads a version and directs requests to it; returns whether that succeeded."""
         states = self._states.setdefault(name, {})
         stamp = _stamp(path)
         if self._failed.get((name, number)) == stamp or self._stop.is_set():
@@ -190,7 +189,7 @@ class ModelManager:
         version = self._loading = Servable(name, number, path, self._threads)
         try:
             version.load(self._trust)
-        except Exception as error:  # a folder that is not whole makes TensorFlow raise anything
+        except Exception as error:  # TensorFlow raises anything for a damaged folder
             version.close()
             states[number] = State("END", *_reason(error))
             self._failed[name, number] = stamp
@@ -203,7 +202,7 @@ class ModelManager:
         self._failed.pop((name, number), None)
         before = self._serving.get(name)
         self._serving[name] = version
-        states[number] = State("AVAILABLE")  # and not before: whoever reads it may ask at once
+        states[number] = State("AVAILABLE")  # last: clients may send requests at once
         if before is not None:
             self._leave(before)
         return True
@@ -213,10 +212,10 @@ class ModelManager:
         self._leaving[version.model, version.number] = weakref.ref(version)
 
     def _bury(self) -> None:
-        """Frees what was dropped, once the last request on it has been answered."""
+        """Frees dropped versions once their last request has been answered."""
         if not self._leaving:
             return
-        gc.collect()  # a loaded model is full of cycles
+        gc.collect()  # a loaded model has many reference cycles
         for (name, number), version in list(self._leaving.items()):
             if version() is None:
                 del self._leaving[name, number]
@@ -225,7 +224,7 @@ class ModelManager:
 
 
 def _stamp(folder: pathlib.Path) -> tuple:
-    """What changes when a folder's files do."""
+    """A value that changes when the folder's files do."""
     files = []
     for path in sorted(folder.rglob("*")):
         with contextlib.suppress(FileNotFoundError):

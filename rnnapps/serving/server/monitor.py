@@ -19,17 +19,16 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 @dataclasses.dataclass
 class Call:
-    """A request that is being answered.
+    """A request in progress.
 
     Args:
         api: `"rest"` or `"grpc"`.
         what: Method and path.
-        client: Whose it is.
-        model: The model that is asked, once that is known; only those that are served are counted
-            by their names, of which there would else be any number.
+        client: The client's address.
+        model: The requested model, once known; only served models are set, to bound the labels.
         version: Its version.
-        predicts: Whether a model has to answer, which is what is counted.
-        code: How it ended.
+        predicts: Whether it is a predict request; only these are counted.
+        code: Its status code.
     """
 
     api: str
@@ -42,22 +41,22 @@ class Call:
 
 
 class Monitor:
-    """Counts requests, errors and seconds, by model and version.
+    """Counts requests and errors and measures latency, by model and version.
 
     Args:
-        log: Where each request is a line; `None` for nowhere.
+        log: Stream for the access log, one line per request; `None` for no log.
     """
 
     def __init__(self, log: TextIO | None = None):
         self._log = log
         self._registry = here = CollectorRegistry()
-        self._requests = Counter("rnnapps_requests", "Requests to predict.", _LABELS, registry=here)
+        self._requests = Counter("rnnapps_requests", "Predict requests.", _LABELS, registry=here)
         self._errors = Counter(
-            "rnnapps_errors", "Those that were not answered.", (*_LABELS, "code"), registry=here
+            "rnnapps_errors", "Failed predict requests.", (*_LABELS, "code"), registry=here
         )
         self._seconds = Histogram(
             "rnnapps_request_seconds",
-            "How long they took.",
+            "Latency of predict requests.",
             _LABELS,
             registry=here,
             buckets=_BUCKETS,
@@ -65,15 +64,15 @@ class Monitor:
 
     @contextlib.contextmanager
     def watch(self, api: str, what: str, client: str) -> Iterator[Call]:
-        """Counts and logs what happens inside.
+        """Counts and logs the request handled within this context.
 
         Args:
             api: `"rest"` or `"grpc"`.
             what: Method and path.
-            client: Whose request it is.
+            client: The client's address.
 
         Yields:
-            The call, to be told its model.
+            The call, whose model the caller sets.
         """
         call, began = Call(api, what, client), time.monotonic()
         try:
@@ -96,12 +95,12 @@ class Monitor:
                 self._errors.labels(*labels, call.code).inc()
         if self._log:
             now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
-            what = ascii(call.what)[1:-1]  # in one line, whatever was asked
+            what = ascii(call.what)[1:-1]  # escaped, to stay on one line
             line = f"{now} {call.client} {call.api} {what} {call.code} {1000 * seconds:.1f} ms"
-            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            with contextlib.suppress(OSError, ValueError):  # the stream is closed
                 self._log.write(line + "\n")
                 self._log.flush()
 
     def metrics(self) -> bytes:
-        """All counts, in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

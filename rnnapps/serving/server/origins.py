@@ -1,4 +1,4 @@
-"""Keeps other sites' pages from sending requests through a visitor's browser."""
+"""Protects against cross-site requests and DNS rebinding by checking `Host` and `Origin`."""
 
 import ipaddress
 import urllib.parse
@@ -13,17 +13,16 @@ from rnnapps.serving.server.status import Code, StatusError
 
 
 class OriginGuard:
-    """Lets requests through whose `Host` and `Origin` are the server's own, or allowed.
+    """Accepts only requests whose `Host` and `Origin` are the server's own, or allowed.
 
-    A page that a browser has loaded from elsewhere sends its own origin; one whose name has been
-    pointed at this machine sends that name as the host. Programs send no origin, and the address
-    that they were given.
+    A page from another site sends its own origin; with DNS rebinding, it sends its own name as the
+    host. Other programs send no origin, and the address that they connect to as the host.
 
     Args:
-        app: What answers the requests that are let through.
-        host: The address that the server listens at.
-        hosts: Other hosts that it may be asked as; `*` for any.
-        origins: Origins whose pages may ask, such as `https://example.org`; `*` for any.
+        app: The ASGI application for accepted requests.
+        host: The address that the server listens on.
+        hosts: Other allowed hosts; `*` for any.
+        origins: Other allowed origins, such as `https://example.org`; `*` for any.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ def _name(host: str) -> str:
 
 
 def _is_own(name: str, listening: str) -> bool:
-    """Whether a name stands for this machine whoever resolves it."""
+    """Whether a name always resolves to this machine."""
     if name == "localhost":
         return True
     try:

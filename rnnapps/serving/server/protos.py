@@ -1,4 +1,4 @@
-"""Arrays to and from the `TensorProto` of gRPC."""
+"""Converts arrays to and from gRPC's `TensorProto`."""
 
 import math
 
@@ -24,19 +24,19 @@ _FIELDS = {
 
 
 def from_proto(name: str, proto: tensor_pb2.TensorProto, most: float = math.inf) -> np.ndarray:
-    """The array of an input.
+    """Converts an input to an array.
 
     Args:
         name: The input's name.
         proto: The tensor.
-        most: Bytes that it may be long, with four for a number: its last value stands for all that
-            follow, so that a short message can ask for much.
+        most: Maximum size in bytes, four per number. A proto's last value is repeated to fill its
+            shape, so that a short message can require much memory.
 
     Returns:
-        The array; texts as objects, of bytes.
+        The array; texts as an object array of bytes.
 
     Raises:
-        StatusError: If the tensor is not one, or too long.
+        StatusError: If the tensor is invalid or too large.
     """
     dims = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or min(dims, default=0) < 0:
@@ -52,10 +52,10 @@ def from_proto(name: str, proto: tensor_pb2.TensorProto, most: float = math.inf)
 
 
 def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
-    """The tensor of an output, its values in the field of their type, as TF Serving answers.
+    """Converts an output to a tensor with its values in the typed field, as TF Serving does.
 
     Args:
-        array: The array; texts as objects, of bytes.
+        array: The array; texts as an object array of bytes.
 
     Returns:
         The tensor.

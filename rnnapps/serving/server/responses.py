@@ -13,12 +13,12 @@ def json_response(body: bytes, status: int = 200) -> Response:
 
 
 def html_response(body: bytes) -> Response:
-    """A page, into which a browser may load nothing from elsewhere, and run nothing."""
+    """A page that may not run scripts or load anything from other sites."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
     headers = {"content-security-policy": policy, "x-content-type-options": "nosniff"}
     return Response(body, media_type="text/html", headers=headers)
 
 
 def error_response(error: StatusError) -> Response:
-    """The response that tells an error."""
+    """The response for an error."""
     return json_response(json.dumps({"error": error.message}).encode(), error.http_status)

@@ -44,7 +44,7 @@ _LOOK = re.compile(
 )
 METRICS = "/monitoring/prometheus/metrics"  # as in TF Serving
 _EXAMPLE = re.compile(r"/examples/(?P<model>[^/]+)/(?P<signature>[^/]+)", re.ASCII)
-_PATIENCE = 16  # how many times the longest body is read, and thrown away, before hanging up
+_PATIENCE = 16  # multiple of the maximum body size to read and discard before disconnecting
 
 
 class RestApi:
@@ -52,11 +52,11 @@ class RestApi:
 
     Args:
         manager: The models.
-        readers: The threads that read requests.
-        workers: The threads in which models answer.
-        limits: What a request may ask at most.
-        room: What there is for bodies.
-        monitor: What counts the requests.
+        readers: The threads that parse requests.
+        workers: The threads that run models.
+        limits: Limits of a request.
+        room: The memory budget for bodies.
+        monitor: Metrics and access log.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class RestApi:
             self._room.give_back(len(body))
 
     async def _show(self, request: Request, path: str) -> Response:
-        """What TF Serving has not, and its metrics."""
+        """The pages that TF Serving does not have, and its metrics."""
         deadline = Deadline(self._limits.seconds)
         if path == "/":
             address = f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
@@ -119,7 +119,7 @@ class RestApi:
         raise StatusError(Code.NOT_FOUND, "Not Found")
 
     async def _receive(self, request: Request, body: bytearray) -> None:
-        """Reads the body. One that is too long is read on without being kept, to be answered."""
+        """Reads the body. Discards the rest of one that is too long, to answer with 413."""
         seconds = self._limits.body_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -148,7 +148,7 @@ class RestApi:
             )
 
     async def _answer(self, method: str, path: str, body: bytes, call: Call) -> bytes:
-        """Answers at once, but for what a model has to answer."""
+        """Answers directly, or in a worker thread if a model has to run."""
         found = {"POST": _ASK, "GET": _LOOK}.get(method)
         match = found and found.fullmatch(path)
         if not path.lower().startswith("/v1/"):
@@ -190,7 +190,7 @@ class RestApi:
 
     def _note(self, spec: model_pb2.ModelSpec, call: Call) -> None:
         call.predicts = True
-        with contextlib.suppress(StatusError):  # one that is not served has no name to count by
+        with contextlib.suppress(StatusError):  # only served models are counted by name
             served = version_of(self._manager, spec)
             call.model, call.version = served.model, str(served.number)
 
@@ -209,7 +209,7 @@ class RestApi:
         return version, signature, inputs, rows
 
     def _refuse(self, spec: model_pb2.ModelSpec, method: str) -> bytes:
-        """Our models have no signatures to classify or regress with, and TF Serving says so."""
+        """Rejects `:classify` and `:regress`, which our models lack, as TF Serving does."""
         version = version_of(self._manager, spec)
         kind = {"classify": "classification", "regress": "regression"}[method]
         if DEFAULT not in version.signatures:

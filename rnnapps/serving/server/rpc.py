@@ -23,21 +23,21 @@ from rnnapps.serving.server.status import Code, StatusError
 from rnnapps.serving.server.workers import Deadline, Limits, Room, Workers, guarded
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_SPARE = 64  # threads for requests that wait for no worker
-_SAID = 1024  # bytes of an error's message; gRPC loses a code whose message is much longer
+_SPARE = 64  # threads for requests that need no worker
+_SAID = 1024  # bytes of an error message; gRPC loses the code if it is much longer
 
 Request = TypeVar("Request", bound=Message)
 
 
 class RpcApi:
-    """Answers gRPC requests as TF Serving does; gRPC itself refuses the methods it lacks.
+    """Answers gRPC requests as TF Serving does; gRPC itself rejects other methods.
 
     Args:
         manager: The models.
-        workers: The threads in which models answer.
-        limits: What a request may ask at most.
-        room: What there is for messages.
-        monitor: What counts the requests.
+        workers: The threads that run models.
+        limits: Limits of a request.
+        room: The memory budget for messages.
+        monitor: Metrics and access log.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RpcApi:
 
     @property
     def handlers(self) -> list[grpc.GenericRpcHandler]:
-        """TF Serving's services, for a server to add."""
+        """The handlers of TF Serving's services."""
         services = {
             "PredictionService": {
                 "Predict": self._predict,
@@ -72,10 +72,10 @@ class RpcApi:
     def _handler(
         self, name: str, answer: Callable[[bytes, Deadline, Call], Message]
     ) -> grpc.RpcMethodHandler:
-        # The one message is taken as a stream's first, which leaves the waiting for it to us.
+        # Treated as a stream of one message, so that we control how long to wait for it.
         def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
             message = self._receive(messages, context)
-            seconds = min(self._limits.seconds, context.time_remaining())  # infinity, where unsaid
+            seconds = min(self._limits.seconds, context.time_remaining())  # infinity by default
             deadline = Deadline(seconds)
             try:
                 with self._monitor.watch("grpc", name, context.peer()) as call:
@@ -137,7 +137,7 @@ def _parse(kind: type[Request], message: bytes) -> Request:
 
 
 def _cut(message: str) -> str:
-    """A message as long as TF Serving's may be."""
+    """A message truncated to TF Serving's maximum length."""
     said = message.encode("utf-8", "replace")
     if len(said) > _SAID:
         said = said[:_SAID] + b"...TRUNCATED"
@@ -162,22 +162,22 @@ def _run(
 
 
 def make_grpc_server(api: RpcApi, limits: Limits) -> grpc.Server:
-    """A gRPC server with TF Serving's services, which no port has been given yet.
+    """Creates a gRPC server with TF Serving's services, without a port.
 
     Args:
-        api: What answers.
-        limits: What the server takes on at most.
+        api: The service implementation.
+        limits: Limits of the server.
 
     Returns:
         The server.
     """
-    # Each request has a thread, which reads it and waits; the workers turn away what is too much.
+    # Each request has a thread that reads it and waits; the workers reject excess requests.
     requests = limits.waiting + _SPARE
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(requests, "rnnapps-grpc"),
         handlers=api.handlers,
         options=[
-            ("grpc.so_reuseport", 0),  # a taken port is a mistake
+            ("grpc.so_reuseport", 0),  # a port in use is an error
             ("grpc.max_receive_message_length", limits.body),
             ("grpc.max_send_message_length", -1),
             ("grpc.server_handshake_timeout_ms", round(1000 * limits.header_seconds)),

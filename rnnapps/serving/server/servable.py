@@ -19,7 +19,7 @@ from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_d
 v1 = tf.compat.v1
 
 DEFAULT = "serving_default"
-_START = "__saved_model_init_op"  # what a session runs once; not to be asked for
+_START = "__saved_model_init_op"  # run once per session; not a public signature
 _NODE = re.compile(r"\s*\[\[\{\{.*", re.DOTALL)
 _ROOT = re.compile(r".*?root error\(s\) found\.\s*\(0\) [A-Z_ ]+: ", re.DOTALL)
 _ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
@@ -30,22 +30,22 @@ class Servable:
 
     Args:
         model: The model's name.
-        number: The version's number.
+        number: The version number.
         path: The version's folder.
-        threads: How many requests it may answer at once.
+        threads: Number of concurrent requests.
     """
 
     def __init__(self, model: str, number: int, path: pathlib.Path, threads: int = 2):
         self.model, self.number, self.path = model, number, path
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = {}
-        # One that never ends keeps a thread, so each has its own, and loading one more.
+        # A call that never ends blocks a thread: own threads per version, and one for loading.
         config = v1.ConfigProto(
             inter_op_parallelism_threads=max(threads + 1, os.cpu_count() or 1),
             use_per_session_threads=True,
         )
         config.gpu_options.allow_growth = True
         self._session = v1.Session(graph=tf.Graph(), config=config)
-        self._placeholders: dict[str, tf.Tensor] = {}  # by the name of the tensor they stand for
+        self._placeholders: dict[str, tf.Tensor] = {}  # by the name of the replaced tensor
         self._closed = False
 
     def load(self, trust: bool = False) -> None:
@@ -55,8 +55,8 @@ class Servable:
             trust: Whether it may read and write files.
 
         Raises:
-            StatusError: If the folder holds no SavedModel to serve.
-            Exception: Whatever else TensorFlow raises over a folder that is not whole.
+            StatusError: If the folder has no servable SavedModel.
+            Exception: Whatever TensorFlow raises for a damaged folder.
         """
         meta_graph = _read(self.path)
         if not trust:
@@ -67,7 +67,7 @@ class Servable:
         self._make_placeholders()
         logger, verbosity = tf.get_logger(), absl.logging.get_verbosity()
         level = logger.level
-        logger.setLevel("ERROR")  # it says that TensorFlow 2 has another loader
+        logger.setLevel("ERROR")  # hides the warning about TensorFlow 2's loader
         absl.logging.set_verbosity(absl.logging.ERROR)
         try:
             v1.saved_model.loader.load(
@@ -80,7 +80,7 @@ class Servable:
         self._warm_up(self.path / "assets.extra" / "tf_serving_warmup_requests")
 
     def _make_placeholders(self) -> None:
-        """Inputs of any shape: TF Serving does not hold a request to the signature's shapes."""
+        """Inputs of any shape: TF Serving does not enforce the signature's shapes."""
         with self._session.graph.as_default():
             for signature in self.signatures.values():
                 for info in signature.inputs.values():
@@ -105,7 +105,7 @@ class Servable:
 
     @staticmethod
     def kind(info: meta_graph_pb2.TensorInfo) -> str:
-        """A tensor's type by its name in TF Serving's messages."""
+        """The name of a tensor's type in TF Serving's messages."""
         name = tf.dtypes.as_dtype(info.dtype).name
         return {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
 
@@ -116,20 +116,20 @@ class Servable:
         wanted: Iterable[str] = (),
         seconds: float | None = None,
     ) -> dict[str, np.ndarray]:
-        """Answers a request.
+        """Runs a signature.
 
         Args:
             signature: The signature's name; `""` for the default one.
             inputs: The inputs by name.
-            wanted: The names of the outputs to answer; none for all.
-            seconds: How long it may take; `None` for as long as it wants.
+            wanted: The names of the outputs to return; empty for all.
+            seconds: Time limit; `None` for no limit.
 
         Returns:
             The outputs by name.
 
         Raises:
-            StatusError: If the request does not fit the signature, takes too long, or the model
-                fails over it.
+            StatusError: If the request does not match the signature, times out, or the model
+                fails.
         """
         name = signature or DEFAULT
         if name not in self.signatures or name == _START:
@@ -140,9 +140,9 @@ class Servable:
         _check_inputs(signature_def, inputs)
         wanted = _outputs(signature_def, wanted)
         feeds = {self._placeholders[signature_def.inputs[key].name]: inputs[key] for key in inputs}
-        # All of them, whatever is wanted: a session keeps a copy of the graph for each choice.
+        # Always all of them: a session keeps a copy of the graph for each subset.
         fetches = {key: self._tensor(info.name) for key, info in signature_def.outputs.items()}
-        limit = 0 if seconds is None else max(1, round(1000 * seconds))  # 0: as long as it wants
+        limit = 0 if seconds is None else max(1, round(1000 * seconds))  # 0: no limit
         options = v1.RunOptions(timeout_in_ms=limit)
         try:
             outputs = self._session.run(fetches, feeds, options)
@@ -157,12 +157,12 @@ class Servable:
         return {key: _array(outputs[key]) for key in wanted}
 
     def close(self) -> None:
-        """Ends whatever the version is at; it answers no more."""
+        """Cancels running calls; the version cannot be used afterwards."""
         self._closed = True
         self._session.close()
 
     def _tensor(self, name: str) -> tf.Tensor:
-        found = self._placeholders.get(name)  # an output that is an input
+        found = self._placeholders.get(name)  # an output may be an input
         return self._session.graph.get_tensor_by_name(name) if found is None else found
 
     def _warm_up(self, path: pathlib.Path) -> None:
@@ -170,7 +170,7 @@ class Servable:
             return
         for record in tf.data.TFRecordDataset(str(path)):
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
-            if not log.HasField("predict_log"):  # to classify, say, which this server does not
+            if not log.HasField("predict_log"):  # such as classify, which this server lacks
                 continue
             request = log.predict_log.request
             inputs = {key: from_proto(key, tensor) for key, tensor in request.inputs.items()}
@@ -195,7 +195,7 @@ def _read(path: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
 def _check_inputs(signature: meta_graph_pb2.SignatureDef, inputs: Mapping[str, np.ndarray]) -> None:
     given, known = set(inputs), set(signature.inputs)
     if given != known:
-        # TF Serving's sentence, where the numbers differ; the same where only the names do.
+        # TF Serving's message for differing counts; used here for differing names, too.
         sets = given, known, given - known, known - given
         lists = ["{" + ",".join(sorted(names)) + "}" for names in sets]
         raise invalid(
@@ -228,7 +228,7 @@ def _array(value: np.ndarray | bytes) -> np.ndarray:
 
 
 def _sentence(message: str) -> str:
-    """An error's own words, without the nodes of the graph in which it arose."""
+    """An error's message without the graph nodes where it arose."""
     message = message.removeprefix("Graph execution error:\n\n")
     message = _NODE.sub("", _ROOT.sub("", message, 1)).strip()
     assertion = _ASSERTION.fullmatch(message)

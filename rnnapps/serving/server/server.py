@@ -23,30 +23,30 @@ from rnnapps.serving.server.rest import RestApi
 from rnnapps.serving.server.rpc import RpcApi, make_grpc_server
 from rnnapps.serving.server.workers import Limits, Room, Workers
 
-_FAREWELL = 0.15  # seconds to tell those who still wait that the server ends
-_LAST = 4.5  # seconds after which a process that is told to end does, whatever it is at
-_READERS = 2  # threads that read bodies; Python reads one at a time
+_FAREWELL = 0.15  # seconds for sending the shutdown error to waiting clients
+_LAST = 4.5  # seconds after which a process that was told to stop is forced to exit
+_READERS = 2  # threads that parse bodies; Python parses one at a time
 
 
 class Server:
-    """Serves a folder of models as TF Serving does: a folder for each model, in it its versions.
+    """Serves a folder of models like TF Serving: a subfolder per model with its versions.
 
-    It is for notebooks, tests and laptops; production wants TF Serving itself.
+    For notebooks, tests and laptops; use TF Serving itself in production.
 
     Args:
         folder: The folder of models, such as `saved_models`.
-        rest_port: The port for REST; 0 for a free one.
-        grpc_port: The port for gRPC; 0 for a free one.
-        host: The address to listen at.
-        limits: What the server takes on at most.
-        seconds: How often the folder is looked at for new versions.
-        hosts: Hosts that it may be asked as besides its own address; `*` for any.
-        origins: Origins whose pages may ask from a browser; `*` for any.
+        rest_port: The port for REST; 0 for any free port.
+        grpc_port: The port for gRPC; 0 for any free port.
+        host: The address to listen on.
+        limits: Limits of the server.
+        seconds: Polling interval for new versions.
+        hosts: Allowed `Host` headers besides its own address; `*` for any.
+        origins: Allowed `Origin` headers of browser requests; `*` for any.
         trust: Whether a SavedModel may read and write files.
-        access_log: Where each request is a line, such as `sys.stderr`; `None` for nowhere.
+        access_log: Stream for one line per request, such as `sys.stderr`; `None` for no log.
 
     Raises:
-        RunError: If there is no such folder.
+        RunError: If the folder does not exist.
 
     Example:
     >>> with Server("saved_models", rest_port=0, grpc_port=0) as server:
@@ -96,19 +96,19 @@ class Server:
 
     @property
     def rest_address(self) -> str:
-        """Where REST is, as `Client` takes it."""
+        """The REST address, for `Client`."""
         return f"http://{_address(self.host, self.rest_port)}"
 
     @property
     def grpc_address(self) -> str:
-        """Where gRPC is, as `Client` takes it."""
+        """The gRPC address, for `Client`."""
         return f"grpc://{_address(self.host, self.grpc_port)}"
 
     def start(self) -> None:
-        """Loads the models, then listens; returns when requests are answered.
+        """Loads the models and starts listening; returns when the server is ready.
 
         Raises:
-            RunError: If a port is taken, or the address not this machine's.
+            RunError: If a port is in use, or the address is not this machine's.
         """
         rest_socket = self._bind()
         try:
@@ -125,7 +125,7 @@ class Server:
             time.sleep(0.01)
 
     def _bind(self) -> socket.socket:
-        if self.grpc_port:  # gRPC would say in the log, too, that a port is taken
+        if self.grpc_port:  # gRPC would also log that a port is in use
             _listen("grpc", self.host, self.grpc_port).close()
         rest_socket = _listen("rest", self.host, self.rest_port)
         self.rest_port = rest_socket.getsockname()[1]
@@ -133,10 +133,10 @@ class Server:
         return rest_socket
 
     def stop(self, seconds: float = 4.0) -> None:
-        """Lets the requests in flight end; then ends them, and the server.
+        """Waits for requests in flight, cancels the rest, and stops the server.
 
         Args:
-            seconds: How long they have to end by themselves.
+            seconds: How long to wait.
         """
         end = time.monotonic() + seconds
         grpc_stopped = self._grpc.stop(seconds + _FAREWELL)
@@ -145,7 +145,7 @@ class Server:
         grpc_stopped.wait(max(0, end - time.monotonic()))
         for pool in self._pools:
             pool.stop()
-        self.manager.stop()  # what still runs ends by it, and is answered that the server does
+        self.manager.stop()  # cancels what still runs, with a shutdown error
         self._join(_FAREWELL)
         grpc_stopped.wait(_FAREWELL)
         self._rest.force_exit = True
@@ -173,21 +173,21 @@ def _listen(kind: str, host: str, port: int) -> socket.socket:
     if 0 <= port < 2**16:
         try:
             return socket.create_server((host, port), family=family)
-        except OSError as error:  # a host that has no address has no number of an error, either
+        except OSError as error:  # an unknown host has no error number
             number = error.errno or 0
             reason = os.strerror(number) if number > 0 else "there is no such address"
     raise RunError(f"Cannot listen at {_address(host, port)} (--{kind}-port): {reason}.")
 
 
 def serve(server: Server) -> None:
-    """Serves until Ctrl-C or SIGTERM, and says where.
+    """Prints the addresses and serves until Ctrl-C or SIGTERM.
 
     Args:
         server: The server, not yet started.
     """
-    gc.freeze()  # what is imported stays, so that looking for dropped models is quick
+    gc.freeze()  # excludes imported modules, so that collecting dropped models is fast
     numbers = signal.SIGINT, signal.SIGTERM
-    for number in numbers:  # while models are loaded, there is nothing to wait for
+    for number in numbers:  # no requests to wait for while models load
         signal.signal(number, signal.SIG_DFL)
     server.start()
     end = threading.Event()
@@ -195,7 +195,7 @@ def serve(server: Server) -> None:
         signal.signal(number, lambda *_: end.set())
     _say_what_is_served(server)
     end.wait()
-    last = threading.Timer(_LAST, os._exit, [0])  # an op of TensorFlow's may know no end
+    last = threading.Timer(_LAST, os._exit, [0])  # a TensorFlow op may never return
     last.daemon = True
     last.start()
     server.stop()
@@ -207,10 +207,10 @@ def _say_what_is_served(server: Server) -> None:
     for name, number, state in server.manager.failures:
         print(f"{name}: version {number} is not served: {state.message}", file=sys.stderr)
     if not server.manager.serving:
-        print(f"{server.manager.folder} holds no model yet; what is exported there is served.")
+        print(f"{server.manager.folder} has no models yet; models exported there will be served.")
     print(f"REST {server.rest_address}  gRPC {server.grpc_address}  (Ctrl-C ends)")
     print(
-        "This server is for notebooks, tests and laptops. Production wants TF Serving, which "
+        "This server is for notebooks, tests and laptops. In production, use TF Serving, which "
         "reads the same folder: see saved_models/README.md.",
         flush=True,
     )

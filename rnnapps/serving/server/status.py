@@ -1,10 +1,10 @@
-"""TF Serving's status codes: how a request failed, for REST and gRPC alike."""
+"""TF Serving's status codes, for REST and gRPC."""
 
 import enum
 
 
 class Code(enum.IntEnum):
-    """The codes of absl, gRPC and `tensorflow.error.Code`, which are one numbering."""
+    """Status codes, numbered as in absl, gRPC and `tensorflow.error.Code`."""
 
     OK = 0
     CANCELLED = 1
@@ -44,12 +44,12 @@ HTTP_STATUS = {
 
 
 class StatusError(Exception):
-    """A request that cannot be answered.
+    """A failed request.
 
     Args:
-        code: Why, as a code.
-        message: Why, in words: TF Serving's, where it has some.
-        http_status: The HTTP status, where it is not the code's.
+        code: The status code.
+        message: The error message: TF Serving's own, if it has one.
+        http_status: The HTTP status, if it differs from the code's.
     """
 
     def __init__(self, code: int, message: str, http_status: int | None = None):
@@ -60,10 +60,10 @@ class StatusError(Exception):
 
 
 def invalid(message: str) -> StatusError:
-    """The error of a request that is wrong in itself."""
+    """The error for an invalid request."""
     return StatusError(Code.INVALID_ARGUMENT, message)
 
 
 def shutting_down() -> StatusError:
-    """The error of a request that the server no longer answers."""
+    """The error for requests during shutdown."""
     return StatusError(Code.UNAVAILABLE, "The server is shutting down")

@@ -15,23 +15,23 @@ import numpy as np
 
 from rnnapps.serving.server.status import Code, StatusError, invalid, shutting_down
 
-_SMALL = 2**16  # bytes of a body that always finds room
+_SMALL = 2**16  # bytes of a body that is always accepted
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What the server takes on at most; the rest is turned away before it costs memory.
+    """The server's limits; excess requests are rejected before they use memory.
 
     Args:
-        body: Bytes of one request; and of its texts, if each were as long as the longest.
+        body: Bytes of one request, and of its texts if each is padded to the longest.
         rows: Rows of one request.
-        waiting: Requests at work or waiting.
-        held: Bytes of all the bodies that are being received or waited for; four of the longest
-            always have room.
-        threads: Requests at work.
-        seconds: How long one request may take, from when it has been received.
-        header_seconds: How long the headers of a request may take to arrive.
-        body_seconds: How long its body may take to arrive, and a client take nothing of an answer.
+        waiting: Requests running or waiting.
+        held: Bytes of all bodies being received or waiting; at least four times `body`.
+        threads: Requests running at once.
+        seconds: Time limit of a request, after it has been received.
+        header_seconds: Time limit for receiving a request's headers.
+        body_seconds: Time limit for receiving its body, and for a client that reads nothing of the
+            response.
     """
 
     body: int = 32 * 2**20
@@ -44,14 +44,14 @@ class Limits:
     body_seconds: float = 30.0
 
     def check_rows(self, rows: int) -> None:
-        """Raises `StatusError`, in TF Serving's words, where there are too many rows."""
+        """Raises `StatusError`, with TF Serving's message, if there are too many rows."""
         if rows > self.rows:
             raise invalid(f"Task size {rows} was larger than maximum input batch size {self.rows}")
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Raises `StatusError` where the inputs have too many rows, or texts that are too long.
+        """Raises `StatusError` if the inputs have too many rows or too long texts.
 
-        A model fills a batch's texts up to the longest, so that is what is counted.
+        A model pads a batch's texts to the longest, so the padded size counts.
         """
         for name, array in inputs.items():
             self.check_rows(len(array) if array.ndim else 1)
@@ -66,10 +66,10 @@ class Limits:
 
 
 class Room:
-    """What there is for all the bodies that are being received or waited for.
+    """The memory budget for all bodies being received or waiting.
 
     Args:
-        limits: What the server takes on at most.
+        limits: Limits of the server.
     """
 
     def __init__(self, limits: Limits):
@@ -77,14 +77,14 @@ class Room:
         self._held, self._lock = 0, threading.Lock()
 
     def take(self, size: int, received: int) -> None:
-        """Takes room for a piece of a body.
+        """Reserves memory for a chunk of a body.
 
         Args:
-            size: Bytes of the piece.
-            received: Bytes of the body so far, with these.
+            size: Bytes of the chunk.
+            received: Bytes of the body so far, including this chunk.
 
         Raises:
-            StatusError: If there is none; for a small body there always is.
+            StatusError: If the budget is exhausted; small bodies are always accepted.
         """
         with self._lock:
             if received > _SMALL and self._held + size > self._most:
@@ -92,16 +92,16 @@ class Room:
             self._held += size
 
     def give_back(self, size: int) -> None:
-        """Gives back room for so many bytes."""
+        """Releases `size` bytes."""
         with self._lock:
             self._held -= size
 
 
 class Deadline:
-    """When a request has to be answered.
+    """The deadline of a request.
 
     Args:
-        seconds: In how many seconds.
+        seconds: Seconds from now.
     """
 
     def __init__(self, seconds: float):
@@ -109,11 +109,11 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """The seconds left; 0 where there are none."""
+        """The seconds left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
     def error(self) -> StatusError:
-        """The error of a request that has taken longer."""
+        """The error for a missed deadline."""
         return StatusError(
             Code.DEADLINE_EXCEEDED,
             f"The request took longer than its time limit of {self._seconds:.3g} s",
@@ -121,14 +121,14 @@ class Deadline:
 
 
 class Workers:
-    """A pool of threads with a bound on what waits for it.
+    """A thread pool with a bounded queue.
 
-    Whoever waits is told when time is over, or the server ends, whatever the threads are at.
+    Waiting callers get an error at their deadline or on shutdown, even while the threads are busy.
 
     Args:
-        name: What they do.
-        threads: How many there are.
-        waiting: How many requests may be at work or waiting.
+        name: Name of the threads.
+        threads: Number of threads.
+        waiting: Maximum number of requests running or waiting.
     """
 
     def __init__(self, name: str, threads: int, waiting: int):
@@ -141,18 +141,18 @@ class Workers:
     def submit(
         self, deadline: Deadline, function: Callable, *arguments: Any
     ) -> concurrent.futures.Future:
-        """Has a thread run a function, unless its time is over before one is free.
+        """Runs a function in a thread, unless its deadline passes before one is free.
 
         Args:
-            deadline: When its time is over.
+            deadline: The deadline.
             function: The function.
             *arguments: Its arguments.
 
         Returns:
-            The future of its answer, or of a `StatusError`.
+            The future of its result, or of a `StatusError`.
 
         Raises:
-            StatusError: If too many are waiting, or the server ends.
+            StatusError: If too many requests are waiting, or the server is shutting down.
         """
         asked: concurrent.futures.Future = concurrent.futures.Future()
         with self._lock:
@@ -181,11 +181,11 @@ class Workers:
             error = raised
         with self._lock:
             self._asked.discard(asked)
-        with contextlib.suppress(concurrent.futures.InvalidStateError):  # no one waits any more
+        with contextlib.suppress(concurrent.futures.InvalidStateError):  # the caller gave up
             asked.set_result(answer) if error is None else asked.set_exception(error)
 
     def run(self, deadline: Deadline, function: Callable, *arguments: Any) -> Any:
-        """What a function answers, which a thread runs; see `submit`."""
+        """Runs a function in a thread and returns its result; see `submit`."""
         asked = self.submit(deadline, function, *arguments)
         try:
             return asked.result(deadline.remaining)
@@ -194,7 +194,7 @@ class Workers:
             raise deadline.error() from None
 
     async def run_async(self, deadline: Deadline, function: Callable, *arguments: Any) -> Any:
-        """What a function answers, which a thread runs; see `submit`."""
+        """Runs a function in a thread and returns its result; see `submit`."""
         asked = self.submit(deadline, function, *arguments)
         try:
             async with asyncio.timeout(deadline.remaining):
@@ -203,7 +203,7 @@ class Workers:
             raise deadline.error() from None
 
     def stop(self) -> None:
-        """Tells all who wait that the server ends; a thread ends when it has done what it is at."""
+        """Fails all waiting requests; threads end when their current function returns."""
         with self._lock:
             self._stopped = True
             waiting = list(self._asked)
@@ -214,31 +214,31 @@ class Workers:
 
 
 def guarded(deadline: Deadline, function: Callable, *arguments: Any) -> Any:
-    """What a function answers, or a `StatusError` whatever goes wrong in it.
+    """Calls a function and turns every error into a `StatusError`.
 
     Args:
-        deadline: When its time is over.
+        deadline: The deadline.
         function: The function.
         *arguments: Its arguments.
 
     Returns:
-        The function's answer.
+        The function's result.
 
     Raises:
-        StatusError: If the function fails, or has no time left.
+        StatusError: If the function fails or its deadline has passed.
     """
     if not deadline.remaining:
         raise deadline.error()
     try:
         return function(*arguments)
     except StatusError as error:
-        if error.code == Code.DEADLINE_EXCEEDED:  # TensorFlow's words for it say nothing
+        if error.code == Code.DEADLINE_EXCEEDED:  # TensorFlow's own message is uninformative
             raise deadline.error() from None
         raise
     except MemoryError:
         raise StatusError(Code.RESOURCE_EXHAUSTED, "Out of memory over this request") from None
     except RecursionError:
         raise invalid("The request is nested too deeply") from None
-    except Exception as error:  # a bug: its traceback is for the log, not for whoever asked
+    except Exception as error:  # a bug: the traceback goes to the log, not to the client
         logging.getLogger(__name__).exception("a request failed")
         raise StatusError(Code.INTERNAL, f"{type(error).__name__}: {error}") from None

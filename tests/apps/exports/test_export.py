@@ -159,7 +159,7 @@ def test_a_folder_is_one_models(tmp_path, plus_one):
     publish(folder, plus_one, theirs)
     for model_dir, sentence in {
         folder: "holds a model of chargen (version 1), which a server would replace by one of sen",
-        tmp_path / "models": f"holds models (generator) and is none; export to a folder in it, "
+        tmp_path / "models": f"is a folder of models (generator); export to a folder in it, "
         f"such as {tmp_path / 'models' / 'sentiment'}.",
         folder / "1": f"is a version of a model; export to its folder, {folder}.",
     }.items():

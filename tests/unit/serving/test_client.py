@@ -59,12 +59,12 @@ def test_status_and_signatures(client):
         ([["a"], "weigh"], {}, DataError, "has the inputs pair, text; give each by its name"),
         ([], {"txt": ["a"]}, DataError, "Expected the inputs text .* Received: txt"),
         ([], {}, DataError, "Received: none"),
-        ([], {"text": "a"}, DataError, "Expected inputs with a row for each other's rows"),
+        ([], {"text": "a"}, DataError, "Expected inputs with the same number of rows"),
         ([None, "weigh"], {"text": ["a"], "pair": [[1, 2]] * 2}, DataError, "Expected inputs with"),
         ([["a"], "none"], {}, ServerError, "no signature none; it has divide, half, kinds"),
         ([[0], "divide"], {}, ServerError, "Integer division by zero"),
         ([[1]], {}, (DataError, ServerError), "string"),
-        ([["a"], "uneven"], {}, ServerError, "not a row for a row"),
+        ([["a"], "uneven"], {}, ServerError, "with the same number of rows"),
     ],
 )
 def test_a_wrong_question_is_one_sentence(client, arguments, options, kind, said):

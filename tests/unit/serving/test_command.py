@@ -29,7 +29,7 @@ def test_it_says_where_it_is_and_ends_cleanly(tmp_path, publish_constant, capsys
             _, rest, _, grpc, *_ = process.stdout.readline().split()
             for address in (rest, grpc):
                 assert Client(address, "a").predict(["x"]) == [{"value": 3, "text": "x"}]
-            assert "Production wants TF Serving" in process.stdout.readline()
+            assert "In production, use TF Serving" in process.stdout.readline()
             for kind, address in (("rest", rest), ("grpc", grpc)):
                 port = address.rsplit(":", 1)[1]
                 flags = {"rest": "0", "grpc": "0", kind: port}
@@ -70,7 +70,7 @@ def test_it_ends_within_six_seconds_whatever_runs(spinners):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "Expected a folder of models. Received: nowhere, which is none."),
+        (["nowhere"], "Expected a folder of models. Received: nowhere, not a folder."),
         ([".", "--rest-port", "70000"], "Cannot listen at 127.0.0.1:70000 (--rest-port)"),
         ([".", "--grpc-port", "70000"], "Cannot listen at 127.0.0.1:70000 (--grpc-port)"),
         ([".", "--host", "192.0.2.1"], "Cannot assign requested address"),
