@@ -3,38 +3,37 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# The arguments of layers, as saved models have them, by the layer's present name.
+# The former names of layers' arguments in saved models, by the layer's current name.
 _KEYS = {"RecurrentStack": {"kind": "cell"}}
 
 
 def with_new_keys(layer: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A layer's saved arguments under their present names.
+    """Renames a layer's saved arguments to their current names.
 
     Args:
         layer: The name of the layer's class.
-        config: The arguments, as any version saved them.
+        config: The arguments, as saved by any version.
 
     Returns:
-        The arguments, as the layer's constructor takes them.
+        The arguments of the layer's constructor.
     """
     return {_KEYS[layer].get(key, key): value for key, value in config.items()}
 
 
 def formerly(name: str) -> Callable[[type], type]:
-    """Registers a layer for Keras' serialization under the name that it had before, too.
+    """Registers a layer for Keras' serialization under its former name, too.
 
-    A saved model finds its weights by the names of the layers' classes: so what it finds under the
-    former name is a class of that name.
+    Saved models find weights by class name: the former name is registered for a class of that name.
 
     Args:
-        name: The class' former name, such as `"Blend"`.
+        name: The former class name, such as `"Blend"`.
 
     Returns:
-        A decorator of the class, to stand above Keras' own.
+        A class decorator, to be placed above Keras' own.
     """
 
     def decorate(layer: type) -> type:
-        import keras  # which takes seconds, and only layers need it
+        import keras  # takes seconds, and only layers need it
 
         package = keras.saving.get_registered_name(layer).partition(">")[0]
         former = type(name, (layer,), {"__module__": layer.__module__, "__doc__": layer.__doc__})

@@ -10,10 +10,10 @@ _IN_SHELL = contextvars.ContextVar("_IN_SHELL", default=False)
 
 
 class RnnappsError(Exception):
-    """A user's mistake: the command line prints its one sentence and exits with status 2.
+    """A user error: the command line prints its one sentence and exits with status 2.
 
-    Sentences are written with the shell's flags, a value behind a `=`; in Python they name the
-    argument: `--text-column` is `text_column=`.
+    Messages are written with flags and `=` before values; in Python they name the argument instead:
+    `--text-column` becomes `text_column=`.
     """
 
     status = 2
@@ -27,7 +27,7 @@ class RnnappsError(Exception):
 
 @contextlib.contextmanager
 def in_shell() -> Iterator[None]:
-    """What goes wrong inside is told to somebody who has flags, not arguments."""
+    """A context in which error messages name flags instead of arguments."""
     token = _IN_SHELL.set(True)
     try:
         yield
@@ -36,7 +36,7 @@ def in_shell() -> Iterator[None]:
 
 
 class ConfigError(RnnappsError):
-    """A setting that is unknown, out of its range, or contradicts another."""
+    """A setting that is unknown, out of range, or contradicts another."""
 
 
 class DataError(RnnappsError):
@@ -44,29 +44,29 @@ class DataError(RnnappsError):
 
 
 class RunError(RnnappsError):
-    """A run directory or an export that is not what it is taken for."""
+    """A run directory or export that is missing or not as expected."""
 
 
 class DiskError(RnnappsError):
-    """A disk that is full."""
+    """A full disk."""
 
 
 class ServerError(RnnappsError):
-    """A model server that does not answer, or refuses what it was asked."""
+    """A model server that does not respond or rejects a request."""
 
 
 class SignatureError(ServerError):
-    """A model that is asked by a signature that it has not."""
+    """A request with a signature that the model does not have."""
 
 
 def flag(name: str) -> str:
-    """The command line's name of a field: `batch_size` -> `--batch-size`."""
+    """The flag of a field: `batch_size` -> `--batch-size`."""
     return "--" + name.replace("_", "-")
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """A clause that suggests the name most like a mistyped one, or nothing."""
-    import difflib  # takes 10 ms, and only a mistake needs it
+    """A sentence that suggests the name closest to a mistyped one, or an empty string."""
+    import difflib  # takes 10 ms, and is only needed for errors
 
     found = difflib.get_close_matches(name, names, n=1)
     return f" Did you mean {found[0]}?" if found else ""

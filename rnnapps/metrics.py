@@ -1,4 +1,4 @@
-"""Metrics: scikit-learn's, and a few that it lacks."""
+"""Metrics: scikit-learn's and a few others."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from sklearn import metrics
 def classification(
     labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Measures a classifier.
+    """Computes the metrics of a classifier.
 
     Args:
-        labels: The true classes' indices `(examples,)`.
+        labels: The true class indices `(examples,)`.
         probabilities: Predicted probabilities `(examples, classes)`.
-        classes: The classes' names.
+        classes: The class names.
 
     Returns:
-        `accuracy`, `macro_f1`, `roc_auc` (of two classes), `log_loss` (nats),
+        `accuracy`, `macro_f1`, `roc_auc` (for two classes), `log_loss` (nats),
         `calibration_error`, the `confusion` matrix (rows are true classes), and `by_class` with
         `precision`, `recall`, `f1` and the number of `examples` of each.
     """
@@ -51,15 +51,15 @@ def _by_class(
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> np.ndarray:
-    """Compares confidence with accuracy, in bins of confidence of equal width.
+    """The reliability diagram: confidence against accuracy, in confidence bins of equal width.
 
     Args:
-        labels: The true classes' indices `(examples,)`.
+        labels: The true class indices `(examples,)`.
         probabilities: Predicted probabilities `(examples, classes)`.
         bins: Number of bins between 0 and 1.
 
     Returns:
-        `(filled bins, 3)`: the mean confidence, the accuracy, and the share of the examples.
+        `(nonempty bins, 3)`: mean confidence, accuracy, and fraction of examples.
     """
     confidence, hit = probabilities.max(1), probabilities.argmax(1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -72,9 +72,9 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
     """The expected calibration error: the mean gap between confidence and accuracy.
 
     Args:
-        labels: The true classes' indices `(examples,)`.
+        labels: The true class indices `(examples,)`.
         probabilities: Predicted probabilities `(examples, classes)`.
-        bins: Number of bins of confidence.
+        bins: Number of confidence bins.
 
     Returns:
         The error, between 0 and 1.
@@ -87,14 +87,14 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
 
 
 def language_model(nats: np.ndarray, text: str) -> dict[str, float]:
-    """Measures a language model.
+    """Computes the metrics of a language model.
 
     Args:
-        nats: What each token of a text costs, -log p `(tokens,)`.
+        nats: Negative log-likelihood of each token of a text, in nats `(tokens,)`.
         text: The text.
 
     Returns:
-        `nats_per_character`, `bits_per_character`, and the `perplexity` of a token.
+        `nats_per_character`, `bits_per_character`, and the `perplexity` per token.
     """
     total = float(nats.sum(dtype=np.float64))
     return {
@@ -105,12 +105,12 @@ def language_model(nats: np.ndarray, text: str) -> dict[str, float]:
 
 
 def bits_along(nats: np.ndarray, text: str, parts: int = 100) -> list[float]:
-    """The bits per character of each part of a text, in its order.
+    """The bits per character of consecutive parts of a text.
 
     Args:
-        nats: What each token of the text costs, -log p `(tokens,)`.
+        nats: Negative log-likelihood of each token of the text, in nats `(tokens,)`.
         text: The text.
-        parts: Number of parts, of as many tokens each.
+        parts: Number of parts, with equally many tokens.
     """
     tokens_per_character = len(nats) / len(text)
     costs = np.array_split(nats / math.log(2) * tokens_per_character, min(parts, len(nats)))

@@ -26,18 +26,18 @@ from rich.progress import (
 from rich.text import Text
 
 Item = TypeVar("Item")
-_LATE = 2.0  # seconds after which it is shown how far the work is
-_EVERY = 0.1  # seconds between two looks at it
+_LATE = 2.0  # seconds after which progress is shown
+_EVERY = 0.1  # seconds between updates
 _shown: contextvars.ContextVar[tuple[Progress, TaskID] | None] = contextvars.ContextVar(
     "shown", default=None
-)  # the work that is going on
+)  # the current work
 
 _muted = contextvars.ContextVar("muted", default=False)
 
 
 @contextlib.contextmanager
 def muted() -> Iterator[None]:
-    """A context in which nothing is said or shown: another process does."""
+    """A context without messages and progress lines, which another process prints."""
     token = _muted.set(True)
     try:
         yield
@@ -46,19 +46,19 @@ def muted() -> Iterator[None]:
 
 
 def _console() -> Console:
-    # Jupyter says FORCE_COLOR, which rich takes for a terminal; and rich would want ipywidgets.
+    # Jupyter sets FORCE_COLOR, which rich takes for a terminal; and rich would need ipywidgets.
     terminal = sys.stderr.isatty() and not _muted.get()
     return Console(stderr=True, force_jupyter=False, force_terminal=terminal)
 
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[None]:
-    """A context in which a terminal shows that work is going on.
+    """A context in which a terminal shows a spinner.
 
-    After two seconds it also shows how far the work is, where what is done in it is `tracked`.
+    After two seconds it also shows the progress of `tracked` items.
 
     Args:
-        what: What is being done, such as `"reading the data"`.
+        what: Description, such as `"reading the data"`.
     """
     outer, console = _shown.get(), _console()
     progress = outer[0] if outer else Progress(
@@ -76,7 +76,7 @@ def working(what: str) -> Iterator[None]:
 
 
 class _SoFar(ProgressColumn):
-    """A count, a share and a time left, of work that takes a while."""
+    """Count, percentage and remaining time of slow work."""
 
     def render(self, task: Task) -> Text:
         if not task.total or not task.completed or (task.elapsed or 0) < _LATE:
@@ -88,12 +88,12 @@ class _SoFar(ProgressColumn):
 
 
 def so_far(done: int, total: int, unit: str) -> None:
-    """Says how far the work is that `working` shows; nothing where it shows none.
+    """Updates the progress that `working` shows, if any.
 
     Args:
-        done: How many are done.
-        total: How many there are.
-        unit: What they are, such as `"rows"`.
+        done: Number of items done.
+        total: Total number of items.
+        unit: Name of the items, such as `"rows"`.
     """
     if shown := _shown.get():
         progress, task = shown
@@ -101,15 +101,15 @@ def so_far(done: int, total: int, unit: str) -> None:
 
 
 def tracked(items: Iterable[Item], unit: str, total: int | None = None) -> Iterator[Item]:
-    """The items, of which the line that `working` shows counts those that are done.
+    """Yields items and counts them on the line that `working` shows.
 
     Args:
         items: The items.
-        unit: What they are, such as `"rows"`.
-        total: How many there are; `None` for their length.
+        unit: Name of the items, such as `"rows"`.
+        total: Number of items; `None` for `len(items)`.
 
     Yields:
-        Each of them.
+        Each item.
     """
     shown = _shown.get()
     if shown is None or shown[0].disable:
@@ -124,7 +124,7 @@ def tracked(items: Iterable[Item], unit: str, total: int | None = None) -> Itera
 
 
 class TrackedBytes(io.BytesIO):
-    """Bytes as a file, of which the line that `working` shows counts what was read.
+    """A bytes file whose reading progress is shown on the line of `working`.
 
     Args:
         content: The bytes.
@@ -143,10 +143,10 @@ class TrackedBytes(io.BytesIO):
 
 
 class TrackedText(io.StringIO):
-    """A text as a file, of which the line that `working` shows counts what was read.
+    """A text file whose reading progress is shown on the line of `working`.
 
     Args:
-        text: The text, whose line ends stay as they are.
+        text: The text; its line ends are kept.
     """
 
     def __init__(self, text: str):
@@ -160,13 +160,13 @@ class TrackedText(io.StringIO):
 
 
 def bar(text: str) -> Progress:
-    """A bar with a share and a time left; hidden where there is no terminal.
+    """A progress bar with percentage and remaining time; hidden without a terminal.
 
     Args:
-        text: What stands before the bar, with the task's fields in braces.
+        text: Text before the bar, with the task's fields in braces.
 
     Returns:
-        The bar, which is a context manager.
+        The bar, a context manager.
     """
     console = _console()
     return Progress(
@@ -183,14 +183,14 @@ def bar(text: str) -> Progress:
 
 @contextlib.contextmanager
 def counting(what: str, unit: str) -> Iterator[Callable[[int, float], None]]:
-    """A context in which a terminal shows a count, a share and a time left.
+    """A context in which a terminal shows a count, a percentage and the remaining time.
 
     Args:
-        what: What is being done, such as `"answering"`.
-        unit: What is counted, such as `"rows"`.
+        what: Description, such as `"answering"`.
+        unit: Name of the counted items, such as `"rows"`.
 
     Yields:
-        A function of how many there are so far and of the share of the whole that they are.
+        A function that takes the count so far and its fraction of the total.
     """
     progress = bar("{task.description} {task.fields[count]:,} " + unit)
     with progress:
@@ -199,10 +199,10 @@ def counting(what: str, unit: str) -> Iterator[Callable[[int, float], None]]:
 
 
 def say(lines: Iterable[str]) -> None:
-    """Says what a person should know, a line each; a terminal's lines end between words.
+    """Prints messages to the user, one per line, wrapped at words on a terminal.
 
     Args:
-        lines: The sentences.
+        lines: The messages.
     """
     if _muted.get():
         return

@@ -8,7 +8,7 @@ from rnnapps.text.subword import SubwordTokenizer
 from rnnapps.text.tokenizer import Tokenizer
 from rnnapps.text.word import WordTokenizer
 
-TOKENIZERS = {  # the classes by the names that `--tokenizer` takes
+TOKENIZERS = {  # the classes by their `--tokenizer` names
     "word": WordTokenizer,
     "character": CharacterTokenizer,
     "subword": SubwordTokenizer,
@@ -20,14 +20,14 @@ _NO_SPACES = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]
 def make_tokenizer(
     kind: str, texts: Sequence[str], max_tokens: int, known: Sequence[str] = ()
 ) -> Tokenizer:
-    """Makes a tokenizer and adapts it to texts.
+    """Creates a tokenizer and adapts it to texts.
 
     Args:
-        kind: `"word"`, `"character"` or `"subword"`; or `"auto"`: characters where a fifth of the
-            text is of a script without spaces, else words.
+        kind: `"word"`, `"character"` or `"subword"`; or `"auto"`: characters if a fifth of the text
+            is in a script without spaces, else words.
         texts: The training texts.
-        max_tokens: Size of the vocabulary, at most.
-        known: The vocabulary of another one, whose tokens come behind those of the texts.
+        max_tokens: Maximum vocabulary size.
+        known: Another tokenizer's vocabulary, appended to the tokens of the texts.
 
     Returns:
         The adapted tokenizer, a layer named `tokenizer`.
@@ -41,18 +41,18 @@ def make_tokenizer(
 
 
 def without_spaces(texts: Sequence[str]) -> bool:
-    """Whether a fifth of the texts is of a script without spaces between words."""
+    """Whether a fifth of the texts is in a script without spaces between words."""
     sample = "".join(texts[:1000])
     return len(_NO_SPACES.findall(sample)) > 0.2 * max(1, len(sample))
 
 
 def kind_of(tokenizer: Tokenizer) -> str:
-    """Names the kind of a tokenizer.
+    """The kind of a tokenizer.
 
     Args:
         tokenizer: The tokenizer.
 
     Returns:
-        The name under which `make_tokenizer` makes such a one.
+        Its name in `make_tokenizer`.
     """
     return next(kind for kind, one in TOKENIZERS.items() if type(tokenizer) is one)

@@ -10,7 +10,7 @@ from rnnapps.text.tokenizer import Tokenizer
 
 @keras.saving.register_keras_serializable("rnnapps")
 class ByteTokenizer(Tokenizer):
-    """Cuts a text into its bytes: any file at all, with a vocabulary of 256 and none unknown.
+    """Splits a text, or any file, into bytes: a vocabulary of 256 without unknown tokens.
 
     The id of a byte is its value plus 2.
 
@@ -36,7 +36,7 @@ class ByteTokenizer(Tokenizer):
         return 258
 
     def adapt(self, texts: Iterable[str | bytes]) -> None:
-        """Has nothing to learn."""
+        """Does nothing: the vocabulary is fixed."""
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
         return texts
@@ -54,26 +54,26 @@ class ByteTokenizer(Tokenizer):
         return tf.strings.reduce_join(tokens, axis=-1)
 
     def save_assets(self, dir_path: str) -> None:
-        """Has nothing to save."""
+        """Does nothing: there are no assets."""
 
     def load_assets(self, dir_path: str) -> None:
-        """Has nothing to load."""
+        """Does nothing: there are no assets."""
 
     def get_config(self):
         return {"name": self.name}
 
 
 def whole_characters(pending: tf.Tensor, token: tf.Tensor) -> tuple:
-    """Holds the bytes of a UTF-8 character back until it is whole.
+    """Buffers the bytes of a UTF-8 character until it is complete.
 
-    What can become no character is given as U+FFFD as soon as that is known.
+    Invalid bytes are returned as U+FFFD as soon as they are known to be invalid.
 
     Args:
-        pending: int32 ids of the bytes held back `(batch, 3)`, filled up on the left with 0.
+        pending: int32 ids of the buffered bytes `(batch, 3)`, left-padded with 0.
         token: int32 ids of the next bytes `(batch,)`.
 
     Returns:
-        The text that is whole now `(batch,)`, often empty, and the bytes held back.
+        The completed text `(batch,)`, often empty, and the new buffer.
     """
     byte = token - 2  # (batch,)
     goes_on = (byte >= 0x80) & (byte < 0xC0)
@@ -81,10 +81,10 @@ def whole_characters(pending: tf.Tensor, token: tf.Tensor) -> tuple:
         tf.concat([pending, token[:, None]], 1) - 2,
         3 - tf.math.count_nonzero(pending, 1, dtype=tf.int32) * tf.cast(goes_on, tf.int32),
         batch_dims=1,
-    )  # the first byte of the character that this one belongs to
+    )  # the first byte of this byte's character
     size = tf.where(lead < 0xC2, 1, tf.where(lead < 0xE0, 2, tf.where(lead < 0xF0, 3, 4)))
     size = tf.where(lead > 0xF4, 1, size)
-    broken = tf.where(goes_on[:, None], 0, pending)  # a new character begins before its end
+    broken = tf.where(goes_on[:, None], 0, pending)  # a new character begins too early
     held = tf.where(goes_on[:, None], pending, 0)
     count = 1 + tf.math.count_nonzero(held, 1, dtype=tf.int32)
     whole = (count >= size)[:, None]
@@ -95,7 +95,7 @@ def whole_characters(pending: tf.Tensor, token: tf.Tensor) -> tuple:
 
 
 def as_utf8(texts: tf.Tensor) -> tf.Tensor:
-    """Texts whose bytes that are not UTF-8 are U+FFFD.
+    """Replaces invalid UTF-8 by U+FFFD.
 
     Args:
         texts: Strings of any bytes.

@@ -8,7 +8,7 @@ from rnnapps.text.tokenizer import Tokenizer
 
 @keras.saving.register_keras_serializable("rnnapps")
 class CharacterTokenizer(Tokenizer):
-    """Cuts a text into Unicode characters: for Chinese, Japanese, Thai, or any script at all.
+    """Splits a text into Unicode characters: for Chinese, Japanese, Thai, or any other script.
 
     See `Tokenizer` for the arguments.
     """

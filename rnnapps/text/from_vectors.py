@@ -20,13 +20,13 @@ Options = TypeVar("Options", bound=TrainingConfig)
 
 
 def at_width_of_vectors(config: Options) -> Options:
-    """A configuration whose embedding is as wide as the vectors that it starts from.
+    """Sets a configuration's embedding width to that of its word vectors.
 
     Args:
         config: The configuration.
 
     Returns:
-        The same; with the files' width, if there are any, where its `embedding_dim` is the default.
+        The configuration; with vector files and default `embedding_dim`, with the files' width.
 
     Raises:
         DataError: If a file cannot be read.
@@ -62,21 +62,21 @@ def start_from_vectors(
     frozen: bool = False,
     any_case: bool = False,
 ) -> None:
-    """Gives an embedding a file's vectors to start from, and says of how much it has any.
+    """Initializes an embedding from a file of word vectors, and reports the coverage.
 
-    Rows of tokens that the file lacks stay as they were drawn, at the scale of the file's.
+    Rows of tokens missing in the file stay random, scaled to the file's standard deviation.
 
     Args:
-        embedding: The layer, built; of a model that is not yet compiled.
-        tokenizer: What its rows are of: rows behind the vocabulary are of no word.
+        embedding: The built layer, of a model that is not yet compiled.
+        tokenizer: Its tokenizer; rows after the vocabulary belong to no word.
         ids: The training text's ids.
-        path: The file; `None` leaves the rows as they are, such as those of a run before.
-        frozen: Whether the rows, found and drawn, stay as they are.
-        any_case: Whether a word whose case is kept takes the vector of one that differs in case,
-            where the file lacks its own; one in lower case always does.
+        path: The file; `None` keeps the weights, such as those of a previous run.
+        frozen: Whether to freeze the embedding.
+        any_case: Whether a word that the file lacks takes the vector of one that differs in case;
+            lower-cased words always do.
 
     Raises:
-        DataError: If the tokens are no words, or the file cannot be read or has none of them.
+        DataError: If tokens are not words, or the file cannot be read or has none of them.
     """
     if frozen:
         embedding.trainable = False
@@ -90,7 +90,7 @@ def start_from_vectors(
         )
     with working("reading the vectors"):
         rows, found = read_vectors(path, tokenizer.vocabulary, tokenizer.lower or any_case)
-    words = found[2:]  # behind padding and unknown
+    words = found[2:]  # after padding and unknown
     if not words.any():
         raise DataError(f"{path} has none of the training text's {len(words):,} words.")
     table = np.array(keras.ops.convert_to_numpy(embedding.embeddings))  # (ids, width)

@@ -13,32 +13,32 @@ from rnnapps.text.tokenizer import PADDING
 
 _PRIME = 1_000_003
 _BITS = 40  # of a hash; int64 holds its product with the prime
-_CHECKS = 255  # numbers by which the n-grams of a bucket are told apart
-_MOST = 2**23  # tokens whose n-grams are counted: a gigabyte while the problem is solved
-_STRENGTHS = (0.1, 0.2, 0.5, 1.0)  # long texts want a small one, short texts a large one
+_CHECKS = 255  # check values that distinguish the n-grams of a bucket
+_MOST = 2**23  # tokens whose n-grams are counted: the solver needs a gigabyte
+_STRENGTHS = (0.1, 0.2, 0.5, 1.0)  # smaller is better for long texts, larger for short ones
 
 
 def one_in(ids: tf.RaggedTensor) -> int:
-    """Of how many texts the n-grams of one are counted.
+    """The subsampling step: n-grams are counted in every `one_in(ids)`-th text.
 
     Args:
         ids: Ids, ragged `(texts, time)`.
 
     Returns:
-        1, or as many as leave eight million tokens at most.
+        The smallest step that leaves at most eight million tokens.
     """
     return max(1, -(-int(ids.flat_values.shape[0]) // _MOST))
 
 
 def naive_bayes_ratios(seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> np.ndarray:
-    """How much likelier each n-gram is in one class than in the rest, as a logarithm.
+    """The naive Bayes log-count ratio of each n-gram: one class against the rest.
 
     Args:
-        seen: Which n-grams each text holds `(texts, grams)`.
-        mine: bool `(texts,)`, which texts are of the class.
+        seen: The n-grams of each text `(texts, grams)`.
+        mine: bool `(texts,)`, which texts belong to the class.
 
     Returns:
-        The ratios `(grams,)`, smoothed by one text; those that no text holds have no share in it.
+        The ratios `(grams,)`, smoothed by one text over the n-grams that occur.
     """
     inside, outside = (1 + np.asarray(seen[rows].sum(0))[0] for rows in (mine, ~mine))
     held = inside + outside > 2
@@ -49,22 +49,21 @@ def naive_bayes_ratios(seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> np.nd
 class NGramClassifier(keras.layers.Layer):
     """Logistic regression on hashed n-grams, scaled by their naive Bayes log-count ratios.
 
-    The weights come from `adapt`, which solves the convex problem once; they are not trained by
-    gradient descent. Every n-gram counts once in a text, however often it stands there. A bucket is
-    that of one n-gram, of those that fall into it the most frequent one; where there is not room
-    for all, n-grams that stand in one text alone have none.
+    `adapt` solves the convex problem once; the weights are not trained by gradient descent. An
+    n-gram counts once per text. Each bucket belongs to its most frequent n-gram; if there is not
+    enough room, n-grams that occur in only one text get none.
 
     Args:
         classes: Number of classes.
         n: Longest n-gram, in tokens.
-        bits: The n-grams are hashed into `2**bits` buckets.
-        strength: Inverse strength of the L2 regularization, where `adapt` doesn't choose it.
-        checked: Whether n-grams that were never counted are told from those that were; without,
-            those of a bucket share it, as in version 0.1.0.
+        bits: N-grams are hashed into `2**bits` buckets.
+        strength: Inverse strength of the L2 regularization, unless `adapt` chooses it.
+        checked: Whether to ignore n-grams that were never counted; if not, all n-grams of a bucket
+            share it, as in version 0.1.0.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        ids: int32 ids `(batch, time)`, 0 where there is no token.
+        ids: int32 ids `(batch, time)`, padded with 0.
 
     Output:
         Logits `(batch, classes)`.
@@ -84,7 +83,7 @@ class NGramClassifier(keras.layers.Layer):
     ):
         super().__init__(trainable=False, **kwargs)
         self.classes, self.n, self.bits, self.strength = classes, n, bits, strength
-        self.columns = 1 if classes == 2 else classes  # two classes need one score
+        self.columns = 1 if classes == 2 else classes  # two classes share one score
         self.table = self.add_weight((2**bits, self.columns), "zeros", name="table")
         self.bias = self.add_weight((self.columns,), "zeros", name="bias")
         self.checked = checked
@@ -92,11 +91,11 @@ class NGramClassifier(keras.layers.Layer):
             self.check = self.add_weight((2**bits,), "zeros", "uint8", name="check")
 
     def hashes(self, ids: tf.Tensor) -> tf.Tensor:
-        """The distinct n-grams of each text, int64 `(batch, n * time)`; 0 stands for none."""
+        """The distinct n-gram hashes of each text, int64 `(batch, n * time)`, padded with 0."""
         ids = tf.cast(ids, tf.int64)
         key, whole, grams = tf.zeros_like(ids), tf.ones_like(ids, tf.bool), []
         for i in range(self.n):
-            later = tf.pad(ids, [[0, 0], [0, i]])[:, i:]  # (batch, time): the token i places on
+            later = tf.pad(ids, [[0, 0], [0, i]])[:, i:]  # (batch, time): the token i steps later
             key = ((key + later + 1) * _PRIME) & (2**_BITS - 1)
             whole &= later != PADDING
             gram = key * _PRIME & (2**_BITS - 1)
@@ -104,7 +103,7 @@ class NGramClassifier(keras.layers.Layer):
         return _distinct(tf.sort(tf.concat(grams, 1)))
 
     def buckets(self, ids: tf.Tensor) -> tf.Tensor:
-        """The buckets of each text's n-grams `(batch, n * time)`; 0 stands for none."""
+        """The buckets of each text's n-grams `(batch, n * time)`; 0 for none."""
         hashes = self.hashes(ids)
         buckets = tf.cast(hashes // 2 ** (_BITS - self.bits), tf.int32)
         if not self.checked:
@@ -118,12 +117,12 @@ class NGramClassifier(keras.layers.Layer):
         labels: Sequence[int],
         held: tuple[tf.RaggedTensor, Sequence[int]] | None = None,
     ) -> None:
-        """Fits the weights to texts; of many, to every second, third or so.
+        """Fits the weights to texts, or to every n-th if there are many.
 
         Args:
             ids: Ids, ragged `(texts, time)`.
-            labels: The classes' indices `(texts,)`.
-            held: The same of other texts, for which the best strength is chosen.
+            labels: The class indices `(texts,)`.
+            held: Ids and labels of held-out texts, for choosing the regularization strength.
         """
         if self.checked:
             self._take(ids)
@@ -142,11 +141,11 @@ class NGramClassifier(keras.layers.Layer):
             self._assign(table, bias)
 
     def _take(self, ids: tf.RaggedTensor) -> None:
-        """Gives each bucket to an n-gram of these texts."""
+        """Assigns each bucket to an n-gram of these texts."""
         grams, counts = np.unique(np.concatenate(_of_each(self.hashes, ids)), return_counts=True)
         if len(grams) > 2**self.bits / 2:
             grams, counts = grams[counts > 1], counts[counts > 1]
-        grams = grams[np.argsort(counts, kind="stable")]  # the last one of a bucket stays
+        grams = grams[np.argsort(counts, kind="stable")]  # the last in a bucket wins
         check = np.zeros(2**self.bits, np.uint8)
         check[grams // 2 ** (_BITS - self.bits)] = 1 + grams % _CHECKS
         self.check.assign(check)
@@ -154,7 +153,7 @@ class NGramClassifier(keras.layers.Layer):
     def _seen(
         self, ids: tf.RaggedTensor, labels: Sequence[int]
     ) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
-        """Which buckets each text fills `(texts, buckets)`, and its label `(texts,)`."""
+        """The buckets of each text `(texts, buckets)`, and its label `(texts,)`."""
         filled = _of_each(self.buckets, ids)
         ends = np.cumsum([0] + [len(row) for row in filled])
         seen = scipy.sparse.csr_matrix(
@@ -178,8 +177,8 @@ class NGramClassifier(keras.layers.Layer):
     def _solve(
         self, seen: scipy.sparse.csr_matrix, mine: np.ndarray, strength: float
     ) -> tuple[np.ndarray, float]:
-        """Weights `(buckets,)` and bias that tell one class from the rest."""
-        if mine.all() or not mine.any():  # a class so rare that no text of it was counted
+        """Weights `(buckets,)` and bias for one class against the rest."""
+        if mine.all() or not mine.any():  # only one of the two classes was sampled
             share = (mine.sum() + 0.5) / (len(mine) + 1)
             return np.zeros(2**self.bits), float(scipy.special.logit(share))
         ratio = naive_bayes_ratios(seen, mine)
@@ -218,13 +217,13 @@ class NGramClassifier(keras.layers.Layer):
 
 
 def _distinct(sorted_rows: tf.Tensor) -> tf.Tensor:
-    """Sorted rows `(batch, n * time)` with a 0 in place of each repetition."""
+    """Sorted rows `(batch, n * time)` with duplicates set to 0."""
     repeated = tf.pad(sorted_rows[:, 1:] == sorted_rows[:, :-1], [[0, 0], [1, 0]])
     return tf.where(repeated, tf.zeros_like(sorted_rows), sorted_rows)
 
 
 def _of_each(find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor) -> list[np.ndarray]:
-    """What is found in each text that counts, without zeros."""
+    """The nonzero results of `find` for each sampled text."""
     step, found = one_in(ids), list[np.ndarray]()
     for first in range(0, int(ids.nrows()), 256 * step):
         some = tf.range(first, min(first + 256 * step, int(ids.nrows())), step)
@@ -233,6 +232,6 @@ def _of_each(find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor) -> li
 
 
 def _log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
-    """That of scores `(texts, columns)`."""
+    """The log loss of scores `(texts, columns)`."""
     logits = np.pad(scores, [(0, 0), (1, 0)]) if scores.shape[1] == 1 else scores
     return -scipy.special.log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()

@@ -11,11 +11,11 @@ from rnnapps.text.auto import without_spaces
 from rnnapps.text.tokenizer import to_dense, utf8
 
 KINDS = ("word", "treebank", "character")
-_CUT = "\x1f"  # between tokens; one that is in a text stands for a space
+_CUT = "\x1f"  # between tokens; treated as a space in the input
 _BLANK = r"[\s\p{Z}\x1f]*"
-# As WordTokenizer has it: letters, marks and digits with inner apostrophes; or any character.
+# As in WordTokenizer: letters, marks and digits with inner apostrophes; or any character.
 _WORD = r"[\p{L}\p{M}\p{N}_]+(?:['’]\p{L}+)*|[^\s\x1f]"
-# As treebanks and data sets of names have it: do n't, it 's, 3.14, U.S., well-known, @name, ...
+# As in treebanks and NER data sets: do n't, it 's, 3.14, U.S., well-known, @name, ...
 _TREEBANK = (
     r"(?:https?://|www\.)[^\s\x1f]+|(?i:['’](?:s|re|ve|ll|d|m)\b)|[@#][\p{L}\p{N}_]+"
     r"|(?:\p{Lu}\.){2,}|\p{N}+(?:[.,:]\p{N}+)+|[\p{L}\p{M}\p{N}_]+(?:[-'’][\p{L}\p{N}]+)*"
@@ -26,11 +26,11 @@ _CLITIC = r"(?i)(\p{L})(n['’]t|['’](?:s|re|ve|ll|d|m))([^\p{L}]|$)"
 
 @keras.saving.register_keras_serializable("rnnapps")
 class OffsetTokenizer(keras.layers.Layer):
-    """Cuts texts into tokens, and says where each stands.
+    """Splits texts into tokens with character offsets.
 
     Args:
-        kind: `"word"`, as `WordTokenizer` cuts; `"treebank"`, with contractions apart and numbers,
-            abbreviations and addresses whole, as in most corpora of tagged English; or
+        kind: `"word"`, as in `WordTokenizer`; `"treebank"`, which splits contractions and keeps
+            numbers, abbreviations and addresses whole, as in most tagged English corpora; or
             `"character"`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -38,11 +38,11 @@ class OffsetTokenizer(keras.layers.Layer):
         texts: String tensor `(batch,)`. Bytes that are not UTF-8 become U+FFFD.
 
     Output:
-        `tokens` (strings), `starts` and `ends` (int32), each `(batch, time)`, filled up with `""`
-        and 0. An end is behind the last character.
+        `tokens` (strings), `starts` and `ends` (int32), each `(batch, time)`, padded with `""` and
+        0. Ends are exclusive.
 
     Raises:
-        ValueError: If there is no such kind.
+        ValueError: If `kind` is unknown.
 
     Example:
     >>> tokens, starts, ends = OffsetTokenizer()(tf.constant(["Ada met Bob."]))
@@ -67,7 +67,7 @@ class OffsetTokenizer(keras.layers.Layer):
                 texts = tf.strings.regex_replace(texts, _CLITIC, rf"\1{_CUT}\2\3")
             token = _WORD if self.kind == "word" else _TREEBANK
             texts = tf.strings.regex_replace(texts, f"({token})", rf"{_CUT}\1{_CUT}")
-            pieces = tf.strings.split(texts, _CUT)  # (batch, pieces): all of the text
+            pieces = tf.strings.split(texts, _CUT)  # (batch, pieces): the whole text
         lengths = tf.strings.length(pieces.flat_values, unit="UTF8_CHAR")
         sums = tf.concat([[0], tf.cumsum(lengths)], axis=0)
         before = tf.gather(tf.gather(sums, pieces.row_starts()), pieces.value_rowids())
@@ -89,7 +89,7 @@ class OffsetTokenizer(keras.layers.Layer):
 
 
 def kind_of_tokens(sentences: Sequence[Sequence[str]]) -> str:
-    """How texts are to be cut so that they make tokens like these.
+    """Detects the kind of tokenization of given tokens.
 
     Args:
         sentences: The tokens of each sentence.
@@ -109,15 +109,15 @@ def kind_of_tokens(sentences: Sequence[Sequence[str]]) -> str:
 def tokenize_texts(
     texts: Iterable[str], kind: str | None = None
 ) -> list[tuple[list[str], list[int], list[int]]]:
-    """The tokens of texts, and where they stand.
+    """The tokens of texts, with character offsets.
 
     Args:
         texts: The texts.
-        kind: One of `KINDS`; `None` for characters where a fifth of the texts is of a script
-            without spaces, else words.
+        kind: One of `KINDS`; `None` for characters if a fifth of the texts is in a script without
+            spaces, else words.
 
     Returns:
-        Of each text its tokens, their starts and their ends.
+        For each text its tokens, their starts and their ends.
     """
     texts = list(texts)
     if kind is None:

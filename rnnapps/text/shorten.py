@@ -7,14 +7,14 @@ from rnnapps.text.tokenizer import PADDING
 
 
 def shorten(tokens: tf.Tensor, lengths: tf.Tensor, max_length: int) -> tf.Tensor:
-    """Keeps the first and the last half of each row that is longer than `max_length`.
+    """Shortens rows to `max_length` tokens by dropping the middle.
 
-    An opinion stands at a text's beginning or at its end more often than in between.
+    Opinions are more often at the beginning or the end of a text.
 
     Args:
         tokens: Ids or strings `(batch, time)`, padded on the right.
-        lengths: int32, how many of them are tokens `(batch,)`.
-        max_length: Tokens to keep, at most.
+        lengths: int32 number of tokens per row `(batch,)`.
+        max_length: Maximum number of tokens to keep.
 
     Returns:
         `(batch, min(time, max_length))`.
@@ -29,14 +29,14 @@ def shorten(tokens: tf.Tensor, lengths: tf.Tensor, max_length: int) -> tf.Tensor
 
 @keras.saving.register_keras_serializable("rnnapps")
 class Shorten(keras.layers.Layer):
-    """`shorten` as a layer, over ids.
+    """`shorten` as a layer, for ids.
 
     Args:
-        max_length: Tokens to keep, at most.
+        max_length: Maximum number of tokens to keep.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        ids: int32 ids `(batch, time)`, 0 where there is no token.
+        ids: int32 ids `(batch, time)`, padded with 0.
 
     Output:
         int32 ids `(batch, min(time, max_length))`.

@@ -19,15 +19,15 @@ BOS, EOS = 2, 3
 
 @keras.saving.register_keras_serializable("rnnapps")
 class SubwordTokenizer(Tokenizer):
-    """Cuts a text into pieces of words learned from the text itself, whatever its script.
+    """Splits a text of any script into subwords, learned from the training texts.
 
-    The ids 2 and 3 are reserved for the begin and the end of a sentence; `call` adds neither. White
-    space is always made tidy, as spaces stand in the pieces.
+    Ids 2 and 3 are reserved for the begin and end of a sentence; `call` adds neither. White space
+    is always normalized, as pieces include spaces.
 
     Args:
-        max_tokens: Largest size of the vocabulary, the four reserved ids included.
-        min_count: Kept for uniformity; pieces are chosen by likelihood, not by count.
-        lower: Whether texts are lower-cased.
+        max_tokens: Maximum vocabulary size, including the four reserved ids.
+        min_count: Ignored: pieces are chosen by likelihood, not by count.
+        lower: Whether to lower-case texts.
         algorithm: `"unigram"` or `"bpe"`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
@@ -38,7 +38,7 @@ class SubwordTokenizer(Tokenizer):
         int32 ids `(batch, time)`, padded with 0 on the right; time is at least 1.
 
     Raises:
-        ValueError: If `algorithm` is something else, or `max_tokens` under 3.
+        ValueError: If `algorithm` is unknown, or `max_tokens` is under 3.
 
     Reference:
         - [Kudo and Richardson, 2018](https://arxiv.org/abs/1808.06226)
@@ -61,7 +61,7 @@ class SubwordTokenizer(Tokenizer):
         model = io.BytesIO()
         try:
             self._train(texts, model)
-        except RuntimeError as error:  # what sentencepiece says begins with its own source line
+        except RuntimeError as error:  # sentencepiece's message starts with its source line
             said = str(error).rpartition("] ")[2].strip().rstrip(".")
             raise DataError(
                 f"Cannot make subwords with --max-tokens {self.max_tokens}: {said}."
@@ -69,12 +69,12 @@ class SubwordTokenizer(Tokenizer):
         self._model = model.getvalue()
 
     def extend(self, vocabulary: Sequence[str]) -> None:
-        """Takes no others: pieces are learned together."""
+        """Does nothing: pieces are learned together."""
 
     def _train(self, texts: Iterable[str | bytes], model: io.BytesIO) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            # Characters stay as they are written: SentencePiece's rules make "，" a ",", and take
-            # joiners away. U+FFFF stands in no text; without any rule each load logs a line.
+            # No normalization: SentencePiece's rules turn "，" into "," and remove joiners. U+FFFF
+            # occurs in no text; without any rule each load logs a line.
             rules = pathlib.Path(folder, "rules.tsv")
             rules.write_text("FFFF\tFFFD\n", "utf-8")
             sentencepiece.SentencePieceTrainer.train(
@@ -82,14 +82,14 @@ class SubwordTokenizer(Tokenizer):
                 model_writer=model,
                 vocab_size=self.max_tokens,
                 model_type=self.algorithm,
-                hard_vocab_limit=False,  # a small text has fewer pieces than were asked for
+                hard_vocab_limit=False,  # a small text may have fewer pieces
                 pad_id=PADDING,
                 unk_id=UNKNOWN,
                 bos_id=BOS,
                 eos_id=EOS,
                 normalization_rule_tsv=str(rules),
-                character_coverage=0.9999,  # the default leaves out the digits of texts with few
-                split_digits=True,  # numbers are to be copied digit by digit
+                character_coverage=0.9999,  # the default drops digits if they are rare
+                split_digits=True,  # numbers are copied digit by digit
                 max_sentence_length=1_000_000,  # bytes
                 minloglevel=2,
             )
@@ -99,7 +99,7 @@ class SubwordTokenizer(Tokenizer):
             yield from (text.decode() for text in chunk.numpy())
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        # (batch, time): U+2581 stands for the space before a piece
+        # (batch, time): U+2581 marks the space before a piece
         pieces = self._pieces
         return tf.ragged.map_flat_values(pieces.id_to_string, pieces.tokenize(self.clean(texts)))
 
@@ -109,7 +109,7 @@ class SubwordTokenizer(Tokenizer):
     def detokenize(self, ids: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         if not isinstance(ids, tf.RaggedTensor):
             ids = tf.ragged.boolean_mask(ids, ids != PADDING)
-        return self._pieces.detokenize(ids)[: ids.nrows()]  # of no rows it makes one
+        return self._pieces.detokenize(ids)[: ids.nrows()]  # for no rows it returns one
 
     @property
     def vocabulary(self) -> list[str]:
@@ -122,10 +122,10 @@ class SubwordTokenizer(Tokenizer):
 
     @property
     def _pieces(self) -> tf_text.SentencepieceTokenizer:
-        """The tokenizer, as a constant of whichever graph is being built.
+        """The tokenizer, as a constant of the graph that is being built.
 
-        One that is made once, outside, belongs to a kernel in TensorFlow's cache, and is gone when
-        that is cleared, as `keras.utils.set_random_seed` does.
+        One created outside belongs to a kernel in TensorFlow's cache, and is lost when that is
+        cleared, as by `keras.utils.set_random_seed`.
         """
         return tf_text.SentencepieceTokenizer(model=self._model, out_type=tf.int32)
 

@@ -10,30 +10,28 @@ from rnnapps.text.character import CharacterTokenizer
 from rnnapps.text.tokenizer import to_dense, utf8
 from rnnapps.text.word import WordTokenizer
 
-AFFIXES = 9  # ids of a token's beginnings, ends and shape
+AFFIXES = 9  # ids per token: prefixes, suffixes and shape
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class TokenEncoder(keras.layers.Layer):
-    """Looks up tokens, and the characters of each. Case is kept.
+    """Maps tokens, and optionally their characters, affixes and bigrams, to ids. Case-sensitive.
 
     Args:
-        max_tokens: Size of the vocabulary, at most.
-        max_characters: Characters of a token, at most; a longer one loses its middle. 0 leaves the
-            characters out.
-        affix_buckets: Ids among which tokens' beginnings, ends and shapes are hashed; 0 leaves them
-            out.
-        pair_buckets: Ids among which pairs of neighbours are hashed; 0 leaves them out.
+        max_tokens: Maximum vocabulary size.
+        max_characters: Maximum characters per token; longer tokens lose their middle. 0 disables
+            character ids.
+        affix_buckets: Number of hash buckets for prefixes, suffixes and shapes; 0 disables them.
+        pair_buckets: Number of hash buckets for token bigrams; 0 disables them.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        tokens: Strings `(batch, time)`, `""` where there is no token.
+        tokens: Strings `(batch, time)`, padded with `""`.
 
     Output:
-        int32 ids `(batch, time)`, 0 where there is no token and 1 for one that is not known. With
-        more of these a list: these; the characters' ids `(batch, time, characters)`; those of the
-        affixes `(batch, time, AFFIXES)`; and an id of each token and the one behind it together,
-        `(batch, time)`.
+        int32 token ids `(batch, time)`, 0 for padding and 1 for unknown tokens. If more is enabled,
+        a list: the token ids; character ids `(batch, time, characters)`; affix ids `(batch, time,
+        AFFIXES)`; ids of the bigrams of each token and the next `(batch, time)`.
     """
 
     def __init__(
@@ -52,7 +50,7 @@ class TokenEncoder(keras.layers.Layer):
         self.built = True
 
     def adapt(self, tokens: Iterable[str]) -> None:
-        """Takes the most frequent of these tokens as the vocabulary, and all their characters."""
+        """Sets the vocabulary to the most frequent tokens, and to all their characters."""
         counts = collections.Counter(map(utf8, tokens))
         self.words.adapt_tokens(counts)
         single: collections.Counter[bytes] = collections.Counter()
@@ -73,10 +71,10 @@ class TokenEncoder(keras.layers.Layer):
         return found if len(found) > 1 else found[0]
 
     def affixes(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Ids of tokens' first and last characters and shapes, of one dimension more.
+        """Ids of prefixes, suffixes and shapes `(..., AFFIXES)`.
 
-        The first and last 1 to 4 characters are those of the lower case; the shape is `Xxx` for
-        Paris and `XX-00` for AB-12, where of four alike in a row and more three are left.
+        Prefixes and suffixes are the first and last 1 to 4 characters, in lower case. The shape is
+        `Xxx` for Paris and `XX-00` for AB-12; runs of four and more are cut to three.
         """
         lower = tf.strings.lower(tokens, encoding="utf-8")
         sizes = tf.strings.length(lower, unit="UTF8_CHAR")
@@ -96,13 +94,13 @@ class TokenEncoder(keras.layers.Layer):
         return tf.where((tokens == "")[..., tf.newaxis], 0, tf.cast(ids, tf.int32))
 
     def pairs(self, tokens: tf.Tensor, following: tf.Tensor) -> tf.Tensor:
-        """Ids of tokens and those behind them, of any shape; 0 where there is no token."""
+        """Ids of bigrams of tokens and their successors, of any shape; 0 for padding."""
         both = tf.strings.join([tokens, following], "\x1f")
         ids = tf.strings.to_hash_bucket_fast(both, self.pair_buckets - 1)
         return tf.where(tokens == "", 0, 1 + tf.cast(ids, tf.int32))
 
     def spell(self, tokens: tf.Tensor) -> tf.Tensor:
-        """The ids of tokens' characters, of one dimension more."""
+        """The character ids of tokens `(..., characters)`."""
         head, tail = (self.max_characters + 1) // 2, self.max_characters // 2
         flat = tf.reshape(tokens, (-1,))
         sizes = tf.strings.length(flat, unit="UTF8_CHAR")

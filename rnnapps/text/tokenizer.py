@@ -14,27 +14,27 @@ import tensorflow as tf
 
 from rnnapps.progress import so_far
 
-PADDING = 0  # the id where there is no token
-UNKNOWN = 1  # the id of any token that the vocabulary does not have
+PADDING = 0  # the id of padding
+UNKNOWN = 1  # the id of tokens outside the vocabulary
 _CHUNK = 2048  # texts tokenized at a time: bounds the memory of adapt() and encode()
 _LENGTHS = [2**i for i in range(4, 31)]
 _few_lengths = contextvars.ContextVar("few_lengths", default=False)
 
 
 def utf8(text: str | bytes) -> bytes:
-    """A text's bytes.
+    """Encodes a text as UTF-8.
 
     Args:
-        text: The text; half a surrogate pair, which UTF-8 lacks, becomes a question mark.
+        text: The text; lone surrogates become question marks.
 
     Returns:
-        Its bytes; bytes stay as they are.
+        Its bytes; bytes are returned unchanged.
     """
     return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
 def batched(texts: Iterable[Any], size: int) -> Iterator[list]:
-    """The texts, some at a time; of none, one empty list."""
+    """Yields lists of up to `size` texts; one empty list if there are none."""
     rest = iter(texts)
     chunk = list(itertools.islice(rest, size))
     yield chunk
@@ -44,7 +44,7 @@ def batched(texts: Iterable[Any], size: int) -> Iterator[list]:
 
 @contextlib.contextmanager
 def few_lengths() -> Iterator[None]:
-    """Graphs made inside fill rows up to a power of two: XLA compiles each length anew.
+    """Within this context, graphs pad rows to a power of two: XLA recompiles for each length.
 
     Yields:
         Nothing.
@@ -57,37 +57,36 @@ def few_lengths() -> Iterator[None]:
 
 
 def to_dense(rows: tf.RaggedTensor, filling) -> tf.Tensor:
-    """Fills rows up to the longest, and to at least one place.
+    """Pads rows to the longest, and to at least one step.
 
     Args:
         rows: `(batch, time)`.
-        filling: What stands where a row has ended.
+        filling: The padding value.
 
     Returns:
         The dense tensor `(batch, time)`.
     """
     dense = rows.to_tensor(filling)
     time = tf.shape(dense)[1]
-    least = tf.maximum(time, 1)  # an empty batch, or one of empty texts, has none
+    least = tf.maximum(time, 1)  # at least 1 for empty batches or texts
     if _few_lengths.get():
         least = tf.gather(_LENGTHS, tf.searchsorted(_LENGTHS, [least]))[0]
     return tf.pad(dense, [[0, 0], [0, least - time]], constant_values=filling)
 
 
 class Tokenizer(keras.layers.Layer):
-    """A layer that turns strings into ids with stock TensorFlow ops.
+    """A layer that maps strings to ids with stock TensorFlow ops.
 
-    A subclass says how a text falls into tokens (`split`) and how tokens make a text (`join`). The
-    id 0 is padding and 1 is any token outside the vocabulary.
+    Subclasses define how to split a text into tokens (`split`) and how to join them (`join`). Id 0
+    is padding; id 1 is any token outside the vocabulary.
 
     Args:
-        max_tokens: Largest size of the vocabulary, padding and unknown included.
-        min_count: A token seen less often in `adapt` stays outside the vocabulary.
-        lower: Whether texts are lower-cased.
-        verbatim: Whether tokens keep everything but case, so that joined they give the text back:
-            HTML line breaks, and with words the spaces between them. For models that write.
-        tidy: Whether one space stands for several, or for other white space, and none for those at
-            a text's ends.
+        max_tokens: Maximum vocabulary size, including padding and unknown.
+        min_count: Minimum count in `adapt` for a token to enter the vocabulary.
+        lower: Whether to lower-case texts.
+        verbatim: Whether joined tokens restore the text except for case: they keep HTML line breaks
+            and, with words, the spaces between them. For models that generate text.
+        tidy: Whether to collapse white space to single spaces and strip it at the ends.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -117,46 +116,46 @@ class Tokenizer(keras.layers.Layer):
         self._vocabulary = np.array([], dtype=object)
         self.built = True
 
-    # What a subclass says.
+    # Defined by subclasses.
 
     def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Cuts clean texts `(batch,)` into tokens `(batch, time)`."""
+        """Splits clean texts `(batch,)` into tokens `(batch, time)`."""
         raise NotImplementedError
 
     def join(self, tokens: tf.RaggedTensor) -> tf.Tensor:
-        """Makes texts `(batch,)` of tokens `(batch, time)`."""
+        """Joins tokens `(batch, time)` to texts `(batch,)`."""
         raise NotImplementedError
 
-    # What all of them do.
+    # Shared by all.
 
     @property
     def vocabulary(self) -> list[str]:
-        """The tokens by id; the first two stand for padding and unknown."""
+        """The tokens by id; the first two are padding and unknown."""
         return ["", "[UNK]", *self._vocabulary]
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of ids, padding and unknown included."""
+        """Number of ids, including padding and unknown."""
         return len(self._vocabulary) + 2
 
     def adapt(self, texts: Iterable[str | bytes]) -> None:
-        """Takes the most frequent tokens of these texts as the vocabulary."""
+        """Sets the vocabulary to the most frequent tokens of these texts."""
         counts: collections.Counter[bytes] = collections.Counter()
         for tokens in self._chunks(texts, self.tokens):
             counts.update(tokens.flat_values.numpy().tolist())
         self.adapt_tokens(counts)
 
     def adapt_tokens(self, counts: Mapping[bytes, int]) -> None:
-        """Takes the most frequent ones of tokens that are cut already as the vocabulary."""
+        """Sets the vocabulary to the most frequent of these tokens."""
         frequent = [(-n, token) for token, n in counts.items() if n >= self.min_count]
         best = sorted(frequent)[: self.max_tokens - 2]
         self._set_vocabulary([token.decode() for _, token in best])
 
     def extend(self, vocabulary: Sequence[str]) -> None:
-        """Takes tokens behind those that it has, as far as there is room.
+        """Appends tokens to the vocabulary, up to `max_tokens`.
 
         Args:
-            vocabulary: Another tokenizer's, whose first two stand for padding and unknown.
+            vocabulary: Another tokenizer's vocabulary; the first two are padding and unknown.
         """
         tokens = dict.fromkeys([*self._vocabulary, *vocabulary[2:]])
         self._set_vocabulary([*tokens][: self.max_tokens - 2])
@@ -170,7 +169,7 @@ class Tokenizer(keras.layers.Layer):
         return tf.ragged.map_flat_values(self.lookup, self.tokens(texts))
 
     def lookup(self, tokens: tf.Tensor) -> tf.Tensor:
-        """The ids of tokens that are cut already, of any shape."""
+        """The ids of tokens, of any shape."""
         return self._to_id.lookup(tokens)
 
     def call(self, texts):
@@ -180,7 +179,7 @@ class Tokenizer(keras.layers.Layer):
         return keras.KerasTensor((*texts.shape, None), dtype="int32")
 
     def detokenize(self, ids: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
-        """Turns ids `(batch, time)` into texts `(batch,)`; padding is left out."""
+        """Maps ids `(batch, time)` to texts `(batch,)`, without padding."""
         if not isinstance(ids, tf.RaggedTensor):
             ids = tf.ragged.boolean_mask(ids, ids != PADDING)
         tokens = tf.constant(self.vocabulary)
@@ -191,11 +190,11 @@ class Tokenizer(keras.layers.Layer):
         return tf.concat(list(self.encode_parts(texts)), axis=0)
 
     def encode_parts(self, texts: Iterable[str | bytes]) -> Iterator[tf.RaggedTensor]:
-        """The ids of any number of texts, some texts at a time, in bounded memory."""
+        """The ids of any number of texts, in chunks, with bounded memory."""
         yield from self._chunks(texts, self.ids)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
-        """Mends bytes that are not UTF-8, takes out HTML line breaks and spaces, lower-cases."""
+        """Replaces invalid UTF-8, removes HTML line breaks, normalizes spaces, lower-cases."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         if not self.verbatim:
             texts = tf.strings.regex_replace(texts, r"(?i)<br\s*/?>", " ")
@@ -216,13 +215,13 @@ class Tokenizer(keras.layers.Layer):
         self._vocabulary = np.array(list(tokens), dtype=object)
         with tf.init_scope():
             known = {token: i for i, token in enumerate(self._vocabulary, 2)}
-            known = known or {"": UNKNOWN}  # a table must hold something
+            known = known or {"": UNKNOWN}  # a table must not be empty
             initializer = tf.lookup.KeyValueTensorInitializer(
                 tf.constant([*known], tf.string), tf.constant([*known.values()], tf.int32)
             )
             self._to_id = tf.lookup.StaticHashTable(initializer, UNKNOWN)
 
-    # The vocabulary travels as an asset, one token a line, in the `.keras` archive.
+    # The vocabulary is an asset in the `.keras` archive, one token per line.
 
     def save_assets(self, dir_path: str) -> None:
         lines = [token.replace("\\", "\\\\").replace("\n", "\\n") for token in self._vocabulary]
@@ -231,7 +230,7 @@ class Tokenizer(keras.layers.Layer):
 
     def load_assets(self, dir_path: str) -> None:
         text = pathlib.Path(dir_path, "vocabulary.txt").read_bytes().decode()
-        lines = text.split("\n")[:-1]  # not splitlines(), which also cuts at U+2028 and the like
+        lines = text.split("\n")[:-1]  # splitlines() would also split at U+2028 etc.
         self._set_vocabulary(
             "\\".join(part.replace("\\n", "\n") for part in line.split("\\\\")) for line in lines
         )

@@ -1,4 +1,4 @@
-"""Reports which tokens of a text a network has never seen."""
+"""Warns about tokens outside the vocabulary."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _SHOWN = 10
 
 
 def warn_of_unknown(tokenizer: Tokenizer, texts: Sequence[str | bytes] | tf.Tensor) -> None:
-    """Warns of tokens that are read as unknown.
+    """Warns about tokens outside the vocabulary.
 
     Args:
         tokenizer: The tokenizer.
@@ -23,7 +23,7 @@ def warn_of_unknown(tokenizer: Tokenizer, texts: Sequence[str | bytes] | tf.Tens
         texts = tf.constant([utf8(text) for text in texts])
     ids, tokens = tokenizer.ids(texts), tokenizer.tokens(texts)
     strange = tf.boolean_mask(tokens.flat_values, ids.flat_values == UNKNOWN).numpy()
-    if b"<unk>" in strange:  # pieces of words, of which the unknown have no text of their own
+    if b"<unk>" in strange:  # unknown subwords have no text: look up characters
         letters = dict.fromkeys(b"".join(texts.numpy()).decode("utf-8", "replace"))
         rows = tokenizer.ids(tf.constant(list(letters))).to_list()
         strange = [

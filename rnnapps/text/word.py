@@ -7,17 +7,17 @@ from rnnapps.text.tokenizer import Tokenizer
 
 # A run of letters, marks, digits and inner apostrophes; or any other visible character by itself.
 _TOKEN = r"([\p{L}\p{M}\p{N}_]+(?:['’]\p{L}+)*|[^\s])"
-# The same with the one space before it, and each other white space by itself: all of the text.
+# The same with one preceding space, and any other white space by itself: covers the whole text.
 _PIECE = r"( ?[\p{L}\p{M}\p{N}_]+(?:['’]\p{L}+)*| ?[^\s]|\s)"
-_CUT = b"\xff"  # a byte that UTF-8 never has
+_CUT = b"\xff"  # a byte that never occurs in UTF-8
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class WordTokenizer(Tokenizer):
-    """Cuts a text into words; punctuation marks and emoji are tokens of their own.
+    """Splits a text into words; punctuation marks and emoji are separate tokens.
 
-    For scripts that put spaces between words. See `Tokenizer` for the arguments. With
-    `verbatim=True` a word takes the space before it along, and other white space is a token.
+    For scripts with spaces between words. See `Tokenizer` for the arguments. With `verbatim=True`
+    a word includes the space before it, and other white space is a token.
 
     Example:
     >>> tokenizer = WordTokenizer()
