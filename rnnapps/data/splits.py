@@ -151,13 +151,21 @@ def stratified_split(
     order = np.random.default_rng(seed).permutation(len(first))  # of the distinct texts
     by_class = np.asarray(labels)[first][order]
     order = order[np.argsort(by_class, kind="stable")]
-    # Each text goes to the part that lacks most, so that any run of texts, and with it each class,
-    # is divided in these shares; a class of few members does not lose them all to rounding.
     part_of_group = np.empty(len(first), int)
-    lacking = np.zeros(len(fractions))
-    for member in order:
-        lacking += fractions
-        part_of_group[member] = part = lacking.argmax()
-        lacking[part] -= 1
+    part_of_group[order] = np.fromiter(_in_turn(fractions, len(order)), int, len(order))
     part_of_text = part_of_group[group]
     return [np.flatnonzero(part_of_text == i) for i in range(len(fractions))]
+
+
+def _in_turn(fractions: Sequence[float], count: int) -> Iterator[int]:
+    """The parts of so many texts: each goes to the one that lacks most.
+
+    So any run of texts, and with it each class, is divided in these shares; a class of few members
+    does not lose them all to rounding.
+    """
+    lacking = [0.0] * len(fractions)
+    for _ in range(count):
+        lacking = [some + share for some, share in zip(lacking, fractions, strict=True)]
+        part = lacking.index(max(lacking))
+        lacking[part] -= 1
+        yield part
