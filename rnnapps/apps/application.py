@@ -287,8 +287,8 @@ class Application(Shown, Saved, InParts, abc.ABC):
     ) -> dict[str, Any]:
         """Learns from new data, too, and stays as it was where that makes it worse.
 
-        The network goes on from the weights that it has, on the old data and the new together. What
-        it answers to the old validation part decides.
+        The network goes on from the weights that it has, on the old data and the new together. Both
+        validation parts choose the weights, as in `fit`; the old one decides whether they are kept.
 
         Args:
             new: The path of a file like the configuration's `data`, a list of such, or examples as
@@ -304,8 +304,8 @@ class Application(Shown, Saved, InParts, abc.ABC):
         Raises:
             RunError: If the old data is no longer what the model learned from, or another process
                 writes the run.
-            DataError: If the new data cannot be read, is a file that the run has learned from, or
-                does not go on from the old.
+            DataError: If the new data cannot be read, has no row that the run's data lacks, or does
+                not go on from the old.
         """
         return update(self, new, run_dir, tolerance, epochs)
 

@@ -57,7 +57,8 @@ class InParts(abc.ABC):
     learned: Learned
     data_room: ClassVar[types.ModuleType]
     """Has `load_splits(config)` and `given_splits(config, train=, validation=, test=)`, and the
-    `fingerprint` of parts."""
+    `fingerprint` of parts. `check_parts(splits, where)`, if any, refuses what nothing can be learned
+    from by itself; an update adds such parts, too."""
     divides: ClassVar[bool] = False
     """Whether what `fit` is given holds the test part, too."""
 
@@ -84,8 +85,15 @@ class InParts(abc.ABC):
         return self.data_room.fingerprint(splits.train, splits.validation)
 
     def _taken(self, train: Any = None, validation: Any = None) -> Any:
-        """The data in its parts, as much of each as the configuration takes."""
-        return self._fewer(self._load(train, validation))
+        """The data in its parts, as much of each as the configuration takes.
+
+        Raises:
+            DataError: If nothing can be learned from them.
+        """
+        splits, room = self._load(train, validation), getattr(self, "data_room", None)
+        if hasattr(room, "check_parts"):
+            room.check_parts(splits, "" if train is not None else f" of {self.config.data}")
+        return self._fewer(splits)
 
     def _fewer(self, splits: Any) -> Any:
         """The share of each part that the configuration takes."""
@@ -125,15 +133,26 @@ class InParts(abc.ABC):
         """The parts, where rows of these hashes are only learned from."""
         if not len(seen):
             return splits
-        whose = self.config.init_from or "the run"
-        return self._of_rows(to_training(self._in_rows(splits), seen, whose))
+        whose, rows = self.config.init_from or "the run", self._in_rows(splits)
+        found = to_training(rows, seen, whose)
+        for name in ("validation", "test"):
+            part = getattr(rows, name)
+            if part and not getattr(found, name):
+                raise DataError(
+                    f"Expected rows in the {name} part that {whose} has not learned from. "
+                    f"Received: {len(part):,}, all of which it has."
+                )
+        return self._of_rows(found)
 
     def _added(self, new: Any, splits: Any) -> Any:
-        """New data in its parts, none of whose rows stands in another part of what there is.
+        """New data in its parts, without the rows that are there already.
 
         Args:
             new: The path of a file as `data` names it, or examples as `fit` takes them.
             splits: What there is.
+
+        Raises:
+            DataError: If nothing is left to learn from.
         """
         if isinstance(new, pathlib.Path):
             settings = {**self.config.in_updates, "data": str(new)}
@@ -141,6 +160,12 @@ class InParts(abc.ABC):
         else:
             loaded = self._load(new)
         found = without(self._in_rows(loaded), self._in_rows(splits))
+        if not (found.train or found.validation):
+            what = str(new) if isinstance(new, pathlib.Path) else "data"
+            raise DataError(
+                "Expected rows to learn from that the run's data does not have. Received: "
+                f"{what}, with none."
+            )
         seen = np.union1d(hashes(self._keys(splits)), self.learned.before)
         return self._of_rows(to_training(found, seen, "the run"))
 

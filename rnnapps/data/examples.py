@@ -38,6 +38,11 @@ class Examples:
         """What tells each from others: its text."""
         return self.texts
 
+    @property
+    def answers(self) -> Sequence[str]:
+        """What is to be learned of each: its label."""
+        return self.labels
+
     def __add__(self, other: "Examples") -> "Examples":
         return Examples(joined(self.texts, other.texts), self.labels + other.labels, self.said)
 

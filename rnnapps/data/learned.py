@@ -9,7 +9,6 @@ import numpy as np
 
 from rnnapps.data.splits import Splits
 from rnnapps.data.stored import StoredTexts, hash_of
-from rnnapps.errors import DataError
 
 FILE = "train_hashes.npz"  # in a run
 
@@ -20,6 +19,10 @@ class Rows(Protocol):
     @property
     def keys(self) -> Sequence[str]:
         """What tells each row from others; an empty one is told from none."""
+
+    @property
+    def answers(self) -> Sequence[str] | None:
+        """What is to be learned of each row; `None` of the lines of a text."""
 
     def __len__(self) -> int: ...
 
@@ -87,19 +90,11 @@ def to_training(splits: Splits[Rows], seen: np.ndarray, whose: str) -> Splits[Ro
 
     Returns:
         The parts, with these rows among the training part, and a note of each part that lost some.
-
-    Raises:
-        DataError: If nothing is left of a part.
     """
     for name in ("validation", "test"):
         part = getattr(splits, name)
         if part is None or not (old := among(part.keys, seen)).any():
             continue
-        if old.all():
-            raise DataError(
-                f"Expected rows in the {name} part that {whose} has not learned from. Received: "
-                f"{len(part):,}, all of which it has."
-            )
         train = splits.train
         if train is not None:
             train = train + part.take(np.flatnonzero(old))
@@ -115,7 +110,9 @@ def to_training(splits: Splits[Rows], seen: np.ndarray, whose: str) -> Splits[Ro
 
 
 def without(splits: Splits[Rows], other: Splits[Rows]) -> Splits[Rows]:
-    """Leaves out the rows that stand in another data set's validation or test part.
+    """Leaves out the rows that another data set has.
+
+    Of its validation and test part the keys alone count, or those would be learned from.
 
     Args:
         splits: The parts.
@@ -125,17 +122,30 @@ def without(splits: Splits[Rows], other: Splits[Rows]) -> Splits[Rows]:
         The parts without them, and a note of how many they were.
     """
     parts = [part for part in (other.validation, other.test) if part is not None]
-    seen, out = hashes(key for part in parts for key in part.keys), 0
+    held, out, train = hashes(key for part in parts for key in part.keys), 0, other.train
+    known = None if train is None or train.answers is None else _whole(train)
     for name in ("train", "validation", "test"):
         part = getattr(splits, name)
-        if part is not None and (twice := among(part.keys, seen)).any():
+        if part is None:
+            continue
+        twice = among(part.keys, held)
+        if known is not None:
+            twice |= np.isin(_whole(part), known)
+        elif part == getattr(other, name):  # the same text, of which a line may stand in another
+            twice[:] = True
+        if twice.any():
             out += int(twice.sum())
             rest = part.take(np.flatnonzero(~twice))
             splits = dataclasses.replace(splits, **{name: rest})
     if not out:
         return splits
-    note = f"{out:,} new rows are in the run's validation or test part, and are left out"
+    note = f"{out:,} new rows are in the run's data already, and are left out"
     return dataclasses.replace(splits, notes=(*splits.notes, note))
+
+
+def _whole(part: Rows) -> np.ndarray:
+    """The hash of each row with its answer: uint64 `(rows,)`."""
+    return _hashed(part.keys) * np.uint64(31) + _hashed(part.answers or ())
 
 
 def joined(first: Splits[Rows], second: Splits[Rows]) -> Splits[Rows]:

@@ -60,6 +60,11 @@ class Pairs:
         """What tells each from others: its text."""
         return self.sources
 
+    @property
+    def answers(self) -> Sequence[str]:
+        """What is to be learned of each: its translation."""
+        return self.targets
+
     def __add__(self, other: "Pairs") -> "Pairs":
         sources = joined(self.sources, other.sources)
         return Pairs(sources, joined(self.targets, other.targets), self.said)

@@ -68,9 +68,12 @@ class Tagged:
     @property
     def keys(self) -> Sequence[str]:
         """What tells each sentence from others: its tokens."""
-        if isinstance(self.tokens, StoredRows):
-            return self.tokens.texts
-        return ["\t".join(tokens) for tokens in self.tokens]
+        return _as_texts(self.tokens)
+
+    @property
+    def answers(self) -> Sequence[str]:
+        """What is to be learned of each sentence: its tags."""
+        return _as_texts(self.tags)
 
     def __add__(self, other: "Tagged") -> "Tagged":
         tokens = joined(self.tokens, other.tokens)
@@ -88,6 +91,10 @@ class Tagged:
             return self
         tags = [scheme.mended(one) for one in self.tags]
         return dataclasses.replace(self, tags=tags, scheme=scheme)
+
+
+def _as_texts(rows: Sequence[Sequence[str]]) -> Sequence[str]:
+    return rows.texts if isinstance(rows, StoredRows) else ["\t".join(row) for row in rows]
 
 
 def read_tagged(

@@ -100,7 +100,8 @@ def test_mistakes_are_one_sentence_and_leave_nothing(reviews, tmp_path):
     [
         (["new.csv", "new.csv"], r"file of new data once\. Received: .*new\.csv again"),
         (["new.csv", "--threads", "0"], "Expected --threads to be at least 1"),
-        (["held.csv"], r"rows that are not in the run's .* Received: .*held\.csv, with none"),
+        (["held.csv"], r"the run's data does not have\. Received: .*held\.csv, with none"),
+        (["new.csv", "copy.csv"], r"does not have\. Received: .*copy\.csv, with none"),
     ],
 )
 def test_what_no_update_can_learn_from_leaves_the_run(reviews, tmp_path, capsys, words, said):
@@ -108,13 +109,65 @@ def test_what_no_update_can_learn_from_leaves_the_run(reviews, tmp_path, capsys,
     held = parts.validation + parts.test
     rows = pd.DataFrame({"text": held.texts, "label": held.labels})
     rows.to_csv(tmp_path / "held.csv", index=False)
-    files = {name: folder / name for name, folder in (("new.csv", reviews), ("held.csv", tmp_path))}
+    copied = pd.read_csv(reviews / "old.csv").sample(frac=1, random_state=0)
+    copied.to_csv(tmp_path / "copy.csv", index=False)
+    files = {name: tmp_path / name for name in ("held.csv", "copy.csv")}
+    files["new.csv"] = reviews / "new.csv"
     given = [str(files.get(word, word)) for word in words]
     to = ["--run-dir", str(tmp_path / "to")]
     with eagerly():
         assert main(["update", str(reviews / "run"), *given, *to]) == 2
     assert re.search(said, capsys.readouterr().err)
-    assert [path.name for path in tmp_path.iterdir()] == ["held.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"held.csv", "copy.csv"}
+
+
+def test_new_rows_may_be_few_and_of_one_class_and_none_is_learned_from_twice(
+    reviews, tmp_path, capsys
+):
+    rows, kinds = pd.read_csv(reviews / "old.csv"), ["positive", "negative"]
+    learned = rnnapps.load(reviews / "run")._trained_on().train
+    other = kinds[learned.labels[0] == "positive"]  # what the old data says otherwise
+    more = [{"text": f"a dull day {i}", "label": "negative"} for i in range(3)]
+    more.append({"text": learned.texts[0], "label": other})
+    pd.concat([rows, pd.DataFrame(more)]).to_csv(tmp_path / "grown.csv", index=False)
+    pd.DataFrame(more[:1]).to_csv(tmp_path / "one.csv", index=False)
+    words = [str(reviews / "run"), *(str(tmp_path / f"{name}.csv") for name in ("one", "grown"))]
+    with eagerly():
+        to = ["--run-dir", str(tmp_path / "to"), "--tolerance", "0.99"]
+        assert main(["update", *words, *to]) == 0
+    assert "121 new rows are in the run's data already" in capsys.readouterr().err
+    app = rnnapps.load(tmp_path / "to")
+    parts = app._trained_on()
+    assert sum(app.info.sizes.values()) == 120 + len(more)
+    assert parts.train.texts.count(learned.texts[0]) == 2
+
+
+GIVEN = {
+    Tagger: lambda numbers: ([["Ada", str(n)] for n in numbers], [["O", "O"]] * len(numbers)),
+    Translator: lambda numbers: ([f"le {n}" for n in numbers], [f"the {n}" for n in numbers]),
+}
+
+
+@pytest.mark.parametrize("application", GIVEN)
+def test_what_is_there_already_is_not_added_and_little_is_enough(application):
+    given, app = GIVEN[application], application()
+    old = app._load(given(range(40)))
+    added = app._added(given(range(30, 43)), old)
+    assert sum(added.sizes.values()) == 3
+    assert added.notes == ("10 new rows are in the run's data already, and are left out",)
+    with pytest.raises(DataError, match="Received: data, with none"):
+        app._added(given(range(9, 20)), old)
+
+
+def test_a_text_is_not_added_to_itself():
+    line = "a line of over forty characters, of which this is"
+    text = "".join(f"{line} {n}\nno\n" for n in range(30))
+    app = CharGenerator()
+    old = app._load(text)
+    with pytest.raises(DataError, match="Received: data, with none"):
+        app._added(text, old)
+    more = app._added(text.replace("line", "row"), old)
+    assert more.train.startswith("a row of") and not more.notes
 
 
 def test_an_updated_run_has_both_data_sets_and_answers_as_any(

@@ -121,6 +121,10 @@ class Lines:
         """What tells lines from others: they themselves, where they are long."""
         return [line if len(line) > _LINE else "" for line in self.lines]
 
+    @property
+    def answers(self) -> None:
+        """Nothing stands beside a line."""
+
     def __len__(self) -> int:
         return len(self.lines)
 

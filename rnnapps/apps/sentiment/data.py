@@ -80,14 +80,12 @@ def load_splits(config: SentimentConfig) -> Splits[Examples]:
         The parts.
 
     Raises:
-        DataError: If the data cannot be read, or holds fewer than two classes.
+        DataError: If the data cannot be read.
     """
     parts = _load(config)
     whole = parts.get("all") or parts["train"]
-    check(whole, config.data)
     divide = functools.partial(split, seed=config.seed)
     train, validation, test = splits.named_splits(parts, divide)
-    check(train, "the training part")
     return Splits(train, validation, test, whole.said)
 
 
@@ -102,12 +100,11 @@ def given_splits(config: SentimentConfig, **given: Any) -> Splits[Examples]:
         The parts: `test` alone where it is given.
 
     Raises:
-        DataError: If the examples cannot be read, or hold fewer than two classes.
+        DataError: If the examples cannot be read.
     """
     return splits.given_splits(
         functools.partial(as_examples, config=config),
         functools.partial(split, fractions=(0.9, 0.1), seed=config.seed),
-        check=functools.partial(check, what="the training part"),
         **given,
     )
 
@@ -115,11 +112,6 @@ def given_splits(config: SentimentConfig, **given: Any) -> Splits[Examples]:
 def split(examples: Examples, fractions: Sequence[float], seed: int) -> list[Examples]:
     """Divides examples into parts with the classes' shares kept."""
     parts = stratified_split(examples.texts, examples.labels, fractions, seed)
-    if not all(map(len, parts)):
-        raise DataError(
-            "Expected enough distinct texts of each class to set some aside. "
-            f"Received: {len(set(examples.texts))} in all."
-        )
     return [examples.take(part) for part in parts]
 
 
@@ -244,12 +236,23 @@ def ordered_batches(ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentC
     return Batches(ids, labels, config.batch_size, config.max_length, lengths)
 
 
-def check(examples: Examples, what: str) -> None:
-    """Refuses examples from which nothing can be learned."""
-    classes = class_names(examples)
+def check_parts(parts: Splits[Examples], where: str) -> None:
+    """Refuses a single class, or so few texts that a part is empty.
+
+    Args:
+        parts: The parts.
+        where: Of what they are, in the sentence.
+    """
+    classes = class_names(parts.train)
     if len(classes) < 2:
         raise DataError(
-            f"Expected at least two classes. Received: {what}, with only {', '.join(classes)}."
+            f"Expected at least two classes. Received: the training part{where}, with only "
+            f"{', '.join(classes)}."
+        )
+    if not all(parts.sizes.values()):
+        raise DataError(
+            "Expected enough distinct texts of each class to set some aside. "
+            f"Received: {len(set(parts.train.texts))} in the training part{where}."
         )
 
 

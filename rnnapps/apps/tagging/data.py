@@ -60,11 +60,10 @@ def load_splits(config: TaggingConfig) -> Splits[Tagged]:
         The parts.
 
     Raises:
-        DataError: If the data cannot be read, or has fewer than two tags.
+        DataError: If the data cannot be read.
     """
     parts = _load(config)
     whole = parts.get("all") or parts["train"]
-    check(whole, config.data)
     divide = functools.partial(split, seed=config.seed)
     train, validation, test = splits.named_splits(parts, divide)
     notes = [*whole.notes]
@@ -85,12 +84,11 @@ def given_splits(config: TaggingConfig, **given: Any) -> Splits[Tagged]:
         The parts: `test` alone where it is given.
 
     Raises:
-        DataError: If the sentences cannot be read, or have fewer than two tags.
+        DataError: If the sentences cannot be read.
     """
     parts = splits.given_splits(
         functools.partial(as_tagged, config=config),
         functools.partial(split, fractions=(0.9, 0.1), seed=config.seed),
-        check=functools.partial(check, what="the training part"),
         **given,
     )
     if parts.train is not None:
@@ -105,11 +103,6 @@ def split(tagged: Tagged, fractions: Sequence[float], seed: int) -> list[Tagged]
     """Divides sentences into parts; copies of one land in the same part."""
     # All of one class: which tags a sentence has makes too many.
     parts = stratified_split(tagged.keys, [""] * len(tagged), fractions, seed)
-    if not all(map(len, parts)):
-        raise DataError(
-            "Expected enough distinct sentences to set some aside. Received: "
-            f"{len(set(tagged.keys))} in all."
-        )
     first, *others = (tagged.take(part) for part in parts)
     return [dataclasses.replace(first, said=tagged.said, notes=tagged.notes), *others]
 
@@ -228,13 +221,23 @@ def batches(
     return TaggedBatches(tokens, tags, forms, *options, pairs)
 
 
-def check(tagged: Tagged, what: str) -> None:
-    """Refuses sentences from which nothing can be learned."""
-    names = tag_names(tagged)
+def check_parts(parts: Splits[Tagged], where: str) -> None:
+    """Refuses a single tag, or so few sentences that a part is empty.
+
+    Args:
+        parts: The parts.
+        where: Of what they are, in the sentence.
+    """
+    names = tag_names(parts.train)
     if len(names) < 2:
         raise DataError(
-            f"Expected at least two tags. Received: {what}, with only {', '.join(names)}; name "
-            "another --tag-column."
+            f"Expected at least two tags. Received: the training part{where}, with only "
+            f"{', '.join(names)}; name another --tag-column."
+        )
+    if not all(parts.sizes.values()):
+        raise DataError(
+            "Expected enough distinct sentences to set some aside. Received: "
+            f"{len(set(parts.train.keys))} in the training part{where}."
         )
 
 

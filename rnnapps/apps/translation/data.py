@@ -85,7 +85,7 @@ def given_splits(config: TranslationConfig, **given: Any) -> Splits[Pairs]:
         The parts: `test` alone where it is given.
 
     Raises:
-        DataError: If the pairs cannot be read, or are too few.
+        DataError: If the pairs cannot be read.
     """
     divide = functools.partial(split, fractions=(0.9, 0.1), seed=config.seed)
     return splits.given_splits(as_pairs, divide, **given)
@@ -94,12 +94,21 @@ def given_splits(config: TranslationConfig, **given: Any) -> Splits[Pairs]:
 def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:
     """Divides pairs into parts, all pairs of one text in the same."""
     parts = stratified_split(pairs.sources, [""] * len(pairs), fractions, seed)
-    if not all(map(len, parts)):
+    return [pairs.take(part) for part in parts]
+
+
+def check_parts(parts: Splits[Pairs], where: str) -> None:
+    """Refuses so few texts that a part is empty.
+
+    Args:
+        parts: The parts.
+        where: Of what they are, in the sentence.
+    """
+    if not all(parts.sizes.values()):
         raise DataError(
             "Expected enough distinct texts to set some aside. "
-            f"Received: {len(set(pairs.sources))} in all."
+            f"Received: {len(set(parts.train.sources))} in the training part{where}."
         )
-    return [pairs.take(part) for part in parts]
 
 
 def as_pairs(given: Any) -> Pairs:
