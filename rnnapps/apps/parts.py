@@ -57,8 +57,8 @@ class InParts(abc.ABC):
     learned: Learned
     data_room: ClassVar[types.ModuleType]
     """Has `load_splits(config)` and `given_splits(config, train=, validation=, test=)`, and the
-    `fingerprint` of parts. `check_parts(splits, where)`, if any, refuses what nothing can be learned
-    from by itself; an update adds such parts, too."""
+    `fingerprint` of parts. `check_parts(splits, where)`, if any, refuses what nothing can be
+    learned from by itself; an update adds such parts, too."""
     divides: ClassVar[bool] = False
     """Whether what `fit` is given holds the test part, too."""
 

@@ -135,7 +135,9 @@ def _dataclass(heading: str, group: Group) -> type:
         # What pydantic checks is nothing to tyro.
         kind = hints[name] if options else group.cls.model_fields[name].annotation
         if default is dataclasses.MISSING:
-            fields.append((name, Annotated[kind, arg(help=text)]))
+            # Of several values that tyro takes none for, it would say a default of nothing.
+            shown = arg(help=text, help_behavior_hint="(required)")
+            fields.append((name, Annotated[kind, shown]))
             continue
         unsaid = default is None or default is False or default in ((), "")
         shown = arg(

@@ -23,9 +23,9 @@ STAYS = 3  # the exit status where the run stays as it is
 class Update(CacheOptions):
     """Continues the training of a run, on its own data and new data together.
 
-    Both validation parts choose the weights. If the metric of the old one gets worse by more than
-    --tolerance, the run is left as it is, and the exit status is 3. If killed, either the old or
-    the updated run is there.
+    Both validation parts choose the weights. If the old one's metric gets worse by more than
+    the --tolerance, the run is left as it is, and the exit status is 3. If killed, either the old
+    or the updated run is there.
     """
 
     folder: Positional[Path]

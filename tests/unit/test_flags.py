@@ -14,6 +14,7 @@ from rnnapps.cli.predict import Ask
 from rnnapps.cli.serve import Serve
 from rnnapps.cli.settings import read_settings
 from rnnapps.cli.train import RunOptions
+from rnnapps.cli.update import Update
 from rnnapps.config import Config
 from rnnapps.errors import flag
 
@@ -34,6 +35,7 @@ def test_every_setting_of_an_application_has_a_flag(name, capsys):
         (Demo, ["demo"]),
         (Export, ["export"]),
         (Serve, ["serve"]),
+        (Update, ["update"]),
     ],
 )
 def test_help_fills_its_lines_wherever_a_docstring_breaks_its_own(form, words, capsys, monkeypatch):
@@ -44,6 +46,7 @@ def test_help_fills_its_lines_wherever_a_docstring_breaks_its_own(form, words, c
     for name, text in flags.documented(form).items():
         assert text in said, name
     assert "None" not in said  # what is not set has no default to tell
+    assert "(default: )" not in said
 
 
 class Odd(Config):
