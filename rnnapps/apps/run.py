@@ -319,6 +319,8 @@ def check_start(run_dir: pathlib.Path | str, application: str) -> None:
         RunError: If it holds no run, or another application's.
     """
     wanted = f"Expected --init-from to be a run of {application}. Received: "
+    if not str(run_dir):  # which `Path` takes for the current folder
+        raise RunError(f"{wanted}''.")
     try:
         other = read_run(run_dir)["application"]
     except RunError as error:

@@ -16,7 +16,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from rnnapps.cli.parsing import parse
 from rnnapps.config import Config, OneOf
-from rnnapps.errors import flag
+from rnnapps.errors import ConfigError, flag
 
 Form = TypeVar("Form")
 
@@ -74,7 +74,9 @@ def read(
         ConfigError: If the arguments do not fit.
         SystemExit: After `--help`.
     """
-    words = _renamed(arguments, [group.cls for group in groups.values()])
+    classes = [group.cls for group in groups.values()]
+    words = _renamed(arguments, classes)
+    _check_paths(words, classes)
     fields = []
     for heading, group in groups.items():
         made = _dataclass(heading, group)
@@ -189,6 +191,16 @@ def _among(values: Sequence[Any]) -> str:
 
 def _plain(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _check_paths(words: Sequence[str], classes: Sequence[type]) -> None:
+    """Refuses the empty path, which `Path` takes for the current folder."""
+    pairs = itertools.pairwise([*words, "--"])
+    empty = {word.removesuffix("=") for word, value in pairs if word[-1:] == "=" or not value}
+    for cls in classes:
+        for name, hint in typing.get_type_hints(cls).items():
+            if flag(name) in empty and Path in (hint, *typing.get_args(hint)):
+                raise ConfigError(f"Expected {flag(name)} to be a path. Received: ''.")
 
 
 def _renamed(arguments: Sequence[str], classes: Sequence[type]) -> list[str]:

@@ -3,9 +3,16 @@
 import tomllib
 import warnings
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_origin
+from typing import Any, ClassVar, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from rnnapps.errors import ConfigError, flag, nearest
 
@@ -74,6 +81,15 @@ class Config(BaseModel):
             if get_origin(field.annotation) is tuple and isinstance(values.get(name), str):
                 values = {**values, name: (values[name],)}
         return values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _names_something(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuses the empty path, which `Path` takes for the current folder."""
+        field = cls.model_fields[info.field_name]
+        if isinstance(value, str) and not value and Path in get_args(field.annotation):
+            raise ValueError("a path")
+        return value
 
     @classmethod
     def from_toml(cls, path: Path | str) -> Self:

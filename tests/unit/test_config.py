@@ -20,6 +20,7 @@ from rnnapps.errors import ConfigError
         ({"unts": 64}, "Unknown setting unts=. Did you mean units=?"),
         ({"dropout": 1.0}, "Expected dropout= to be less than 1. Received: 1.0."),
         ({"learning_rate": 0}, "Expected learning_rate= to be greater than 0. Received: 0."),
+        ({"vectors": ""}, "Expected vectors= to be a path. Received: ''."),
         (
             {"cell": "attention_lstm", "pooling": "last"},
             "Expected pooling=attention with cell=attention_lstm, which attends by itself. "
