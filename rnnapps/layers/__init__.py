@@ -3,6 +3,7 @@
 from rnnapps.layers.attention import AttentionPooling
 from rnnapps.layers.attention_decoder import AttentionDecoder
 from rnnapps.layers.attention_lstm import AttentionLSTM, AttentionLSTMCell
+from rnnapps.layers.base import go_on, one_step
 from rnnapps.layers.body import make_body
 from rnnapps.layers.crf import CRF, CRFLoss
 from rnnapps.layers.cross_attention import CrossAttention
@@ -49,7 +50,9 @@ __all__ = [
     "TransformerBlock",
     "TransformerStack",
     "allowed_transitions",
+    "go_on",
     "make_body",
+    "one_step",
     "recurrent",
     "register",
 ]

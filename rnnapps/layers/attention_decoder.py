@@ -19,6 +19,8 @@ from rnnapps.layers.base import (
     check_memory,
     check_rank,
     check_units,
+    go_on,
+    one_step,
 )
 
 
@@ -40,7 +42,8 @@ class AttentionDecoder(keras.layers.Layer):
     Args:
         cell: What runs: any cell of `keras.layers.RNN`. Without input feeding also a whole layer
             that returns its sequence and its state: it runs on its own loop, and then attention
-            is paid at all steps at once, which is faster.
+            is paid at all steps at once, which is faster. Under mixed precision a cell computes,
+            and states are, in the type of the weights.
         score: `"additive"`, `"dot"`, `"general"` or `"scaled_dot"`. The dots want a memory as wide
             as the cell's output.
         attention_units: The width of the additive score; the cell's output's by default.
@@ -100,8 +103,9 @@ class AttentionDecoder(keras.layers.Layer):
                 "Expected a recurrent layer with `return_sequences=True` and `return_state=True`, "
                 f"and `input_feeding=False`. Received: {cell}, input_feeding={input_feeding}"
             )
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # which would round the state
         self.cell = cell
+        self.whole = whole
         self.score = score
         self.attention_units = attention_units
         self.output_units = output_units
@@ -109,6 +113,11 @@ class AttentionDecoder(keras.layers.Layer):
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.supports_masking = True
+
+    @property
+    def _cells(self) -> list:
+        """The cell, or those that are stacked in it."""
+        return getattr(self.cell, "cells", [self.cell])
 
     @property
     def query_width(self) -> int:
@@ -128,7 +137,7 @@ class AttentionDecoder(keras.layers.Layer):
 
     def get_initial_state(self, batch_size) -> list:
         """A state of zeros."""
-        return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
+        return [ops.zeros((batch_size, size), self.variable_dtype) for size in self.state_size]
 
     def build(self, sequence_shape: tuple, memory_shape: tuple) -> None:
         """Create the weights."""
@@ -140,8 +149,11 @@ class AttentionDecoder(keras.layers.Layer):
                 f"Expected `memory` of {query_width} features, as wide as the cell's output, with "
                 f"score={self.score!r}. Received: shape={tuple(memory_shape)}"
             )
+        if not self.whole:
+            for cell in (self.cell, *self._cells):
+                cell.dtype_policy = self.variable_dtype  # for `one_step`
         if not self.cell.built:
-            time = [sequence_shape[1]] if isinstance(self.cell, keras.layers.RNN) else []
+            time = [sequence_shape[1]] if self.whole else []
             width = features + self.output_width * self.input_feeding
             self.cell.build((sequence_shape[0], *time, width))
 
@@ -161,11 +173,11 @@ class AttentionDecoder(keras.layers.Layer):
 
     def keys(self, memory):
         """Project the memory: what the score compares queries with, the same at each step."""
-        memory = ops.cast(memory, self.compute_dtype)
+        memory = self._cast(memory)
         if self.score in ("dot", "scaled_dot"):
             return memory
-        keys = flat_matmul(memory, ops.cast(self.memory_kernel, self.compute_dtype))
-        return keys + ops.cast(self.bias, self.compute_dtype) if self.score == "additive" else keys
+        keys = flat_matmul(memory, self._cast(self.memory_kernel))
+        return keys + self._cast(self.bias) if self.score == "additive" else keys
 
     def call(
         self,
@@ -181,15 +193,14 @@ class AttentionDecoder(keras.layers.Layer):
         """See the class."""
         check_memory(memory, sequence)
         state = self._initial_state(sequence, initial_state)
-        # Keras leaves integers as they are.
-        sequence, memory = (ops.cast(x, self.compute_dtype) for x in (sequence, memory))
+        sequence, memory = self._cast(sequence), self._cast(memory)
         keys = self.keys(memory) if keys is None else keys
         sequence_mask = None if sequence_mask is None else ops.cast(sequence_mask, "bool")
-        run = self._at_once if isinstance(self.cell, keras.layers.RNN) else self._step_by_step
+        run = self._at_once if self.whole else self._step_by_step
         output, state, weights = run(
             sequence, state, sequence_mask, keys, memory, memory_mask, training
         )
-        output = output if self.return_sequences else state[-1]
+        output = output if self.return_sequences else self._cast(state[-1])
         result = [output, *state] if self.return_state else [output]
         if return_attention_scores:
             result.append(weights)
@@ -197,14 +208,12 @@ class AttentionDecoder(keras.layers.Layer):
 
     def _at_once(self, sequence, state, sequence_mask, keys, memory, memory_mask, training):
         """Run the layer over all steps, then attend at all steps."""
-        query, *cell_state = self.cell(
-            sequence, initial_state=state[:-1], mask=sequence_mask, training=training
-        )
+        query, cell_state = go_on(self.cell, sequence, state[:-1], training, sequence_mask)
         output, weights = self._attend(query, keys, memory, memory_mask)
         if sequence_mask is not None:  # a skipped step puts out what was put out before
             seen = tf.cumsum(tf.cast(sequence_mask, "int32"), axis=1) > 0
-            output = ops.where(seen[..., tf.newaxis], output, state[-1][:, tf.newaxis])
-        return output, [*cell_state, output[:, -1]], weights
+            output = ops.where(seen[..., tf.newaxis], output, self._cast(state[-1][:, tf.newaxis]))
+        return output, [*cell_state, ops.cast(output[:, -1], self.variable_dtype)], weights
 
     def _step_by_step(self, sequence, state, sequence_mask, keys, memory, memory_mask, training):
         """Run the cell and attend at each step, which sees what the step before put out."""
@@ -212,10 +221,11 @@ class AttentionDecoder(keras.layers.Layer):
         def step(x, state, mask):
             """`(batch, features)` and a state to the next state and the weights."""
             *cell_state, y = state
-            inputs = ops.concatenate([x, y], axis=-1) if self.input_feeding else x
-            query, cell_state = self._step_cell(inputs, cell_state, training)
-            y, weights = self._attend(query[:, tf.newaxis], keys, memory, memory_mask)
-            after = [*cell_state, y[:, 0]]
+            inputs = ops.concatenate([x, self._cast(y)], axis=-1) if self.input_feeding else x
+            query, cell_state = one_step(self.cell, inputs, cell_state, training)
+            query = self._cast(query[:, tf.newaxis])
+            y, weights = self._attend(query, keys, memory, memory_mask)
+            after = [*cell_state, ops.cast(y[:, 0], self.variable_dtype)]
             if mask is not None:
                 after = [ops.where(mask, new, old) for new, old in zip(after, state, strict=True)]
             return after, weights[:, 0]
@@ -242,7 +252,7 @@ class AttentionDecoder(keras.layers.Layer):
         )
         self._forget_dropout()
         outputs, weights = (tf.transpose(x.stack(), (1, 0, 2)) for x in (outputs, weights))
-        return outputs, state, weights
+        return self._cast(outputs), state, weights
 
     def _initial_state(self, sequence, state) -> list:
         zeros = self.get_initial_state(ops.shape(sequence)[0])
@@ -252,19 +262,17 @@ class AttentionDecoder(keras.layers.Layer):
         if len(state) == len(zeros) - 1:
             state = [*state, zeros[-1]]
         check_initial_state(state, self.state_size, sequence.shape[0])
-        return [ops.cast(tensor, self.compute_dtype) for tensor in state]
+        return [ops.cast(tensor, self.variable_dtype) for tensor in state]
 
-    def _step_cell(self, inputs, state: list, training) -> tuple:
-        """Run the cell on a flat list of states, whatever structure it wants."""
-        size = self.cell.state_size
-        nested = keras.tree.pack_sequence_as(size, state) if keras.tree.is_nested(size) else state
-        output, state = self.cell(inputs, nested, training=training)
-        return output, keras.tree.flatten(state)
+    def _cast(self, tensor):
+        """To the type that everything but the state is computed in."""
+        return ops.cast(tensor, self.compute_dtype)
 
     def _attend(self, query, keys, memory, memory_mask) -> tuple:
         """`(batch, queries, width)` to outputs `(batch, queries, width)`, and the weights."""
         if self.score == "additive":
-            scores = additive_score(keys, self.scale, flat_matmul(query, self.query_kernel))
+            query_keys = flat_matmul(query, self._cast(self.query_kernel))
+            scores = additive_score(keys, self._cast(self.scale), query_keys)
         else:
             scores = dot_score(keys, query)
         if self.score == "scaled_dot":
@@ -272,10 +280,10 @@ class AttentionDecoder(keras.layers.Layer):
         mask = None if memory_mask is None else ops.cast(memory_mask, "bool")[:, tf.newaxis]
         weights = masked_softmax(scores, mask)  # (batch, queries, memory_time)
         seen = ops.concatenate([ops.matmul(weights, memory), query], axis=-1)
-        return ops.tanh(flat_matmul(seen, self.output_kernel)), weights
+        return ops.tanh(flat_matmul(seen, self._cast(self.output_kernel))), weights
 
     def _forget_dropout(self) -> None:
-        for cell in getattr(self.cell, "cells", [self.cell]):
+        for cell in self._cells:
             if hasattr(cell, "reset_dropout_mask"):
                 cell.reset_dropout_mask()
                 cell.reset_recurrent_dropout_mask()

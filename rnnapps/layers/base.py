@@ -100,6 +100,47 @@ def in_float32(loop: Callable, x, *tensors) -> list:
     return [tf.cast(result, x.dtype) for result in loop(*wide)]
 
 
+def one_step(cell, x, state: list, training: bool | None = False) -> tuple:
+    """Takes one step of a recurrent cell, with the state in the type of the weights.
+
+    Under mixed precision 16 bits would round off what a step adds to a state that moves slowly.
+
+    Args:
+        cell: The cell, which computes in the type of its weights, as those of built layers do.
+        x: The input, `(batch, features)`.
+        state: The state before the step, a flat list.
+        training: Whether to apply the cell's dropout.
+
+    Returns:
+        The output `(batch, units)` and the flat state after, as the cell computes them.
+    """
+    kind, sizes = cell.variable_dtype, cell.state_size
+    state = [keras.ops.cast(one, kind) for one in state]
+    nested = keras.tree.pack_sequence_as(sizes, state) if keras.tree.is_nested(sizes) else state
+    y, state = cell(keras.ops.cast(x, kind), nested, training=training)
+    return y, [keras.ops.cast(one, kind) for one in keras.tree.flatten(state)]
+
+
+def go_on(layer, sequence, state: list, training: bool | None = False, mask=None) -> tuple:
+    """Runs a recurrent layer on from a state; a sequence of one step, by `one_step`.
+
+    Args:
+        layer: The layer, which returns sequences and states.
+        sequence: `(batch, time, features)`.
+        state: The state before it.
+        training: Whether to apply dropout.
+        mask: `(batch, time)`, false where a step is to be skipped, or `None`.
+
+    Returns:
+        The outputs `(batch, time, units)`, and the state after in the type of the weights.
+    """
+    if training or mask is not None or sequence.shape[1] != 1:
+        y, *state = layer(sequence, initial_state=state, mask=mask, training=training)
+        return y, [keras.ops.cast(one, layer.variable_dtype) for one in state]
+    y, state = one_step(layer.cell, sequence[:, 0], state)
+    return keras.ops.cast(y[:, tf.newaxis], layer.compute_dtype), state
+
+
 class ScanMixin:
     """Mixed in before a `keras.layers.RNN` over an LSTM-like cell: its loop is one of `scan`.
 
@@ -152,6 +193,8 @@ class ScanMixin:
                 "`recurrent_activation='sigmoid'` with `weight_drop`. Received: "
                 f"weight_drop={self.weight_drop}"
             )
+        if self.can_scan:  # else Keras' own loop calls the cell, in the layer's type
+            self.cell.dtype_policy = self.variable_dtype  # for `one_step`
         super().build(sequences_shape)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from rnnapps.compatibility import with_new_keys
-from rnnapps.layers.base import check_choice, check_rank, check_sizes
+from rnnapps.layers.base import check_choice, check_rank, check_sizes, one_step
 from rnnapps.layers.pre_norm import BLOCKS, PreNormBlock
 from rnnapps.layers.registry import independent_seeds, recurrent
 
@@ -143,8 +143,6 @@ class RecurrentStack(keras.layers.Layer):
                     **own,
                 )
             )
-            if getattr(self.layers[-1], "can_scan", False) and not bidirectional:
-                self.layers[-1].cell.dtype_policy = self.variable_dtype  # `step` alone calls it
             if normalization == "layer":
                 self.normalizations.append(keras.layers.LayerNormalization(dtype=self.dtype_policy))
             elif normalization == "batch":
@@ -298,7 +296,7 @@ class RecurrentStack(keras.layers.Layer):
                 y, weights, state = self._attend(layer, read, arguments)
             else:
                 y, *state = _listed(layer(read, **arguments))
-            last += self._wide(state)
+            last += [keras.ops.cast(one, self.variable_dtype) for one in state]
             x = self._after(index, x, read, y, mask, training)
         results = [x, weights] if return_attention_scores else [x]
         results += [last] if self.return_state else []
@@ -332,17 +330,13 @@ class RecurrentStack(keras.layers.Layer):
             The output `(batch, units)`, and the states after.
         """
         x, after = keras.ops.cast(x, self.compute_dtype), []
-        states = self._per_layer(self._wide(state))
+        states = self._per_layer(state)
         for index, (layer, before) in enumerate(zip(self.layers, states, strict=True)):
-            before = before[0] if len(before) == 1 else before
             read = self._before(index, x)
-            y, state = layer.cell(keras.ops.cast(read, self.variable_dtype), before, training=False)
-            after += self._wide(keras.tree.flatten(state))
+            y, state = one_step(layer.cell, read, before)
+            after += state
             x = self._after(index, x, read, keras.ops.cast(y, self.compute_dtype), None, False)
         return x, after
-
-    def _wide(self, tensors) -> list:
-        return [keras.ops.cast(one, self.variable_dtype) for one in tensors]
 
     def _per_layer(self, state: list | None) -> list:
         """The states of each layer."""

@@ -192,6 +192,26 @@ def test_bfloat16_does_not_round_levels(variant):
     np.testing.assert_allclose(answers[1], answers[0], atol=0.1)  # neighbours near 1000 are 4 apart
 
 
+def test_a_slow_state_moves_step_by_step_in_bfloat16():
+    app = Forecaster(**{**TINY, "target": ("a",), "model": "encoder_decoder", "cell": "gru"})
+    parts, ends = parts_of(app, table()), []
+    for policy in ("float32", "mixed_bfloat16"):
+        with precision(policy):
+            network = build_network(app.config, parts.task).get_layer("network")
+        (layer,) = network.decoder
+        layer.set_weights([0 * weight for weight in layer.get_weights()])
+        layer.cell.bias.assign([[6.0] * 6 + [0.0] * 6 + [1, -1, 0.5, 2, -0.5, 3], [0.0] * 18])
+        states = network.encode(tf.zeros((2, 24, network.features)), False)
+        kind, states = states[0][0].dtype, [[0 * states[0][0]]]
+        for _ in range(60):
+            raw, states = network.step(tf.zeros((2, network.per_row)), states, False)
+        assert states[0][0].dtype == kind  # as the loop over the horizon needs it
+        assert raw.dtype == tf.float32
+        ends.append(tf.cast(states[0][0], tf.float32).numpy())
+    np.testing.assert_allclose(*ends, rtol=0.01)
+    assert abs(ends[0]).max() > 0.1
+
+
 @pytest.mark.parametrize("model", ["segment", "direct", "encoder_decoder"])
 def test_independent_targets_see_nothing_of_each_other(model):
     app = Forecaster(**{**TINY, "target": ("a", "b"), "model": model})

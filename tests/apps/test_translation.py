@@ -174,6 +174,30 @@ def test_two_replicas_and_bfloat16_train():
         assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.parametrize(
+    "variant", [{"input_feeding": True}, {}, {"decoder": "first_state"}], ids=str
+)
+def test_a_slow_state_moves_token_by_token_in_bfloat16(variant):
+    ends = []
+    for precision in ("float32", "mixed_bfloat16"):
+        config = TranslationConfig(**TINY, **variant, cell="gru", precision=precision)
+        network = EncoderDecoder(config, 40, 40)
+        for weight in network.decoder.weights:
+            if weight.shape[-1] == 18:  # the cell's, gates z, r, h
+                weight.assign(tf.zeros_like(weight))
+            if weight.shape == (2, 18):
+                weight.assign([[6.0] * 6 + [0.0] * 6 + [1, -1, 0.5, 2, -0.5, 3], [0.0] * 18])
+        encoded, state = network.encode(tf.constant([[4, 5]]))
+        kinds, state = [one.dtype for one in state], [0 * one for one in state]
+        for _ in range(60):
+            logits, state, _ = network.decode(tf.constant([[7]]), state, encoded)
+        assert [one.dtype for one in state] == kinds  # as beam search needs it
+        assert logits.dtype == tf.float32
+        ends.append(tf.cast(state[0], tf.float32).numpy())
+    np.testing.assert_allclose(*ends, rtol=0.01)
+    assert abs(ends[0]).max() > 0.1
+
+
 def test_the_loss_is_keras_own():
     rng = np.random.default_rng(0)
     logits = tf.constant(rng.normal(size=(2, 3, 7)), tf.float32)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.networks import ForecastNetwork, NetworkConfig
-from rnnapps.layers import recurrent
+from rnnapps.layers import one_step, recurrent
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -98,7 +98,7 @@ class EncoderDecoderRNN(ForecastNetwork):
         for layer in self.encoder:
             x, *state = layer(x, training=training)
             x = self.drop(x, training=training) if self.config.layers > 1 else x
-            states.append(state)
+            states.append([tf.cast(one, layer.variable_dtype) for one in state])  # as `step` has it
         return states
 
     def _teach(self, before, future, states, training):
@@ -113,8 +113,8 @@ class EncoderDecoderRNN(ForecastNetwork):
         """Reads one step `(rows, features)`: its raw parameters, and the states after it."""
         after = []
         for layer, state in zip(self.decoder, states, strict=True):
-            x, state = layer.cell(x, state, training=training)
-            after.append(list(state))
+            x, state = one_step(layer.cell, x, state, training)
+            after.append(state)
             x = self.drop(x, training=training)
         return tf.cast(self.head(x), "float32"), after
 

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from rnnapps.apps.translation.config import TranslationConfig
 from rnnapps.config import TRANSFORMER
-from rnnapps.layers import AttentionDecoder, TransformerStack, make_body, recurrent
+from rnnapps.layers import AttentionDecoder, TransformerStack, go_on, make_body, recurrent
 from rnnapps.text import PADDING
 from rnnapps.training import Rows, precision
 
@@ -196,10 +196,10 @@ class EncoderDecoder(keras.Model):
             if not self.decoder.built:
                 self.decoder.build((None, None, self.config.embedding_dim), memory.shape)
             keys = self.decoder.keys(memory)
-        state = [dense(context) for dense in self.bridge]
+        kind = self.decoder.variable_dtype  # also under mixed precision
+        state = [ops.cast(dense(context), kind) for dense in self.bridge]
         if self.attends:  # and what it put out before the first step
-            width = self.config.embedding_dim
-            state.append(ops.zeros((ops.shape(context)[0], width), context.dtype))
+            state.append(ops.zeros((ops.shape(context)[0], self.config.embedding_dim), kind))
         return Encoded(memory, mask, keys, context), state
 
     def decode(
@@ -249,7 +249,7 @@ class EncoderDecoder(keras.Model):
                     encoded.context[:, None], (*ops.shape(x)[:2], encoded.context.shape[-1])
                 )
                 x = ops.concatenate([x, context], axis=-1)
-            y, *state = self.decoder(x, initial_state=state, training=training)
+            y, state = go_on(self.decoder, x, state, training)
             y = self.hidden(y)
             weights = ops.zeros((*ops.shape(x)[:2], ops.shape(encoded.mask)[1]))
         y = self.hidden_dropout(y, training=training)  # (batch, time, embedding_dim)

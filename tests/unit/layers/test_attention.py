@@ -8,6 +8,7 @@ from eager import eagerly
 
 from rnnapps import reference
 from rnnapps.layers import (
+    GRU,
     LSTM,
     AttentionDecoder,
     AttentionLSTM,
@@ -200,6 +201,39 @@ def test_a_whole_layer_equals_its_cell_step_by_step(score):
     assert AttentionDecoder.from_config(whole.get_config()).cell.units == 5
     with pytest.raises(ValueError, match="Expected a recurrent layer with"):
         AttentionDecoder(LSTM(5))
+
+
+SLOW = {
+    "cell": lambda dtype: keras.layers.GRUCell(4, dtype=dtype),
+    "stacked": lambda dtype: keras.layers.StackedRNNCells(
+        [keras.layers.GRUCell(4, dtype=dtype)], dtype=dtype
+    ),
+    "layer": lambda dtype: GRU(4, return_sequences=True, return_state=True, dtype=dtype),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_a_slow_state_of_a_decoder_moves_step_by_step_in_bfloat16(kind):
+    ends = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        layer = AttentionDecoder(
+            SLOW[kind](dtype), input_feeding=kind != "layer", return_state=True, dtype=dtype
+        )
+        layer.build((None, None, 5), (None, None, 5))
+        layer.set_weights([0 * w + 0.5 for w in layer.get_weights()])
+        (bias,) = (v for v in layer.weights if v.shape == (2, 12))
+        bias.assign([[6.0] * 4 + [0.0] * 4 + [1, -1, 0.5, 2], [0.0] * 12])
+        for kernel in (v for v in layer.weights if v.shape[-1] == 12 and v is not bias):
+            kernel.assign(tf.zeros_like(kernel))
+        state = layer.get_initial_state(3)
+        for _ in range(60):
+            y, *state = layer(X[:, :1], MEMORY, initial_state=state)
+        ends.append([y, *state])
+        assert y.dtype == layer.compute_dtype
+        assert {one.dtype.name for one in state} == {"float32"}
+    for narrow, wide in zip(*reversed(ends), strict=True):
+        np.testing.assert_allclose(tf.cast(narrow, "float32"), wide, rtol=0.02)
+    assert abs(ends[0][1].numpy()).max() > 0.1
 
 
 def test_decoder_skips_masked_steps_and_starts_anywhere():
