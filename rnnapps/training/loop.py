@@ -102,7 +102,7 @@ def compile_model(
         # Not Keras' "auto", which on a GPU compiles anew for each length of a batch.
         jit_compile=jit,
     )
-    if config.unfreeze_gradually:
+    if model.built:  # or its first step is traced twice, at first to make what this makes
         model.optimizer.build(model.trainable_variables)
 
 

@@ -20,7 +20,6 @@ from rnnapps.apps.sentiment.pipeline import (
     logits_of,
     make_ngrams,
     networks_of,
-    with_networks_alone,
 )
 from rnnapps.apps.sentiment.self_training import self_train, soft_labels
 from rnnapps.data import Batches, make_reviews
@@ -65,12 +64,15 @@ def test_networks_and_ngrams_are_added_up_with_their_weights(parts, tmp_path):
     np.testing.assert_allclose(model(texts)["probabilities"], expected, atol=1e-5)
     share = weights[:3] / weights[:3].sum()
     alone = tf.nn.softmax(np.tensordot(share, np.stack(logits[:3]), 1))
-    graph = tf.function(with_networks_alone(model), input_signature=[TEXT], autograph=False)
-    found = probabilities_of(graph, TEXTS[120:], 2)
+    app = SentimentClassifier(CONFIG)
+    app.model = model
+    probabilities_of(app.graph, TEXTS[:1], 2)
+    found = probabilities_of(app.graph, TEXTS[120:], 2)
+    assert app.graph.experimental_get_tracing_count() == 1
     np.testing.assert_allclose(found.whole, expected, atol=1e-5)
     np.testing.assert_allclose(found.alone, alone, atol=1e-5)
     counts = []  # of how often each network's embedding is read: it runs as often as in the model
-    for asked in (graph, tf.function(model, input_signature=[TEXT], autograph=False)):
+    for asked in (app.graph, tf.function(model, input_signature=[TEXT], autograph=False)):
         inside = asked.get_concrete_function().graph.captures
         handles = [one.get_layer("embedding").embeddings.value.handle for one in networks_of(model)]
         counts.append([len(b.consumers()) for h in handles for a, b in inside if a is h])
@@ -78,6 +80,22 @@ def test_networks_and_ngrams_are_added_up_with_their_weights(parts, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_allclose(again(texts)["probabilities"], expected, atol=1e-5)
+
+
+def test_a_graph_of_logits_is_traced_once_whatever_the_lengths():
+    traced = []
+
+    class Lengths(keras.layers.Layer):
+        """As its logits how many tokens a text has."""
+
+        def call(self, ids):
+            traced.append(ids.shape)
+            return tf.math.count_nonzero(ids, axis=1, keepdims=True)
+
+    lengths = [3, 1, 2, 5, 4]
+    batches = Batches(tf.ragged.constant([[1] * n for n in lengths]), np.zeros(5), 2)
+    np.testing.assert_array_equal(logits_of(Lengths(), batches)[:, 0], lengths)
+    assert traced == [(2, None)]
 
 
 def test_ngrams_are_triples_of_words_and_pairs_of_characters(parts):

@@ -18,7 +18,7 @@ from rnnapps.apps.sentiment.baseline import measure_baselines
 from rnnapps.apps.sentiment.config import PredictOptions, SentimentConfig
 from rnnapps.apps.sentiment.metrics import measures
 from rnnapps.apps.sentiment.model import named_rows
-from rnnapps.apps.sentiment.pipeline import networks_of, serving_spec, with_networks_alone
+from rnnapps.apps.sentiment.pipeline import TEXT, networks_of, serving_spec, with_networks_alone
 from rnnapps.apps.sentiment.printing import print_predictions
 from rnnapps.apps.sentiment.training import train_classifier
 from rnnapps.apps.trained import Callbacks, Trained
@@ -102,7 +102,7 @@ class SentimentClassifier(Application):
     def graph(self) -> tf.types.experimental.PolymorphicFunction:
         """The model, and what its networks say alone, as one graph, compiled on its first call."""
         model = with_networks_alone(self.model)
-        return tf.function(model, autograph=False, reduce_retracing=True)
+        return tf.function(model, input_signature=[TEXT], autograph=False)
 
     def _rows(self) -> dict[str, Rows]:
         layers = {layer.name: layer for layer in self.model.layers}

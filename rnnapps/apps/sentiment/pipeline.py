@@ -117,7 +117,8 @@ def with_networks_alone(model: keras.Model) -> keras.Model:
 def logits_of(model: keras.layers.Layer, batches: Batches) -> np.ndarray:
     """A model's logits `(examples, classes)`, in the examples' own order."""
     dataset, order = batches.one_pass()
-    answer = tf.function(model, autograph=False, reduce_retracing=True)
+    ids = tf.TensorSpec((batches.batch_size, None), tf.int32)
+    answer = tf.function(model, input_signature=[ids], autograph=False)
     rows = np.concatenate([answer(ids).numpy() for ids, _, _ in dataset])[: len(order)]
     return rows[np.argsort(order)]
 

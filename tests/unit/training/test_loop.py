@@ -50,6 +50,24 @@ def test_the_best_weights_are_left_or_the_last(last):
     assert float(layer.kernel.numpy()[0, 0]) == watch.weights[3 if last else 0]
 
 
+class Counted(keras.layers.Dense):
+    """A layer that counts how often it is called: once for each graph."""
+
+    calls = 0
+
+    def call(self, inputs, training=None):
+        self.calls += bool(training)
+        return super().call(inputs, training)
+
+
+def test_the_step_of_a_training_is_traced_once():
+    layer = Counted(1)
+    model = keras.Sequential([keras.Input((1,)), layer])
+    compile_model(model, CONFIG, 4, keras.losses.MeanSquaredError())
+    fit(model, Rows(), WORSE, CONFIG, 2)
+    assert layer.calls == 1
+
+
 def test_no_two_networks_have_one_seed_whatever_the_configurations():
     seeds = [[own.seed for _, own, _ in members(SentimentConfig(seed=s), 9, None)] for s in (0, 1)]
     assert [one[0] for one in seeds] == [0, 1]  # by which the data is divided, too
