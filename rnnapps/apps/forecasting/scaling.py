@@ -144,7 +144,8 @@ class Scaler(keras.layers.Layer):
         if self.counts:
             scale[:targets], center[:targets] = 1 + center[:targets], 0
         elif self.task.population:
-            moved = known_mean(np.abs(part[self.lag :, :targets] - part[: -self.lag, :targets]))
+            moves = part[self.lag :, :targets] - part[: -self.lag, :targets]
+            moved = known_mean(np.abs(moves, out=moves))
             scale[:targets] = np.where(moved > 0, moved, scale[:targets])
         plain = ~known.any(0) | (~known | (part == 0) | (part == 1)).all(0)
         plain |= [
@@ -174,10 +175,10 @@ class Scaler(keras.layers.Layer):
 
     def _learned(self, part: np.ndarray) -> np.ndarray:
         """What `_logarithm` makes of a part, in NumPy: there may be thousands of series."""
-        part = part.astype(float)
-        if self.log:
-            ours = part[:, : self.task.targets]
-            part[:, : self.task.targets] = np.log1p(np.maximum(ours, -0.999))
+        if not self.log:
+            return part
+        part, targets = part.copy(), self.task.targets
+        part[:, :targets] = np.log1p(np.maximum(part[:, :targets], -0.999))
         return part
 
     def get_config(self):
@@ -188,7 +189,7 @@ class Scaler(keras.layers.Layer):
 def known_mean(values: np.ndarray) -> np.ndarray:
     """The mean `(columns,)` of what is known of values `(time, columns)`; 0 where nothing is."""
     known = np.isfinite(values)
-    return np.where(known, values, 0).sum(0) / np.maximum(1, known.sum(0))
+    return values.sum(0, where=known) / np.maximum(1, known.sum(0))
 
 
 def mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,6 +198,7 @@ def mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The deviation of a constant is 0, and not what rounding leaves of it.
     """
     mean, known = known_mean(values), np.isfinite(values)
-    least = np.where(known, values, np.inf).min(0, initial=np.inf)
+    least = values.min(0, initial=np.inf, where=known)
     moves = (known & (values > least)).any(0)
-    return mean, np.where(moves, np.sqrt(known_mean((values - mean) ** 2)), 0)
+    off = values - mean
+    return mean, np.where(moves, np.sqrt(known_mean(np.square(off, out=off))), 0)
