@@ -28,7 +28,7 @@ from rnnapps.data import (
 )
 from rnnapps.errors import DataError
 from rnnapps.files import check_there
-from rnnapps.progress import say
+from rnnapps.progress import say, tracked
 from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTokenizer
 
 _WHOLE = {"word": WordTokenizer, "character": CharacterTokenizer}
@@ -173,7 +173,7 @@ def _make(sides: list[Sequence[str]], name: str, config: TranslationConfig) -> T
                 file=sys.stderr,
             )
         tokenizer = SubwordTokenizer(size, algorithm=config.tokenizer, **options)
-    tokenizer.adapt(itertools.chain(*sides))
+    tokenizer.adapt(tracked(itertools.chain(*sides), "texts", sum(map(len, sides))))
     return tokenizer
 
 
@@ -208,7 +208,7 @@ def encode(
         DataError: If no pair is left.
     """
     texts = (pairs.sources, pairs.targets)
-    ids = [encode_texts(one, side) for one, side in zip(tokenizers, texts, strict=True)]
+    ids = tuple(encode_texts(one, side) for one, side in zip(tokenizers, texts, strict=True))
     kept, found = clean_pairs(*ids, config.max_length, config.max_ratio)
     if out := found["pairs"] - len(kept):
         print(
@@ -222,6 +222,8 @@ def encode(
             f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; see "
             "--max-length and --max-ratio."
         )
+    if not out:  # stored ids stay where they are
+        return ids, found
     return tuple(tf.gather(side, kept) for side in ids), found
 
 
