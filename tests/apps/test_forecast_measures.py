@@ -1,6 +1,7 @@
 """The M4 competition's measures, against its own numbers; skill; forecasts that say nothing."""
 
 import gzip
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,16 @@ def test_skill_is_the_share_of_the_error_that_is_saved(count):
     exact = {"exact": scored(np.full((400, 3), 1e-9), series)}
     said = said_of_skill(skill(scored(errors, series), exact, block=5))
     assert said == "The best baseline, exact, has almost no error: nothing can be gained."
+
+
+def test_measures_of_many_series_take_no_more_room_for_more_windows():
+    scores, series, ones = Scores((), *np.ones((2, 40, 1))), np.arange(40), np.ones((40, 3, 1))
+    rooms = []
+    for _ in range(9):
+        scores.update(ones, series, 2 * ones)
+        rooms.append(len(pickle.dumps(scores)))
+    assert rooms == rooms[:1] * 9
+    assert scores.by_unit(block=2)["MASE"].tolist() == [27.0] * 40
 
 
 def test_the_scaled_error_of_squares_is_the_mean_over_series():

@@ -74,7 +74,8 @@ class Scores:
         pairs = (known, np.abs(error)), (has_scale, relative), (has_step, squares)
         each = [np.where(mask, one, 0).sum((1, 2)) for mask, values in pairs for one in (1, values)]
         np.add.at(self._by_series, (slice(None), series), each)  # (6, windows) each
-        self._by_window.append((series, each[3], each[5]))
+        if len(self.naive) < _MANY:  # else each series is compared as a whole
+            self._by_window.append((series, each[3], each[5]))
         self._add("smape", 200 * np.abs(error) / np.where(size > 0, size, 1), known)
         self._add("size", np.abs(truth), known)
         if quantiles is None:
@@ -126,10 +127,28 @@ class Scores:
         mae, mase, mean_square = self._by_series[1::2] / counts
         return {"mae": mae, "mase": mase, "rmsse": np.sqrt(mean_square)}
 
-    def by_window(self) -> dict[str, np.ndarray]:
-        """Of each window its `series`, and the sums of `MASE`'s errors and `RMSSE`'s squares."""
-        columns = map(np.concatenate, zip(*self._by_window, strict=True))
-        return dict(zip(("series", "MASE", "RMSSE"), columns, strict=True))
+    def by_unit(self, block: int) -> dict[str, np.ndarray]:
+        """The sums of `MASE`'s errors and of `RMSSE`'s squares of what shares no luck.
+
+        Windows that overlap, or follow each other, do: a unit is a stretch of windows, or a whole
+        series where there are many.
+
+        Args:
+            block: Windows of a stretch.
+
+        Returns:
+            Both of each unit, `(units,)`.
+        """
+        if len(self.naive) >= _MANY:
+            sums = self._by_series[[3, 5]][:, self._by_series[0] > 0]
+            return dict(zip(("MASE", "RMSSE"), sums, strict=True))
+        series, *errors = map(np.concatenate, zip(*self._by_window, strict=True))
+        order = np.argsort(series, kind="stable")  # a backtest that trains anew goes by origins
+        series = series[order]
+        place = np.arange(len(series)) - np.searchsorted(series, series)  # within its series
+        _, units = np.unique(series * len(series) + place // block, return_inverse=True)
+        sums = (np.bincount(units, values[order]) for values in errors)
+        return dict(zip(("MASE", "RMSSE"), sums, strict=True))
 
     def _means(self, reduce) -> dict[str, Any]:
         sums = {name: reduce(value) for name, value in self._sums.items()}
@@ -195,8 +214,7 @@ def skill(
 ) -> dict[str, Any]:
     """How much smaller the scaled error is than the best baseline's, and how sure that is.
 
-    Windows that overlap, or follow each other, share their luck: what is drawn again and again is
-    a stretch of windows, or a whole series where there are many.
+    What is drawn again and again is a unit of `Scores.by_unit`.
 
     Args:
         scores: The model's.
@@ -209,23 +227,16 @@ def skill(
         `against`, the best baseline; `skill`, the share of its error that is saved; `low` and
         `high`, between which that lies in 95 % of the samples; and `measure`.
     """
-    errors = {name: one.by_window()[measure] for name, one in baselines.items()}
+    errors = {name: one.by_unit(block)[measure] for name, one in baselines.items()}
     best = min(errors, key=lambda name: errors[name].sum())
-    series, ours = (scores.by_window()[name] for name in ("series", measure))
-    order = np.argsort(series, kind="stable")  # a backtest that trains anew goes by origins
-    series, ours, theirs = series[order], ours[order], errors[best][order]
-    saved = 1 - ours.sum() / max(theirs.sum(), 1e-12)
-    place = np.arange(len(series)) - np.searchsorted(series, series)  # within its series
-    stretch = series * len(series) + place // block
-    units = series if len(np.unique(series)) >= _MANY else stretch
-    _, units = np.unique(units, return_inverse=True)
-    pairs = np.stack([np.bincount(units, values) for values in (ours, theirs)])  # (2, units)
-    count = pairs.shape[1]
-    counts = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws)
-    sums = counts @ pairs.T  # (draws, 2)
-    low, high = np.quantile(1 - sums[:, 0] / np.maximum(sums[:, 1], 1e-12), (0.025, 0.975))
+    pairs = np.stack([scores.by_unit(block)[measure], errors[best]])  # (2, units)
+    rng, count = np.random.default_rng(0), pairs.shape[1]
+    shares = np.full(count, 1 / count)
+    drawn = (pairs @ rng.multinomial(count, shares) for _ in range(draws))
+    saved = [1 - ours / max(theirs, 1e-12) for ours, theirs in (pairs.sum(1), *drawn)]
+    low, high = np.quantile(saved[1:], (0.025, 0.975))
     bounds = {"low": float(low), "high": float(high)}
-    return {"against": best, "skill": float(saved), **bounds, "measure": measure}
+    return {"against": best, "skill": float(saved[0]), **bounds, "measure": measure}
 
 
 def said_of_skill(found: Mapping[str, Any]) -> str:
