@@ -142,7 +142,7 @@ class DirectedReader(keras.layers.Layer):
         self.projections = [] if same else [keras.layers.Dense(width) for _ in self.stacks]
         for projection in self.projections:
             projection.build((None, None, stack.units))
-        self.softmax = SampledSoftmax(embedding.input_dim, name="softmax")
+        self.softmax = SampledSoftmax(embedding.input_dim, dtype="float32", name="softmax")
         self.softmax.build(None)
         self.built = True
 

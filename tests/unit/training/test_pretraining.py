@@ -10,7 +10,7 @@ from rnnapps import SentimentConfig
 from rnnapps.data import StreamsByDirection
 from rnnapps.layers import LSTM, RecurrentStack
 from rnnapps.reference import LanguageModel as Reference
-from rnnapps.training import SampledSoftmax, SaveEvery, pretrain
+from rnnapps.training import SampledSoftmax, SaveEvery, precision, pretrain
 from rnnapps.training.pretraining import DirectedReader, LanguageModel
 
 RNG = np.random.default_rng(0)
@@ -54,6 +54,19 @@ def test_loss_and_gradients_are_those_of_the_reference():
     np.testing.assert_allclose(tf.convert_to_tensor(found[0]), tied, atol=1e-6)
     np.testing.assert_allclose(found[1], gradients["recurrent/kernel"], atol=1e-6)
     np.testing.assert_allclose(found[2], gradients["recurrent/recurrent_kernel"], atol=1e-6)
+
+
+@pytest.mark.parametrize("vocabulary", [9, 3000])  # the whole softmax, and of a sample
+def test_the_loss_is_float32_in_bfloat16(vocabulary):
+    losses = []
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(0)
+        with precision(policy):
+            model = LanguageModel(DirectedReader(*made(vocabulary), dropout=0.0), streams=2)
+        features = model((IDS, np.ones(2, "int32")), training=True)
+        losses.append(model.compute_loss(y=TARGETS, y_pred=features, training=True))
+    assert losses[1].dtype == "float32"
+    assert float(losses[1]) == pytest.approx(float(losses[0]), rel=0.01)
 
 
 @pytest.mark.parametrize(
