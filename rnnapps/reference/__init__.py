@@ -2,16 +2,16 @@
 
 A lesson and an oracle. Each page holds one idea; read them in this order:
 
-1. `layer`, `recurrent`: what a layer is, and the loop through time, forward and back.
+1. `layer`, `recurrent`: what a layer is, and the loop over time, forward and backward.
 2. `simple_rnn`, `lstm`, `gru`, `peephole_lstm`, `attention_lstm`, `mingru`, `slstm`: the cells.
    `self_attention`, `positions`, `transformer`: all steps at once, without a loop.
 3. `shapes`: one-to-one, one-to-many, many-to-one, many-to-many.
-4. `dense`, `embedding`, `dropout`, `initializers`, `losses`: what goes round a cell.
+4. `dense`, `embedding`, `dropout`, `initializers`, `losses`: what surrounds a cell.
 5. `optimizers`, `schedules`, `clipping`, `training`: how a network learns.
-6. `crf`: tags of a sequence, chosen together.
+6. `crf`: the tags of a sequence, predicted jointly.
 7. `network`, `language_model`, `forecaster`: two networks that do something.
 
-Weights have the names, shapes and gate orders of Keras, so arrays pass between the two as they are.
+Weights have the names, shapes and gate orders of Keras, so arrays can be exchanged unchanged.
 """
 
 from rnnapps.reference.activations import sigmoid, softmax

@@ -1,6 +1,6 @@
-"""The squashing functions of the gates, and the softmax.
+"""The activations of the gates, and the softmax.
 
-Their derivatives are cheap because they can be written with the value itself:
+Their derivatives are cheap, as functions of the value itself:
 
     s = sigmoid(a)    ds/da = s (1 - s)      at most 1/4
     y = tanh(a)       dy/da = 1 - y^2        at most 1
@@ -12,7 +12,7 @@ from rnnapps.reference.layer import Array
 
 
 def sigmoid(a: Array) -> Array:
-    """Return 1 / (1 + exp(-a)), written with tanh so that no `a` overflows.
+    """Return 1 / (1 + exp(-a)), computed with tanh to avoid overflow.
 
     Args:
         a: Numbers of any shape.
@@ -28,14 +28,14 @@ def softmax(a: Array, mask: np.ndarray | None = None) -> Array:
 
     Args:
         a: Scores of shape `(..., classes)`.
-        mask: Optional booleans of the same shape. A masked entry gets the weight 0, and so does
-            every entry of a row that is masked throughout.
+        mask: Optional booleans of the same shape. Masked entries get weight 0, as do all entries of
+            a fully masked row.
 
     Returns:
         Weights of the same shape.
     """
     mask = np.ones(a.shape, bool) if mask is None else np.asarray(mask, bool)
-    # Subtracting the largest score changes nothing in the quotient and keeps exp from overflowing.
+    # Subtracting the maximum does not change the quotient and prevents overflow.
     largest = np.max(a, axis=-1, keepdims=True, where=mask, initial=-np.inf)
     exp = np.exp(a - largest, where=mask, out=np.zeros_like(a))
     total = exp.sum(axis=-1, keepdims=True)

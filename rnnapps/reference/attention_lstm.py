@@ -12,7 +12,7 @@ from rnnapps.reference.recurrent import RecurrentCache, State
 
 
 class AttentionCache(NamedTuple):
-    """What the way back needs to know of the way forward, and the weights, to look at."""
+    """What the backward pass needs from the forward pass, and the weights, for inspection."""
 
     h: Array  # (batch, time, units)
     u: Array  # (batch, time, attention_units)
@@ -30,7 +30,7 @@ class AttentionPooling(Layer):
         w       = softmax(e) over the unmasked steps
         context = sum over t of w[t] h[t]
 
-    Where no step is unmasked, all weights and the context are zero.
+    In a fully masked row, all weights and the context are zero.
 
     Args:
         units: Size of h[t].
@@ -59,8 +59,8 @@ class AttentionPooling(Layer):
         """Pool `h` of shape `(batch, time, units)` to a context `(batch, units)`, and a cache.
 
         Args:
-            h: What to pool.
-            mask: Optional booleans of shape `(batch, time)`; False marks a step to leave out.
+            h: The hidden states.
+            mask: Optional booleans of shape `(batch, time)`; False marks a step to ignore.
         """
         W, b, v = (self.params[f"attention_{name}"] for name in ("kernel", "bias", "scale"))
         u = np.tanh(h @ W + b)  # (batch, time, attention_units)
@@ -88,13 +88,13 @@ class AttentionPooling(Layer):
 class AttentionLSTM(LSTM):
     """An LSTM over the sequence, then attention pooling over all its hidden states.
 
-    An LSTM's last state must carry everything, and its first steps are far from it. Here every step
-    is one weighted sum away from the context, and so is its gradient.
+    An LSTM's last state must encode everything, and the first steps are far from it. Here every
+    step is one weighted sum away from the context, and so is its gradient.
 
     Args:
         inputs: Size of x[t].
         units: Size of h[t], c[t] and the context.
-        attention_units: Size of the attention's inner layer; None means `units`.
+        attention_units: Size of the attention's hidden layer; None means `units`.
         seed: Seed, or generator, of the initial weights.
 
     Weights:
@@ -117,11 +117,11 @@ class AttentionLSTM(LSTM):
     def forward(
         self, x: Array, mask: np.ndarray | None = None, initial_state: State | None = None
     ) -> tuple[Array, State, AttentionCache]:
-        """Read a batch of sequences; the arguments are those of `LSTM`.
+        """Process a batch of sequences; the arguments are those of `LSTM`.
 
         Returns:
-            The context, of shape `(batch, units)`; the LSTM's last state; and the cache, whose
-            `weights`, of shape `(batch, time)`, say where the attention went.
+            The context, of shape `(batch, units)`; the LSTM's last state; and the cache, with the
+            attention `weights`, of shape `(batch, time)`.
         """
         h, state, recurrent = super().forward(x, mask, initial_state)
         context, cache = self.pooling.forward(h, recurrent.mask)
@@ -134,7 +134,7 @@ class AttentionLSTM(LSTM):
 
         Args:
             d_context: dL/d(context), of shape `(batch, units)`.
-            cache: What `forward` returned.
+            cache: The cache from `forward`.
             d_state: Optional dL/d(state after the last step).
         """
         pooling = self.pooling.backward(d_context, cache)

@@ -12,11 +12,11 @@ from rnnapps.reference.layer import Array
 
 
 def clip_by_value(gradients: dict[str, Array], limit: float) -> dict[str, Array]:
-    """Cut every entry to [-limit, limit]. This can change the direction.
+    """Clip every entry to [-limit, limit]. This can change the direction.
 
     Args:
         gradients: Arrays by name.
-        limit: Largest size of an entry.
+        limit: Maximum absolute value of an entry.
 
     Returns:
         The clipped gradients, by name.
@@ -37,13 +37,13 @@ def global_norm(gradients: dict[str, Array]) -> float:
 
 
 def clip_by_global_norm(gradients: dict[str, Array], limit: float) -> dict[str, Array]:
-    """Shorten all gradients by one factor, so that their global norm is at most `limit`.
+    """Scale all gradients by one factor, so that their global norm is at most `limit`.
 
-    The direction stays as it is.
+    The direction does not change.
 
     Args:
         gradients: Arrays by name.
-        limit: Largest norm.
+        limit: Maximum norm.
 
     Returns:
         The clipped gradients, by name.

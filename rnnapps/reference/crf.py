@@ -1,4 +1,4 @@
-"""The conditional random field: tags that are chosen together, and all ways to choose them."""
+"""The conditional random field: predicts tags jointly, with a sum over all tag sequences."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from rnnapps.reference.layer import Array, Gradients, Layer
 
 
 class CRFCache(NamedTuple):
-    """What the way back needs to know of the way forward."""
+    """What the backward pass needs from the forward pass."""
 
     tags: np.ndarray  # (batch, time)
-    rows: list[np.ndarray]  # of each row, the steps that are not masked
+    rows: list[np.ndarray]  # the unmasked steps of each row
     marginals: Array  # (batch, time, tags)
-    pairs: Array  # (batch, tags, tags): how often each transition is expected
+    pairs: Array  # (batch, tags, tags): expected transition counts
 
 
 class CRF(Layer):
@@ -25,7 +25,7 @@ class CRF(Layer):
         score(y) = b[y[1]] + sum over t of s[t, y[t]] + sum over t of A[y[t-1], y[t]] + e[y[T]]
         p(y)     = exp(score(y)) / Z,     Z = sum over all paths of exp(score)
 
-    There are tags^T paths, but each step needs to know no more than the tag before it:
+    There are tags^T paths, but each step depends only on the previous tag:
 
         alpha[1, j] = b[j] + s[1, j]
         alpha[t, j] = s[t, j] + log(sum over i of exp(alpha[t-1, i] + A[i, j]))
@@ -33,7 +33,7 @@ class CRF(Layer):
         beta[t, i]  = log(sum over j of exp(A[i, j] + s[t+1, j] + beta[t+1, j]))
         log Z       = log(sum over i of exp(alpha[T, i] + e[i]))
 
-    A masked step is as if it were not there; a row without steps has one path, of score 0.
+    Masked steps are skipped; an empty row has one path, of score 0.
 
     Args:
         tags: Number of tags.
@@ -64,7 +64,7 @@ class CRF(Layer):
         Args:
             s: Scores of shape `(batch, time, tags)`.
             tags: Integers of shape `(batch, time)`.
-            mask: Optional booleans of shape `(batch, time)`; False marks a step to leave out.
+            mask: Optional booleans of shape `(batch, time)`; False marks a step to skip.
         """
         A, b, e = self.params.values()
         rows = _rows(s, mask)
@@ -81,11 +81,11 @@ class CRF(Layer):
     def backward(self, d_log_p: Array, cache: CRFCache) -> Gradients:
         """Return the gradients, given dL/d(log p) of shape `(batch,)`.
 
-        The score has the gradient 1 for whatever the path makes use of. Log Z has the mean of that
-        over all paths: the probability of each tag, and how often each transition is expected.
+        The score's gradient is 1 for each score on the path. That of log Z is the expectation over
+        all paths: the marginal probability of each tag, and the expected transition counts.
 
             d log p / d s[t, j] = [y[t] = j] - p(y[t] = j)
-            d log p / d A[i, j] = (how often j follows i in y) - (how often it is expected to)
+            d log p / d A[i, j] = (count of i, j in y) - (its expectation)
         """
         ds = -cache.marginals
         gradients = self.zero_gradients()
@@ -109,7 +109,7 @@ class CRF(Layer):
 
         Args:
             s: Scores of shape `(batch, time, tags)`.
-            mask: Optional booleans of shape `(batch, time)`; False marks a step to leave out.
+            mask: Optional booleans of shape `(batch, time)`; False marks a step to skip.
         """
         A, b, e = self.params.values()
         best, scores = np.zeros(s.shape[:2], int), np.zeros(len(s))
@@ -129,7 +129,7 @@ class CRF(Layer):
         return best, scores
 
     def _expectations(self, s: Array) -> tuple[float, Array, Array]:
-        """Log Z of one row `(time, tags)`, the tags' probabilities, the transitions expected."""
+        """Log Z of one row `(time, tags)`, the tag marginals, the expected transition counts."""
         A, b, e = self.params.values()
         alpha, beta = np.empty_like(s), np.empty_like(s)
         alpha[0], beta[-1] = b + s[0], e

@@ -1,4 +1,4 @@
-"""Dropout: learn not to lean on any one unit."""
+"""Dropout: learn not to rely on any single unit."""
 
 import numpy as np
 
@@ -8,18 +8,18 @@ from rnnapps.reference.layer import Array, Gradients, Layer
 class Dropout(Layer):
     """Inverted dropout.
 
-    With m drawn anew for each entry, 1 with the probability 1 - rate, else 0:
+    With an independent m for each entry, 1 with probability 1 - rate, else 0:
 
         y = x * m / (1 - rate)          in training
-        y = x                           afterwards
+        y = x                           at inference
 
-    The division keeps the expectation, E[y] = x, so that nothing need be rescaled afterwards.
+    The division preserves the expectation, E[y] = x, so that inference needs no rescaling.
 
     Args:
-        rate: Share of the entries to drop, from 0 to below 1.
+        rate: Fraction of the entries to drop, from 0 to below 1.
 
     Raises:
-        ValueError: If the rate is not.
+        ValueError: If the rate is out of range.
 
     Reference:
         Srivastava et al., 2014, Dropout: a simple way to prevent neural networks from overfitting.
@@ -36,7 +36,7 @@ class Dropout(Layer):
 
         Args:
             x: Inputs of any shape.
-            rng: Source of randomness; None, after training, drops nothing.
+            rng: Random generator; None drops nothing (inference).
         """
         scale = np.ones_like(x)
         if rng is not None:
@@ -44,5 +44,5 @@ class Dropout(Layer):
         return x * scale, scale
 
     def backward(self, dy: Array, cache: Array) -> Gradients:
-        """Return the gradients, given dL/dy: what was dropped gets none."""
+        """Return the gradients, given dL/dy: zero for dropped entries."""
         return Gradients(dy * cache)

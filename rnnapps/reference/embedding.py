@@ -1,4 +1,4 @@
-"""The embedding: a table with a row of numbers for each word."""
+"""The embedding: a table with one vector per word."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from rnnapps.reference.layer import Array, Gradients, Layer
 
 
 class Embedding(Layer):
-    """Replace each id by its row: y = E[id].
+    """Look up the row of each id: y = E[id].
 
-    That is the product of a one-hot vector with E, so a row's gradient is the sum of dy over the
-    places where its id stood; words that did not occur get none.
+    This equals the product of a one-hot vector with E, so a row's gradient is the sum of dy over
+    the positions of its id; words that do not occur get zero.
 
     Args:
-        vocabulary_size: How many ids there are; an id is from 0 to `vocabulary_size - 1`.
+        vocabulary_size: Number of ids, from 0 to `vocabulary_size - 1`.
         units: Size of a row.
         seed: Seed, or generator, of the initial weights.
 
@@ -29,7 +29,7 @@ class Embedding(Layer):
         return self.params["embeddings"][ids], ids
 
     def backward(self, dy: Array, cache: np.ndarray) -> Gradients:
-        """Return the gradients, given dL/dy; those of the inputs are None, for ids have none."""
+        """Return the gradients, given dL/dy; ids have none: `inputs` is None."""
         gradients = self.zero_gradients()
         np.add.at(gradients["embeddings"], cache, dy)
         return Gradients(None, gradients)

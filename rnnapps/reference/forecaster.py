@@ -13,7 +13,7 @@ Batch = tuple[Array, Array]  # windows (batch, time) and the values that followe
 
 
 def sliding_windows(series: Array, time: int) -> Batch:
-    """Cut a series into every window of `time` values, each with the value that followed.
+    """Split a series into all windows of `time` values, each with the next value.
 
     Args:
         series: Shape `(values,)`.
@@ -54,7 +54,7 @@ class Forecaster(Network):
     def loss_and_gradients(
         self, batch: Batch, rng: np.random.Generator | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Go forward and back once; there is no dropout, so `rng` is not used."""
+        """Run one forward and backward pass; without dropout, `rng` is unused."""
         windows, next_values = batch
         h, _, recurrent_cache = self.recurrent.forward(windows[..., None])  # (batch, time, units)
         y, dense_cache = self.dense.forward(h[:, -1])  # (batch, 1)
@@ -62,6 +62,6 @@ class Forecaster(Network):
 
         dense = self.dense.backward(dy, dense_cache)
         d_outputs = np.zeros_like(h)
-        d_outputs[:, -1] = dense.inputs  # only the last step was looked at
+        d_outputs[:, -1] = dense.inputs  # only the last step is used
         recurrent = self.recurrent.backward(d_outputs, recurrent_cache)
         return loss, self.named(recurrent=recurrent, dense=dense)

@@ -18,8 +18,8 @@ class GRU(Recurrent):
         g = tanh(x[t] W_h + (r * h[t-1]) U_h + b_h)           candidate, Cho's form
         h[t] = z * h[t-1] + (1 - z) * g
 
-    With `reset_after` the reset gate works on the product, which then is one matrix product for all
-    three gates and has a bias of its own. With b, v = bias[0], bias[1]:
+    With `reset_after` the reset gate multiplies the product, which then is one matrix product for
+    all three gates and has its own bias. With b, v = bias[0], bias[1]:
 
         z, r as above, with b + v for b
         g = tanh(x[t] W_h + b_h + r * (h[t-1] U_h + v_h))     candidate, cuDNN's form
@@ -27,7 +27,7 @@ class GRU(Recurrent):
     Args:
         inputs: Size of x[t].
         units: Size of h[t].
-        reset_after: Which of the two forms.
+        reset_after: Whether to use cuDNN's form.
         seed: Seed, or generator, of the initial weights.
 
     Weights:
@@ -64,7 +64,7 @@ class GRU(Recurrent):
         x_W = x @ W + b  # (batch, 3 * units)
         z, r = np.split(sigmoid(x_W[:, :n] + h_before @ U[:, :n] + v[:n]), 2, axis=-1)
         if self.reset_after:
-            q = h_before @ U[:, n:] + v[n:]  # what the reset gate works on
+            q = h_before @ U[:, n:] + v[n:]  # multiplied by the reset gate
             g = np.tanh(x_W[:, n:] + r * q)
         else:
             q = h_before

@@ -1,12 +1,12 @@
-"""Where to start: weights that neither shrink nor blow up what passes through them.
+"""Initializers: weights that preserve the variance of activations and gradients.
 
 With weights of variance v, a sum over `fan_in` inputs has `fan_in * v` times their variance. The
-way back sums over `fan_out`. Xavier Glorot chooses v = 2 / (fan_in + fan_out), a compromise between
-the two for activations that are nearly linear round zero (tanh). Kaiming He chooses v = 2 / fan_in
-for ReLU, which lets only half through.
+backward pass sums over `fan_out`. Xavier Glorot chooses v = 2 / (fan_in + fan_out), a compromise
+for activations that are nearly linear around zero (tanh). Kaiming He chooses v = 2 / fan_in for
+ReLU, which zeroes half of its inputs.
 
-A recurrent kernel is applied again at every step, so that even a gain close to 1 grows or shrinks
-geometrically: an orthogonal matrix has gain 1 exactly.
+A recurrent kernel is applied at every step, so that even a gain close to 1 grows or shrinks
+geometrically: an orthogonal matrix has a gain of exactly 1.
 
 References:
     Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward networks.
@@ -48,10 +48,10 @@ def he_normal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
 
 
 def orthogonal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    """Draw a matrix with orthonormal rows, or columns where it is taller than wide.
+    """Draw a matrix with orthonormal rows, or columns if it is taller than wide.
 
-    The QR decomposition of a normal matrix gives one; fixing the signs of R's diagonal makes it
-    uniform among all of them.
+    It comes from the QR decomposition of a normal matrix; fixing the signs of R's diagonal makes
+    it uniformly distributed.
 
     Args:
         shape: `(rows, columns)`.
@@ -67,7 +67,7 @@ def orthogonal(shape: tuple[int, int], rng: np.random.Generator) -> Array:
 
 
 def lstm_bias(units: int) -> Array:
-    """Return an LSTM's bias (i, f, c, o): 1 in the forget gate, so that it starts by remembering.
+    """Return an LSTM's bias (i, f, c, o): 1 in the forget gate, so that it remembers at first.
 
     sigmoid(0) = 1/2 would halve the cell, and its gradient, at every step; sigmoid(1) is 0.73.
 

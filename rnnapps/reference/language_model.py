@@ -16,7 +16,7 @@ Batch = tuple[np.ndarray, np.ndarray]  # words and next words, integers of shape
 
 
 def encode_words(text: str) -> tuple[np.ndarray, list[str]]:
-    """Turn a text into ids, and the vocabulary that they count: `vocabulary[id]` is the word.
+    """Encode a text as ids; `vocabulary[id]` is the word.
 
     Args:
         text: Words with spaces between them.
@@ -29,11 +29,11 @@ def encode_words(text: str) -> tuple[np.ndarray, list[str]]:
 
 
 def next_word_examples(ids: np.ndarray, time: int) -> Batch:
-    """Cut a text into pieces, each with the same piece one word on as its target.
+    """Split a text into pieces, each with the piece shifted by one word as its target.
 
     Args:
         ids: Shape `(words,)`.
-        time: Length of a piece; what is left at the end is dropped.
+        time: Length of a piece; the remainder is dropped.
 
     Returns:
         Words and next words, both of shape `(pieces, time)`.
@@ -47,13 +47,13 @@ class LanguageModel(Network):
 
         p(next word | words so far) = softmax(h[t] W + b)
 
-    The loss is the mean of -log p of the words that came: the nats that each word surprised by.
+    The loss is the cross-entropy: the mean of -log p(next word), in nats per word.
 
     Args:
-        vocabulary_size: How many words there are.
+        vocabulary_size: Number of words.
         embedding_units: Size of a word's embedding.
         units: Size of the recurrent layer.
-        dropout: Share of the recurrent layer's outputs to drop in training.
+        dropout: Fraction of the recurrent layer's outputs to drop in training.
         cell: Kind of recurrent layer.
         seed: Seed of the initial weights.
 
@@ -93,7 +93,7 @@ class LanguageModel(Network):
     def loss_and_gradients(
         self, batch: Batch, rng: np.random.Generator | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Go forward and back once; with `rng`, under dropout."""
+        """Run one forward and backward pass; with `rng`, with dropout."""
         words, next_words = batch
         x, embedding_cache = self.embedding.forward(words)  # (batch, time, embedding_units)
         h, _, recurrent_cache = self.recurrent.forward(x)  # (batch, time, units)
@@ -108,15 +108,15 @@ class LanguageModel(Network):
         return loss, self.named(embedding=embedding, recurrent=recurrent, dense=dense)
 
     def generate(self, prompt: list[int], length: int, rng: np.random.Generator) -> list[int]:
-        """Go on from a prompt: draw a word, read it, draw the next.
+        """Continue a prompt: sample a word, feed it back, sample the next.
 
         Args:
-            prompt: Ids of the first words, one at least.
-            length: How many words to add.
-            rng: Source of randomness.
+            prompt: Ids of the first words, at least one.
+            length: Number of words to generate.
+            rng: Random generator.
 
         Returns:
-            The ids of the words added.
+            The ids of the generated words.
         """
         words, state = list(prompt), None
         read = words

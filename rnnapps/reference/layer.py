@@ -1,7 +1,7 @@
-"""What every layer here has: named weights, a way forward and a way back.
+"""The base class of layers: named weights, a forward pass and a backward pass.
 
-A layer keeps nothing between calls but its weights. What the way back needs to remember of the way
-forward is handed out and handed in again as `cache`:
+A layer stores nothing between calls but its weights. What the backward pass needs from the forward
+pass is returned and passed in again as `cache`:
 
     outputs, cache = layer.forward(x)
     gradients = layer.backward(d_outputs, cache)
@@ -19,14 +19,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gradients:
-    """What a layer's `backward` returns: the derivatives of the loss.
+    """The derivatives of the loss, returned by a layer's `backward`.
 
     Args:
-        inputs: dL/dx, in the shape of the inputs; None where the inputs are integers.
-        params: dL/dw for each weight w, under the weight's name.
+        inputs: dL/dx, in the shape of the inputs; None for integer inputs.
+        params: dL/dw for each weight w, by name.
         initial_state: Recurrent layers only: dL/d(initial state), one array per state.
-        hidden: Recurrent layers only: dL/dh[t], of shape `(batch, time, units)`, for the h[t] that
-            step t computed, along every path to the loss; zero at masked steps, which compute none.
+        hidden: Recurrent layers only: dL/dh[t], of shape `(batch, time, units)`, over all paths
+            from h[t] to the loss; zero at masked steps.
     """
 
     inputs: Array | None
@@ -37,7 +37,7 @@ class Gradients:
     def hidden_norms(self) -> Array:
         """Return the norm of dL/dh[t] at each step, averaged over the batch: shape `(time,)`.
 
-        Read from the last step to the first it shows whether gradients vanish or explode.
+        From the last step to the first, it shows whether gradients vanish or explode.
         """
         if self.hidden is None:
             raise ValueError("Expected the gradients of a recurrent layer. Received: hidden=None")
@@ -50,7 +50,7 @@ class Layer:
     params: dict[str, Array]
 
     def set_params(self, **arrays: ArrayLike) -> None:
-        """Copy arrays into the weights of the same names, for instance those of a Keras layer.
+        """Copy arrays, such as those of a Keras layer, into the weights of the same names.
 
         Raises:
             ValueError: If a name is unknown or a shape differs.
@@ -66,5 +66,5 @@ class Layer:
             self.params[name][...] = array
 
     def zero_gradients(self) -> dict[str, Array]:
-        """Return a zero for each weight, for a way back to add to."""
+        """Return zeros for each weight, to accumulate gradients in."""
         return {name: np.zeros_like(weight) for name, weight in self.params.items()}

@@ -1,7 +1,7 @@
-"""How wrong a prediction is, and in which direction it should have been different.
+"""Losses and their gradients.
 
-Each loss is a mean over the predictions, and returns its own gradient, where the way back begins.
-A mask leaves predictions out of the mean: padding must neither count nor teach.
+Each loss is a mean over predictions, and also returns its gradient, where the backward pass begins.
+A mask excludes predictions, such as padding, from the mean and the gradient.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from rnnapps.reference.layer import Array
 def softmax_cross_entropy(
     logits: Array, targets: np.ndarray, mask: np.ndarray | None = None
 ) -> tuple[float, Array]:
-    """Compare a distribution over classes with the class that came.
+    """Compare logits over classes with the true class.
 
     For one prediction:
 
@@ -22,9 +22,9 @@ def softmax_cross_entropy(
         dL/d(logits) = p - one_hot(target)
 
     Args:
-        logits: Scores of shape `(..., classes)`.
+        logits: Shape `(..., classes)`.
         targets: Integers of shape `(...)`.
-        mask: Optional booleans of shape `(...)`; False leaves a prediction out.
+        mask: Optional booleans of shape `(...)`; False excludes a prediction.
 
     Returns:
         The mean loss in nats (its exponential is the perplexity), and dL/d(logits).
@@ -32,7 +32,7 @@ def softmax_cross_entropy(
     mask = np.ones(targets.shape, bool) if mask is None else np.asarray(mask, bool)
     count = max(mask.sum(), 1)
     one_hot = np.arange(logits.shape[-1]) == targets[..., None]  # (..., classes)
-    # log p[target] = logits[target] - log(sum(exp(logits))): no p that underflows to 0 is taken.
+    # log p[target] = logits[target] - log(sum(exp(logits))): avoids the log of an underflowed p.
     largest = logits.max(axis=-1)
     log_total = largest + np.log(np.exp(logits - largest[..., None]).sum(axis=-1))
     losses = log_total - np.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
@@ -43,7 +43,7 @@ def softmax_cross_entropy(
 def mean_squared_error(
     predictions: Array, targets: Array, mask: np.ndarray | None = None
 ) -> tuple[float, Array]:
-    """Compare numbers with the numbers that came.
+    """Compare predictions with targets.
 
     For one prediction y:
 
@@ -53,7 +53,7 @@ def mean_squared_error(
     Args:
         predictions: Numbers of any shape.
         targets: Numbers of the same shape.
-        mask: Optional booleans of the same shape; False leaves a prediction out.
+        mask: Optional booleans of the same shape; False excludes a prediction.
 
     Returns:
         The mean loss, and dL/d(predictions).

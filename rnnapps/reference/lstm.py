@@ -23,9 +23,9 @@ class LSTM(Recurrent):
         c[t] = f * c[t-1] + i * g
         h[t] = o * tanh(c[t])
 
-    Back along the memory the gradient is only multiplied by f, dc[t-1] = f * dc[t] + ..., with no
-    matrix and no squashing between: with f near 1 it reaches far back. That is why the forget
-    gate's bias starts at 1.
+    Along the cell state the gradient is only multiplied by f, dc[t-1] = f * dc[t] + ..., without a
+    matrix or an activation: with f near 1 it reaches far back. That is why the forget gate's bias
+    starts at 1.
 
     Args:
         inputs: Size of x[t].
@@ -34,7 +34,7 @@ class LSTM(Recurrent):
 
     Weights:
         kernel `(inputs, 4 * units)`, recurrent_kernel `(units, 4 * units)`, bias `(4 * units,)`, in
-        blocks i, f, g, o (Keras calls g "c").
+        blocks i, f, g, o (g is "c" in Keras).
 
     Reference:
         Hochreiter & Schmidhuber, 1997, Long short-term memory.

@@ -1,4 +1,4 @@
-"""The minimal gated recurrent unit: gates that do not look at the state."""
+"""The minimal gated recurrent unit: gates that do not depend on the state."""
 
 import numpy as np
 
@@ -17,10 +17,10 @@ class MinGRU(Recurrent):
         g = x[t] W_h + b_h                           candidate
         h[t] = (1 - z) * h[t-1] + z * g
 
-    A GRU without its recurrent products and its reset gate, which takes the state from the gates.
-    What multiplies h[t-1] then depends on the input alone, so all steps are known beforehand and
-    h is a linear recurrence, which can be computed for all times at once. Its J is the diagonal of
-    1 - z: gradients never explode, and vanish as the gates decide.
+    A GRU without recurrent products and reset gate: the gates do not see the state. The factor of
+    h[t-1] depends only on the input, so all factors are known in advance, and h is a linear
+    recurrence, which can be computed in parallel. Its J is the diagonal matrix of 1 - z: gradients
+    never explode, and vanish as the gates decide.
 
     Args:
         inputs: Size of x[t].

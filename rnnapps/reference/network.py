@@ -4,13 +4,13 @@ from rnnapps.reference.layer import Array, Gradients, Layer
 
 
 class Network:
-    """Layers with names. A weight's name is `layer/weight`, for instance `lstm/kernel`."""
+    """Named layers. A weight's name is `layer/weight`, such as `lstm/kernel`."""
 
     layers: dict[str, Layer]
 
     @property
     def params(self) -> dict[str, Array]:
-        """All weights, the very arrays that the layers use."""
+        """All weights, without copying the layers' arrays."""
         return {
             f"{layer_name}/{name}": weight
             for layer_name, layer in self.layers.items()
@@ -19,7 +19,7 @@ class Network:
 
     @staticmethod
     def named(**gradients: Gradients) -> dict[str, Array]:
-        """Return the weights' gradients of each layer under the names of `params`."""
+        """Return all layers' weight gradients under the names of `params`."""
         return {
             f"{layer_name}/{name}": gradient
             for layer_name, of_layer in gradients.items()

@@ -1,4 +1,4 @@
-"""From gradients to better weights. An update changes the weights' arrays in place."""
+"""Optimizers. An update changes the weights' arrays in place."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from rnnapps.reference.schedules import Schedule
 
 
 class Optimizer:
-    """What the optimizers share: a learning rate and a count of the updates made.
+    """Base class of the optimizers: a learning rate and an update count.
 
     Args:
         learning_rate: A number, or a schedule: a function from `iterations` to a number.
@@ -35,7 +35,7 @@ class SGD(Optimizer):
 
     Args:
         learning_rate: A number or a schedule.
-        momentum: How much of the last move to go on with; 0 is plain descent.
+        momentum: Fraction of the last update to repeat; 0 is plain gradient descent.
     """
 
     def __init__(self, learning_rate: float | Schedule = 0.01, momentum: float = 0.0):
@@ -53,23 +53,23 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Descent with a stride of its own for each weight.
+    """Gradient descent with an adaptive step size for each weight.
 
     At update t, for a w with the gradient g:
 
         m = beta_1 * m + (1 - beta_1) * g              running mean of the gradient
         v = beta_2 * v + (1 - beta_2) * g^2            and of its square
-        m_hat = m / (1 - beta_1^t)                     both start at 0: undo the bias
+        m_hat = m / (1 - beta_1^t)                     bias correction: both start at 0
         v_hat = v / (1 - beta_2^t)
         w = w - learning_rate * m_hat / (sqrt(v_hat) + epsilon)
 
-    However large or small the gradients are, a step is about `learning_rate` long.
+    For gradients of any size, each weight's step is about `learning_rate`.
 
     Args:
         learning_rate: A number or a schedule.
-        beta_1: Memory of the mean.
-        beta_2: Memory of the mean square.
-        epsilon: Keeps the quotient finite.
+        beta_1: Decay rate of the mean.
+        beta_2: Decay rate of the mean square.
+        epsilon: Avoids division by zero.
 
     Reference:
         Kingma & Ba, 2015, Adam: a method for stochastic optimization.

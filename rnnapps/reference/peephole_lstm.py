@@ -1,4 +1,4 @@
-"""The peephole LSTM: gates that look into the memory they guard."""
+"""The peephole LSTM: gates that see the cell state."""
 
 import numpy as np
 
@@ -21,13 +21,13 @@ class PeepholeLSTM(Recurrent):
         f = sigmoid(a_f + P_f . c[t-1])
         g = tanh(a_g)
         c[t] = f * c[t-1] + i * g
-        o = sigmoid(a_o + P_o . c[t])            the output gate sees the new memory
+        o = sigmoid(a_o + P_o . c[t])            the output gate sees the new cell state
         h[t] = o * tanh(c[t])
 
-    where P_k . c is the elementwise product c * P_k (`"diagonal"`: each memory cell is seen by its
-    own gates only) or the matrix product c P_k (`"full"`: by all gates). A closed output gate hides
-    the memory from an LSTM's own gates, because h[t] is then 0; a peephole lets them see it still,
-    which helps to measure intervals of time.
+    where P_k . c is the elementwise product c * P_k (`"diagonal"`: each cell is seen only by its
+    own gates) or the matrix product c P_k (`"full"`: by all gates). In an LSTM, a closed output
+    gate hides the cell state from the gates, as h[t] is 0; peepholes keep it visible, which helps
+    to measure time intervals.
 
     Args:
         inputs: Size of x[t].
@@ -36,11 +36,11 @@ class PeepholeLSTM(Recurrent):
         seed: Seed, or generator, of the initial weights.
 
     Raises:
-        ValueError: If `peephole` is something else.
+        ValueError: If `peephole` is unknown.
 
     Weights:
         As an LSTM, and peephole_kernel: rows i, f, o of `(3, units)`, or column blocks i, f, o of
-        `(units, 3 * units)`. It starts at zero, which is an LSTM.
+        `(units, 3 * units)`. It starts at zero, like an LSTM.
 
     Reference:
         Gers et al., 2002, Learning precise timing with LSTM recurrent networks.

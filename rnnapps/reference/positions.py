@@ -1,4 +1,4 @@
-"""Where a step stands: attention by itself does not know the order of steps."""
+"""Position encodings: attention by itself ignores the order of steps."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from rnnapps.reference.layer import Array
 def angles(positions: Array, width: int) -> Array:
     """Return the angle of each pair of features at each position.
 
-    Each pair turns at its own rate, from one radian a step to one in 10,000.
+    Each pair rotates at its own rate, from one radian per step to one in 10,000 steps.
 
     Args:
-        positions: Numbers of steps, `(time,)`.
+        positions: Positions, `(time,)`.
         width: An even number of features.
 
     Returns:
@@ -21,12 +21,12 @@ def angles(positions: Array, width: int) -> Array:
 
 
 def positional_encoding(positions: Array, width: int) -> Array:
-    """Return sines and cosines that tell where a step stands, to be added to its vector.
+    """Return sinusoidal position encodings, to be added to the inputs.
 
-    A shift of the position is a rotation of all pairs, whatever the position.
+    A shift of the position is the same rotation of all pairs at any position.
 
     Args:
-        positions: Numbers of steps, `(time,)`.
+        positions: Positions, `(time,)`.
         width: An even number of features: the sines come first, then the cosines.
 
     Returns:
@@ -40,19 +40,19 @@ def positional_encoding(positions: Array, width: int) -> Array:
 
 
 def rotate(x: Array, positions: Array) -> Array:
-    """Turn each pair of features by the angle of its position.
+    """Rotate each pair of features by the angle of its position.
 
         [a, b]  ->  [a cos - b sin, a sin + b cos]
 
-    Two vectors keep their lengths, and their product depends on how far apart they stand, not on
-    where. Turning by `-positions` undoes it.
+    Vectors keep their lengths, and the dot product of two depends only on their distance. Rotating
+    by `-positions` undoes it.
 
     Args:
         x: `(..., time, width)`; features i and i + width / 2 are a pair.
-        positions: Numbers of steps, `(time,)`.
+        positions: Positions, `(time,)`.
 
     Returns:
-        The turned vectors, of the shape of `x`.
+        The rotated vectors, in the shape of `x`.
 
     Reference:
         Su et al., 2021, RoFormer: Enhanced Transformer with Rotary Position Embedding.

@@ -10,9 +10,9 @@ through its own output and through the next step:
 
     dL/dh[t] = d_outputs[t] + J[t+1]^T dL/dh[t+1]        J[t+1] = dh[t+1] / dh[t]
 
-and since the weights serve every step, their gradients add up over the steps. Between distant steps
-stands the product of all the J between them: where J shrinks vectors the gradient vanishes
-geometrically, where it stretches them it explodes. Clipping cures the second; gates, the first.
+and since all steps share the weights, their gradients add up over the steps. Distant steps are
+connected by the product of all J between them: if J shrinks vectors, the gradient vanishes
+geometrically; if it stretches them, it explodes. Gates mitigate the former, clipping the latter.
 
 Reference:
     Werbos, 1990, Backpropagation through time: what it does and how to do it.
@@ -29,35 +29,35 @@ State = tuple[Array, ...]
 
 
 class RecurrentCache(NamedTuple):
-    """What the way back needs to know of the way forward."""
+    """What the backward pass needs from the forward pass."""
 
-    steps: list[tuple[Array, ...]]  # what each step remembers
+    steps: list[tuple[Array, ...]]  # the cache of each step
     mask: np.ndarray  # (batch, time)
 
 
 class Recurrent(Layer):
-    """A step, repeated. Subclasses say what one step does, and how it is undone.
+    """Base class of recurrent layers. Subclasses define one step, forward and backward.
 
-    A masked step changes nothing: the state stays as it was, and the output is the output before
-    (zeros while no step has been unmasked yet), as in Keras.
+    As in Keras, a masked step keeps the state and repeats the previous output (zeros before the
+    first unmasked step).
     """
 
     inputs: int
     units: int
-    states: int = 1  # how many arrays make up the state
+    states: int = 1  # number of state arrays
 
     def step(self, x: Array, state: State) -> tuple[State, tuple[Array, ...]]:
-        """Go one step: `x` of shape `(batch, inputs)` and the state before to state and cache."""
+        """Compute one step from `x`, `(batch, inputs)`, and the state: new state and cache."""
         raise NotImplementedError
 
     def step_backward(
         self, d_state: State, cache: tuple[Array, ...], gradients: dict[str, Array]
     ) -> tuple[Array, State]:
-        """Go one step back: from d_state to dx and the d_state before; add to `gradients`."""
+        """Compute dx and the previous d_state from d_state; add to `gradients`."""
         raise NotImplementedError
 
     def zero_state(self, batch: int) -> State:
-        """Return the state to start from where none is given."""
+        """Return the default initial state."""
         return tuple(np.zeros((batch, self.units)) for _ in range(self.states))
 
     def forward(
@@ -67,12 +67,12 @@ class Recurrent(Layer):
 
         Args:
             x: Inputs of shape `(batch, time, inputs)`.
-            mask: Optional booleans of shape `(batch, time)`; False marks a step to pass over.
-            initial_state: Optional state before the first step: arrays of shape `(batch, units)`.
+            mask: Optional booleans of shape `(batch, time)`; False marks a step to skip.
+            initial_state: Optional arrays of shape `(batch, units)`.
 
         Returns:
-            The outputs of all steps, of shape `(batch, time, units)`; the state after the last; and
-            the cache for `backward`.
+            The outputs of all steps, of shape `(batch, time, units)`; the last state; and the cache
+            for `backward`.
         """
         x, mask, state = self._checked(x, mask, initial_state)
         batch, time, _ = x.shape
@@ -95,8 +95,8 @@ class Recurrent(Layer):
 
         Args:
             d_outputs: dL/d(outputs), of shape `(batch, time, units)`.
-            cache: What `forward` returned.
-            d_state: Optional dL/d(state after the last step), where the loss depends on it.
+            cache: The cache from `forward`.
+            d_state: Optional dL/d(last state), if the loss depends on it.
         """
         batch, time = cache.mask.shape
         if d_state is None:
@@ -108,12 +108,12 @@ class Recurrent(Layer):
         for t in reversed(range(time)):
             keep = cache.mask[:, t, None]  # (batch, 1)
             d_output = d_output + d_outputs[:, t]
-            # An unmasked step made the state, whose first array is also the output ...
+            # An unmasked step computes the state, whose first array is also the output ...
             d_h, *d_rest = (np.where(keep, d, 0.0) for d in d_state)
             d_hidden[:, t] = d_h + np.where(keep, d_output, 0.0)
             d_new_state = (d_hidden[:, t], *d_rest)
             d_inputs[:, t], d_before = self.step_backward(d_new_state, cache.steps[t], gradients)
-            # ... and a masked one handed on what was there before.
+            # ... and a masked one passes the previous state on.
             d_state = tuple(np.where(keep, b, d) for b, d in zip(d_before, d_state, strict=True))
             d_output = np.where(keep, 0.0, d_output)
         return Gradients(d_inputs, gradients, d_state, d_hidden)

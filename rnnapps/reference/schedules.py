@@ -1,4 +1,4 @@
-"""Learning-rate decay: long strides first, short ones near the goal.
+"""Learning-rate decay: large steps first, small ones near the optimum.
 
 A schedule is a function from the number of updates made so far to a learning rate.
 """

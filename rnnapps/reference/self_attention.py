@@ -1,4 +1,4 @@
-"""Self-attention: every step looks at every other, however far apart they stand."""
+"""Self-attention: every step attends to every other, at any distance."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from rnnapps.reference.positions import rotate
 
 
 class AttentionCache(NamedTuple):
-    """What the way back needs to know of the way forward."""
+    """What the backward pass needs from the forward pass."""
 
     x: Array  # (batch, time, inputs)
     queries: Array  # (batch, heads, time, width of a head), as are keys and values
@@ -22,19 +22,19 @@ class AttentionCache(NamedTuple):
 
 
 def scaled_dot_product(queries: Array, keys: Array, values: Array, shown=None):
-    """Look up each query among the keys, and return a mean of their values.
+    """Scaled dot-product attention: a mean of the values, weighted by query-key similarity.
 
         weights = softmax(q . k / sqrt(width)),  output = sum of weights * v
 
-    The products of two vectors with independent features of variance 1 have the variance `width`;
-    undivided, wide ones would push the softmax to where it has no slope.
+    The dot product of two vectors with independent features of variance 1 has variance `width`;
+    without scaling, wide heads would saturate the softmax.
 
     Args:
         queries: `(..., time, width)`.
         keys: `(..., seen, width)`.
         values: `(..., seen, width of a value)`.
         shown: Optional booleans that broadcast to `(..., time, seen)`: False hides a key from a
-            query. A query from which all are hidden gets zeros.
+            query. A query without visible keys gets zeros.
 
     Returns:
         The outputs `(..., time, width of a value)`, and the weights `(..., time, seen)`.
@@ -50,7 +50,7 @@ def scaled_dot_product_backward(
 ) -> tuple[Array, Array, Array]:
     """Return dL/d(queries), dL/d(keys) and dL/d(values)."""
     d_weights = d_outputs @ np.swapaxes(values, -1, -2)
-    # The softmax: what a weight gains, the others lose. A hidden key has the weight 0.
+    # The softmax's gradient: weights sum to 1. A hidden key has weight 0.
     mean = np.sum(d_weights * weights, axis=-1, keepdims=True)
     d_scores = weights * (d_weights - mean) / np.sqrt(queries.shape[-1])
     d_keys = np.swapaxes(d_scores, -1, -2) @ queries
@@ -62,20 +62,20 @@ class SelfAttention(Layer):
 
     With W, b, W_o, b_o = kernel, bias, output_kernel, output_bias:
 
-        q, k, v = x W + b, each cut into heads
-        y = (scaled_dot_product(q, k, v) of all heads, side by side) W_o + b_o
+        q, k, v = x W + b, each split into heads
+        y = (scaled_dot_product(q, k, v) of all heads, concatenated) W_o + b_o
 
-    Each head has its own idea of what is alike. A path from any step to any other is one step long,
-    and so is the gradient's; the price is a product for each pair of steps.
+    Each head learns its own similarity. Any two steps are one step apart, also for the gradient;
+    the cost is a product for each pair of steps.
 
-    With `rotary=True` queries and keys are turned by their positions before they are compared.
+    With `rotary=True` queries and keys are rotated by their positions (RoPE).
 
     Args:
         inputs: Size of x[t].
-        units: Size of y[t], and of all heads together.
-        heads: How many heads.
-        causal: Whether a step sees no later one.
-        rotary: Whether queries and keys are turned by their positions.
+        units: Size of y[t] and of all heads together.
+        heads: Number of heads.
+        causal: Whether to hide later steps.
+        rotary: Whether to rotate queries and keys by their positions.
         seed: Seed, or generator, of the initial weights.
 
     Raises:
@@ -113,11 +113,11 @@ class SelfAttention(Layer):
         }
 
     def forward(self, x: Array, mask: np.ndarray | None = None) -> tuple[Array, AttentionCache]:
-        """Let each step look at the others.
+        """Let each step attend to the others.
 
         Args:
             x: Inputs of shape `(batch, time, inputs)`.
-            mask: Optional booleans of shape `(batch, time)`; False marks a step not to be seen.
+            mask: Optional booleans of shape `(batch, time)`; False marks a step to ignore.
 
         Returns:
             The outputs, of shape `(batch, time, units)`, and the cache for `backward`.
@@ -140,12 +140,12 @@ class SelfAttention(Layer):
 
         Args:
             d_outputs: dL/d(outputs), of shape `(batch, time, units)`.
-            cache: What `forward` returned.
+            cache: The cache from `forward`.
         """
         x, queries, keys, values, weights, mixed = cache
         d_mixed = self._cut(d_outputs @ self.params["output_kernel"].T)
         parts = list(scaled_dot_product_backward(d_mixed, queries, keys, values, weights))
-        if self.rotary:  # a gradient is turned back
+        if self.rotary:  # rotates the gradient back
             parts[:2] = (rotate(part, -np.arange(x.shape[1])) for part in parts[:2])
         d_projected = np.concatenate([self._join(part) for part in parts], axis=-1)
         params = {
@@ -157,10 +157,10 @@ class SelfAttention(Layer):
         return Gradients(d_projected @ self.params["kernel"].T, params)
 
     def _cut(self, x: Array) -> Array:
-        """From all heads side by side to one after the other: `(batch, heads, time, width)`."""
+        """Split features into heads: `(batch, heads, time, width)`."""
         return np.swapaxes(x.reshape(*x.shape[:2], self.heads, -1), 1, 2)
 
     def _join(self, x: Array) -> Array:
-        """From heads one after the other to side by side: `(batch, time, units)`."""
+        """Concatenate heads to features: `(batch, time, units)`."""
         x = np.swapaxes(x, 1, 2)
         return x.reshape(*x.shape[:2], -1)

@@ -1,6 +1,6 @@
-"""The five shapes of a problem, and how one recurrent layer serves them all.
+"""The five input-output shapes, and how one recurrent layer handles them all.
 
-    one-to-one              an image to its class: no time at all, a dense layer does
+    one-to-one              an image to its class: no time axis, a dense layer is enough
     one-to-many             an image to its caption, a first note to a tune
     many-to-one             a review to its sentiment, the past days to the next
     many-to-many, equal     each word to its part of speech, each word to the next
@@ -32,13 +32,13 @@ def one_to_one(readout: Dense, x: Array) -> Array:
 
 
 def one_to_many(layer: Recurrent, readout: Dense, x: Array, steps: int) -> Array:
-    """Start from one input, and from then on read one's own last output.
+    """Start from one input, then feed back each output as the next input.
 
     Args:
         layer: A recurrent layer of `inputs`.
         readout: From the layer's units to `inputs`.
         x: Shape `(batch, inputs)`.
-        steps: How many outputs to make.
+        steps: Number of outputs.
 
     Returns:
         Shape `(batch, steps, inputs)`.
@@ -55,7 +55,7 @@ def one_to_many(layer: Recurrent, readout: Dense, x: Array, steps: int) -> Array
 def many_to_one(
     layer: Recurrent, readout: Dense, x: Array, mask: np.ndarray | None = None
 ) -> Array:
-    """Read everything, then answer once, from the output of the last step.
+    """Process the whole sequence, then predict once, from the output of the last step.
 
     Args:
         layer: A recurrent layer of `inputs`.
@@ -73,7 +73,7 @@ def many_to_one(
 def many_to_many_equal(
     layer: Recurrent, readout: Dense, x: Array, mask: np.ndarray | None = None
 ) -> Array:
-    """Answer at every step, from what was read so far.
+    """Predict at every step, from the inputs so far.
 
     Args:
         layer: A recurrent layer of `inputs`.
@@ -96,10 +96,10 @@ def many_to_many_unequal(
     y: Array,
     mask: np.ndarray | None = None,
 ) -> Array:
-    """Read everything with one layer, hand its last state to another, and let that answer.
+    """Encode the sequence with one layer, and decode from its last state with another.
 
-    While training, the decoder reads the right answers, each a step late (teacher forcing);
-    afterwards it reads its own, as in `one_to_many`.
+    In training, the decoder's inputs are the targets, shifted by one step (teacher forcing); at
+    inference, its own outputs, as in `one_to_many`.
 
     Args:
         encoder: A recurrent layer of `inputs`.

@@ -1,4 +1,4 @@
-"""The simple recurrent network: a layer that also reads its own last output."""
+"""The simple recurrent network: a layer that feeds back its previous output."""
 
 import numpy as np
 
@@ -19,9 +19,9 @@ class SimpleRNN(Recurrent):
         da      = dh[t] * (1 - h[t]^2)
         dh[t-1] = da U^T
 
-    From step t to step t - k the gradient is multiplied k times by U^T, and by a derivative of tanh
-    that is at most 1: if the largest singular value of U is below 1 it vanishes for certain, and
-    it can explode only if that value is above 1.
+    From step t to step t - k the gradient is multiplied k times by U^T and by a derivative of tanh
+    of at most 1: if the largest singular value of U is below 1, it always vanishes; it can explode
+    only if that value is above 1.
 
     Args:
         inputs: Size of x[t].

@@ -1,4 +1,4 @@
-"""The sLSTM: an LSTM with exponential gates, which a stabiliser keeps from overflowing."""
+"""The sLSTM: an LSTM with exponential gates, and a stabiliser against overflow."""
 
 import numpy as np
 
@@ -19,9 +19,9 @@ class SLSTM(Recurrent):
         n[t] = sigmoid(a_f) * n[t-1] + exp(a_i)            the normaliser: the sum of the weights
         h[t] = sigmoid(a_o) * c[t] / n[t]
 
-    so c / n is a mean of all tanh(a_g) so far, in which a new one can outweigh all the old ones: an
-    input gate between 0 and 1 cannot revise what is stored. Since exp overflows, c and n are held
-    divided by exp(m), with the larger of both exponents for m; c / n stays the same:
+    so c / n is a weighted mean of all tanh(a_g) so far, in which a new one can outweigh all old
+    ones: an input gate between 0 and 1 cannot revise stored values. Since exp overflows, c and n
+    are stored divided by exp(m), with the larger of both exponents for m; c / n stays the same:
 
         m[t] = max(log sigmoid(a_f) + m[t-1], a_i)         the stabiliser
         i = exp(a_i - m[t])                                one of the two is 1
@@ -29,8 +29,8 @@ class SLSTM(Recurrent):
         c[t] = f * c[t-1] + i * tanh(a_g)
         n[t] = f * n[t-1] + i
 
-    Where nothing has been stored (n[t-1] = 0, the state to start from), m[t] = a_i. So n is at
-    least 1 from the first step on; h[t] divides by max(n[t], 1) for other initial states' sake.
+    At the start (n[t-1] = 0, the default initial state), m[t] = a_i. So n is at least 1 from the
+    first step on; h[t] divides by max(n[t], 1) because of other initial states.
 
     Args:
         inputs: Size of x[t].
@@ -57,7 +57,7 @@ class SLSTM(Recurrent):
         }
 
     def step(self, x: Array, state: State) -> tuple[State, tuple[Array, ...]]:
-        """Compute h[t], c[t], n[t], m[t] from x[t] and the state before."""
+        """Compute h[t], c[t], n[t], m[t] from x[t] and the previous state."""
         W, U, b = (self.params[name] for name in ("kernel", "recurrent_kernel", "bias"))
         h_before, c_before, n_before, m_before = state
         a = x @ W + h_before @ U + b  # (batch, 4 * units)
@@ -75,7 +75,7 @@ class SLSTM(Recurrent):
     def step_backward(
         self, d_state: State, cache: tuple[Array, ...], gradients: dict[str, Array]
     ) -> tuple[Array, State]:
-        """Compute dx[t] and the gradient of the state before from that of the state."""
+        """Compute dx[t] and the gradient of the previous state from that of the state."""
         W, U = self.params["kernel"], self.params["recurrent_kernel"]
         x, h_before, c_before, n_before, new, decay, i, f, g, o, c, n = cache
         dh, dc, dn, dm = d_state
@@ -84,7 +84,7 @@ class SLSTM(Recurrent):
         dc = dc + dh * o / np.maximum(n, 1)
         dn = dn - np.where(n > 1, dh * o * mean / n, 0)
         da_g = dc * i * (1 - g**2)
-        # Of both exponents' difference, a_i - kept, which is in i where it is not in f.
+        # The gradient of the exponents' difference, a_i - kept, which is in i or else in f.
         d_difference = np.where(new, -(dc * c_before + dn * n_before) * f, (dc * g + dn) * i)
         da_i = np.where(new, dm, 0) + d_difference
         d_kept = np.where(new, 0, dm) - d_difference

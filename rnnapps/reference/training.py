@@ -1,4 +1,4 @@
-"""The training loop, and when to leave it."""
+"""The training loop, with early stopping."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -11,11 +11,11 @@ from rnnapps.reference.optimizers import SGD, Adam
 
 
 class Model(Protocol):
-    """What `fit` needs of a model; a batch is whatever the model takes."""
+    """The interface of a model for `fit`; a batch is in the model's own format."""
 
     @property
     def params(self) -> dict[str, Array]:
-        """All weights, the very arrays that the layers use."""
+        """All weights, without copying the layers' arrays."""
 
     def loss(self, batch: Any) -> float:
         """Return the loss, without dropout."""
@@ -23,18 +23,18 @@ class Model(Protocol):
     def loss_and_gradients(
         self, batch: Any, rng: np.random.Generator | None = None
     ) -> tuple[float, dict[str, Array]]:
-        """Return the loss, and its gradient for each of `params`; `rng` switches dropout on."""
+        """Return the loss, and its gradient for each of `params`; `rng` enables dropout."""
 
 
 class EarlyStopping:
-    """Stop when the validation loss has not improved for a while, and go back to the best weights.
+    """Stop when the validation loss has not improved for a while, and restore the best weights.
 
-    A network first learns what the training and validation examples have in common, later what only
-    the training examples have. The validation loss turns where the second begins.
+    A network first learns patterns that training and validation examples share, later those of the
+    training examples alone (overfitting); the validation loss then rises.
 
     Args:
-        patience: How many epochs in a row without improvement to bear.
-        min_delta: How much lower than the best a loss must be to count as improvement.
+        patience: Number of consecutive epochs without improvement to accept.
+        min_delta: Minimum decrease of the loss that counts as improvement.
     """
 
     def __init__(self, patience: int = 3, min_delta: float = 0.0):
@@ -45,7 +45,7 @@ class EarlyStopping:
         self.waited = 0
 
     def should_stop(self, loss: float, params: dict[str, Array]) -> bool:
-        """Take note of an epoch's validation loss and weights; return whether to stop."""
+        """Record an epoch's validation loss and weights; return whether to stop."""
         if loss < self.best - self.min_delta:
             self.best = loss
             self.best_params = {name: weight.copy() for name, weight in params.items()}
@@ -55,7 +55,7 @@ class EarlyStopping:
         return self.waited >= self.patience
 
     def restore(self, params: dict[str, Array]) -> None:
-        """Put the best weights back, in place."""
+        """Restore the best weights, in place."""
         for name, weight in self.best_params.items():
             params[name][...] = weight
 
@@ -70,24 +70,24 @@ def fit(
     early_stopping: EarlyStopping | None = None,
     seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Go through the batches, in a new order each epoch, and improve the model after each.
+    """Train a model on batches, shuffled in each epoch.
 
     Args:
-        model: What to train, in place.
-        batches: The training examples.
-        optimizer: Makes the updates.
-        epochs: How often to go through all batches, at most.
-        validation: Optional batch to measure the loss on after each epoch.
+        model: The model, trained in place.
+        batches: The training batches.
+        optimizer: The optimizer.
+        epochs: Maximum number of epochs.
+        validation: Optional validation batch, evaluated after each epoch.
         clip_norm: Optional bound on the gradients' global norm.
-        early_stopping: Optional; watches the validation loss.
-        seed: Seed of the order of the batches and of dropout.
+        early_stopping: Optional; monitors the validation loss.
+        seed: Seed of shuffling and dropout.
 
     Returns:
         The losses of each epoch: "loss", the mean over the batches while training, and
         "validation_loss".
 
     Raises:
-        ValueError: If `early_stopping` has no `validation` to watch.
+        ValueError: If `early_stopping` is given without `validation`.
     """
     if early_stopping is not None and validation is None:
         raise ValueError("Expected a validation batch for early_stopping. Received: None")

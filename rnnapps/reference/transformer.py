@@ -1,4 +1,4 @@
-"""A Transformer's block: attention mixes the steps, a small network works on each by itself."""
+"""A Transformer block: attention mixes steps, a feed-forward network transforms each step."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from rnnapps.reference.self_attention import AttentionCache, SelfAttention
 
 
 class LayerNorm(Layer):
-    """Layer normalization: each step's features get the mean 0 and the variance 1.
+    """Layer normalization: each step's features get mean 0 and variance 1.
 
     With g, b = gamma, beta:
 
@@ -41,7 +41,7 @@ class LayerNorm(Layer):
         """Return the gradients, given dL/dy."""
         n, spread = cache
         dn = dy * self.params["gamma"]
-        # What would shift or stretch all features alike makes no difference.
+        # The output is invariant to shifting or scaling all features.
         dx = dn - dn.mean(-1, keepdims=True) - n * (dn * n).mean(-1, keepdims=True)
         steps = tuple(range(dy.ndim - 1))
         params = {"gamma": (dy * n).sum(steps), "beta": dy.sum(steps)}
@@ -49,7 +49,7 @@ class LayerNorm(Layer):
 
 
 class BlockCache(NamedTuple):
-    """What the way back needs to know of the way forward."""
+    """What the backward pass needs from the forward pass."""
 
     norm: tuple[Array, Array]
     attention: AttentionCache
@@ -60,20 +60,20 @@ class BlockCache(NamedTuple):
 
 
 class TransformerBlock(Network):
-    """Attention, then a small network at each step; a normalization before both, a way past both.
+    """Attention, then a feed-forward network; both with pre-normalization and residual connection.
 
         x = x + attention(norm(x))
         y = x + down(silu(up(feed_norm(x)))),       silu(a) = a sigmoid(a)
 
-    What comes in goes out again with something added: from the loss to each block, and to the
-    input, leads a path on which nothing is multiplied with the gradient.
+    The residual connections give the gradient a path from the loss to every block and to the input
+    on which it is multiplied by nothing.
 
     Args:
         units: Size of x[t] and y[t].
-        heads: How many heads the attention has.
-        causal: Whether a step sees no later one.
-        rotary: Whether queries and keys are turned by their positions.
-        expansion: How many times wider the small network is.
+        heads: Number of attention heads.
+        causal: Whether to hide later steps.
+        rotary: Whether to rotate queries and keys by their positions.
+        expansion: Width of the feed-forward network as a multiple of `units`.
         seed: Seed, or generator, of the initial weights.
 
     Reference:
@@ -104,14 +104,14 @@ class TransformerBlock(Network):
         }
 
     def forward(self, x: Array, mask: np.ndarray | None = None) -> tuple[Array, BlockCache]:
-        """Let each step look at the others, then work on what it has found.
+        """Apply the block.
 
         Args:
             x: Inputs of shape `(batch, time, units)`.
-            mask: Optional booleans of shape `(batch, time)`; False marks a step not to be seen.
+            mask: Optional booleans of shape `(batch, time)`; False marks a step to ignore.
 
         Returns:
-            The outputs, of the shape of `x`, and the cache for `backward`.
+            The outputs, in the shape of `x`, and the cache for `backward`.
         """
         n, norm_cache = self.norm.forward(x)
         found, attention_cache = self.attention.forward(n, mask)
@@ -123,7 +123,7 @@ class TransformerBlock(Network):
         return x + made, cache
 
     def backward(self, dy: Array, cache: BlockCache) -> Gradients:
-        """Return the gradients, given dL/dy of the shape of the outputs."""
+        """Return the gradients, given dL/dy in the shape of the outputs."""
         down = self.down.backward(dy, cache.down)
         s = sigmoid(cache.a)
         up = self.up.backward(down.inputs * s * (1 + cache.a * (1 - s)), cache.up)
