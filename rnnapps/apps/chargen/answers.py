@@ -14,13 +14,13 @@ from rnnapps.errors import ConfigError
 from rnnapps.progress import tracked
 from rnnapps.text import Tokenizer, warn_of_unknown
 
-_PART = 2**14  # tokens that are scored before it is said how far the work is
-_SEARCHED = 2000  # tokens that beam search may look for
+_PART = 2**14  # tokens to score between progress updates
+_SEARCHED = 2000  # maximum length of beam search, in tokens
 Graph = dict[str, Callable]  # the functions of a `TextGenerator` by name, each compiled
 
 
 def make_prompts(tokenizer: Tokenizer, inputs: Sequence[str]) -> tf.Tensor:
-    """Prompts `(batch,)` as bytes; warns of tokens that the network does not know.
+    """Encodes prompts `(batch,)` as bytes; warns about tokens outside the vocabulary.
 
     Args:
         tokenizer: The tokenizer.
@@ -30,7 +30,7 @@ def make_prompts(tokenizer: Tokenizer, inputs: Sequence[str]) -> tf.Tensor:
         The string tensor.
 
     Raises:
-        DataError: If it is one text instead of a list.
+        DataError: If `inputs` is a single text instead of a list.
     """
     prompts = [one if isinstance(one, bytes) else to_bytes(one) for one in texts_given(inputs)]
     prompts = tf.constant(prompts, tf.string, [len(prompts)])
@@ -39,11 +39,11 @@ def make_prompts(tokenizer: Tokenizer, inputs: Sequence[str]) -> tf.Tensor:
 
 
 def make_stops(tokenizer: Tokenizer, stop: Sequence[str]) -> tf.Tensor:
-    """Ids `(stops, n)` of the texts behind which to stop, filled up on the left with -1.
+    """The ids `(stops, n)` of stop texts, left-padded with -1.
 
     Args:
         tokenizer: The tokenizer.
-        stop: The texts.
+        stop: The stop texts.
 
     Returns:
         The int32 ids.
@@ -62,16 +62,16 @@ def make_stops(tokenizer: Tokenizer, stop: Sequence[str]) -> tf.Tensor:
 def stream_texts(
     graph: Graph, prompts: tf.Tensor, options: SamplingOptions, stops: tf.Tensor
 ) -> Iterator[list[str]]:
-    """Writes on from prompts a block at a time, in bounded memory.
+    """Continues prompts block by block, with bounded memory.
 
     Args:
         graph: The compiled functions.
         prompts: Strings `(batch,)`.
-        options: How to draw.
-        stops: What `make_stops` returns.
+        options: The sampling options.
+        stops: The output of `make_stops`.
 
     Yields:
-        What comes next behind each prompt; characters whose bytes are not all written wait.
+        The next piece of each continuation; incomplete characters are held back.
     """
     decoders = [codecs.getincrementaldecoder("utf-8")("replace") for _ in range(len(prompts))]
     sampled = graph["prefill"](prompts, stops)
@@ -88,24 +88,24 @@ def stream_texts(
 def search_texts(
     graph: Graph, prompts: tf.Tensor, length: int, beam_width: int, stop: Sequence[str]
 ) -> list[str]:
-    """The likeliest texts behind prompts, each up to the first of the stops.
+    """The most likely continuations by beam search, each up to its first stop text.
 
     Args:
         graph: The compiled functions.
         prompts: Strings `(batch,)`.
-        length: Tokens of a text.
-        beam_width: Beams of each prompt.
-        stop: Texts behind which to stop.
+        length: Number of tokens.
+        beam_width: Beam width.
+        stop: The stop texts.
 
     Returns:
         The texts.
 
     Raises:
-        ConfigError: If a number is out of its range.
+        ConfigError: If a number is out of range.
     """
     if not 1 <= beam_width <= 100 or not np.isscalar(length) or not 1 <= length <= _SEARCHED:
         raise ConfigError(
-            "Expected --beam-width to be from 1 to 100, and with it one --length from 1 to "
+            "Expected --beam-width to be from 1 to 100, with a single --length from 1 to "
             f"{_SEARCHED}. Received: {beam_width} and {length}."
         )
     found = graph["search"](prompts, length, beam_width)
@@ -115,25 +115,25 @@ def search_texts(
 
 
 def token_nats(graph: Graph, ids: np.ndarray, context: int | None = None) -> np.ndarray:
-    """What each token costs, given all before it; or `context` tokens at most.
+    """The negative log-likelihood of each token, given all or at most `context` previous ones.
 
-    With a context, the text is cut into windows that are read one by one, and the first token of
-    each is not asked for.
+    With a context, the text is split into windows of `context + 1` tokens that are scored
+    independently, except for their first token.
 
     Args:
         graph: The compiled functions.
         ids: Ids `(tokens,)`.
-        context: Tokens before each.
+        context: Maximum number of previous tokens; `None` for all.
 
     Returns:
-        The costs in nats.
+        The negative log-likelihoods in nats.
     """
     if not len(ids):
         return np.zeros(0)
     if context is None:
         parts = -(-len(ids) // _PART)
         rows = np.zeros(parts * -(-len(ids) // parts), np.int32)
-        rows[: len(ids)] = ids  # the last part is filled up: one graph serves all
+        rows[: len(ids)] = ids  # pads the last part: one graph for all
         last, state, costs = tf.constant([0]), graph["initial_state"](1), []
         for part in tracked(np.split(rows, parts), "parts"):
             cost, state = graph["costs"](tf.constant(part[None]), last, state)
@@ -148,7 +148,7 @@ def token_nats(graph: Graph, ids: np.ndarray, context: int | None = None) -> np.
 
 
 def score_lines(tokenizer: Tokenizer, graph: Graph, text: str) -> list[tuple[str, float]]:
-    """Each line of a text with its bits per character, given all lines before it.
+    """The bits per character of each line, given all previous lines.
 
     Args:
         tokenizer: The tokenizer.
@@ -156,7 +156,7 @@ def score_lines(tokenizer: Tokenizer, graph: Graph, text: str) -> list[tuple[str
         text: The text.
 
     Returns:
-        The lines with their ends, and the bits.
+        The lines with their line ends, and their bits per character.
     """
     lines = text.splitlines(keepends=True)
     if not lines:

@@ -13,19 +13,19 @@ from rnnapps.progress import say, working
 from rnnapps.text import KneserNey, Tokenizer
 
 ORDER = 6  # of the n-gram model
-_SHORT, _RECENT = 3, 10**6  # of the quick one, and the tokens that it counts at most
-_LATEST = 2**25  # characters that compressors have seen at most
+_SHORT, _RECENT = 3, 10**6  # order and maximum tokens of the quick n-gram model
+_LATEST = 2**25  # maximum characters before the text for compressors
 
 
 def compressed_bits(train: bytes, test: bytes) -> dict[str, float]:
-    """The bits that general compressors need for a text behind another one.
+    """The bits that general-purpose compressors need for a text, given another one.
 
     Args:
-        train: The text that is given.
-        test: The text behind it.
+        train: The text before it.
+        test: The text.
 
     Returns:
-        Bits, by the compressor's name.
+        Bits, by compressor.
     """
 
     def packed(data: bytes) -> bytes:
@@ -42,16 +42,15 @@ Measured = tuple[dict[str, dict], dict[str, list[float]]]
 
 
 def measure_baselines(splits: Splits[Text], part: str, tokenizer: Tokenizer) -> Measured:
-    """Measures baselines on a part: on the validation part what takes a moment.
+    """Evaluates the baselines on a part of the data; only quick ones on the validation set.
 
     Args:
-        splits: The parts; where there is none to learn from, there are no baselines.
+        splits: The parts; without a training set there are no baselines.
         part: `"validation"` or `"test"`.
-        tokenizer: Texts to ids.
+        tokenizer: The tokenizer.
 
     Returns:
-        The measures by the baseline's name; and the bits per character along the text, of those
-        that have them.
+        The metrics by baseline; and the bits per character along the text, if available.
     """
     if splits.train is None:
         return {}, {}
@@ -63,11 +62,11 @@ def measure_baselines(splits: Splits[Text], part: str, tokenizer: Tokenizer) -> 
 
 
 def _measure_short_ngrams(train: Read, test: Read, vocabulary_size: int) -> Measured:
-    """Measures what takes a moment: an n-gram model of little context, on the end of a text.
+    """Evaluates the quick baseline: a low-order n-gram model of the end of the training text.
 
     Args:
         train: The training text, and its ids `(tokens,)`.
-        test: The text to measure on, and its ids.
+        test: The text to evaluate, and its ids.
         vocabulary_size: Number of token ids.
 
     Returns:
@@ -80,11 +79,11 @@ def _measure_short_ngrams(train: Read, test: Read, vocabulary_size: int) -> Meas
 
 
 def _measure_all(train: Read, test: Read, vocabulary_size: int) -> Measured:
-    """Measures the n-gram model and the compressors on a text.
+    """Evaluates the n-gram model and the compressors on a text.
 
     Args:
         train: The training text, and its ids `(tokens,)`.
-        test: The text to measure on, and its ids.
+        test: The text to evaluate, and its ids.
         vocabulary_size: Number of token ids.
 
     Returns:

@@ -13,7 +13,7 @@ from rnnapps.training import Rows, precision
 
 
 def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
-    """Makes the network that a configuration describes.
+    """Builds the network for a configuration.
 
     Args:
         config: The configuration.
@@ -46,14 +46,14 @@ def build_network(config: CharGenConfig, vocabulary_size: int) -> "CharNetwork":
 
 
 def named_rows(network: "CharNetwork", tokens: Sequence[Hashable]) -> dict[str, Rows]:
-    """What the rows of a network's weights stand for.
+    """The names of the rows of a network's weights.
 
     Args:
         network: The network.
         tokens: Its vocabulary.
     """
     rows = {"*embedding/*": Rows(0, tokens)}
-    if not network.arguments["embedding_dim"]:  # one-hot vectors, which the lowest cell reads
+    if not network.arguments["embedding_dim"]:  # one-hot inputs of the first cell
         lowest = network.recurrent.layers[0].name.removesuffix("_0")
         rows[f"recurrent/{lowest}/*_cell/kernel"] = Rows(0, tokens)
     if not network.arguments["tied"]:
@@ -63,32 +63,33 @@ def named_rows(network: "CharNetwork", tokens: Sequence[Hashable]) -> dict[str, 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class CharNetwork(keras.layers.Layer):
-    """A language model: from each token, and those before it, to the next one's logits.
+    """A language model: the logits of the next token, given all previous ones.
 
-    It reads a sequence at once (`call`) or one token at a time (`step`), with the same weights.
+    It processes a whole sequence (`call`) or one token at a time (`step`), with the same weights.
 
     Args:
         vocabulary_size: Number of token ids.
-        embedding_dim: Width of a token's vector; 0 feeds one-hot vectors.
-        tied: Whether the embedding is the output layer, too.
+        embedding_dim: Width of the token embeddings; 0 for one-hot vectors.
+        tied: Whether the output layer shares the embedding's weights.
         cell: One of `rnnapps.config.CELLS`, or `"transformer"`.
         units: Units of each layer.
         num_layers: Number of layers.
-        residual: Whether each layer's input is added to its output, where their widths agree.
+        residual: Whether to add each layer's input to its output if their widths match.
         normalization: `None` or `"layer"`.
-        block: `"plain"` or `"pre_norm"`, what stands around each recurrent layer.
-        dropout: Share of the layers' outputs to drop.
-        embedding_dropout: Share of the embeddings' features to drop.
-        recurrent_dropout: Share of the state's units to drop, the same at each step.
-        num_heads: Heads of each layer of a Transformer.
-        positions: How it tells where tokens stand, see `TransformerStack`.
-        length: How many positions are learned, with `positions="learned"`.
-        window: How many tokens back each of its layers sees: their keys and values are the state.
+        block: `"plain"` or `"pre_norm"`, the block around each recurrent layer.
+        dropout: Dropout rate of the layers' outputs.
+        embedding_dropout: Dropout rate of the embeddings' features.
+        recurrent_dropout: Dropout rate of the hidden state, with the same mask at each step.
+        num_heads: Heads of each Transformer layer.
+        positions: A Transformer's position encoding, see `TransformerStack`.
+        length: Number of learned positions, with `positions="learned"`.
+        window: Number of earlier tokens that each Transformer layer attends to; its KV cache is the
+            state.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         ids: int32 ids `(batch, time)`.
-        state: The list of states before the first token; `None` for zeros.
+        state: The list of initial states; `None` for zeros.
         training: Whether to apply dropout.
 
     Output:
@@ -137,7 +138,7 @@ class CharNetwork(keras.layers.Layer):
         if tied and not embedding_dim:
             raise ValueError("Expected embedding_dim to be at least 1 with tied=True. Received: 0")
         self.vocabulary_size, self.width = vocabulary_size, embedding_dim or vocabulary_size
-        with precision(self.dtype_policy.name):  # also where a saved network is read
+        with precision(self.dtype_policy.name):  # also when a saved network is loaded
             self._make_layers(**self.arguments)
 
     def _make_layers(
@@ -155,7 +156,7 @@ class CharNetwork(keras.layers.Layer):
             cell, **of_stack, dropout=dropout, return_state=True, name="recurrent"
         )
         self.dropout = layers.Dropout(dropout)
-        # With a tied embedding, the way from the units back to a token's vector.
+        # With a tied embedding, projects the units to the width of an embedding.
         self.dense = (
             layers.Dense(embedding_dim, name="dense")
             if tied
@@ -176,11 +177,11 @@ class CharNetwork(keras.layers.Layer):
         return self._logits(self.dropout(x, training=training)), state
 
     def step(self, tokens, state: list):
-        """Reads one token of each row: what `call` does with one, faster and without dropout.
+        """Processes one token per row, like `call`, but faster and without dropout.
 
         Args:
             tokens: int32 `(batch,)`.
-            state: The list of states before them.
+            state: The list of previous states.
 
         Returns:
             float32 logits of the next token `(batch, vocabulary)`, and the list of states.
@@ -189,7 +190,7 @@ class CharNetwork(keras.layers.Layer):
         return self._logits(x), state
 
     def initial_state(self, batch_size) -> list:
-        """The state before any token: zeros."""
+        """The initial state: zeros."""
         return self.recurrent.first_state(batch_size)
 
     @property

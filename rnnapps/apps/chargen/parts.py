@@ -1,4 +1,4 @@
-"""A generator's text in its parts, whose rows are the lines."""
+"""The parts of a generator's text, with lines as rows."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -9,12 +9,12 @@ from rnnapps.apps.parts import InParts, few
 from rnnapps.data import Splits
 from rnnapps.data.subset import fewer
 
-_BEGINNING = 60  # characters of an example, from which a text goes on
-_READ = 20_000  # characters of the validation part, from which examples are taken
+_BEGINNING = 60  # characters of an example prompt
+_READ = 20_000  # characters of the validation set to take examples from
 
 
 class TextInParts(InParts):
-    """What a generator says of its text; see `InParts`."""
+    """The parts of a generator's text; see `InParts`."""
 
     config: CharGenConfig
     data_room: ClassVar = data

@@ -1,4 +1,4 @@
-"""What `rnnapps predict` prints of a character generator: texts as they are written, and scores."""
+"""The output of `rnnapps predict` for a character generator: streamed texts, and scores."""
 
 import dataclasses
 import json
@@ -13,11 +13,11 @@ from rnnapps.standard_input import texts_of
 
 
 def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
-    """Prints texts as they are written, or the bits per character of a file's lines.
+    """Streams generated texts, or prints the bits per character of a file's lines.
 
     Args:
         app: The character generator.
-        options: What `rnnapps predict` was asked.
+        options: The options of `rnnapps predict`.
         as_json: Whether to print JSON objects.
     """
     settings = dataclasses.asdict(options)
@@ -32,13 +32,13 @@ def answer(app: Any, options: PredictOptions, as_json: bool) -> None:
 
 
 def print_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_json: bool) -> None:
-    """Prints each prompt and what follows it; a single one's as it is written.
+    """Prints each prompt and its continuation; streams that of a single prompt.
 
     Args:
         app: The character generator.
         prompts: The prompts.
-        settings: What `CharGenerator.stream` takes.
-        as_json: Whether to print a JSON object a line, with `prompt` and `text`.
+        settings: The arguments of `CharGenerator.stream`.
+        as_json: Whether to print one JSON object per line, with `prompt` and `text`.
     """
     shown = [to_bytes(prompt).decode("utf-8", "replace") for prompt in prompts]
     if as_json:
@@ -46,7 +46,7 @@ def print_texts(app: Any, prompts: Sequence[str], settings: dict[str, Any], as_j
             print(json.dumps({"prompt": prompt, "text": text}, ensure_ascii=False))
     elif len(prompts) == 1:
         stream = app.stream(prompts, **settings)
-        piece = next(stream)[0]  # an option out of range is found before anything is printed
+        piece = next(stream)[0]  # validates the options before anything is printed
         print(shown[0], end="")
         while piece is not None:
             print(piece, end="", flush=True)
@@ -61,8 +61,8 @@ def print_scores(lines: Iterable[tuple[str, float]], as_json: bool) -> None:
     """Prints the bits per character of each line.
 
     Args:
-        lines: The lines with their ends, and their bits per character.
-        as_json: Whether to print a JSON object a line, with `bits_per_character` and `text`.
+        lines: The lines with their line ends, and their bits per character.
+        as_json: Whether to print one JSON object per line, with `bits_per_character` and `text`.
     """
     for line, bits in lines:
         text = to_bytes(line).decode("utf-8", "replace").rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""The network, a ridge and repetitions, combined with weights that held-out data choose."""
+"""Forecast combination of network, ridge and naive forecasts, weighted on held-out data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,23 +10,23 @@ import tensorflow as tf
 from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.networks import fill_missing
 
-_STEPS = (0.25, 0.1, 0.05, 0.01)  # in which weights are moved, from coarse to fine
-_VALUES = 200_000  # at most, by which weights are chosen
-_BLOCKS = 4  # of the horizon, at most, that have weights of their own
-_FEW = 2  # windows that don't overlap, of which half of what they say is taken
+_STEPS = (0.25, 0.1, 0.05, 0.01)  # step sizes of the weight search, from coarse to fine
+_VALUES = 200_000  # maximum number of values for choosing weights
+_BLOCKS = 4  # maximum number of blocks of the horizon with separate weights
+_FEW = 2  # number of non-overlapping windows at which chosen weights count half
 NETWORK = "network"
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class Combination(keras.layers.Layer):
-    """Adds up forecasts with weights that are at least 0 and sum to 1.
+    """A convex combination of forecasts, with weights per step of the horizon.
 
-    The members are the network, a ridge (one linear map for all targets, of what the last value
-    leaves of the look-back), the last value, and for each cycle of the series its last turn. Each
-    step of the horizon has its weights. Quantiles are shifted as the point is, and stay in order.
+    The members are the network, a ridge regression (one linear map for all targets, on the
+    look-back minus its last value), the last value, and a seasonal naive forecast per cycle.
+    Quantiles are shifted with the point and stay in order.
 
     Args:
-        task: What is forecast from what, or its `to_dict()`.
+        task: The forecasting task, or its `to_dict()`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -34,7 +34,7 @@ class Combination(keras.layers.Layer):
         answer: The network's point and quantiles `(batch, horizon, targets, 1 + levels)`.
 
     Output:
-        Point and quantiles of the combination, of the shape of `answer`.
+        Point and quantiles of the combination, same shape as `answer`.
 
     Reference:
         - [Bates and Granger, 1969](https://doi.org/10.1057/jors.1969.103)
@@ -50,7 +50,7 @@ class Combination(keras.layers.Layer):
         self.weights_of.assign(np.eye(len(self.members))[[0] * task.horizon])  # the network alone
 
     def others(self, history):
-        """The other members' points `(batch, horizon, targets, members - 1)`."""
+        """The other members' forecasts `(batch, horizon, targets, members - 1)`."""
         task = self.task
         known = fill_missing(tf.cast(history[..., : task.targets], "float32"), task.padded)[0]
         last = known[:, -1:]  # (batch, 1, targets)
@@ -62,26 +62,26 @@ class Combination(keras.layers.Layer):
         return tf.stack(found, axis=-1)
 
     def call(self, history, answer):
-        away = self.others(history) - answer[..., :1]  # from the network's point
+        away = self.others(history) - answer[..., :1]  # relative to the network
         shift = tf.reduce_sum(self.weights_of[:, None, 1:] * away, axis=-1)
         return answer + shift[..., None]
 
     def adapt(
         self, history: np.ndarray, point: np.ndarray, truth: np.ndarray, loss: str, apart: float
     ) -> None:
-        """Chooses the weights by held-out windows; `ridge` has been assigned before.
+        """Chooses the weights on held-out windows; assign `ridge` before.
 
-        All steps share their weights, unless those of blocks of the horizon, chosen by every other
-        stretch of the windows, are better in the rest. Of few windows little can be chosen: the
-        fewer there are, the nearer the weights are to those of network and ridge alone, by how
-        good each of them is.
+        All steps share their weights, unless separate weights for blocks of the horizon are better
+        in two-fold cross-validation over stretches of windows. The fewer windows, the more the
+        weights are shrunk towards those of network and ridge alone, which are inverse to their mean
+        squared errors.
 
         Args:
             history: Scaled values `(windows, lookback, columns)`.
-            point: The network's points `(windows, horizon, targets)`.
-            truth: What came true, of that shape; NaN where missing.
-            loss: What is minimised: `"mae"`, `"mse"` or `"huber"`.
-            apart: How many windows that don't overlap would be as long.
+            point: The network's point forecasts `(windows, horizon, targets)`.
+            truth: The observed values, same shape; NaN where missing.
+            loss: The loss to minimise: `"mae"`, `"mse"` or `"huber"`.
+            apart: Equivalent number of non-overlapping windows.
         """
         others = [self.others(history[i : i + 256]).numpy() for i in range(0, len(history), 256)]
         members = np.concatenate([point[..., None], np.concatenate(others)], axis=-1)
@@ -92,7 +92,7 @@ class Combination(keras.layers.Layer):
         self.weights_of.assign(weights)
 
     def describe(self) -> dict[str, Any]:
-        """Each member's weight; where they differ along the horizon, at its first and last step."""
+        """Each member's weight; if it varies along the horizon, at the first and last step."""
         weights = np.round(self.weights_of.numpy().astype(float), 2)
         first, last = weights[0], weights[-1]
         if (weights == first).all():
@@ -103,7 +103,7 @@ class Combination(keras.layers.Layer):
         }
 
     def said(self) -> str:
-        """The weights in a sentence."""
+        """A message with the weights."""
         weights = self.weights_of.numpy()
         shares = []
         for name, column in zip(self.members, weights.T, strict=True):
@@ -121,7 +121,7 @@ def _name_of(cycle: int) -> str:
 
 
 def weigh(truth: np.ndarray, members: np.ndarray, loss: str) -> np.ndarray:
-    """Weights for each step of a horizon; see `Combination.adapt`.
+    """Chooses weights for each step of the horizon; see `Combination.adapt`.
 
     Args:
         truth: `(windows, horizon, targets)`, NaN where missing.
@@ -134,7 +134,7 @@ def weigh(truth: np.ndarray, members: np.ndarray, loss: str) -> np.ndarray:
     horizon = truth.shape[1]
 
     def error(rows: slice | np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """What each member is off, `(values, members)`."""
+        """The error of each member, `(values, members)`."""
         off = truth[rows][:, steps, :, None] - members[rows][:, steps]
         off = off.reshape(-1, off.shape[-1])
         off = off[np.isfinite(off).all(1)]
@@ -143,7 +143,7 @@ def weigh(truth: np.ndarray, members: np.ndarray, loss: str) -> np.ndarray:
     every = np.arange(horizon)
     shared = np.tile(choose_weights(error(slice(None), every), loss), (horizon, 1))
     blocks = [block for block in np.array_split(every, _BLOCKS) if len(block)]
-    stretch = np.arange(len(truth)) * 8 // max(1, len(truth)) % 2  # of windows, that overlap
+    stretch = np.arange(len(truth)) * 8 // max(1, len(truth)) % 2  # windows overlap
     halves = np.flatnonzero(stretch == 0), np.flatnonzero(stretch == 1)
     if len(blocks) < 2 or min(map(len, halves)) < 2 * horizon:
         return shared
@@ -163,11 +163,11 @@ def weigh(truth: np.ndarray, members: np.ndarray, loss: str) -> np.ndarray:
 
 
 def by_error(truth: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """The weights `(members,)` of network and ridge, inversely to their mean squared errors.
+    """Weights `(members,)` for network and ridge, inverse to their mean squared errors.
 
     Args:
         truth: `(windows, horizon, targets)`, NaN where missing.
-        members: Forecasts `(windows, horizon, targets, members)`, of which these are the first.
+        members: Forecasts `(windows, horizon, targets, members)`, these two first.
     """
     off = (truth[..., None] - members[..., :2]).reshape(-1, 2)
     squares = np.square(off[np.isfinite(off).all(1)]).sum(0)
@@ -177,7 +177,7 @@ def by_error(truth: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 
 def cost(off: np.ndarray, loss: str) -> float:
-    """The mean loss of errors; 0 of none."""
+    """The mean loss of errors; 0 if there are none."""
     if not len(off):
         return 0.0
     size = np.abs(off)
@@ -189,13 +189,13 @@ def cost(off: np.ndarray, loss: str) -> float:
 
 
 def choose_weights(off: np.ndarray, loss: str) -> np.ndarray:
-    """The weights, at least 0 and of the sum 1, with which members' errors cancel out best.
+    """The convex weights with the lowest loss.
 
-    The loss is convex in the weights: from the best member on, weight is moved from one member to
-    another while that helps, in ever smaller steps.
+    The loss is convex in the weights: starting from the best member, weight is moved between pairs
+    of members while that helps, in decreasing steps.
 
     Args:
-        off: What each member is off, `(values, members)`.
+        off: The error of each member, `(values, members)`.
         loss: `"mae"`, `"mse"` or `"huber"`.
 
     Returns:
@@ -220,6 +220,6 @@ def choose_weights(off: np.ndarray, loss: str) -> np.ndarray:
 
 
 def _pairs(weights: np.ndarray) -> Sequence[tuple[int, int]]:
-    """Who can give weight, and who takes it."""
+    """The pairs of members between which weight can move: from, to."""
     count = len(weights)
     return [(i, j) for i in range(count) for j in range(count) if i != j and weights[i] > 1e-9]

@@ -1,4 +1,4 @@
-"""Anomaly detection: observed values next to their one-step forecasts, and how rare the gap is."""
+"""Anomaly detection: compares observed values with one-step forecasts."""
 
 import dataclasses
 import pathlib
@@ -29,16 +29,16 @@ from rnnapps.progress import say, working
 from rnnapps.serving import Signature
 
 RATE = 1.0  # false alarms in 1,000 steps
-_SHARE = 0.25  # of them, which the others may raise, if a target is cointegrated with them
-_MOST = 5000  # windows, about, by which alarms are calibrated
-_TRIED = 64  # windows, about, in which it is tried how a forecast follows a shift
+_SHARE = 0.25  # fraction of false alarms reserved for cointegration
+_MOST = 5000  # approximate number of windows for calibrating alarms
+_TRIED = 64  # approximate number of windows for estimating the response to a shift
 
 
 class Steps(NamedTuple):
     """One-step forecasts of a series.
 
     Args:
-        first: The step of the series that is forecast first.
+        first: The first forecast step of the series.
         observed: `(time, targets)`, NaN where missing.
         forecast: `(time, targets)`.
         width: Half of the widest interval, `(time, targets)`.
@@ -56,10 +56,10 @@ class Detector:
 
     Args:
         alarms: The alarms.
-        task: What is forecast from what.
-        usual: The usual width of a forecast, `(targets,)`; of several series, whose errors are
-            divided by the forecast's, that of the series with the narrowest.
-        cointegration: How targets move together, if they do; not learned of several series.
+        task: The forecasting task.
+        usual: The typical width of a forecast, `(targets,)`; with several series, whose errors are
+            divided by the forecast's width, that of the series with the narrowest.
+        cointegration: The cointegration of targets, if any; unused with several series.
     """
 
     alarms: Alarms
@@ -68,7 +68,7 @@ class Detector:
     cointegration: Cointegration | None = None
 
     def surprise(self, observed, forecast, width):
-        """`-log10` of alarms a step, `(batch, time, targets)` as its arguments are."""
+        """`-log10` of the alarm rate per step, `(batch, time, targets)` like its arguments."""
         width = tf.maximum(width, 0.05 * self.usual)
         errors = observed - forecast
         if self.task.several:
@@ -83,12 +83,12 @@ class Detector:
 
 
 def one_step(graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]]) -> list[Steps]:
-    """Forecasts steps from all that precedes each.
+    """Computes one-step forecasts, each from all earlier steps.
 
     Args:
         graph: A `ForecastPipeline`, or the function that it was compiled to.
         parts: The series.
-        spans: For each series the first step that is forecast, and the one after the last.
+        spans: For each series the first step to forecast, and the one after the last.
 
     Returns:
         The forecasts of each series.
@@ -112,13 +112,13 @@ def one_step(graph: Graph, parts: Parts, spans: Sequence[tuple[int, int]]) -> li
 
 
 def fit_detector(graph: Graph, parts: Parts) -> Detector:
-    """Calibrates alarms by the one-step errors of the validation part.
+    """Calibrates alarms on the one-step errors of the validation set.
 
-    How targets move together is learned from the values of the training part, too.
+    Cointegration is also fitted to the values of the training set.
 
     Args:
         graph: A `ForecastPipeline`, or the function that it was compiled to.
-        parts: The series, divided by time.
+        parts: The series, split by time.
 
     Returns:
         The detector.
@@ -127,7 +127,7 @@ def fit_detector(graph: Graph, parts: Parts) -> Detector:
     each = max(1, _MOST // len(spans))
     spans = [(max(first, last - each), last) for first, last in spans]
     if not sum(last - first for first, last in spans):
-        raise DataError("Expected a validation part, by whose errors alarms are calibrated.")
+        raise DataError("Expected a validation part for calibrating alarms.")
     with working("forecasting the validation part"):
         steps = one_step(graph, parts, spans)
     usual = usual_width(steps)
@@ -149,11 +149,11 @@ def fit_detector(graph: Graph, parts: Parts) -> Detector:
 
 
 def usual_width(steps: Sequence[Steps]) -> np.ndarray:
-    """The usual width of a forecast `(targets,)`, in the series where that is narrowest."""
+    """The typical width of a forecast `(targets,)`, in the series where it is narrowest."""
     widths = [np.maximum(one.width, 1e-9) for one in steps if len(one.width)]
     each = np.stack([np.exp(np.mean(np.log(one), axis=0)) for one in widths])  # (series, targets)
     usual = np.where(each > 1e-8, each, np.inf).min(0)
-    return np.where(np.isfinite(usual), usual, 1)  # one quantile has no width
+    return np.where(np.isfinite(usual), usual, 1)  # a single quantile has no width
 
 
 def _response(
@@ -163,7 +163,7 @@ def _response(
     scale: np.ndarray,
     usual: np.ndarray,
 ) -> np.ndarray:
-    """What a lasting shift leaves of one-step errors, as forecasts follow it; see `Alarms`."""
+    """The one-step errors after a permanent shift, while forecasts adapt; see `Alarms`."""
     task, found = parts.task, []
     origins = [(i, at) for i, span in enumerate(spans) for at in range(*span)]
     count = min(len(origins), max(1, _TRIED // task.targets))
@@ -190,7 +190,7 @@ def _response(
 
 
 def with_room(data: SeriesSet, task: Task) -> SeriesSet:
-    """Series that go on for a horizon without values, so that their last step is forecast, too."""
+    """Pads series by a horizon of missing values, so that their last step is forecast, too."""
     columns, longer = task.columns, []
     for one in data.series:
         ahead = times.following(one.times, columns.freq, task.horizon)
@@ -200,26 +200,26 @@ def with_room(data: SeriesSet, task: Task) -> SeriesSet:
 
 
 def steps_of(data: SeriesSet, task: Task, starts: Sequence[int] = ()) -> list[tuple[int, int]]:
-    """The steps that have a look-back before them.
+    """The steps that are preceded by a look-back.
 
     Args:
         data: The series.
-        task: What is forecast from what.
-        starts: For each series the first step to look at; by default its first.
+        task: The forecasting task.
+        starts: For each series the first step to check; by default its first.
 
     Returns:
-        For each series its first such step, and the one after the last with a target; rows after
-        it hold what is known ahead.
+        For each series its first such step, and the one after the last with a target; later rows
+        hold future covariates.
 
     Raises:
-        DataError: If a series has none.
+        DataError: If a series has no such step.
     """
     least, spans = task.least or task.lookback, []
     for one, start in zip(data.series, starts or [0] * len(data.series), strict=True):
         if (end := length_of(one, task.targets)) <= least:
             whose = f" in series {one.name}" if one.name else ""
             raise DataError(
-                f"Expected over {least} steps, the look-back, before which no step is looked at"
+                f"Expected more than {least} steps, the look-back before the first checked step"
                 f"{whose}. Received: {end}."
             )
         spans.append((max(start, least), end))
@@ -233,17 +233,17 @@ def find_alarms(
     spans: Sequence[tuple[int, int]],
     per_1000: float,
 ) -> pd.DataFrame:
-    """Calibrates alarms by the validation part, and looks for what is surprising.
+    """Calibrates alarms on the validation set, and detects anomalies.
 
     Args:
         graph: A `ForecastPipeline`, or the function that it was compiled to.
-        parts: The series that were trained on, divided by time.
-        given: Series to look at; `None` for the test part.
-        spans: What `steps_of` says of the series given.
-        per_1000: False alarms to put up with, in 1,000 steps of each series and target.
+        parts: The series used in training, split by time.
+        given: Series to check; `None` for the test set.
+        spans: The output of `steps_of` for the given series.
+        per_1000: Accepted false alarms per 1,000 steps of each series and target.
 
     Returns:
-        As `detect`.
+        The output of `detect`.
     """
     if given is None:
         given, starts = parts.data, [first for first, _ in parts.spans("test")]
@@ -254,16 +254,16 @@ def find_alarms(
 
 
 def detector_for_export(graph: Graph, read: Callable[[], Parts]) -> Detector | None:
-    """Alarms; `None`, which is said, where no validation part calibrates them.
+    """The detector; `None`, with a message, if there is no validation set to calibrate it.
 
     Args:
         graph: A `ForecastPipeline`, or the function that it was compiled to.
-        read: Reads the series that were trained on, divided by time.
+        read: Reads the series used in training, split by time.
     """
     try:
         return fit_detector(graph, read())
     except RnnappsError as error:
-        say([f"The export has no signature detect, as nothing calibrates its alarms: {error}"])
+        say([f"The export has no signature detect, as its alarms cannot be calibrated: {error}"])
         return None
 
 
@@ -274,24 +274,24 @@ def detect(
     spans: Sequence[tuple[int, int]],
     per_1000: float,
 ) -> pd.DataFrame:
-    """Looks for what is surprising.
+    """Detects anomalies.
 
     Args:
         graph: A `ForecastPipeline`, or the function that it was compiled to.
         detector: The detector.
         data: The series.
-        spans: What `steps_of` says of them.
-        per_1000: False alarms to put up with, in 1,000 steps of each series and target.
+        spans: The output of `steps_of`.
+        per_1000: Accepted false alarms per 1,000 steps of each series and target.
 
     Returns:
-        A row for each step, series and target: `time`, `series` where there are several, `target`,
-        `observed`, `forecast`, `score` (`-log10` of alarms a step) and `alarm`, at the first of
-        steps over the threshold that are within 24 of each other.
+        A row for each step, series and target: `time`, `series` if there are several, `target`,
+        `observed`, `forecast`, `score` (`-log10` of the alarm rate per step) and `alarm`, true at
+        the first of several steps over the threshold that are within 24 steps of each other.
     """
     task = dataclasses.replace(detector.task, series=tuple(one.name for one in data.series))
     least, columns = task.least or task.lookback, task.columns
     roomy = with_room(data, task)
-    early = [(max(least, first - DEPTH), last) for first, last in spans]  # they have a say
+    early = [(max(least, first - DEPTH), last) for first, last in spans]  # they affect the scores
     with working("forecasting"):
         found = one_step(graph, Parts(roomy, task, []), early)
     frames = []
@@ -312,34 +312,34 @@ def detect(
 
 
 def threshold(per_1000: float) -> float:
-    """The score from which on there is an alarm.
+    """The minimum score of an alarm.
 
     Args:
-        per_1000: False alarms in 1,000 steps.
+        per_1000: False alarms per 1,000 steps.
 
     Raises:
-        ConfigError: If there cannot be as many.
+        ConfigError: If the rate is out of range.
     """
     most = 1000 // (APART + 1)
     if not 0 < per_1000 <= most:
         raise ConfigError(
-            f"Expected --alarms-per-1000 to be over 0 and at most {most}, as those within {APART} "
-            f"steps are one. Received: {per_1000:g}."
+            f"Expected --alarms-per-1000 to be over 0 and at most {most}, as alarms within {APART} "
+            f"steps count as one. Received: {per_1000:g}."
         )
     return float(np.log10(1000 / per_1000))
 
 
 def notes_of(detector: Detector, per_1000: float) -> list[str]:
-    """What is to be known of the alarms, a sentence each."""
+    """Notes about the alarms for the user."""
     held = detector.alarms.steps
     if held * per_1000 >= 1000:
         return []
-    guessed = "how rare larger errors than theirs are is extrapolated with an exponential tail"
+    guessed = "the frequency of larger errors is extrapolated with an exponential tail"
     return [f"The validation part has {held:,} steps; {guessed}."]
 
 
 def draw(frame: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws what was observed and forecast of each series and target, with the alarms.
+    """Plots the observed values, forecasts and alarms of each series and target.
 
     Args:
         frame: The table of `Forecaster.detect`.
@@ -356,12 +356,12 @@ def draw(frame: pd.DataFrame, path: pathlib.Path) -> None:
 
 
 def detect_signature(model, detector: Detector, served: Signature) -> Signature:
-    """What a server answers of one observed step.
+    """The signature `detect`, which checks one observed step.
 
     Its inputs are those of `serving_default`, and `observed (batch, targets)` at the first step of
-    the horizon. A history that is up to 239 steps longer than the look-back lets the steps before
-    have their say, as they have in `detect`; without them, no shift is found, and what stays off
-    raises an alarm at each step.
+    the horizon. The history may be up to 239 steps longer than the look-back, for the same scores
+    as in `detect`; without the extra steps, shifts are not detected, and a lasting anomaly raises
+    an alarm at every step.
 
     Args:
         model: The forecaster.
@@ -369,8 +369,8 @@ def detect_signature(model, detector: Detector, served: Signature) -> Signature:
         served: The signature `serving_default`.
 
     Returns:
-        The signature, with `forecast`, `score` and `alarm`, each `(batch, targets)`; the alarm is
-        at one false one in 1,000 steps.
+        The signature, with `forecast`, `score` and `alarm`, each `(batch, targets)`; alarms are at
+        one false alarm in 1,000 steps.
     """
     task = detector.task
     names = [spec.name for spec in served.inputs]
@@ -410,7 +410,7 @@ def detect_signature(model, detector: Detector, served: Signature) -> Signature:
 
     example = served.request
     longer = tf.concat([example["history"][:, :1], example["history"]], axis=1)
-    observed = tf.repeat(example["history"][:1, -1, : task.targets], 2, axis=0)  # lacks nothing
+    observed = tf.repeat(example["history"][:1, -1, : task.targets], 2, axis=0)  # no missing values
     specs = [
         tf.TensorSpec((None, None, spec.shape[-1]), spec.dtype, spec.name)
         if spec.name == "history"

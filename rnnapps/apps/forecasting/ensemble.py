@@ -10,14 +10,14 @@ from rnnapps.apps.forecasting.networks import ForecastNetwork
 
 @keras.saving.register_keras_serializable("rnnapps")
 class Ensemble(keras.layers.Layer):
-    """The mean of several networks' answers, point by point and quantile by quantile.
+    """The mean of several networks' points and quantiles.
 
     Args:
-        networks: Networks of the same task.
+        networks: Networks for the same task.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: What the networks take.
+        inputs: The inputs of the networks.
 
     Output:
         Points and quantiles `(batch, horizon, targets, 1 + levels)`.
@@ -38,11 +38,11 @@ class Ensemble(keras.layers.Layer):
 
     @property
     def compiled_methods(self) -> list[Callable]:
-        """The methods that do the numeric work, of all networks."""
+        """The methods of all networks that do the numeric work."""
         return [method for network in self.networks for method in network.compiled_methods]
 
     def answer(self, inputs):
-        """A point and quantiles; see the class."""
+        """The mean point and quantiles; see the class."""
         return tf.add_n([one.answer(inputs) for one in self.networks]) / len(self.networks)
 
     def call(self, inputs):

@@ -14,34 +14,34 @@ from rnnapps.errors import ConfigError
 from rnnapps.progress import tracked
 
 START = "(start)"
-_STEPS = 32  # of the way from the start to the inputs
+_STEPS = 32  # on the path from the baseline to the inputs
 
 
 def explain(
     model: keras.Model, task: Task, history: np.ndarray, future: np.ndarray, names: Sequence[str]
 ) -> pd.DataFrame:
-    """What forecasts owe to each column and lag.
+    """Attributes forecasts to columns and lags.
 
-    The forecast, its mean over the horizon, is followed on the straight way from a start to the
-    inputs; the start has each column's mean of training in every step, and of the targets each
-    look-back's own mean. A change of the forecast on the way is put down to the inputs that changed
-    with it. Contributions add up to the forecast less that of the start.
+    Integrated gradients of the forecast's mean over the horizon, on the straight path from a
+    baseline input to the actual one. The baseline has each column's training mean at every step,
+    and for targets the mean of the look-back. Contributions sum to the forecast minus that of the
+    baseline.
 
     Args:
         model: The forecaster.
-        task: What it forecasts from what.
+        task: The forecasting task.
         history: `(series, lookback, columns)`.
         future: `(series, horizon, future)`.
-        names: The series' names.
+        names: The series names.
 
     Returns:
-        A row for each series, target, column and lag: `series` where there are several, `target`,
+        A row for each series, target, column and lag: `series` if there are several, `target`,
         `column`, `lag`, `contribution`. Lag 1 is the last step of the look-back, 0 the first of the
-        horizon, -1 its second. A first row of each target, of the column `(start)`, holds the
-        forecast of the start; its rows sum to the forecast.
+        horizon, -1 its second. The first row of each target, with the column `(start)`, holds the
+        forecast of the baseline; the rows of a target sum to the forecast.
 
     Raises:
-        ConfigError: If the network draws its forecasts, so that they have no gradients.
+        ConfigError: If the network samples its forecasts, which then have no gradients.
 
     Reference:
         - [Sundararajan et al., 2017](https://arxiv.org/abs/1703.01365)
@@ -94,10 +94,10 @@ def _networks(model: keras.Model) -> list:
 def _integrate(
     model: keras.Model, task: Task, start: dict, given: dict, name: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The start's forecast `(targets,)`, and for each input `(targets, time, columns)`."""
+    """The baseline's forecast `(targets,)`, and contributions `(targets, time, columns)`."""
     shares = (np.arange(_STEPS) + 0.5) / _STEPS
-    # The last row is the start, near enough: a series that is measured by its look-back has no
-    # spread at the start itself.
+    # The last row is close to the baseline: exactly there, a series that is scaled by its look-back
+    # has no spread.
     way = np.append(shares, 1e-6)[:, None, None]
     inputs = {
         key: tf.constant(start[key] + way * (given[key] - start[key]), tf.float64) for key in given
@@ -106,7 +106,7 @@ def _integrate(
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(inputs)
         forecast = tf.reduce_mean(model({**inputs, **others})["forecast"], axis=1)
-        each = tf.unstack(forecast, axis=-1)  # (way,) for each target
+        each = tf.unstack(forecast, axis=-1)  # (path,) for each target
     found: dict[str, list] = {key: [] for key in given}
     for one in each:
         slopes = tape.gradient(one, inputs, unconnected_gradients="zero")
@@ -117,10 +117,10 @@ def _integrate(
 
 
 def draw(frame: pd.DataFrame, path: pathlib.Path) -> None:
-    """Draws what columns and lags contribute to the first series' first target.
+    """Plots the contributions of columns and lags to the first series' first target.
 
     Args:
-        frame: What `explain` found.
+        frame: The output of `explain`.
         path: The PNG to write.
     """
     keys = [name for name in ("series", "target") if name in frame]

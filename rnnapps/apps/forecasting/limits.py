@@ -16,20 +16,20 @@ def lower_bounds(
     log: bool,
     notes: list[str],
 ) -> tuple[float | None, ...]:
-    """For each target what no forecast goes below, chosen by what precedes the test part.
+    """The lower bound of each target's forecasts, chosen on the data before the test set.
 
     Args:
         data: The series.
-        ends: For each series the steps up to the ends of its parts.
-        config: Its `lower_bound` and likelihood are read.
-        log: Whether logarithms are learned.
-        notes: Gets a sentence where counts are bounded, and where a bound would fit.
+        ends: For each series the end steps of its parts.
+        config: The configuration, with `lower_bound` and likelihood.
+        log: Whether the network models logarithms.
+        notes: Gets a message if counts are bounded, or if a bound would be suitable.
 
     Returns:
-        The bounds; `None` for a target that has none.
+        The bounds; `None` for targets without one.
 
     Raises:
-        DataError: If a value lies below `lower_bound`.
+        DataError: If a value is below `lower_bound`.
     """
     bounds: list[float | None] = []
     counts, positive = [], []
@@ -68,14 +68,14 @@ def lower_bounds(
 
 
 def coarse_steps(training: list[np.ndarray], targets: tuple[str, ...]) -> tuple[str, ...]:
-    """Says which targets change by less than an export, which is asked in float32, can tell.
+    """Finds targets whose changes are too small for the float32 inputs of an export.
 
     Args:
-        training: The training part of each series, `(time, columns)`.
-        targets: The targets' names, the first columns.
+        training: The training set of each series, `(time, columns)`.
+        targets: The target names, the first columns.
 
     Returns:
-        A sentence for each such target.
+        A message for each such target.
     """
     notes = []
     for i, name in enumerate(targets):
@@ -85,8 +85,8 @@ def coarse_steps(training: list[np.ndarray], targets: tuple[str, ...]) -> tuple[
         largest = np.float32(np.abs(values).max(initial=0.0))
         if len(changes) and np.spacing(largest) > np.median(changes) / 100:
             notes.append(
-                f"An export's inputs and answers are float32, whose neighbours are "
-                f"{np.spacing(largest):g} apart at {name}'s {largest:g}, while it changes by "
+                f"An export's inputs and outputs are float32, with a resolution of "
+                f"{np.spacing(largest):g} at {name}'s {largest:g}, while it changes by "
                 f"{np.median(changes):g} from step to step: subtract a constant before training."
             )
     return tuple(notes)

@@ -14,12 +14,12 @@ from rnnapps.training import Rows
 
 @keras.saving.register_keras_serializable("rnnapps")
 class SegmentRNN(ForecastNetwork):
-    """A recurrent network whose steps are segments of the series.
+    """A recurrent network whose time steps are segments of the series.
 
-    The look-back is cut into segments, each is projected to the cell's width, and the cell reads
-    them. From its last state one step is taken for each segment of the horizon, all at once: the
-    step's input tells which segment it is and which target, and holds the segment's future
-    covariates. Its output is projected to the segment's steps.
+    The look-back is split into segments, each projected to the cell's width and read by the cell.
+    From the last state, the cell takes one step per segment of the horizon, in parallel: its input
+    encodes the segment's position and target, and its future covariates. The output is projected to
+    the segment's steps.
 
     See `ForecastNetwork` for arguments, call arguments and output.
 
@@ -35,7 +35,7 @@ class SegmentRNN(ForecastNetwork):
         self.drop = keras.layers.Dropout(config.dropout)
         self.ahead = keras.layers.Dense(config.units, name="ahead") if task.future else None
         self.pieces = -(-task.horizon // task.segment)
-        self.padding = -task.lookback % task.segment  # steps put before the look-back
+        self.padding = -task.lookback % task.segment  # padding before the look-back, in steps
 
     def _make_reader(self) -> None:
         config = self.config
@@ -51,7 +51,7 @@ class SegmentRNN(ForecastNetwork):
 
     @property
     def readers(self) -> list[keras.layers.Layer]:
-        """The layers that read segments of the cell's width."""
+        """The layers that process the projected segments."""
         return [*self.cells, *self.blocks, *([self.norm] if self.blocks else [])]
 
     def build(self, inputs_shape=None):
@@ -63,7 +63,7 @@ class SegmentRNN(ForecastNetwork):
             self.ahead.build((None, None, segment * self.known_ahead))
         self.head.build_for(units, segment * self.per_row)
         width = units // 2 if self.config.independent else units
-        normal = keras.initializers.RandomNormal(stddev=1.0)  # or the pieces begin as one
+        normal = keras.initializers.RandomNormal(stddev=1.0)  # otherwise all pieces start equal
         self.position = self.add_weight((self.pieces, width), normal, name="position")
         if self.config.independent:
             shape = (self.task.targets, units - width)
@@ -90,15 +90,15 @@ class SegmentRNN(ForecastNetwork):
         return raw[:, :horizon]
 
     def read(self, x, y, training):
-        """Reads the look-back's segments, then those of the horizon.
+        """Processes the look-back's segments, then those of the horizon.
 
         Args:
             x: `(rows, segments, units)`.
-            y: `(rows, pieces, units)`, which piece of the horizon each is, and what is known of it.
+            y: `(rows, pieces, units)`, position embeddings and covariates of the horizon's pieces.
             training: Whether to apply dropout.
 
         Returns:
-            What was made of each piece, `(rows, pieces, units)`.
+            The output for each piece, `(rows, pieces, units)`.
         """
         states, units = [], self.config.units
         for index in range(len(self.cells)):
@@ -113,7 +113,7 @@ class SegmentRNN(ForecastNetwork):
         return tf.reshape(y, (-1, self.pieces, units))
 
     def _through(self, index: int, x, training, state=None) -> tuple:
-        """What a cell, in its block, makes of `x`, and its states."""
+        """The outputs and states of a cell and its block for `x`."""
         block = self.blocks[index] if self.blocks else None
         read = block.before(x) if block else x
         y, *state = self.cells[index](read, initial_state=state, training=training)
@@ -122,7 +122,7 @@ class SegmentRNN(ForecastNetwork):
 
 @keras.saving.register_keras_serializable("rnnapps")
 class SegmentTransformer(SegmentRNN):
-    """A Transformer over the segments of the look-back and of the horizon, which see each other.
+    """A Transformer over the segments of the look-back and the horizon, with full attention.
 
     See `SegmentRNN` and `ForecastNetwork`.
 
@@ -167,7 +167,7 @@ def build_network(config: ForecastingConfig, task: Task) -> keras.Model:
 
     Args:
         config: The configuration.
-        task: What is forecast from what.
+        task: The forecasting task.
 
     Returns:
         A model from scaled values, a dictionary of `history (batch, lookback, columns)` with NaN
@@ -183,10 +183,10 @@ def build_network(config: ForecastingConfig, task: Task) -> keras.Model:
 
 
 def named_rows(task: Task) -> dict[str, Rows]:
-    """What the rows of the network's weights stand for.
+    """The names of the rows of the network's weights.
 
     Args:
-        task: What is forecast from what.
+        task: The forecasting task.
     """
     return {"channel": Rows(0, task.columns.targets)}
 
@@ -204,9 +204,9 @@ def inputs_of(config: ForecastingConfig, task: Task) -> dict[str, tuple[int, ...
 
 
 def network_config(config: ForecastingConfig, task: Task) -> NetworkConfig:
-    """What the configuration, and the kind of data, say of the network."""
-    counts = config.likelihood == "negative_binomial"  # which keep their zero
-    # Many series of hours learn more of a linear map than of the cell: benchmarks/RESULTS.md.
+    """The network's settings, from the configuration and the kind of data."""
+    counts = config.likelihood == "negative_binomial"  # counts are not shifted
+    # For many hourly series a linear map is better than the cell: benchmarks/RESULTS.md.
     linear = config.linear or (task.population and len(task.cycles) > 1)
     return NetworkConfig(
         cell=config.cell,

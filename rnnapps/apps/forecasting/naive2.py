@@ -1,23 +1,23 @@
-"""Naive2 and the overall weighted average, by which the M4 competition ranked forecasts."""
+"""Naive2 and the overall weighted average (OWA) of the M4 competition."""
 
 import numpy as np
 
 from rnnapps.apps.forecasting.scaling import known_mean
 
-_CRITICAL = 1.645  # of a normal distribution: a test at 90 %
+_CRITICAL = 1.645  # normal quantile of a 90 % test
 
 
 def is_seasonal(values: np.ndarray, season: int) -> bool:
-    """The competition's test of whether a series repeats itself after a season.
+    """The M4 competition's seasonality test.
 
     Args:
         values: The series `(time,)`, without missing values.
-        season: Steps of a season.
+        season: Season length, in steps.
 
     Returns:
-        Whether the autocorrelation at a season is significant at 90 %, given those before it; never
-        so of less than three seasons, nor of seasons beyond `10 * log10(time)` steps, as far as R
-        computes autocorrelations by default.
+        Whether the autocorrelation at the season is significant at 90 %, given those at smaller
+        lags. False for less than three seasons, and for seasons over `10 * log10(time)` steps, R's
+        default maximum lag.
     """
     count = len(values)
     if season < 2 or count < 3 * season or season > int(10 * np.log10(count)):
@@ -32,17 +32,17 @@ def is_seasonal(values: np.ndarray, season: int) -> bool:
 
 
 def seasonal_indices(values: np.ndarray, season: int) -> np.ndarray:
-    """Classical multiplicative decomposition: each step of a season relative to the mean.
+    """The seasonal indices of a classical multiplicative decomposition.
 
     Args:
         values: The series `(time,)`, at least two seasons of positive values.
-        season: Steps of a season.
+        season: Season length, in steps.
 
     Returns:
-        The indices `(season,)`, of the series' first steps; their mean is 1.
+        The indices `(season,)`, starting at the series' first step; their mean is 1.
     """
     weights = np.ones(season) / season
-    if season % 2 == 0:  # centred: the two ends count half
+    if season % 2 == 0:  # centred: both ends have half weight
         weights = np.concatenate([weights[:1] / 2, weights[1:], weights[:1] / 2])
     half = len(weights) // 2
     ratio = values[half : len(values) - half] / np.convolve(values, weights, "valid")
@@ -52,16 +52,16 @@ def seasonal_indices(values: np.ndarray, season: int) -> np.ndarray:
 
 
 class Naive2:
-    """The last value, seasonally adjusted where a series is seasonal.
+    """The Naive2 forecast: the last value, seasonally adjusted if the series is seasonal.
 
     Args:
-        values: The series up to where forecasts begin, each `(time, targets)`, by which seasonality
-            is found.
-        season: Steps of a season.
+        values: The series before the first forecast, each `(time, targets)`, for detecting
+            seasonality.
+        season: Season length, in steps.
 
     Raises:
-        ValueError: If it is not defined: a value is missing or not positive, or a series does not
-            move.
+        ValueError: If Naive2 is undefined: a value is missing or not positive, or a series is
+            constant.
 
     Reference:
         - [Makridakis et al., 2020](https://doi.org/10.1016/j.ijforecast.2019.04.014)
@@ -71,7 +71,7 @@ class Naive2:
         if not all(np.isfinite(one).all() and (one > 0).all() for one in values):
             raise ValueError("Expected positive values without a gap.")
         self.season = season
-        # What repeating the last season is off on average: the scale of MASE.
+        # The mean absolute error of the seasonal naive forecast: the scale of MASE.
         self.errors = np.stack([known_mean(np.abs(one[season:] - one[:-season])) for one in values])
         if not (self.errors > 0).all():
             raise ValueError("Expected series that move.")
@@ -86,8 +86,8 @@ class Naive2:
 
         Args:
             last: The last values before the origin `(windows, targets)`.
-            series: The number of each window's series, `(windows,)`.
-            origin: The step of the series at which the forecast begins, `(windows,)`.
+            series: The index of each window's series, `(windows,)`.
+            origin: The first forecast step in the series, `(windows,)`.
             horizon: Steps to forecast.
 
         Returns:
@@ -99,14 +99,14 @@ class Naive2:
 
 
 def overall_weighted_average(found: dict[str, float], naive2: dict[str, float]) -> float:
-    """OWA: the mean of sMAPE and MASE, each relative to that of Naive2; 1 is as good.
+    """OWA: the mean of sMAPE and MASE, each relative to Naive2; below 1 is better than Naive2.
 
     Args:
         found: The `smape` and `mase` of a forecaster.
         naive2: Those of Naive2.
 
     Returns:
-        The average; NaN where Naive2 makes no error.
+        The average; NaN if Naive2 has no error.
     """
     ratios = [
         found[name] / naive2[name] if naive2[name] > 0 else np.nan for name in ("smape", "mase")

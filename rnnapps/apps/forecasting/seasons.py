@@ -1,26 +1,26 @@
-"""Detects the season of steps that are only numbered, by how values repeat."""
+"""Detects the season length of series without time stamps, by autocorrelation."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-_CLEAR = 0.4  # of a correlation of 1, from which on a series repeats itself
-_NEAR = 0.8  # of the highest correlation: the first lag that comes so near is the season
-_LONGEST = 400  # steps of a season, at most
+_CLEAR = 0.4  # minimum autocorrelation of a season
+_NEAR = 0.8  # the season is the first lag with this fraction of the highest autocorrelation
+_LONGEST = 400  # maximum season length, in steps
 
 
 def find_season(series: Sequence[np.ndarray]) -> int:
-    """Finds after how many steps series repeat themselves.
+    """Finds the season length of series.
 
-    What counts is how far changes from step to step repeat those of a season before, in the median
-    of the series: a trend has no part in it, nor has the level. Multiples of the season, such as
-    the week of hourly values, repeat about as much, so that the first of them is taken.
+    It is based on the median autocorrelation of first differences, independent of trend and level.
+    Multiples of the season, such as a week of hourly values, correlate about as well, so the first
+    is chosen.
 
     Args:
         series: The values of each, `(time,)`, NaN where missing.
 
     Returns:
-        Steps of the season; 1 where none is clear, or less than three of them are there.
+        The season length in steps; 1 if none is clear, or there are less than three seasons.
     """
     limit = min(_LONGEST, int(np.median([len(one) for one in series])) // 3)
     long = [one for one in series if len(one) >= 2 * limit]
@@ -34,7 +34,7 @@ def find_season(series: Sequence[np.ndarray]) -> int:
 
 
 def _autocorrelation(values: np.ndarray, lags: int) -> np.ndarray:
-    """Of values `(time,)` at the lags 0, 1, ..., one more than `lags`; zeros where none moves."""
+    """The autocorrelation of values `(time,)` at lags 0 to `lags + 1`; zeros if constant."""
     known = np.isfinite(values)
     mean = values[known].mean() if known.any() else 0.0
     power = np.abs(np.fft.rfft(np.where(known, values - mean, 0), 2 * len(values))) ** 2

@@ -1,4 +1,4 @@
-"""The signatures besides `serving_default`: from time stamps, about itself, with alarms."""
+"""The signatures besides `serving_default`: `from_times`, `describe` and `detect`."""
 
 import dataclasses
 
@@ -14,13 +14,13 @@ from rnnapps.data.clock import calendar_of, holidays_of
 from rnnapps.data.holidays import holiday_days, holidays_end
 from rnnapps.serving import ExportSpec, Signature, asset_signature
 
-_SINCE = 1900  # first year of the holidays' table
+_SINCE = 1900  # first year of the table of holidays
 
 
 def serving_spec(
     model: keras.Model, config: ForecastingConfig, detector: Detector | None
 ) -> ExportSpec:
-    """What an export answers.
+    """The signatures of an export.
 
     Args:
         model: The forecaster.
@@ -28,8 +28,8 @@ def serving_spec(
         detector: Its alarms, if it has any.
 
     Returns:
-        That of `pipeline.serving_spec`, with the signatures `describe`; `from_times`, where
-        covariates are made from the time; and `detect`, where there are alarms.
+        Those of `pipeline.serving_spec`, and `describe`; `from_times` if there are calendar
+        features; and `detect` if there are alarms.
     """
     spec = pipeline.serving_spec(model, config)
     task, served = model.get_layer("scaler").task, spec.signatures["serving_default"]
@@ -42,14 +42,14 @@ def serving_spec(
 
 
 def times_signature(task: Task, served: Signature) -> Signature:
-    """What a server answers to a table as it is: the calendar is computed inside the graph.
+    """The signature `from_times`, which computes calendar features in the graph.
 
-    Its inputs are those of `serving_default` without the columns that are made from the time, and
-    `times (batch, lookback + horizon)`, int64: the seconds since 1970-01-01 00:00 that a clock
-    shows on the wall of the data's zone. Its outputs are those of `serving_default`.
+    Its inputs are those of `serving_default` without calendar features, and
+    `times (batch, lookback + horizon)`, int64: the local time in the data's time zone, in seconds
+    since 1970-01-01 00:00. Its outputs are those of `serving_default`.
 
     Args:
-        task: What is forecast from what.
+        task: The forecasting task.
         served: The signature `serving_default`.
 
     Returns:
@@ -59,7 +59,7 @@ def times_signature(task: Task, served: Signature) -> Signature:
     years = (_SINCE, holidays_end().year)
     tables = [holiday_days(place, range(years[0], years[1] + 1)) for place in columns.holidays]
     made = 2 * len(columns.calendar) + len(columns.holidays)
-    given = task.future - made  # future covariates that the table has
+    given = task.future - made  # future covariates in the table
 
     def answer(*tensors):
         *tensors, seconds = tensors
@@ -68,7 +68,7 @@ def times_signature(task: Task, served: Signature) -> Signature:
         parts += [holidays_of(seconds, tables, years)] if tables else []
         features = tf.concat(parts, axis=-1)  # (batch, lookback + horizon, made)
         before, ahead = features[:, : task.lookback], features[:, task.lookback :]
-        if task.padded:  # a step before the first has no features either
+        if task.padded:  # padding has no features
             known = tf.reduce_any(tf.math.is_finite(named["history"]), axis=-1, keepdims=True)
             begun = tf.cumsum(tf.cast(known, tf.int32), axis=1) > 0
             before = tf.where(begun, before, np.nan)
