@@ -41,35 +41,35 @@ def compare(
     validation: Any = None,
     **settings: Any,
 ) -> pd.DataFrame:
-    """Trains contenders alike, and says how good they are and what they cost.
+    """Compares the quality and cost of different settings.
 
-    Every contender learns from the same data, with the same seeds, for the same time or number of
-    epochs; it is measured on the validation part. What was interrupted goes on when it is called
-    again with the same folder, which also gets `compare.csv`, `compare.md` and a picture.
+    Every combination is trained on the same data, with the same seeds, for the same time or number
+    of epochs, and evaluated on the validation set. Called again with the same folder, an
+    interrupted comparison resumes. The folder also gets `compare.csv`, `compare.md` and a figure.
 
     Args:
         application: The application's name.
         ranges: The values of one or more settings: `{"cell": "lstm,gru"}`. All combinations
             are compared.
-        time_per_run: Time of each training: `"90s"`, `"5m"`. `None` for the configuration's epochs.
-        seeds: Trainings of each contender.
-        objective: The measure; `None` for the application's first.
-        project_dir: Where it is kept.
-        train: Your own examples, as the application's `fit` takes them; `None` for the
-            configuration's data.
-        validation: Examples to measure on; `None` for a part of `train`.
+        time_per_run: Training time of each run: `"90s"`, `"5m"`. `None` for the configuration's
+            epochs.
+        seeds: Number of runs per combination.
+        objective: The metric; `None` for the application's main metric.
+        project_dir: Folder of the comparison.
+        train: Your own examples, as for the application's `fit`; `None` for the configuration's
+            data.
+        validation: Validation examples; `None` for a part of `train`.
         **settings: The application's other settings.
 
     Returns:
-        A row for each contender, the best first: the settings' values; the measure's mean and
-        standard deviation over the seeds; `parameters`, `epochs`, `seconds`,
-        `rows_a_second` of its training, `latency_ms` of one request to its export, and
-        `export_mb`.
+        A row for each combination, the best first: the settings' values; the metric's mean and
+        standard deviation over the seeds; `parameters`, `epochs`, `seconds`, `rows_a_second` of its
+        training, `latency_ms` of one request to its export, and `export_mb`.
 
     Raises:
-        ConfigError: If a setting cannot be compared, or a value is none that it takes.
-        RunError: If the folder holds something else, such as a comparison of other ranges or on
-            other data.
+        ConfigError: If a setting cannot be compared, or a value is invalid.
+        RunError: If the folder holds something else, such as a comparison with other ranges or
+            data.
 
     Example:
     >>> texts = [f"{how} it {i}" for i in range(40) for how in ("liked", "hated")]
@@ -97,17 +97,17 @@ def run_comparison(
     train: Any = None,
     validation: Any = None,
 ) -> None:
-    """Trains all contenders, and measures what each costs.
+    """Trains all combinations, and measures the cost of each.
 
     Args:
         name: The application.
-        config: Its configuration; what is not compared keeps its values.
-        options: What `rnnapps compare` was given.
-        train: Examples as `fit` takes them; `None` for the configuration's data.
-        validation: Examples to measure on.
+        config: Its configuration; settings that are not compared keep their values.
+        options: The options of `rnnapps compare`.
+        train: Examples as for `fit`; `None` for the configuration's data.
+        validation: Validation examples.
 
     Raises:
-        ConfigError: If a setting cannot be compared, or a value is none that it takes.
+        ConfigError: If a setting cannot be compared, or a value is invalid.
         RunError: If the folder holds something else.
     """
     config = agreed(config, name)
@@ -146,20 +146,20 @@ def run_comparison(
 
 
 def _combinations(space: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The values of each trial: all contenders under the first seed, then under the next."""
+    """The values of each trial: all combinations with the first seed, then with the next."""
     values = [choice.values for choice in space.values()]
     return [dict(zip(space, one, strict=True)) for one in itertools.product(*values)]
 
 
 def measure_cost(app: Application) -> dict[str, float]:
-    """What a trained application costs where it is used.
+    """The inference cost of a trained application.
 
     Args:
         app: The application.
 
     Returns:
-        `parameters` of the network; `latency_ms`, the median time of a request to its export, the
-        one with which an export is checked; and `export_mb`, the export's size.
+        `parameters` of the network; `latency_ms`, the median latency of the export's example
+        request; and `export_mb`, the export's size.
     """
     request = app.serving_spec().signatures["serving_default"].request
     with tempfile.TemporaryDirectory() as folder:

@@ -19,16 +19,16 @@ _COSTS = ("parameters", "epochs", "seconds", "rows_a_second", "latency_ms", "exp
 
 
 def report(project: pathlib.Path | str) -> pd.DataFrame:
-    """Writes `compare.csv`, `compare.md` and the picture into a comparison's folder.
+    """Writes `compare.csv`, `compare.md` and the figure into a comparison's folder.
 
     Args:
-        project: What `--project-dir` named.
+        project: The comparison's folder, `--project-dir`.
 
     Returns:
         The table, see `compare`.
 
     Raises:
-        RunError: If no training has ended.
+        RunError: If no training has finished.
     """
     project = pathlib.Path(project)
     found = read_search(project)
@@ -41,7 +41,7 @@ def report(project: pathlib.Path | str) -> pd.DataFrame:
             row = {**trial, **read_json(folder / "cost.json")}
             groups.setdefault(tuple(values.items()), []).append(row)
     if not groups:
-        raise RunError(f"No training of {project} has ended: {_reasons(found['trials'])}")
+        raise RunError(f"No training of {project} has finished: {_reasons(found['trials'])}")
     rows = [_contender(dict(values), trials, objective) for values, trials in groups.items()]
     table = pd.DataFrame(rows).sort_values(
         objective, ascending=found["direction"] == "min", ignore_index=True
@@ -65,7 +65,7 @@ def _reasons(trials: Sequence[dict]) -> str:
 
 
 def _contender(values: dict[str, Any], trials: Sequence[dict], objective: str) -> dict[str, Any]:
-    """A row of the table: the trials of all seeds as one."""
+    """A row of the table, aggregated over seeds."""
     scores = [trial["score"] for trial in trials]
     row = {
         **values,
@@ -80,11 +80,11 @@ def _contender(values: dict[str, Any], trials: Sequence[dict], objective: str) -
 
 
 def _curve(run: pathlib.Path, objective: str) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds, and what a training had reached by then: the loss where no epoch has the measure."""
+    """The learning curve: seconds and the metric, or the loss if the metric was not recorded."""
     history = pd.read_csv(run / "history.csv")
     seconds = np.cumsum(read_json(run / "run.json")["epoch_seconds"])
     values = history[objective if objective in history else "val_loss"].to_numpy()
-    count = min(len(seconds), len(values))  # there are the seconds of several networks
+    count = min(len(seconds), len(values))  # seconds may include several networks
     return seconds[:count], values[:count]
 
 
@@ -95,7 +95,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 
 def show(table: pd.DataFrame, project: pathlib.Path, as_json: bool) -> None:
-    """Prints the table, a column for each contender, and where it is kept.
+    """Prints the table, with a column per combination, and its folder.
 
     Args:
         table: The table.
@@ -117,7 +117,7 @@ def show(table: pd.DataFrame, project: pathlib.Path, as_json: bool) -> None:
             column.overflow = "fold"
         console.print(printed)
         console.print()
-    console.print(f"on the validation part; kept in {project}", markup=False, soft_wrap=True)
+    console.print(f"on the validation part; saved in {project}", markup=False, soft_wrap=True)
 
 
 def _heading(name: str) -> str:

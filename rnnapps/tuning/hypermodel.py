@@ -1,4 +1,4 @@
-"""An application as KerasTuner sees it."""
+"""An application as KerasTuner's hypermodel."""
 
 import json
 import pathlib
@@ -21,28 +21,28 @@ from rnnapps.files import locked, read_json, remove_tree, write
 from rnnapps.training import Diverged, TimeLimit
 from rnnapps.tuning.space import declare, make_space
 
-_ATTEMPTS = 3  # at one epoch, by processes that were killed: such a trial takes too much memory
+_ATTEMPTS = 3  # kills at the same epoch, after which a trial counts as out of memory
 
 
 class HyperApplication(keras_tuner.HyperModel):
     """An application whose settings KerasTuner searches.
 
-    Each trial trains the application as `rnnapps train` does, in the folder `run` of the trial's
-    own; one that was killed goes on from its last epoch. `get_best_models` gives back `Candidate`s.
+    Each trial trains the application like `rnnapps train`, in the subfolder `run` of its folder; a
+    killed trial resumes from its last epoch. `get_best_models` returns `Candidate`s.
 
     Args:
-        config: The application's configuration: what is not tuned keeps its values.
-        tune: The fields to tune; by default those with a range of their own.
+        config: The application's configuration: fields that are not tuned keep their values.
+        tune: The fields to tune; by default those with a predefined range.
         ranges: Other ranges by field: `{"units": "64:512:64", "cell": "lstm,gru"}`.
-        train: Your own examples, as the application's `fit` takes them; `None` for the
-            configuration's data.
-        validation: Examples on which trials are compared; `None` for a part of `train`.
-        application: The application's class; by default the one whose configuration this is.
-        seconds: Time of a trial's training, at most.
+        train: Your own examples, as for the application's `fit`; `None` for the configuration's
+            data.
+        validation: Validation examples for comparing trials; `None` for a part of `train`.
+        application: The application's class; by default that of the configuration.
+        seconds: Maximum training time of a trial.
 
     Raises:
-        ConfigError: If a field cannot be tuned, a range is not valid, or no application has such a
-            configuration.
+        ConfigError: If a field cannot be tuned, a range is invalid, or the configuration belongs
+            to no application.
 
     Example:
     >>> hypermodel = HyperApplication(SentimentConfig(epochs=3), tune=["cell", "units"])
@@ -67,7 +67,7 @@ class HyperApplication(keras_tuner.HyperModel):
         self.application = application or _application_of(type(config))
 
     def build(self, hp: keras_tuner.HyperParameters) -> "Candidate":
-        """Makes the application with one choice of settings, not trained yet."""
+        """Creates the untrained application with one choice of settings."""
         values = declare(hp, self.space, self.config)
         if "tuner/epochs" in hp.values:
             values["epochs"] = hp.values["tuner/epochs"]
@@ -85,27 +85,27 @@ class HyperApplication(keras_tuner.HyperModel):
         verbose: Any = None,
         objective: str | None = None,
     ) -> dict[str, float]:
-        """Trains a candidate within its trial's folder.
+        """Trains a candidate in its trial's folder.
 
-        Hyperband's later rounds train from the start, on a schedule of their own length: one that
-        has come down to zero cannot be gone on with.
+        Hyperband's later rounds train from scratch, with a schedule of their own length: training
+        cannot continue after a schedule has decayed to zero.
 
         Args:
             hp: The trial's values.
             model: The candidate.
-            callbacks: KerasTuner's callbacks, and the search's own.
-            epochs: Instead of the configuration's; Hyperband's own come first.
-            initial_epoch: Not used, see above.
-            verbose: Not used: progress is shown as in `rnnapps train`.
-            objective: A measure that the data must have.
+            callbacks: KerasTuner's callbacks and the search's own.
+            epochs: Overrides the configuration's epochs; Hyperband's own take precedence.
+            initial_epoch: Unused, see above.
+            verbose: Unused: progress is shown as in `rnnapps train`.
+            objective: A metric that must be available for the data.
 
         Returns:
-            The measures of the validation part, each name after `val_`.
+            The validation metrics, prefixed with `val_`.
 
         Raises:
-            FailedTrialError: If the training diverges, or takes too much memory.
-            FatalValueError: If a trial is to be trained more than once.
-            ConfigError: If the objective is not measured.
+            FailedTrialError: If the training diverges or runs out of memory.
+            FatalValueError: If `executions_per_trial` is not 1.
+            ConfigError: If the objective is not available.
         """
         app = model.app
         epochs = hp.values.get("tuner/epochs", epochs)
@@ -119,12 +119,12 @@ class HyperApplication(keras_tuner.HyperModel):
                 f"{mine.tuner.executions_per_trial}."
             )
         folder = pathlib.Path(mine.tuner.get_trial_dir(mine.trial.trial_id)).absolute()
-        # The whole run is kept: no weights need be saved beside it.
+        # The run itself is saved: no separate weights are needed.
         callbacks = [one for one in callbacks if not isinstance(one, SaveBestEpoch)]
         with locked(folder / ".lock"):
-            if (folder / "result.json").exists():  # killed after it, before the search was told
+            if (folder / "result.json").exists():  # killed before it was reported
                 return read_json(folder / "result.json")["measures"]
-            if (folder / "run" / "config.toml").exists():  # killed before it was measured
+            if (folder / "run" / "config.toml").exists():  # killed before it was evaluated
                 app = model.app = self.application.load(folder / "run")
             else:
                 self._train(app, folder, callbacks)
@@ -156,20 +156,20 @@ class HyperApplication(keras_tuner.HyperModel):
             raise FailedTrialError(f"Out of memory: {' '.join(str(error).split())[:200]}") from None
         finally:
             progress.note()
-            (folder / "attempts.json").unlink()  # of this one, which was not killed
+            (folder / "attempts.json").unlink()  # this attempt was not killed
 
 
 class Candidate(keras.Model):
-    """One choice of an application's settings, in the form of a Keras model.
+    """An application with one choice of settings, wrapped as a Keras model.
 
     Args:
         app: The application.
 
     Call arguments:
-        inputs: What the trained application's model takes.
+        inputs: The inputs of the trained application's model.
 
     Output:
-        What that answers.
+        The outputs of that model.
     """
 
     def __init__(self, app: Application):
@@ -180,12 +180,12 @@ class Candidate(keras.Model):
         return self.app.model(inputs)
 
     def load_weights(self, filepath, *args, **kwargs):
-        """Takes the trained application from the trial whose weights KerasTuner asks for."""
+        """Loads the trained application of the trial whose weights KerasTuner requests."""
         self.app = type(self.app).load(pathlib.Path(filepath).parent / "run")
 
 
 def measures(app: Application) -> dict[str, float]:
-    """What an application reached on its validation part, each name after `val_`."""
+    """An application's validation metrics, prefixed with `val_`."""
     kept = app.history[-1]
     if "val_loss" in kept and not app.config.keep_last:
         kept = min(app.history, key=lambda row: row["val_loss"])
@@ -207,7 +207,7 @@ def _application_of(config: type[TrainingConfig]) -> type[Application]:
 
 
 class _Progress(keras.callbacks.Callback):
-    """Notes after every epoch how long the trial has trained, over all its attempts."""
+    """Records after every epoch the trial's total training time, over all attempts."""
 
     def __init__(self, folder: pathlib.Path, batch_size: int):
         super().__init__()
@@ -222,7 +222,7 @@ class _Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
-        if self.last is not None:  # an epoch's first batch may have to wait, and trace
+        if self.last is not None:  # an epoch's first batch may wait for data and tracing
             self.steps += 1
             self.stepping += now - self.last
         self.last = now
@@ -232,7 +232,7 @@ class _Progress(keras.callbacks.Callback):
         self.note()
 
     def note(self) -> None:
-        """Writes it down."""
+        """Writes the record to the trial's folder."""
         seconds = self.before + time.monotonic() - self.began
         found = {"epochs": self.epochs, "seconds": round(seconds, 3)}
         if self.stepping:
@@ -246,7 +246,7 @@ def _progress(folder: pathlib.Path) -> dict[str, float]:
 
 
 def _count_attempt(folder: pathlib.Path) -> None:
-    """Fails a trial whose process was killed again and again at the same epoch."""
+    """Fails a trial whose process was killed repeatedly at the same epoch."""
     state = partial_dir(folder / "run")
     reached = sorted(str(path.relative_to(state)) for path in state.glob("*/epoch-*"))
     attempts = folder / "attempts.json"

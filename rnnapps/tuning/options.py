@@ -61,7 +61,7 @@ class TuneOptions(CacheOptions):
 
     @property
     def address(self) -> tuple[str, str]:
-        """The chief's host and port; both are empty where there is no chief."""
+        """The chief's host and port; both empty without a chief."""
         host, _, port = (self.oracle or "").rpartition(":")
         return host, port
 
@@ -95,17 +95,17 @@ class CompareOptions:
 
 
 def parse_duration(text: str | None, name: str = "--time-budget") -> float | None:
-    """Seconds of a duration such as `90s`, `30m` or `1h30m`; a bare number is seconds.
+    """Parses a duration such as `90s`, `30m` or `1h30m`; a bare number is seconds.
 
     Args:
         text: The duration, or `None`.
-        name: The flag that it is of.
+        name: Its flag.
 
     Returns:
         Seconds, or `None`.
 
     Raises:
-        ConfigError: If the text is no duration above zero.
+        ConfigError: If the text is not a positive duration.
     """
     if text is None:
         return None
@@ -124,16 +124,16 @@ def parse_duration(text: str | None, name: str = "--time-budget") -> float | Non
 
 
 def complete(options: TuneOptions) -> TuneOptions:
-    """Takes the role from KerasTuner's environment variables where no flag says it, and checks it.
+    """Fills in the role from KerasTuner's environment variables, and validates it.
 
     Args:
-        options: The options as given.
+        options: The options as given; they take precedence.
 
     Returns:
         The options with `role`, `oracle` and `worker_id`.
 
     Raises:
-        ConfigError: If a role comes without the chief's address, or the other way round.
+        ConfigError: If only one of role and chief's address is given.
     """
     role, oracle, worker_id = options.role, options.oracle, options.worker_id
     host = os.environ.get("KERASTUNER_ORACLE_IP")
@@ -147,7 +147,7 @@ def complete(options: TuneOptions) -> TuneOptions:
         raise ConfigError(f"Expected --oracle to be HOST:PORT. Received: {oracle!r}.")
     if role and options.workers > 1:
         raise ConfigError("Expected --workers, or --role and --oracle. Received: both.")
-    # KerasTuner takes whoever has "chief" in its name for one; and the name is a file's.
+    # KerasTuner takes any name that contains "chief" for the chief's; the name is a file name.
     if role == "worker" and not re.fullmatch(r"(?!.*chief)[\w.-]+", worker_id):
         raise ConfigError(
             "Expected --worker-id to be letters, digits, dots and dashes, and not a chief's. "

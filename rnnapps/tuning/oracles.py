@@ -14,16 +14,16 @@ from keras_tuner.engine.trial import Trial
 
 from rnnapps.files import locked, remove_tree, write
 
-_SILENCE = 60.0  # seconds without a sign of a worker, after which it is taken for dead
+_SILENCE = 60.0  # seconds without a request after which a worker counts as dead
 _PATIENT = {"max_consecutive_failed_trials": 2**31}
 
 
 class Budget:
-    """The time that a search may take, its earlier processes' included.
+    """The time budget of a search, shared with its earlier processes.
 
     Args:
-        seconds: The time; `None` sets no limit.
-        path: The file that keeps what has been spent.
+        seconds: The budget; `None` for no limit.
+        path: The file that stores the time spent.
     """
 
     def __init__(self, seconds: float | None, path: pathlib.Path):
@@ -38,16 +38,16 @@ class Budget:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the budget is used up."""
         return self.seconds is not None and self.spent >= self.seconds
 
     def keep(self) -> None:
-        """Writes down what has been spent."""
+        """Saves the time spent."""
         write(self.path, f"{self.spent:.1f}")
 
 
 class StopInTime(keras.callbacks.Callback):
-    """Ends a trial's training when the search's time is over; it counts with what it reached."""
+    """Stops a trial's training when the search's time is up; its result so far counts."""
 
     def __init__(self, budget: Budget):
         super().__init__()
@@ -62,15 +62,15 @@ class StopInTime(keras.callbacks.Callback):
 
 
 class Steady(keras_tuner.Oracle):
-    """Mixed in before an oracle: starts from the defaults, outlives its workers, keeps to a budget.
+    """Mixin for oracles: starts from the defaults, survives lost workers, keeps to a budget.
 
-    A worker that is gone gives its trial back, and is not waited for; a trial that was begun is
-    ended before the workers are told to stop.
+    The trial of a lost worker is given to another one. Started trials finish before the workers are
+    told to stop.
     """
 
     budget: Budget
     refused: str | None = None
-    """The first trial, if the configuration as it stands cannot be trained."""
+    """The first trial, if the original configuration cannot be trained."""
 
     # KerasTuner's, which has no types.
     trials: dict[str, Trial]
@@ -79,7 +79,7 @@ class Steady(keras_tuner.Oracle):
 
     @property
     def tuner_ids(self) -> set[str]:
-        """The workers that are still to be told to stop: those lately heard of."""
+        """The workers that must still be told to stop: those heard from recently."""
         now = time.monotonic()
         return {name for name, heard in self._heard.items() if now - heard < _SILENCE}
 
@@ -89,7 +89,7 @@ class Steady(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id):
-        """The next trial, or one that says to wait or to stop."""
+        """The next trial, or one with status IDLE or STOPPED."""
         self.budget.keep()
         self._heard[tuner_id] = time.monotonic()
         for owner, trial in list(self.ongoing_trials.items()):
@@ -102,18 +102,18 @@ class Steady(keras_tuner.Oracle):
             drawn = self._seed_state
             trial = super().create_trial(tuner_id)
             if trial.status == "RUNNING":
-                self._save_trial(trial)  # also one that was given back: it shows life again
+                self._save_trial(trial)  # also for a retry: marks it as active
             else:
-                self._seed_state = drawn  # however often a worker asks
+                self._seed_state = drawn  # requests must not change the draws
         if trial.status == "STOPPED" and self.ongoing_trials:
-            trial.status = "IDLE"  # one of those may yet be given back
+            trial.status = "IDLE"  # an ongoing trial may still fail over
         elif trial.status == "STOPPED":
             del self._heard[tuner_id]
         return trial
 
     @keras_tuner.synchronized
     def end_trial(self, trial):
-        """Takes a trial's result, also from a worker that outlived the chief that gave it out."""
+        """Accepts a trial's result, even from a worker that outlived its chief."""
         trial_id = trial.trial_id
         if is_mistake(trial):
             self.refused = trial_id
@@ -121,7 +121,7 @@ class Steady(keras_tuner.Oracle):
             return
         for owner in self._owners(trial_id):
             self._heard[owner] = time.monotonic()
-        if trial_id not in self.end_order:  # else another worker had it too, and was faster
+        if trial_id not in self.end_order:  # otherwise another worker was faster
             super().end_trial(trial)
         for owner in self._owners(trial_id):
             del self.ongoing_trials[owner]
@@ -132,7 +132,7 @@ class Steady(keras_tuner.Oracle):
         return [name for name, one in self.ongoing_trials.items() if one.trial_id == trial_id]
 
     def _give_back(self, trial_id):
-        """Lets another worker have a trial that has not ended."""
+        """Queues an unfinished trial for another worker."""
         for owner in self._owners(trial_id):
             del self.ongoing_trials[owner]
             self._heard.pop(owner, None)
@@ -141,13 +141,13 @@ class Steady(keras_tuner.Oracle):
         self.save()
 
     def _random_values(self):
-        """The defaults first: no search should end below the configuration that it began with."""
+        """The defaults first: a search should never be worse than the original configuration."""
         if not self._tried_so_far:
             return {hp.name: hp.default for hp in self.hyperparameters.space}
         return super()._random_values()
 
     def save(self):
-        """Writes the oracle's state, by a rename: a kill leaves the state before."""
+        """Writes the oracle's state atomically."""
         write(pathlib.Path(self._get_oracle_fname()), json.dumps(self.get_state()))
 
     def _save_trial(self, trial):
@@ -155,12 +155,12 @@ class Steady(keras_tuner.Oracle):
         write(folder / "trial.json", json.dumps(trial.get_state()))
 
     def reload(self):
-        """Reads the state; a trial that was written but not entered in it never began."""
+        """Loads the state; drops trials that were written but never started."""
         super().reload()
         for trial_id in set(self.trials) - set(self.start_order):
             remove_tree(pathlib.Path(self._get_trial_dir(trial_id)))
         self.trials = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
-        # The state is written while a trial that has just ended still counts as running.
+        # The state may have been saved while a finished trial still counted as running.
         self._retry_queue = [one for one in self._retry_queue if one not in self.end_order]
 
 
@@ -173,7 +173,7 @@ class HyperbandOracle(Steady, oracles.HyperbandOracle):
 
 
 class BayesianOracle(Steady, oracles.BayesianOptimizationOracle):
-    """Bayesian optimization, whose draws depend on the seed and the trial's number alone."""
+    """Bayesian optimization; draws depend only on the seed and the trial's number."""
 
     def populate_space(self, trial_id):
         """See `keras_tuner.Oracle`."""
@@ -182,13 +182,13 @@ class BayesianOracle(Steady, oracles.BayesianOptimizationOracle):
 
 
 class GridOracle(Steady, keras_tuner.Oracle):
-    """Each of the given trials, in their order.
+    """Runs the given trials in order.
 
     Args:
         grid: The values of each trial, by name.
-        objective: What to improve.
+        objective: The metric to optimize.
         seed: The seed.
-        budget: The search's time.
+        budget: The search's time budget.
     """
 
     def __init__(
@@ -214,15 +214,15 @@ def make_oracle(
     seed: int,
     budget: Budget,
 ) -> Steady:
-    """Makes the oracle of a `--tuner`.
+    """Creates the oracle for a `--tuner`.
 
     Args:
         kind: `"random"`, `"hyperband"` or `"bayesian"`.
-        objective: What to improve.
-        trials: Number of trials, at most; `None` for 10, or for all of Hyperband's.
-        max_epochs: Epochs of a trial, at most; Hyperband divides them into rounds.
-        seed: The seed; KerasTuner would take 0 for none.
-        budget: The search's time.
+        objective: The metric to optimize.
+        trials: Maximum number of trials; `None` for 10, or for all of Hyperband's.
+        max_epochs: Maximum epochs of a trial; Hyperband divides them into rounds.
+        seed: The seed; KerasTuner would treat 0 as no seed.
+        budget: The search's time budget.
 
     Returns:
         The oracle.
@@ -240,15 +240,15 @@ def make_oracle(
 
 
 def is_mistake(trial: Trial) -> bool:
-    """Whether the configuration as it stands, which is the first trial, cannot be trained at all.
+    """Whether the original configuration, the first trial, cannot be trained.
 
-    KerasTuner calls a trial invalid that raised anything but `FailedTrialError`.
+    KerasTuner marks a trial as invalid if it raised anything but `FailedTrialError`.
     """
     return trial.status == "INVALID" and int(trial.trial_id) == 0
 
 
 def _abandoned(folder: pathlib.Path) -> bool:
-    """Whether no process works any more in the folder of a trial that has not ended."""
+    """Whether no process is working on an unfinished trial's folder."""
     if time.time() - folder.stat().st_mtime < _SILENCE:
         return False
     with contextlib.suppress(BlockingIOError), locked(folder / ".lock", wait=False):

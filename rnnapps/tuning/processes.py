@@ -1,4 +1,4 @@
-"""The processes of a search: how they find each other, and are kept alive. No TensorFlow."""
+"""The processes of a search: starts, checks and restarts them. No TensorFlow."""
 
 import contextlib
 import pathlib
@@ -12,22 +12,22 @@ from rnnapps.tuning.options import TuneOptions
 from rnnapps.tuning.project import undone_by_mistakes
 from rnnapps.workers import rnnapps_process, shares, without
 
-_PATIENCE = 20.0  # seconds that a worker waits for its chief to answer
-_RESTARTS = 10  # of all the processes together, while no trial ends
+_PATIENCE = 20.0  # seconds that a worker waits for its chief
+_RESTARTS = 10  # of all processes together, until a trial finishes
 
 
 def check_address(options: TuneOptions) -> None:
-    """Finds out whether a chief can start at its address, or whether a worker has a chief there.
+    """Checks that a chief can listen on its address, or that a worker can reach its chief.
 
     Args:
-        options: Its `role` and `oracle` are read.
+        options: The options, with `role` and `oracle`.
 
     Raises:
-        ConfigError: If the chief's port is taken, or a worker's chief does not answer.
+        ConfigError: If the chief's port is in use, or a worker's chief does not respond.
     """
     host, port = options.address
     if options.role == "chief":
-        # Asked for here: gRPC lets two servers share a port.
+        # Checked here: gRPC lets two servers share a port.
         with socket.socket() as taken:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -55,9 +55,9 @@ def _answers(host: str, port: int) -> bool:
 
 
 def run_processes(arguments: Sequence[str], workers: int, project: pathlib.Path) -> None:
-    """Runs a chief and workers on this machine until the search is over.
+    """Runs a chief and workers on this machine until the search is finished.
 
-    One that dies is started again: a worker goes on with its trial, a chief with its search.
+    Processes that die are restarted: a worker resumes its trial, a chief its search.
 
     Args:
         arguments: The command line of this process, after `rnnapps`.
@@ -65,7 +65,7 @@ def run_processes(arguments: Sequence[str], workers: int, project: pathlib.Path)
         project: The search's folder.
 
     Raises:
-        RunError: If the processes die again and again, or meet a user's mistake.
+        RunError: If the processes die repeatedly, or hit a user error.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -99,7 +99,7 @@ def _watch(
     port: int,
     project: pathlib.Path,
 ) -> None:
-    """Starts again what has died, until all workers have ended."""
+    """Restarts dead processes until all workers have finished."""
     restarts = ended = 0
     while any(name != "chief" for name in running):
         time.sleep(0.2)
@@ -110,7 +110,7 @@ def _watch(
             del running[name]
             if status == 0:
                 continue
-            # A user's mistake; but a worker says so too where the chief has not started yet.
+            # A user error; a worker also exits like this if the chief has not started yet.
             if status == 2 and (name == "chief" or _answers("127.0.0.1", port)):
                 raise RunError(f"The search cannot go on; its {name} said why above.")
             before, ended = ended, _ended(project)
@@ -121,6 +121,6 @@ def _watch(
 
 
 def _ended(project: pathlib.Path) -> int:
-    """Number of trials with a result or a reason why there is none."""
+    """Number of trials with a result or a failure reason."""
     kinds = ("result.json", "failure.txt")
     return sum(1 for kind in kinds for _ in project.glob(f"trial_*/{kind}"))

@@ -1,4 +1,4 @@
-"""The folder of a search: whose it is, and which process writes in it. Imports no TensorFlow."""
+"""The folder of a search: its manifest and its lock. Imports no TensorFlow."""
 
 import contextlib
 import json
@@ -12,17 +12,17 @@ from rnnapps.files import alone, read_json, remove_tree, write
 
 @contextlib.contextmanager
 def one_search(project: pathlib.Path, manifest: dict[str, Any]) -> Iterator[None]:
-    """Begins a search, or goes on with it; keeps a second one out of its folder meanwhile.
+    """Starts or resumes a search, and locks its folder meanwhile.
 
     Args:
         project: The folder.
-        manifest: What the search is: another one must not go on there.
+        manifest: Description of the search; a different one must not resume there.
 
     Yields:
         Nothing.
 
     Raises:
-        RunError: If the folder holds something else, or a search that is another or is running.
+        RunError: If the folder holds something else, a different search, or a running one.
     """
     begun = (project / "search.json").exists()
     if project.exists() and not begun and not all(map(_left_behind, project.iterdir())):
@@ -37,19 +37,19 @@ def one_search(project: pathlib.Path, manifest: dict[str, Any]) -> Iterator[None
 
 
 def _left_behind(path: pathlib.Path) -> bool:
-    """Whether a search that was killed as it began may have left this."""
+    """Whether this may be left over from a search that was killed at its start."""
     return path.name == ".lock" or path.match(".search.json.*draft")
 
 
 def check_same(project: pathlib.Path, manifest: dict[str, Any]) -> None:
-    """Refuses to take part in a search that is another one.
+    """Refuses to join a different search.
 
     Args:
         project: The search's folder.
-        manifest: What the search is taken for.
+        manifest: Description of the expected search.
 
     Raises:
-        RunError: If the folder holds no search, or another one.
+        RunError: If the folder holds no search, or a different one.
     """
     path = project / "search.json"
     if not path.exists():
@@ -69,10 +69,10 @@ def check_same(project: pathlib.Path, manifest: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def undone_by_mistakes(project: pathlib.Path) -> Iterator[None]:
-    """Takes a search away again that a user's mistake ends before any of its trials has an epoch.
+    """Removes a search that a user error ends before the first epoch of any trial.
 
     Args:
-        project: The search's folder; one that was there before stays.
+        project: The search's folder; kept if it existed before.
 
     Yields:
         Nothing.

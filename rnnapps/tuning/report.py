@@ -11,18 +11,18 @@ from rnnapps import figures
 from rnnapps.errors import RunError
 from rnnapps.files import enough_space, read_json, write
 
-COUNTS = ("epochs", "seconds", "rows_a_second")  # what a trial notes of its training
+COUNTS = ("epochs", "seconds", "rows_a_second")  # recorded by each trial
 
 
 def read_search(project: pathlib.Path | str) -> dict[str, Any]:
     """Reads a search from its folder, finished or not.
 
     Args:
-        project: What `--project-dir` named.
+        project: The search's folder, `--project-dir`.
 
     Returns:
-        `application`, `objective`, `direction` and `seconds`; `trials`, the best first and the
-        failed ones last, each with `trial`, `status`, `score`, `epochs`, `seconds`,
+        `application`, `objective`, `direction` and `seconds`; `trials`, the best first and failed
+        ones last, each with `trial`, `status`, `score`, `epochs`, `seconds`,
         `rows_a_second`, `values` and, if it failed, `reason`.
 
     Raises:
@@ -31,7 +31,7 @@ def read_search(project: pathlib.Path | str) -> dict[str, Any]:
     project = pathlib.Path(project)
     if not (project / "search.json").is_file():
         what = "holds no search" if project.exists() else "does not exist"
-        raise RunError(f"{project} {what}; `rnnapps tune` makes one.")
+        raise RunError(f"{project} {what}; create one with `rnnapps tune`.")
     manifest = read_json(project / "search.json")
     oracle = project / "oracle.json"
     names = read_json(oracle)["start_order"] if oracle.exists() else []
@@ -71,7 +71,7 @@ def report(project: pathlib.Path | str, as_json: bool) -> None:
     """Prints a search's trials, and writes `best.toml` and the figures into its folder.
 
     Args:
-        project: What `--project-dir` named.
+        project: The search's folder, `--project-dir`.
         as_json: Whether to print JSON.
 
     Raises:

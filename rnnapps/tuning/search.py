@@ -27,18 +27,18 @@ from rnnapps.tuning.space import describe, parse_names, parse_ranges
 
 
 class Search(keras_tuner.Tuner):
-    """KerasTuner's tuner, that says in a line how each trial went."""
+    """KerasTuner's tuner, with one line of output per trial."""
 
     def pre_create_trial(self):
-        """Lets some time pass where a worker may have been told to wait."""
+        """Pauses before a worker's next request."""
         if not isinstance(self.oracle, keras_tuner.Oracle):
             time.sleep(0.2)
 
     def on_trial_end(self, trial):
-        """Keeps a failed trial's reason, which the chief would not be told.
+        """Saves a failed trial's reason, which KerasTuner does not send to the chief.
 
         Raises:
-            RunError: If the configuration as it stands cannot be trained: no trial's fault.
+            RunError: If the original configuration itself cannot be trained.
         """
         folder = pathlib.Path(self.get_trial_dir(trial.trial_id))
         mistake = is_mistake(trial)
@@ -51,34 +51,34 @@ class Search(keras_tuner.Tuner):
             last = ((trial.message or "").strip().splitlines() or ["unknown"])[-1]
             reason = re.sub(r"^(rnnapps|keras_tuner)\.[\w.]+: ", "", last)
             write(folder / "failure.txt", reason + "\n")
-            if reason == last:  # a bug keeps its traceback
+            if reason == last:  # bugs keep their traceback
                 print(trial.message, file=sys.stderr)
             said = f"failed: {reason}"
         super().on_trial_end(trial)
         if mistake:
-            self.oracle.create_trial(self.tuner_id)  # which lets a chief know that it may stop
+            self.oracle.create_trial(self.tuner_id)  # lets the chief stop
             raise RunError(reason)
         print(f"trial {trial.trial_id}: {said}", file=sys.stderr, flush=True)
 
     def save(self):
-        """Writes its state, by a rename: KerasTuner could not read half of it."""
+        """Writes its state atomically."""
         if isinstance(self.oracle, keras_tuner.Oracle):
             self.oracle.save()
         write(pathlib.Path(self._get_tuner_fname()), json.dumps(self.get_state()))
 
 
 def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
-    """Runs a search, or this process' part of it, to its end.
+    """Runs a search, or this process' part of it.
 
     Args:
         name: The application.
-        config: Its configuration; what is not tuned keeps its values.
-        options: What `rnnapps tune` was given.
+        config: Its configuration; fields that are not tuned keep their values.
+        options: The options of `rnnapps tune`.
 
     Raises:
-        ConfigError: If the space or the objective is not one that the application has.
-        RunError: If the folder holds another search, or one that is running, or the configuration
-            as it stands cannot be trained.
+        ConfigError: If the search space or the objective is invalid for the application.
+        RunError: If the folder holds a different or running search, or the original configuration
+            cannot be trained.
     """
     config = agreed(config, name)
     names, ranges = parse_names(options.tune), parse_ranges(options.range)
@@ -106,19 +106,19 @@ def run_search(name: str, config: TrainingConfig, options: TuneOptions) -> None:
 def search(
     hypermodel: HyperApplication, oracle: Steady, project: pathlib.Path, epochs: int
 ) -> None:
-    """Runs the trials that an oracle hands out, until there are no more.
+    """Runs an oracle's trials until there are no more.
 
     Args:
         hypermodel: The application.
-        oracle: Which trials there are, and by which measure.
-        project: The search's folder, which this process holds.
-        epochs: A trial's epochs, at most.
+        oracle: Chooses the trials.
+        project: The search's folder, locked by this process.
+        epochs: Maximum epochs of a trial.
 
     Raises:
-        RunError: If the first trial's configuration cannot be trained at all.
+        RunError: If the first trial's configuration cannot be trained.
     """
-    keras_tuner_config.DEBUG = False  # which prints a traceback for whatever fails
-    with contextlib.redirect_stdout(sys.stderr):  # KerasTuner prints that it goes on
+    keras_tuner_config.DEBUG = False  # DEBUG prints a traceback for every failure
+    with contextlib.redirect_stdout(sys.stderr):  # KerasTuner prints that it resumes
         tuner = Search(oracle, hypermodel, directory=project.parent, project_name=project.name)
     logs = keras.callbacks.TensorBoard(project / "logs", write_graph=False)
     callbacks = [logs, StopInTime(oracle.budget)]
@@ -128,12 +128,12 @@ def search(
 
 
 def most_epochs(config: TrainingConfig, most: int | None) -> int:
-    """A trial's epochs at most: as set, or 10 where the application goes by the amount of data."""
+    """Maximum epochs of a trial: as set, or 10 if the application derives them from the data."""
     return most or config.epochs or 10
 
 
 def make_objective(name: str, wanted: str | None) -> keras_tuner.Objective:
-    """The measure to improve, as KerasTuner names it.
+    """The metric to optimize, as a KerasTuner objective.
 
     Args:
         name: The application.
@@ -162,16 +162,16 @@ def manifest_of(
     objective: keras_tuner.Objective,
     epochs: int,
 ) -> dict[str, Any]:
-    """What a search is: another one must not go on in its folder.
+    """Describes a search, so that a different one does not resume in its folder.
 
     Args:
         name: The application.
-        hypermodel: Its configuration, its ranges and its data.
+        hypermodel: Its configuration, ranges and data.
         tuner: How trials are chosen.
-        objective: What to improve.
-        epochs: A trial's epochs, at most.
+        objective: The metric to optimize.
+        epochs: Maximum epochs of a trial.
     """
-    with working("reading the data"):  # a name or a path says not what is there
+    with working("reading the data"):  # a path does not identify its contents
         app = hypermodel.application(hypermodel.config)
         learned = app._fingerprint(app._taken(*hypermodel.data))
     settings = hypermodel.config.to_dict().items()
@@ -189,10 +189,10 @@ def manifest_of(
 
 
 def set_role(options: TuneOptions) -> None:
-    """Tells KerasTuner, in its own environment variables, which part of a search this process is.
+    """Sets KerasTuner's environment variables for this process' role in a search.
 
     Args:
-        options: Its `role`, `oracle` and `worker_id` are read.
+        options: The options, with `role`, `oracle` and `worker_id`.
     """
     host, port = options.address
     os.environ["KERASTUNER_ORACLE_IP"] = host

@@ -10,14 +10,14 @@ from rnnapps.config import Config, OneOf, TrainingConfig, Tune, TuneChoice
 from rnnapps.errors import ConfigError, flag, nearest
 
 Space = dict[str, Tune | TuneChoice]
-_TRAINING = ("schedule", "freeze", "unfreeze_gradually")  # what every application can vary
+_TRAINING = ("schedule", "freeze", "unfreeze_gradually")  # tunable in every application
 
 
 def tunable_fields(config_class: type[Config]) -> Space:
-    """The fields that can be tuned, with the ranges that the configuration gives them.
+    """The fields that can be tuned, with their predefined ranges.
 
-    These are the fields with a `Tune` or `TuneChoice` range, and those with a fixed set of values
-    that describe the network: a `Literal` that `TrainingConfig` does not have, names, or a switch.
+    These are the fields with a `Tune` or `TuneChoice` range, and fields of the network with a fixed
+    set of values: a `Literal` that `TrainingConfig` does not have, names, or a boolean.
 
     Args:
         config_class: The configuration.
@@ -30,7 +30,7 @@ def tunable_fields(config_class: type[Config]) -> Space:
         if own := _own_range(field):
             space[name] = own
         elif name in TrainingConfig.model_fields and name not in _TRAINING:
-            continue  # where and how it runs, which no search should vary
+            continue  # where and how it runs, not searchable
         elif field.annotation is bool:
             space[name] = TuneChoice((False, True))
         elif typing.get_origin(field.annotation) is typing.Literal:
@@ -43,27 +43,27 @@ def tunable_fields(config_class: type[Config]) -> Space:
 def make_space(
     config: Config, names: Sequence[str] = (), ranges: Mapping[str, str] | None = None
 ) -> Space:
-    """Chooses what a search varies, and in which ranges.
+    """Builds the search space.
 
     Args:
-        config: The configuration whose values the other fields keep.
-        names: The fields to tune; none means those that carry a `Tune` or `TuneChoice` range.
+        config: The configuration; the other fields keep its values.
+        names: The fields to tune; if empty, those with a `Tune` or `TuneChoice` range.
         ranges: Other ranges by field, as text: `low:high`, `low:high:step`, `low:high:log`, or
-            values with commas between them. A field named here is tuned too.
+            comma-separated values. These fields are also tuned.
 
     Returns:
         The range of each field to tune.
 
     Raises:
-        ConfigError: If a field does not exist or cannot be tuned, or a range does not parse or
-            breaks the field's own bounds.
+        ConfigError: If a field does not exist or cannot be tuned, or a range is malformed or
+            exceeds the field's bounds.
     """
     tunable, ranges = tunable_fields(type(config)), ranges or {}
     for name in (*names, *ranges):
         if name not in tunable:
             what = "cannot be tuned" if name in type(config).model_fields else "does not exist"
             raise ConfigError(
-                f"The setting {name!r} {what}; those to tune are {', '.join(tunable)}."
+                f"The setting {name!r} {what}; tunable settings are {', '.join(tunable)}."
                 f"{nearest(name, list(tunable))}"
             )
         if by := config.decided.get(name):
@@ -87,7 +87,7 @@ def _own_range(field: FieldInfo) -> Tune | TuneChoice | None:
 
 
 def _usual(field: FieldInfo) -> bool:
-    """Whether a field is tuned where none is named."""
+    """Whether a field is tuned by default."""
     own = _own_range(field)
     return own is not None and not getattr(own, "by_name", False)
 
@@ -128,9 +128,9 @@ def _extremes(found: Tune | TuneChoice) -> Sequence[Any]:
 
 
 def declare(hp: Any, space: Space, config: Config) -> dict[str, Any]:
-    """Asks KerasTuner for a value of each field to tune.
+    """Declares each field to tune to KerasTuner, and returns its values.
 
-    The default is the configuration's own, or the nearest to it in the range.
+    The default is the configuration's value, or the nearest in the range.
 
     Args:
         hp: A `keras_tuner.HyperParameters`.
@@ -162,7 +162,7 @@ def _declare(hp: Any, name: str, found: Tune | TuneChoice, config: Config) -> An
 
 
 def describe(space: Space) -> dict[str, str]:
-    """Writes ranges as text, in the form that `--range` takes.
+    """Formats ranges as text, in the syntax of `--range`.
 
     Args:
         space: The range of each field by name.
@@ -182,7 +182,7 @@ def describe(space: Space) -> dict[str, str]:
 
 
 def parse_names(text: str | None) -> list[str]:
-    """The field names of `--tune units,cell`; flags' spelling is taken too."""
+    """The field names of `--tune units,cell`; flag spelling is accepted, too."""
     words = [word.strip() for word in (text or "").split(",")]
     return [word.removeprefix("--").replace("-", "_") for word in words if word]
 
