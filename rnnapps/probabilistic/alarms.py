@@ -7,48 +7,47 @@ import tensorflow as tf
 
 from rnnapps.probabilistic.rarity import APART, Rarity, rolling
 
-LAGS = 24  # steps that the filter of errors looks back, at most; within as many a shift is found
-RECENT = 168  # steps whose median says how large errors are of late
-DEPTH = RECENT + 2 * LAGS - 1 + APART  # steps before one that have a say in whether it is an alarm
-_STRENGTHS = (3e-3, 3e-2, 0.3, 3.0, np.inf)  # of the filter's ridge, for each error
-_NEARLY = 1.1  # times the least loss a weaker ridge may have
-_WIDEST = 50  # numbers, about, that the filter tells an error by
-_FLOOR = 0.15  # share of the usual size in what errors are divided by
-_CLIP = 4.0  # usual sizes that one step may say for a shift, at most
-_ALONE = 0.7  # of its size is the score of a step whose next one is not known yet
-_LASTING = (3, 4, 6, 8, 12, 18, 24)  # steps for which shifts are looked for
-_RARE = 0.01  # share of held-out steps that exceeds 1 in each kind of score
-_TAIL = 0.1  # share of held-out scores that says how fast higher ones become rare
+LAGS = 24  # maximum lags of the error filter, and maximum steps to detect a shift
+RECENT = 168  # steps in the moving median of error sizes
+DEPTH = RECENT + 2 * LAGS - 1 + APART  # earlier steps that affect whether a step is an alarm
+_STRENGTHS = (3e-3, 3e-2, 0.3, 3.0, np.inf)  # of the filter's ridge penalty, per error
+_NEARLY = 1.1  # a weaker ridge may have this multiple of the lowest loss
+_WIDEST = 50  # approximate number of the filter's inputs
+_FLOOR = 0.15  # weight of the typical error size in the normalization
+_CLIP = 4.0  # maximum contribution of one step to a shift's score, in typical sizes
+_ALONE = 0.7  # fraction of its size that a step scores before the next one is known
+_LASTING = (3, 4, 6, 8, 12, 18, 24)  # window lengths for shift detection, in steps
+_RARE = 0.01  # fraction of held-out steps that exceed 1 in each kind of score
+_TAIL = 0.1  # fraction of held-out scores that the tail is fitted to
 
 
 class Alarms:
-    """How surprising one-step errors are, by those of held-out data.
+    """Scores how surprising one-step errors are, calibrated on held-out data.
 
-    An error first loses what other errors say of it, those of the other targets at its step and all
-    of the steps before, by a linear map. What is left, in units of the forecast's spread where that
-    helps, and of its size of late, gets scores: how large it is, and how well it and the one before
-    look like a single value that was off, and pulled the next forecast; and how well those of the
-    last 3, 4 ... 24 steps look like a shift of the level, which forecasts follow. No step has more
-    than a limited say for a shift.
+    A linear filter first subtracts from each error its prediction from other targets' errors at
+    the same step and from all earlier errors. The residual is divided by a power of the forecast's
+    spread and by a moving median of its size, and gets two kinds of scores: for a single outlier,
+    which also pulls the next forecast; and, over the last 3, 4 ... 24 steps, for a level shift that
+    forecasts follow. The contribution of each step to a shift's score is limited.
 
-    The largest score counts, each in units of what is rare in held-out errors. Alarms within 24
-    steps are one: the surprise says how many of those a step held-out scores would raise from this
-    one on, and beyond the highest tenth of them an exponential tail.
+    The score is the largest, each in units of its held-out 99 % quantile. Alarms within 24 steps
+    count as one. The surprise is the rate of such alarms that held-out scores would raise at this
+    threshold, from an exponential tail fitted to the highest tenth.
 
     Args:
-        scale: What errors are divided by, `(targets,)`.
-        linear: The map `(1 + lags, targets, targets)`, from this step and those before.
-        power: Of the spread, by which errors are divided, `(targets,)`.
-        response: What a lasting shift of 1 leaves of errors, from its first step on,
+        scale: Divisor of errors, `(targets,)`.
+        linear: The filter `(1 + lags, targets, targets)`, from this step and earlier ones.
+        power: Exponent of the spread in the normalization, `(targets,)`.
+        response: Errors after a permanent shift of 1, from its first step on,
             `(LAGS, shifted target, targets)`.
 
     Call arguments:
-        errors: Observed less forecast one step ahead, `(batch, time, targets)`; NaN where missing.
-        spread: How wide the forecast was, as a share of what is usual; of the same shape.
+        errors: Observed minus one-step forecast, `(batch, time, targets)`; NaN where missing.
+        spread: Width of the forecast relative to its typical width; same shape.
 
     Output:
-        The surprise, `-log10` of alarms a step, of the same shape; NaN where the error is. 3 stands
-        for one in 1,000 steps.
+        The surprise, `-log10` of the alarm rate per step, same shape; NaN where the error is. 3
+        means one alarm in 1,000 steps.
 
     Reference:
         - [Willsky and Jones, 1976](https://doi.org/10.1109/TAC.1976.1101146), shifts by innovations
@@ -70,8 +69,8 @@ class Alarms:
         left = self._filtered(tf.constant(paths, tf.float32)).numpy()
         self.shape = left[np.arange(targets), :, np.arange(targets)].T  # (LAGS, targets)
         self.typical = np.ones(targets, np.float32)
-        self.usual = np.ones((len(_LASTING) + 1, targets), np.float32)  # what is rare in each kind
-        self.rarity: Rarity  # of the largest score; `calibrate`
+        self.usual = np.ones((len(_LASTING) + 1, targets), np.float32)  # 99 % quantile of each kind
+        self.rarity: Rarity  # of the largest score, set by `calibrate`
 
     def __call__(self, errors, spread):
         surprise = self.rarity(self._score(self._steady(self.left(errors, spread))))
@@ -79,11 +78,11 @@ class Alarms:
 
     @property
     def steps(self) -> int:
-        """How many were held out."""
+        """Number of held-out steps."""
         return self.rarity.steps
 
     def left(self, errors, spread):
-        """What others don't say of each error, in units of the spread; 0 where it is missing."""
+        """The filtered errors, divided by a power of the spread; 0 where missing."""
         known = tf.math.is_finite(errors)
         scaled = tf.where(known, errors / self.scale, tf.zeros_like(errors))
         left = self._filtered(tf.cast(scaled, tf.float32))
@@ -91,7 +90,7 @@ class Alarms:
         return tf.where(known, left, 0)
 
     def _steady(self, left):
-        """Errors in units of what their size has been of late, and partly of what it is usually."""
+        """Errors divided by a mean of their recent and their typical size."""
         typical = tf.constant(self.typical)
         start = tf.broadcast_to(typical, (tf.shape(left)[0], RECENT, self.targets))
         sizes = tf.concat([start, tf.abs(left)[:, :-1]], axis=1)
@@ -99,16 +98,16 @@ class Alarms:
         return left / (_FLOOR * typical + (1 - _FLOOR) * median)
 
     def _filtered(self, scaled):
-        """What the linear map does not say of scaled errors."""
+        """The residuals of the linear filter."""
         lags = len(self.linear) - 1
         padded = tf.pad(scaled, [[0, 0], [lags, 0], [0, 0]])
-        kernel = tf.constant(self.linear[::-1], tf.float32)  # the last one is for this step
+        kernel = tf.constant(self.linear[::-1], tf.float32)  # the last row is the current step
         return scaled - tf.nn.conv1d(padded, kernel, 1, "VALID")
 
     def _kinds(self, left):
         """The scores of each kind `(kinds, batch, time, targets)`."""
         before = tf.pad(left[:, :-1], [[0, 0], [1, 0], [0, 0]])
-        pulled = self.shape[1] - 1  # what a single value that was off leaves of the next error
+        pulled = self.shape[1] - 1  # effect of an outlier on the next error
         single = tf.abs(before + pulled * left) / np.sqrt(1 + pulled**2)
         kinds = [tf.maximum(single, _ALONE * tf.abs(left))]
         said = tf.pad(tf.clip_by_value(left, -_CLIP, _CLIP), [[0, 0], [LAGS - 1, 0], [0, 0]])
@@ -124,10 +123,10 @@ class Alarms:
         return tf.reduce_max(self._kinds(left) / self.usual[:, None, None], axis=0)
 
     def calibrate(self, left: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> None:
-        """Learns from held-out errors how rare scores are.
+        """Estimates from held-out errors how rare scores are.
 
         Args:
-            left: For each stretch of time what `left` gave, `(time, targets)`.
+            left: The output of `left` for each stretch of time, `(time, targets)`.
             known: Which of them were observed.
         """
         sizes = [np.where(seen, np.abs(one), np.nan) for one, seen in zip(left, known, strict=True)]
@@ -147,9 +146,9 @@ def fit_alarms(
 
     Args:
         errors: For each series the one-step errors `(time, targets)`, NaN where missing.
-        spread: How wide the forecasts were, of the same shapes.
-        response: What a lasting shift of 1 leaves of errors, in units of the errors' scale; see
-            `Alarms`. `None` for forecasts that follow it after a step.
+        spread: The width of the forecasts, same shapes.
+        response: Errors after a permanent shift of 1, in units of the errors' scale; see `Alarms`.
+            `None` for forecasts that follow a shift after one step.
 
     Returns:
         The alarms.
@@ -168,7 +167,7 @@ def fit_alarms(
     lost = sum(
         one.losses(other.solutions()) for one, other in zip(halves, halves[::-1], strict=True)
     )  # (strengths, targets)
-    weakest = np.argmax(lost <= _NEARLY * lost.min(0), axis=0)  # a shift stands out most from it
+    weakest = np.argmax(lost <= _NEARLY * lost.min(0), axis=0)  # it preserves shifts best
     linear = _Regression(errors, scale).chosen(weakest)
     alarms = Alarms(scale, linear, np.zeros(targets, np.float32), response)
     seen = [np.isfinite(one) for one in errors]
@@ -180,11 +179,11 @@ def fit_alarms(
 
 
 class _Regression:
-    """Linear maps to each target's errors, from those of others and of steps before.
+    """Ridge regressions of each target's errors on other targets' and earlier errors.
 
     Args:
         stretches: Errors `(time, targets)`.
-        scale: The errors' scale.
+        scale: The scale of the errors.
     """
 
     def __init__(self, stretches: Sequence[np.ndarray], scale: np.ndarray):
@@ -200,32 +199,32 @@ class _Regression:
         self.rows, self.truth = np.concatenate(rows), np.concatenate(truth)
 
     def solutions(self) -> np.ndarray:
-        """For each strength and target its map, `(strengths, targets, (1 + lags) * targets)`."""
+        """The coefficients, `(strengths, targets, (1 + lags) * targets)`."""
         clipped = np.clip(self.rows, -4, 4)
         products, count = clipped.T @ clipped, max(1, len(clipped))
         found = np.zeros((len(_STRENGTHS), self.targets, clipped.shape[1]))
         for target in range(self.targets):
-            kept = np.arange(clipped.shape[1]) != target  # not by itself
+            kept = np.arange(clipped.shape[1]) != target  # not the target itself
             inner, outer = products[kept][:, kept], products[kept, target]
-            for i, strength in enumerate(_STRENGTHS[:-1]):  # the last one leaves it all zero
+            for i, strength in enumerate(_STRENGTHS[:-1]):  # zeros for the last
                 ridge = inner + strength * count * np.eye(len(inner))
                 found[i, target, kept] = np.linalg.solve(ridge, outer)
         return found
 
     def losses(self, solutions: np.ndarray) -> np.ndarray:
-        """The median absolute error of each map, `(strengths, targets)`."""
+        """The median absolute error of each regression, `(strengths, targets)`."""
         if not len(self.rows):
             return np.zeros((len(solutions), self.targets))
         return np.stack([np.median(np.abs(self.truth - self.rows @ m.T), 0) for m in solutions])
 
     def chosen(self, best: np.ndarray) -> np.ndarray:
-        """The maps of these strengths, `(1 + lags, targets, targets)`."""
+        """The filter with these strengths, `(1 + lags, targets, targets)`."""
         maps = self.solutions()[best, np.arange(self.targets)]  # (to, from)
         return maps.T.reshape(1 + self.lags, self.targets, self.targets)
 
 
 def _power(left: np.ndarray, spread: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """How much of the spread errors should be divided by: what makes them likeliest (Laplace)."""
+    """The exponent of the spread with the highest Laplace likelihood of errors."""
     powers = np.array([0.0, 0.5, 1.0])
     losses = []
     for power in powers:

@@ -1,4 +1,4 @@
-"""Targets that move together: where one leaves its usual relation to the others."""
+"""Cointegrated targets: detects where one leaves its usual relation to the others."""
 
 import numpy as np
 import pandas as pd
@@ -7,41 +7,41 @@ import tensorflow as tf
 from rnnapps.probabilistic.alarms import LAGS, RECENT
 from rnnapps.probabilistic.rarity import Rarity, rolling
 
-_LASTING = (4, 8, 24)  # steps for which shifts are looked for
-_CLIP = 4.0  # usual distances that one step may say for a shift, at most
-_FLOOR = 0.5  # share of the usual distance in what distances are divided by
-_RARE = 0.1  # share of steps that exceeds 1 in each kind of score, as weeks may be off
-_TAIL = 0.1  # share of scores that says how fast higher ones become rare
+_LASTING = (4, 8, 24)  # window lengths for shift detection, in steps
+_CLIP = 4.0  # maximum contribution of one step to a shift's score, in typical distances
+_FLOOR = 0.5  # weight of the typical distance in the normalization
+_RARE = 0.1  # fraction of steps that exceed 1 in each kind of score, as weeks may be anomalous
+_TAIL = 0.1  # fraction of scores that the tail is fitted to
 _RIDGE = 1e-4
-_ROUNDS = 20  # of reweighted least squares
-_MOST = 20_000  # steps, the last ones, that are learned from
+_ROUNDS = 20  # iterations of reweighted least squares
+_MOST = 20_000  # maximum number of (latest) steps to fit
 _LEAST = 1000
 
 
 class Cointegration:
-    """How surprising values are beside those of the other targets at their step.
+    """Scores how surprising values are, given the other targets' values at the same step.
 
-    A shift of a target that forecasts follow soon leaves no trace in their errors, but stays in
-    what the target is less a linear map of the other targets: in its distance from them, less the
-    median of the distances of 168 steps that end 24 before, and divided by how far those lie
-    apart. The largest of what a step and the last 4, 8 and 24 say for a shift is the score.
+    A shift that forecasts soon follow leaves no trace in their errors, but stays in the target's
+    distance from a linear map of the other targets. From each distance the median of 168 distances
+    ending 24 steps earlier is subtracted, and it is divided by their spread. The score is the
+    largest of those for a shift over 1, 4, 8 and 24 steps.
 
-    Only targets that lie nearer to the others than their forecasts do to them are cointegrated.
+    Targets are cointegrated if they are closer to this map than to their forecasts.
 
     Args:
-        weights: The map of values, `(from targets, targets)`, its diagonal 0.
-        typical: Half of the usual width of the middle half of distances, `(targets,)`.
+        weights: The linear map, `(from targets, targets)`, with a zero diagonal.
+        typical: Half the typical interquartile range of distances, `(targets,)`.
         members: Which targets are cointegrated, `(targets,)`.
 
     Call arguments:
-        values: `(batch, time, targets)`, none of them missing.
+        values: `(batch, time, targets)`, none missing.
 
     Output:
-        The surprise, `-log10` of alarms a step, of the same shape; `-inf` of a target that
-        is not cointegrated.
+        The surprise, `-log10` of the alarm rate per step, same shape; `-inf` for targets that are
+        not cointegrated.
 
     Reference:
-        - [Engle and Granger, 1987](https://doi.org/10.2307/1913236), series that move together
+        - [Engle and Granger, 1987](https://doi.org/10.2307/1913236), cointegration
 
     Example:
     >>> one = np.cumsum(np.random.default_rng(0).normal(size=(3000, 1)), axis=0)
@@ -55,15 +55,15 @@ class Cointegration:
 
     def __init__(self, weights: np.ndarray, typical: np.ndarray, members: np.ndarray):
         self.weights, self.typical, self.members = weights, typical, members
-        self.usual = np.ones((1 + len(_LASTING), len(members)), np.float32)  # rare in each kind
-        self.rarity: Rarity  # of the largest score; `calibrate`
+        self.usual = np.ones((1 + len(_LASTING), len(members)), np.float32)  # 90 % quantiles
+        self.rarity: Rarity  # of the largest score, set by `calibrate`
 
     def __call__(self, values):
         score = tf.reduce_max(self._kinds(values) / self.usual[:, None, None], axis=0)
         return tf.where(self.members, self.rarity(score), -np.inf)
 
     def _kinds(self, values):
-        """The scores of each kind `(kinds, batch, time, targets)`; 0 where too little precedes."""
+        """The scores of each kind `(kinds, batch, time, targets)`; 0 at the first steps."""
         values = tf.cast(values, tf.float64)
         left = values - tf.matmul(values, tf.constant(self.weights, tf.float64))
         before = LAGS + RECENT
@@ -80,10 +80,10 @@ class Cointegration:
         return tf.cast(tf.stack(kinds), tf.float32)
 
     def calibrate(self, values: np.ndarray) -> None:
-        """Learns how rare scores are.
+        """Estimates how rare scores are.
 
         Args:
-            values: `(time, targets)`, none of them missing.
+            values: `(time, targets)`, none missing.
         """
         kinds = self._kinds(values[None]).numpy()[:, 0, LAGS + RECENT :]
         self.usual = np.maximum(np.quantile(kinds, 1 - _RARE, axis=1), 1e-6).astype(np.float32)
@@ -91,14 +91,14 @@ class Cointegration:
 
 
 def fit_cointegration(values: np.ndarray, scale: np.ndarray) -> Cointegration | None:
-    """Learns how targets move together.
+    """Fits and calibrates the cointegration of targets.
 
     Args:
-        values: The targets `(time, targets)`, NaN where missing, for which the last one stands.
-        scale: The size of forecasts' errors, `(targets,)`.
+        values: The targets `(time, targets)`, NaN where missing, which are forward-filled.
+        scale: The size of forecast errors, `(targets,)`.
 
     Returns:
-        The cointegration; `None` if no target is in one, or there are too few steps to tell.
+        The cointegration; `None` if no target is cointegrated, or there are too few steps.
     """
     if len(values) < _LEAST or values.shape[1] < 2:
         return None
@@ -116,7 +116,7 @@ def fit_cointegration(values: np.ndarray, scale: np.ndarray) -> Cointegration | 
 
 
 def _weights(values: np.ndarray) -> np.ndarray:
-    """The map with the least absolute errors, as values may have what is off, `(from, to)`."""
+    """The linear map with least absolute errors, robust to outliers, `(from, to)`."""
     values = values - np.median(values, axis=0)
     scale = np.maximum(np.median(np.abs(values), axis=0), 1e-9)
     scaled, targets = values / scale, values.shape[1]

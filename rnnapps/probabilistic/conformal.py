@@ -7,31 +7,30 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-RATE = 0.02  # of the width, how much wider a value outside makes an interval
-_FEW = 100  # windows; below, all steps of the horizon share a margin
+RATE = 0.02  # learning rate of an interval's width factor
+_FEW = 100  # with fewer windows, all steps of the horizon share a margin
 
 
 @keras.saving.register_keras_serializable("rnnapps")
 class ConformalCalibration(keras.layers.Layer):
-    """Moves each pair of quantiles apart or together by a margin that held-out errors ask for.
+    """Widens or narrows quantile intervals by margins calibrated on held-out data.
 
-    The margin of an interval is the quantile, at the interval's own level, of how far held-out
-    values lay outside it (less than nothing, where they lay inside, and then as a share of its
-    width); each target and each step of the horizon has its own. An interval that is too narrow is
-    thus widened by an amount, and one that is too wide loses a share of its width: were that an
-    amount, too, the intervals of an unusual window would collapse. They stay within each other,
-    and around the point.
+    The margin of an interval is the quantile, at the interval's level, of how far held-out values
+    are outside it; negative for values inside, then as a fraction of its width. Each target and
+    each step of the horizon has its own. Too narrow intervals are widened by an amount; too wide
+    ones lose a fraction of their width, since an amount would collapse intervals of unusual
+    windows. Intervals stay nested and contain the point.
 
     Args:
-        levels: The quantiles' levels.
-        relative: Whether intervals lose a share of their width, not an amount as in version 0.1.0.
+        levels: The quantile levels.
+        relative: Whether intervals narrow by a fraction, not by an amount as in version 0.1.0.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         answer: Point and quantiles `(batch, horizon, targets, 1 + levels)`.
 
     Output:
-        The same, calibrated.
+        The calibrated point and quantiles, same shape.
 
     Reference:
         - [Romano et al., 2019](https://arxiv.org/abs/1905.03222), conformalized quantile regression
@@ -50,7 +49,7 @@ class ConformalCalibration(keras.layers.Layer):
         point, pairs = answer[..., 0], len(self.levels) // 2
         low = high = point
         lows, highs = [], []
-        for pair in reversed(range(pairs)):  # from the inside outwards
+        for pair in reversed(range(pairs)):  # from the innermost outwards
             below, above = answer[..., 1 + pair], answer[..., len(self.levels) - pair]
             margin = self.margins[..., pair]
             if self.relative:
@@ -62,17 +61,17 @@ class ConformalCalibration(keras.layers.Layer):
         return tf.stack([point, *lows, *middle, *highs], axis=-1)
 
     def adapt(self, truth: np.ndarray, answer: np.ndarray) -> None:
-        """Finds the margins.
+        """Computes the margins.
 
         Args:
             truth: Held-out values `(windows, horizon, targets)`, NaN where missing.
-            answer: What was said of them, `(windows, horizon, targets, 1 + levels)`.
+            answer: Their forecasts, `(windows, horizon, targets, 1 + levels)`.
         """
         margins = np.zeros(self.margins.shape, np.float32)
         for pair, level in enumerate(self.levels[: len(self.levels) // 2]):
             low, high = answer[..., 1 + pair], answer[..., len(self.levels) - pair]
             outside = np.maximum(low - truth, truth - high)
-            if self.relative:  # only in an interval of some width does a value lie inside
+            if self.relative:  # a value inside implies a positive width
                 outside /= np.where(outside < 0, high - low, 1)
             for target in range(truth.shape[2]):
                 scores = outside[:, :, target]
@@ -87,7 +86,7 @@ class ConformalCalibration(keras.layers.Layer):
 
 
 def _margin(scores: np.ndarray, share: float) -> float:
-    """The score below which this share lies, of one more than there are."""
+    """The conformal quantile: that of level `share` among `n + 1` scores."""
     scores = np.sort(scores[np.isfinite(scores)])
     if not len(scores):
         return 0.0
@@ -96,22 +95,22 @@ def _margin(scores: np.ndarray, share: float) -> float:
 
 
 class AdaptiveConformal:
-    """Makes one series' intervals wider or narrower from origin to origin.
+    """Adapts the intervals of one series from origin to origin.
 
-    A calibration of long ago is wrong where the series has calmed down since, or become wilder. For
-    each step of the horizon, target and interval there is a factor of the distance from the point
-    to the interval's ends, 1 at first. When a value is observed,
+    An old calibration is wrong if the series' volatility has changed since. For each step of the
+    horizon, target and interval, the distance from the point to the interval's ends is multiplied
+    by a factor, initially 1. When a value is observed,
 
         factor += RATE * (missed - alpha)
 
-    where `missed` is 1 if the value lay outside, else 0, and `alpha` the share that should. In the
-    long run that share does lie outside, whatever the series does. An origin's intervals depend
-    on values before it alone.
+    where `missed` is 1 if the value was outside, else 0, and `alpha` is the nominal miss rate. The
+    long-run miss rate converges to `alpha` for any series. The intervals of an origin depend only
+    on values before it.
 
     Args:
-        levels: The quantiles' levels, in pairs around 0.5.
+        levels: The quantile levels, in pairs around 0.5.
         stride: Steps between origins.
-        lower: For each target what no quantile goes below; `None` for no bound.
+        lower: Lower bound of each target's quantiles; `None` for no bound.
 
     Reference:
         - [Gibbs and Candès, 2021](https://arxiv.org/abs/2106.00672)
@@ -129,19 +128,19 @@ class AdaptiveConformal:
         self.stride = stride
         self.lower = np.array([-np.inf if one is None else one for one in lower or [None]])
         self._factors: np.ndarray | None = None  # (horizon, targets, pairs)
-        self._past: collections.deque = collections.deque()  # what missed, of the last origins
+        self._past: collections.deque = collections.deque()  # misses of the last origins
 
     def next(self, truth: np.ndarray, point: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
         """The intervals at the next origin.
 
         Args:
-            truth: The observed values, `(horizon, targets)`, NaN where missing; later origins
-                see it.
+            truth: The observed values, `(horizon, targets)`, NaN where missing; used only at later
+                origins.
             point: The point forecast, `(horizon, targets)`.
             quantiles: The quantiles `(horizon, targets, levels)`.
 
         Returns:
-            The quantiles with intervals that are as wide as they should have been.
+            The quantiles with adapted intervals.
         """
         if self._factors is None:
             self._factors = np.ones((*point.shape, self.pairs))
@@ -155,7 +154,7 @@ class AdaptiveConformal:
         low = high = point
         made = quantiles.copy()
         missed = np.empty_like(self._factors)
-        for pair in reversed(range(self.pairs)):  # from the inside outwards
+        for pair in reversed(range(self.pairs)):  # from the innermost outwards
             factor = self._factors[..., pair]
             low = np.minimum(low, point - factor * (point - quantiles[..., pair]))
             low = np.maximum(low, self.lower)

@@ -1,4 +1,4 @@
-"""What a network predicts for a step: a point with quantiles, or a distribution."""
+"""Output distributions of a network: a point with quantiles, or a parametric distribution."""
 
 import abc
 import math
@@ -10,11 +10,11 @@ _SMALL = 1e-4
 
 
 class PointAndQuantiles:
-    """A point, and quantiles that lie around it in their order.
+    """A point forecast, and ordered quantiles around it.
 
     Args:
-        levels: The quantiles' levels, ascending in pairs around 0.5.
-        loss: What the point minimises: `"mae"`, `"mse"` or `"huber"`.
+        levels: The quantile levels, ascending in pairs around 0.5.
+        loss: Loss of the point: `"mae"`, `"mse"` or `"huber"`.
     """
 
     def __init__(self, levels: Sequence[float], loss: str = "mae"):
@@ -23,7 +23,7 @@ class PointAndQuantiles:
         self.size = 1 + 2 * self.below  # the quantile at 0.5 is the point
 
     def activate(self, raw, scale=None):
-        """Raw numbers `(..., size)` to the point and all quantiles `(..., 1 + levels)`."""
+        """Maps raw outputs `(..., size)` to the point and all quantiles `(..., 1 + levels)`."""
         point, offsets = raw[..., :1], tf.nn.softplus(raw[..., 1:])
         low, high = tf.split(offsets, 2, axis=-1)
         low = point - tf.cumsum(low, axis=-1, reverse=True)
@@ -32,11 +32,11 @@ class PointAndQuantiles:
         return tf.concat([point, low, *middle, high], axis=-1)
 
     def restore(self, parameters, shift, spread):
-        """The same of values that were `(value - shift) / spread`."""
+        """Undoes the scaling `(value - shift) / spread`."""
         return parameters * spread[..., None] + shift[..., None]
 
     def loss(self, truth, parameters):
-        """The point's loss and the mean pinball loss of each value, of the shape of `truth`."""
+        """The point's loss plus the mean pinball loss of each value, of the shape of `truth`."""
         error = truth - parameters[..., 0]
         if self.kind == "mse":
             point = error**2
@@ -45,7 +45,7 @@ class PointAndQuantiles:
             point = tf.where(size < 1, size**2 / 2, size - 0.5)
         else:
             point = tf.abs(error)
-        # The quantiles learn where they lie around the point; the point does not learn from them.
+        # Quantiles are trained relative to the point; their gradient does not reach the point.
         around = parameters[..., 1:] + tf.stop_gradient(parameters[..., :1]) - parameters[..., :1]
         errors = truth[..., None] - around
         levels = tf.constant(self.levels, errors.dtype)
@@ -58,9 +58,9 @@ class PointAndQuantiles:
 
 
 class Distribution(abc.ABC):
-    """What the distributions share. What is drawn for a row doesn't depend on the rows beside it.
+    """Base class of distributions. Samples of a row do not depend on the rest of the batch.
 
-    Subclasses state one quantile of each value, in `quantile`.
+    Subclasses implement `quantile`.
     """
 
     @abc.abstractmethod
@@ -69,7 +69,7 @@ class Distribution(abc.ABC):
 
         Args:
             parameters: `(..., parameters)`.
-            level: A number, or as many as there are values.
+            level: A number, or one per value.
 
         Returns:
             The quantiles `(...)`.
@@ -81,17 +81,17 @@ class Distribution(abc.ABC):
         return tf.stack([self.quantile(parameters, level) for level in levels], axis=-1)
 
     def sample(self, parameters, seed):
-        """Draws values `(rows, draws, ...)`; the draws of a row are spread evenly.
+        """Draws stratified samples `(rows, draws, ...)`.
 
         Args:
             parameters: `(rows, draws, ..., parameters)`.
-            seed: Two integers; each row gets the same random numbers.
+            seed: Two integers; all rows use the same random numbers.
         """
         return self.quantile(parameters, _shuffled_levels(parameters.shape[1:-1], seed))
 
 
 def _shuffled_levels(shape, seed):
-    """Levels a step apart along the first axis, in random order."""
+    """Evenly spaced levels along the first axis, in random order."""
     order = tf.argsort(tf.random.stateless_uniform(shape, seed), axis=0)
     return (tf.cast(order, "float32") + 0.5) / shape[0]
 
@@ -152,8 +152,8 @@ class StudentT(Gaussian):
         half, share = freedom / 2, tf.minimum(level, 1 - level)
         constant = tf.math.lgamma(half + 0.5) - tf.math.lgamma(half)
         constant -= tf.math.log(math.pi * freedom) / 2
-        # Newton's method, on the logarithms of a tail's share and of where it begins: three steps
-        # from Cornish and Fisher's expansion leave 1e-11 at any level and freedom.
+        # Newton's method on the logarithms of the tail probability and of the quantile: three steps
+        # from the Cornish-Fisher expansion leave 1e-11 for all levels and degrees of freedom.
         z = -tf.math.ndtri(share)
         z += (z + z**3) / (4 * freedom)
         for _ in range(3):
@@ -172,7 +172,7 @@ class StudentT(Gaussian):
 
 
 class NegativeBinomial(Distribution):
-    """Counts: mean and dispersion. Values are counts over their series' scale, the last parameter.
+    """Counts: mean and dispersion. Values are counts divided by the last parameter, the scale.
 
     The variance is `mean + dispersion * mean**2`.
     """
@@ -180,7 +180,7 @@ class NegativeBinomial(Distribution):
     size = 2
 
     def activate(self, raw, scale):
-        """Raw numbers `(..., size)` and the series' scale `(...)` to parameters."""
+        """Maps raw outputs `(..., size)` and the series' scale `(...)` to parameters."""
         positive = tf.nn.softplus(raw) + _SMALL
         scale = tf.broadcast_to(scale, tf.shape(raw)[:-1])
         return tf.concat([positive, scale[..., None]], axis=-1)
@@ -203,13 +203,13 @@ class NegativeBinomial(Distribution):
         return parameters[..., 0]
 
     def quantile(self, parameters, level):
-        """See `Distribution`; a count over the series' scale, which is the last parameter."""
+        """See `Distribution`; a count divided by the last parameter, the series' scale."""
         level = tf.cast(level, "float64")
         mean, dispersion, scale = tf.unstack(tf.cast(parameters, "float64"), axis=-1)
         size, mean = 1 / dispersion, mean * scale
         deviation, odds = tf.sqrt(mean + mean**2 / size), tf.sqrt(level / (1 - level))
-        # The least count up to which at least `level` lies: at least one is below it, and none
-        # above (Cantelli's inequality). Rows that are found stay while others are halved.
+        # Bisection for the smallest count with a CDF of at least `level`, within bounds from
+        # Cantelli's inequality. Rows that have converged stay as they are.
         low = tf.maximum(tf.floor(mean - deviation / odds) - 1, -1)
         high = tf.math.ceil(mean + deviation * odds)
 
@@ -226,12 +226,12 @@ class NegativeBinomial(Distribution):
 
 
 def make_likelihood(name: str, levels: Sequence[float], loss: str = "mae"):
-    """The likelihood of a `--distribution` name.
+    """Creates the likelihood for a `--distribution` name.
 
     Args:
         name: `"quantiles"`, `"gaussian"`, `"student_t"` or `"negative_binomial"`.
-        levels: The quantiles' levels.
-        loss: What the point minimises, where there are quantiles.
+        levels: The quantile levels.
+        loss: Loss of the point, with `"quantiles"`.
 
     Returns:
         The likelihood.
@@ -243,11 +243,11 @@ def make_likelihood(name: str, levels: Sequence[float], loss: str = "mae"):
 
 
 def quantiles_of(samples, levels: Sequence[float]):
-    """Quantiles of samples, interpolated between neighbours.
+    """Quantiles of samples, with linear interpolation.
 
     Args:
         samples: `(count, ...)`.
-        levels: The quantiles' levels.
+        levels: The quantile levels.
 
     Returns:
         The quantiles `(..., levels)`.

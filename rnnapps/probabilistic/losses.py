@@ -1,4 +1,4 @@
-"""Losses and metrics of windows in which values may be missing."""
+"""Losses and metrics for windows with missing values."""
 
 import keras
 import tensorflow as tf
@@ -8,7 +8,7 @@ class ForecastLoss(keras.losses.Loss):
     """A likelihood's loss, averaged over the known values of each window.
 
     Args:
-        likelihood: What `make_likelihood` made.
+        likelihood: From `make_likelihood`.
     """
 
     def __init__(self, likelihood):
@@ -25,7 +25,7 @@ class PointError(keras.metrics.MeanMetricWrapper):
     """The point forecast's error on scaled values.
 
     Args:
-        likelihood: What `make_likelihood` made.
+        likelihood: From `make_likelihood`.
         kind: `"mae"` or `"mse"`.
     """
 
@@ -39,7 +39,7 @@ class PointError(keras.metrics.MeanMetricWrapper):
 
 
 def _mean_of_known(values, known):
-    """The mean `(batch,)` of a window's known values; 0 where there is none."""
+    """The mean `(batch,)` of a window's known values; 0 if there are none."""
     count = tf.reduce_sum(tf.cast(known, values.dtype), axis=[1, 2])
     total = tf.reduce_sum(tf.where(known, values, 0.0), axis=[1, 2])
     return tf.math.divide_no_nan(total, count)

@@ -1,28 +1,27 @@
-"""How rare a score is among held-out ones, and when that raises an alarm."""
+"""How rare a score is on held-out data, and when it raises an alarm."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-APART = 24  # steps; alarms that are closer to each other are one
+APART = 24  # alarms within this many steps count as one
 
 
 class Rarity:
-    """How rarely held-out data raises an alarm at a score.
+    """The alarm rate of held-out data at a score.
 
-    Alarms within 24 steps are one. Beyond the scores that were asked for an exponential tail says
-    how much rarer higher ones are.
+    Alarms within 24 steps count as one. Higher scores follow an exponential tail.
 
     Args:
-        scores: For each stretch of held-out time the scores `(time, targets)`.
-        share: Of the scores, the highest, that say how fast higher ones become rare.
+        scores: The held-out scores of each stretch of time `(time, targets)`.
+        share: Fraction of scores, the highest, that the tail is fitted to.
 
     Call arguments:
         score: `(batch, time, targets)`.
 
     Output:
-        The surprise, `-log10` of alarms a step, of the same shape.
+        The surprise, `-log10` of the alarm rate per step, same shape.
 
     Reference:
         - [Leadbetter, 1991](https://doi.org/10.1016/0167-7152(91)90107-3), peaks over a threshold
@@ -38,12 +37,12 @@ class Rarity:
         targets = scores[0].shape[1]
         self.steps = sum(map(len, scores))
         start = np.quantile(np.concatenate(scores), 1 - share, axis=0)
-        self.start = start.astype(np.float32)  # the score from which on the tail goes
-        self.tail = np.ones(targets, np.float32)  # by as much more it grows e times rarer
-        self.rate = np.ones(targets, np.float32)  # alarms a step at its start
+        self.start = start.astype(np.float32)  # where the tail begins
+        self.tail = np.ones(targets, np.float32)  # its decay: the rate falls by e per unit
+        self.rate = np.ones(targets, np.float32)  # alarms per step at its start
         for target, start in enumerate(self.start):
             peaks = np.concatenate([_peaks(one[:, target], start) for one in scores])
-            if len(peaks):  # their median, as held-out data may have what is off, too
+            if len(peaks):  # the median, as held-out data may have anomalies
                 self.tail[target] = max(np.median(peaks - start) / np.log(2), 1e-6)
                 self.rate[target] = len(peaks) / self.steps
 
@@ -53,18 +52,18 @@ class Rarity:
 
 
 def _peaks(scores: np.ndarray, start: float) -> np.ndarray:
-    """The highest score of each run of those over `start`, APART steps between two runs."""
+    """The maximum of each run of scores over `start`; runs are more than APART steps apart."""
     over = np.flatnonzero(scores > start)
     runs = np.split(over, np.flatnonzero(np.diff(over) > APART) + 1) if len(over) else []
     return np.array([scores[run].max() for run in runs])
 
 
 def raised(score, threshold: float):
-    """Where an alarm is raised: at the first step over a threshold after APART that are not.
+    """Alarms: steps that reach the threshold after APART steps below it.
 
     Args:
         score: `(batch, time, targets)`, NaN where missing.
-        threshold: The least score of an alarm.
+        threshold: The minimum score of an alarm.
 
     Returns:
         Booleans of the same shape.
@@ -81,18 +80,18 @@ def raised(score, threshold: float):
 
 
 def rolling(values, steps: int, quantiles: Sequence[float]) -> list:
-    """Quantiles of as many steps up to each one but the first, which are given before.
+    """Moving quantiles over the last `steps` values.
 
     Args:
         values: `(batch, steps - 1 + time, targets)`.
-        steps: How many.
-        quantiles: Shares of them that are below.
+        steps: Window length.
+        quantiles: Levels of the quantiles.
 
     Returns:
         For each quantile `(batch, time, targets)`.
     """
     found = []
-    for one in tf.unstack(values, axis=2):  # one target at a time, for memory's sake
+    for one in tf.unstack(values, axis=2):  # one target at a time, to save memory
         ordered = tf.sort(tf.signal.frame(one, steps, 1, axis=1), axis=2)
         found.append([ordered[:, :, int(steps * share)] for share in quantiles])
     return [tf.stack(each, axis=2) for each in zip(*found, strict=True)]
