@@ -219,7 +219,7 @@ def steps_of(data: SeriesSet, task: Task, starts: Sequence[int] = ()) -> list[tu
         if (end := length_of(one, task.targets)) <= least:
             whose = f" in series {one.name}" if one.name else ""
             raise DataError(
-                f"Expected more than {least} steps, the look-back before the first checked step"
+                f"Expected over {least} steps, the look-back before the first checked step"
                 f"{whose}. Received: {end}."
             )
         spans.append((max(start, least), end))
