@@ -237,11 +237,11 @@ def ordered_batches(ids: tf.RaggedTensor, labels: np.ndarray, config: SentimentC
 
 
 def check_parts(parts: Splits[Examples], where: str) -> None:
-    """Refuses a single class, or so few texts that a part is empty.
+    """Refuses data with a single class, or with too few texts to split.
 
     Args:
         parts: The parts.
-        where: Of what they are, in the sentence.
+        where: Names the data in the message.
     """
     classes = class_names(parts.train)
     if len(classes) < 2:

@@ -10,7 +10,7 @@ from rnnapps.progress import tracked
 from rnnapps.spans import spans_of
 from rnnapps.text import utf8
 
-_CELLS = 4096  # tokens of a batch, filling included, at most
+_CELLS = 4096  # maximum tokens per batch, including padding
 _ROWS = 128
 
 
@@ -19,7 +19,7 @@ class TagsFound(NamedTuple):
 
     Args:
         tags: The best tag of each token.
-        probabilities: The probability of each of them.
+        probabilities: The probability of each tag.
     """
 
     tags: list[list[str]]
@@ -29,11 +29,11 @@ class TagsFound(NamedTuple):
 def tags_of_tokens(
     tag: Callable[[tf.Tensor], dict[str, tf.Tensor]], sentences: Sequence[Sequence[str]]
 ) -> TagsFound:
-    """The tags of sentences that are cut into tokens, batched by length.
+    """Tags tokenised sentences, batched by length.
 
     Args:
-        tag: From tokens `(batch, time)` to `tags` and `probabilities`, as a graph.
-        sentences: The tokens of each sentence, none of them empty.
+        tag: A graph from tokens `(batch, time)` to `tags` and `probabilities`.
+        sentences: The tokens of each sentence, none empty.
 
     Returns:
         The tags.
@@ -47,13 +47,13 @@ def tags_of_tokens(
         answer = tag(tf.constant(filled, tf.string))
         names, chances = (answer[name].numpy() for name in ("tags", "probabilities"))
         for row, i in enumerate(chunk):
-            tags[i] = [name.decode() or "O" for name in names[row, : sizes[i]]]  # of no token
+            tags[i] = [name.decode() or "O" for name in names[row, : sizes[i]]]  # empty tokens
             probabilities[i] = chances[row, : sizes[i]].tolist()
     return TagsFound(tags, probabilities)
 
 
 def _chunks(sizes: np.ndarray) -> list[np.ndarray]:
-    """Sentences of like length, few where they are long."""
+    """Batches of sentences of similar length, smaller for long ones."""
     order, chunks, start = np.argsort(sizes, kind="stable"), [], 0
     for end in range(1, len(order) + 1):
         last = end == len(order)
@@ -71,19 +71,19 @@ def answer_of(
     probabilities: Sequence[float],
     spans: bool,
 ) -> dict[str, Any]:
-    """What is answered to one text.
+    """The prediction for one text.
 
     Args:
         text: The text.
         tokens: Its tokens.
-        places: Where each begins and ends in the text, in characters.
+        places: The start and end of each token in the text, in characters.
         tags: Their tags.
         probabilities: The tags' probabilities.
-        spans: Whether the tags write spans.
+        spans: Whether the tags mark spans.
 
     Returns:
         `tokens`, `tags` and `probabilities`; and `spans` with `start` and `end` in characters,
-        `label`, `text` and `probability`, that of the least likely of its tags.
+        `label`, `text` and `probability`, that of the span's least likely tag.
     """
     answer: dict[str, Any] = {
         "tokens": list(tokens),

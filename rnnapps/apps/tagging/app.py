@@ -36,10 +36,10 @@ from rnnapps.training import Rows
 
 
 class Tagger(Application):
-    """Gives each token of a sentence a label, and so finds names: a recurrent network with a CRF.
+    """Sequence labelling, such as named entity recognition: a recurrent network with a CRF.
 
-    `fit` and `evaluate` take your own sentences as a pair of tokens and tags, each with a list for
-    each sentence (`fit(tokens, labels=tags)`), as a DataFrame with a token a row and the
+    `fit` and `evaluate` take your own sentences as a pair of tokens and tags, each with one list
+    per sentence (`fit(tokens, labels=tags)`), as a DataFrame with one token per row and the
     configuration's `sentence_column`, or as the `Path` of a file.
 
     Args:
@@ -47,7 +47,7 @@ class Tagger(Application):
         **settings: its fields by name.
 
     Raises:
-        ConfigError: If a setting is unknown or out of its range.
+        ConfigError: If a setting is unknown or out of range.
 
     Example:
     >>> names = ["Ada", "Bob", "Eve", "Max"]
@@ -68,27 +68,27 @@ class Tagger(Application):
 
     @property
     def tags(self) -> list[str]:
-        """The tags' names, in the order of the scores."""
+        """The tag names, in the order of the scores."""
         return list(self.model.get_layer("tags").tags)
 
     @property
     def networks(self) -> list[keras.Model]:
-        """The networks that answer together."""
+        """The networks of the ensemble."""
         return networks_of(self.network)
 
     @property
     def encoder(self) -> keras.Model:
-        """The part that reads, for models of your own: strings to states.
+        """The encoder, for your own models: strings to hidden states.
 
-        A model from strings `(batch,)` to states `(batch, time, features)`, with a mask of the
-        tokens; its layers are the tagger's, those of its first network where there are several.
+        A model from strings `(batch,)` to hidden states `(batch, time, features)`, with a token
+        mask. It shares its layers with the tagger, in an ensemble with the first network.
         """
         layers = (self.model.get_layer(name) for name in ("tokenizer", "encoder"))
         return build_encoder(*layers, self.networks[0])
 
     @functools.cached_property
     def graph(self) -> tf.types.experimental.PolymorphicFunction:
-        """From tokens to tags and their probabilities, compiled on its first call."""
+        """Maps tokens to tags and their probabilities; compiled on its first call."""
         tag = functools.partial(tag_tokens, self.model)
         return tf.function(tag, input_signature=[TOKENS], autograph=False)
 
@@ -99,7 +99,7 @@ class Tagger(Application):
         return named_rows(encoder.words.vocabulary, encoder.characters.vocabulary, tags)
 
     def _settled(self) -> dict[str, Any]:
-        kind = self.model.get_layer("tokenizer").kind  # where it was found
+        kind = self.model.get_layer("tokenizer").kind  # as detected
         found = data.decided(self.config, kind)
         settled = {name: getattr(found, name) for name in data.BY_KIND}
         return {**super()._settled(), "tokenizer": kind, **settled}
@@ -118,17 +118,17 @@ class Tagger(Application):
         """Tags the tokens of each text.
 
         Args:
-            inputs: The texts, in any form that `data.texts_given` takes; or lists of tokens; `None`
-                for the validation part that `fit` was given, or the configuration's test part.
-            tokens: Whether texts are tokenised already, with spaces between tokens.
+            inputs: The texts, in any form that `data.texts_given` accepts; or lists of tokens;
+                `None` for the validation set given to `fit`, or the configuration's test set.
+            tokens: Whether texts are already tokenised, with spaces between tokens.
 
         Returns:
-            For each text `tokens`, `tags` and their `probabilities`; and where the tags write
-            spans, `spans`: `start` and `end` in characters, `label`, `text` and `probability`,
-            that of the least likely of its tags.
+            For each text `tokens`, `tags` and their `probabilities`; and if the tags mark spans,
+            `spans`: `start` and `end` in characters, `label`, `text` and `probability`, that of
+            the span's least likely tag.
 
         Raises:
-            DataError: If `inputs` is anything else, one text among it, or no part was set aside.
+            DataError: If `inputs` is anything else, such as a single text, or there is no such set.
         """
         self._check_head()
         inputs = [*self._set_aside().test.tokens] if inputs is None else inputs
@@ -140,7 +140,7 @@ class Tagger(Application):
         return [answer_of(text, *one, tags, p, spans) for text, one, tags, p in rows]
 
     def _print_predictions(self, options: PredictOptions, as_json: bool) -> None:
-        """Prints an answer a line."""
+        """Prints one prediction per line."""
         for texts in batches_of(options.text):
             print_predictions(texts, self.predict(texts, options.tokens), as_json)
 
@@ -148,11 +148,11 @@ class Tagger(Application):
         return tags_of_tokens(self.graph, sentences)
 
     def _evaluate(self, splits: Splits[Tagged], part: str) -> dict[str, Any]:
-        """Measures the tagger on a part, and baselines on the same sentences beside it.
+        """Evaluates the tagger and the baselines on a part of the data.
 
         Returns:
-            What `metrics.measures` returns; `classes` and `confusion`; `mistakes`, the surest ones;
-            and `baselines` with the metrics of each of them.
+            The output of `metrics.measures`; `classes` and `confusion`; `mistakes`, the most
+            confident ones; and `baselines` with the metrics of each.
         """
         if self.config.pretrain_only and part == "validation":
             return {}
@@ -170,12 +170,12 @@ class Tagger(Application):
         return {**found, "baselines": {name: measure(tags) for name, tags in beside.items()}}
 
     def _truth(self, part: Tagged) -> list[list[str]]:
-        """The tags of a part, written as the model's are."""
+        """The tags of a part, in the model's scheme."""
         written = written_in(self.tags)
         return part.written_as(Scheme(written, written)).tags
 
     def _pairs(self, splits: Splits[Tagged], part: str) -> tuple[list, list]:
-        """The tags of each sentence, and those that are predicted."""
+        """The true and the predicted tags of each sentence."""
         examples = getattr(splits, part)
         return self._truth(examples), self._tag(examples.tokens).tags
 
@@ -186,12 +186,11 @@ class Tagger(Application):
         )
 
     def serving_spec(self) -> ExportSpec:
-        """What an export answers.
+        """The signatures of an export.
 
-        Its signature `serving_default` takes `text` and answers `tokens`, `tags`, `starts`, `ends`
-        (in characters) and `probabilities`, filled up to the longest text, and `lengths`; `tag`
-        takes `tokens`, filled up with `""`, and answers `tags`, `probabilities` and `lengths`. The
-        tags' names are the asset `tags.txt`.
+        `serving_default` maps `text` to `tokens`, `tags`, `starts`, `ends` (in characters) and
+        `probabilities`, padded to the longest text, and `lengths`; `tag` maps `tokens`, padded with
+        `""`, to `tags`, `probabilities` and `lengths`. The asset `tags.txt` has the tag names.
         """
         self._check_head()
         return serving_spec(self.model)

@@ -12,15 +12,15 @@ Sentences = Sequence[Sequence[str]]
 
 
 def baselines(train: Tagged | None, test: Sentences, quick: bool) -> dict[str, list[list[str]]]:
-    """Tags sentences as the baselines do.
+    """Tags sentences with the baselines.
 
     Args:
-        train: The sentences to learn from; without any, there are no baselines.
+        train: The training sentences; `None` for no baselines.
         test: The sentences to tag.
-        quick: Leave out what takes more than a moment.
+        quick: Whether to skip slow baselines.
 
     Returns:
-        The tags of each sentence, by the baseline's name.
+        The tags of each sentence, by baseline.
     """
     if train is None:
         return {}
@@ -32,7 +32,7 @@ def baselines(train: Tagged | None, test: Sentences, quick: bool) -> dict[str, l
 
 
 def most_frequent_tags(tokens: Sentences, tags: Sentences, test: Sentences) -> list[list[str]]:
-    """Gives each token the tag that it has most often in training; else the most frequent of all.
+    """Tags each token with its most frequent training tag, else with the most frequent of all.
 
     Args:
         tokens: The training sentences' tokens.
@@ -54,13 +54,13 @@ def most_frequent_tags(tokens: Sentences, tags: Sentences, test: Sentences) -> l
 def crfsuite(
     tokens: Sentences, tags: Sentences, test: Sentences, iterations: int = 100
 ) -> list[list[str]]:
-    """Trains a CRF of hand-made features, and tags sentences.
+    """Trains a CRF with handcrafted features, and tags sentences.
 
     Args:
         tokens: The training sentences' tokens.
         tags: Their tags.
         test: The sentences to tag.
-        iterations: Steps of L-BFGS, at most.
+        iterations: Maximum iterations of L-BFGS.
 
     Returns:
         The tags of each.
@@ -73,21 +73,21 @@ def crfsuite(
 
 
 def train_crfsuite(tokens: Sentences, tags: Sentences, path: pathlib.Path, iterations: int = 100):
-    """Trains a CRF of hand-made features by L-BFGS.
+    """Trains a CRF with handcrafted features by L-BFGS.
 
     Args:
         tokens: The training sentences' tokens.
         tags: Their tags.
-        path: Where the model is kept.
-        iterations: Steps of L-BFGS, at most.
+        path: The model file to write.
+        iterations: Maximum iterations of L-BFGS.
 
     Returns:
-        A `pycrfsuite.Tagger`, which tags what `features` makes of a sentence.
+        A `pycrfsuite.Tagger` for the output of `features`.
 
     Reference:
         [Okazaki, 2007](http://www.chokkan.org/software/crfsuite/).
     """
-    import pycrfsuite  # only a measurement needs it
+    import pycrfsuite  # only needed for evaluation
 
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params(
@@ -105,16 +105,16 @@ def train_crfsuite(tokens: Sentences, tags: Sentences, path: pathlib.Path, itera
 def features(words: Sequence[str]) -> list[list[str]]:
     """The usual features of each token.
 
-    Of the token: itself, its lower case, its first and last 1 to 4 characters, its shape (`Xxx` for
-    Paris, `XX-dd` for AB-12), whether it is a title, all capitals, a number, or has a hyphen. Of
-    the two before and the two behind it: lower case, shape, title, capitals. Of neighbours: both
-    together. Where a sentence begins and ends.
+    For the token: itself, lower case, prefixes and suffixes of 1 to 4 characters, shape (`Xxx` for
+    Paris, `XX-dd` for AB-12), whether it is in title case, all capitals, a number, or hyphenated.
+    For the two tokens on either side: lower case, shape, title case, capitals. Also bigrams with
+    the neighbours, and the sentence boundaries.
 
     Args:
         words: A sentence's tokens.
 
     Returns:
-        The names of each token's features.
+        The feature names of each token.
     """
     lower, shapes = [word.lower() for word in words], [_shape(word) for word in words]
     found = []
@@ -136,7 +136,7 @@ def features(words: Sequence[str]) -> list[list[str]]:
 
 
 def _shape(word: str) -> str:
-    """Capitals as X, letters as x, digits as d; of four alike in a row and more, three."""
+    """Capitals as X, letters as x, digits as d; runs of four and more are cut to three."""
     shape = ""
     for one in word:
         kind = "d" if one.isdigit() else "X" if one.isupper() else "x" if one.isalpha() else one

@@ -38,9 +38,9 @@ from rnnapps.training import static_lengths
 
 PREPARED = ("ud_english_ewt", "wnut17", "resume_ner")
 NAMED = ("sample", *PREPARED)
-MOST_CHARACTERS = 20  # of a token
-BY_KIND = ("character_units", "affix_dim", "pair_dim")  # decided by how texts are cut
-_PARTS = {  # by what stands in a file's name
+MOST_CHARACTERS = 20  # per token
+BY_KIND = ("character_units", "affix_dim", "pair_dim")  # set by the kind of tokenization
+_PARTS = {  # by words in the file name
     "train": ("train",),
     "validation": ("dev", "valid", "testa"),
     "test": ("test", "testb"),
@@ -48,13 +48,12 @@ _PARTS = {  # by what stands in a file's name
 
 
 def load_splits(config: TaggingConfig) -> Splits[Tagged]:
-    """Loads the configuration's data and divides it.
+    """Loads the configuration's data and splits it.
 
-    A part that the data itself sets aside stays as it is. Otherwise validation and test are a tenth
-    each.
+    Predefined parts of the data are kept. Otherwise validation and test are a tenth each.
 
     Args:
-        config: Its `data`, `data_dir`, columns, `seed` and how its table is written are read.
+        config: The configuration: `data`, `data_dir`, columns, `seed` and table format.
 
     Returns:
         The parts.
@@ -74,14 +73,14 @@ def load_splits(config: TaggingConfig) -> Splits[Tagged]:
 
 
 def given_splits(config: TaggingConfig, **given: Any) -> Splits[Tagged]:
-    """Divides a person's own sentences.
+    """Splits a user's own sentences.
 
     Args:
         config: The configuration.
-        **given: `train`, `validation` and `test`, each as `as_tagged` takes it or `None`.
+        **given: `train`, `validation` and `test`, each as for `as_tagged`, or `None`.
 
     Returns:
-        The parts: `test` alone where it is given.
+        The parts: only `test` if that is given.
 
     Raises:
         DataError: If the sentences cannot be read.
@@ -100,19 +99,19 @@ def given_splits(config: TaggingConfig, **given: Any) -> Splits[Tagged]:
 
 
 def split(tagged: Tagged, fractions: Sequence[float], seed: int) -> list[Tagged]:
-    """Divides sentences into parts; copies of one land in the same part."""
-    # All of one class: which tags a sentence has makes too many.
+    """Splits sentences into parts; duplicates go to the same part."""
+    # Not stratified: there are too many combinations of tags.
     parts = stratified_split(tagged.keys, [""] * len(tagged), fractions, seed)
     first, *others = (tagged.take(part) for part in parts)
     return [dataclasses.replace(first, said=tagged.said, notes=tagged.notes), *others]
 
 
 def as_tagged(given: Any, config: TaggingConfig) -> Tagged:
-    """Sentences from what a person has at hand.
+    """Converts a user's sentences.
 
     Args:
-        given: A pair of lists, of tokens and of tags, with a list for each sentence; a DataFrame
-            with a token a row and the configuration's `sentence_column`; the path of a file that
+        given: A pair of tokens and tags, each with one list per sentence; a DataFrame with one
+            token per row and the configuration's `sentence_column`; the path of a file that
             `read_tagged` reads; or `Tagged`.
         config: The configuration.
 
@@ -130,15 +129,15 @@ def as_tagged(given: Any, config: TaggingConfig) -> Tagged:
         return from_long_table(Table(given), columns_of(config))
     if not isinstance(given, tuple | list) or len(given) != 2 or len(given[0]) != len(given[1]):
         raise DataError(
-            "Expected a pair of tokens and tags, each with a list for each sentence; a DataFrame "
-            f"with a token a row; or a Path. Received: a {type(given).__name__}."
+            "Expected a pair of tokens and tags, each with one list per sentence; a DataFrame with "
+            f"one token per row; or a Path. Received: a {type(given).__name__}."
         )
     columns = [[list(map(_text, sentence)) for sentence in column] for column in given]
     return dataclasses.replace(make_tagged(*columns), said=())
 
 
 def _text(value: Any) -> str:
-    """A token or tag as text that UTF-8 has."""
+    """A token or tag as valid Unicode text."""
     return utf8(str(value)).decode()
 
 
@@ -148,13 +147,13 @@ def columns_of(config: TaggingConfig) -> TagColumns:
 
 
 def tag_names(tagged: Tagged) -> list[str]:
-    """The tags in order: O first, then by the alphabet."""
+    """The tags: O first, then in alphabetical order."""
     names = {tag for tags in tagged.tags for tag in tags}
     return sorted(names, key=lambda name: (name != "O", name))
 
 
 def fingerprint(*parts: Tagged) -> str:
-    """What tells these sentences from any others: a run is only evaluated beside its own."""
+    """A hash of the sentences: a run is only evaluated on its own data."""
     contents = (splits.json_pieces(part.tokens, part.tags) for part in parts)
     return splits.fingerprint("sentences", *zip(parts, contents, strict=True))
 
@@ -162,12 +161,12 @@ def fingerprint(*parts: Tagged) -> str:
 def known_words(
     train: Tagged | None, config: TaggingConfig, vocabulary: Iterable[str]
 ) -> set[str] | None:
-    """The words of the labelled training part; `None` if all that is known has more words.
+    """The words of the labelled training set; `None` if only a larger vocabulary is known.
 
     Args:
-        train: The training part, where it is at hand.
-        config: Its `unlabelled` and `init_from` say whether the vocabulary has more words.
-        vocabulary: The words that the network knows.
+        train: The training set, if available.
+        config: The configuration: with `unlabelled` or `init_from` the vocabulary has more words.
+        vocabulary: The network's vocabulary.
     """
     if train is not None:
         return {word for words in train.tokens for word in words}
@@ -175,22 +174,21 @@ def known_words(
 
 
 def unlabelled(parts: Splits[Tagged], config: TaggingConfig) -> Unlabelled:
-    """The configuration's texts without tags, but for those of any part of the data."""
+    """The configuration's unlabelled texts, except those in any part of the data."""
     named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     texts = {name: map(" ".join, part.tokens) for name, part in named.items() if part is not None}
     return read_unlabelled(config.unlabelled, config.text_column, config, **texts)
 
 
 def decided(config: TaggingConfig, kind: str) -> TaggingConfig:
-    """What the configuration leaves open, by how texts are cut.
+    """Fills in settings that depend on the kind of tokenization.
 
     Args:
         config: The configuration.
-        kind: How they are cut, as `OffsetTokenizer` has it.
+        kind: The kind, as in `OffsetTokenizer`.
 
     Returns:
-        The configuration; where tokens are characters, they have none of their own and no affixes,
-        but pairs.
+        The configuration; tokens that are characters have bigrams, but no characters or affixes.
     """
     alone = kind == "character"
     pairs = config.pair_dim if config.pair_dim is not None else 50 if alone else 0
@@ -203,12 +201,12 @@ def decided(config: TaggingConfig, kind: str) -> TaggingConfig:
 def batches(
     tagged: Tagged, encoder: TokenEncoder, names: Sequence[str], config: TaggingConfig
 ) -> TaggedBatches:
-    """Batches by length, of sentences in pieces of `max_length`.
+    """Batches sentences by length, split into pieces of `max_length`.
 
     Args:
         tagged: The sentences.
-        encoder: The adapted encoder of tokens.
-        names: The tags' names; others are not learned from.
+        encoder: The adapted token encoder.
+        names: The tag names; other tags are masked.
         config: The configuration.
 
     Returns:
@@ -222,11 +220,11 @@ def batches(
 
 
 def check_parts(parts: Splits[Tagged], where: str) -> None:
-    """Refuses a single tag, or so few sentences that a part is empty.
+    """Refuses data with a single tag, or with too few sentences to split.
 
     Args:
         parts: The parts.
-        where: Of what they are, in the sentence.
+        where: Names the data in the message.
     """
     names = tag_names(parts.train)
     if len(names) < 2:
@@ -257,19 +255,19 @@ def _load(config: TaggingConfig) -> dict[str, Tagged]:
 
 
 def _prepared(config: TaggingConfig) -> pathlib.Path:
-    """The folder of a data set of this name."""
+    """The folder of the named data set."""
     root = pathlib.Path(config.data_dir or ".")
     if not (root / config.data).is_dir():
         raise DataError(
-            f"{config.data} is not prepared: expected a folder {root / config.data} with its files "
-            "of training, development and test; name the folder that holds it with --data-dir, or "
-            "train on --data=sample."
+            f"{config.data} is not prepared: expected a folder {root / config.data} with training, "
+            "development and test files; name its parent folder with --data-dir, or train on "
+            "--data=sample."
         )
     return root / config.data
 
 
 def _from_folder(folder: pathlib.Path, config: TaggingConfig) -> dict[str, Tagged]:
-    """A file for each part, by what stands in its name."""
+    """A file for each part, by words in its name."""
     found: dict[str, pathlib.Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.lower()
@@ -278,7 +276,7 @@ def _from_folder(folder: pathlib.Path, config: TaggingConfig) -> dict[str, Tagge
         part = next((p for p, words in _PARTS.items() if any(w in name for w in words)), None)
         if part in found:
             raise DataError(
-                f"Expected one file of each part in {folder}. Received: {found[part].name} and "
+                f"Expected one file per part in {folder}. Received: {found[part].name} and "
                 f"{path.name}; name a file."
             )
         if part:
@@ -292,7 +290,7 @@ def _from_folder(folder: pathlib.Path, config: TaggingConfig) -> dict[str, Tagge
 
 
 def notes_on(parts: Splits[Tagged], names: Sequence[str], config: TaggingConfig) -> list[str]:
-    """What is to be known of sentences before a network learns from them."""
+    """Notes about the sentences for the user, before training."""
     notes, longest = [], config.max_length
     long = [len(tokens) for tokens in parts.train.tokens if len(tokens) > longest]
     if long:
@@ -303,7 +301,7 @@ def notes_on(parts: Splits[Tagged], names: Sequence[str], config: TaggingConfig)
     unknown = sorted(set(tag_names(parts.validation)) - set(names))
     if unknown:
         notes.append(
-            "the validation part has tags that training lacks, and val_loss leaves out: "
+            "the validation part has tags that training lacks, which val_loss ignores: "
             f"{', '.join(unknown)}"
         )
     return notes
@@ -316,7 +314,7 @@ def word_ids(sentences: Sequence[Sequence[str]], encoder: TokenEncoder) -> tf.Ra
 
 
 def cut(texts: Sequence[str], tokenizer: OffsetTokenizer) -> list[list[str]]:
-    """The tokens of texts, without those that have none."""
+    """The tokens of texts, without texts that have none."""
     found = (words for words, _, _ in tokenize_texts(texts, tokenizer.kind))
     return [words for words in found if words]
 
@@ -327,17 +325,17 @@ def cut_inputs(
     tokenizer: OffsetTokenizer,
     column: str,
 ) -> tuple[list[str], list[tuple[list[str], list[tuple[int, int]]]]]:
-    """What a person wants tags for, as texts and their tokens.
+    """Converts inputs for prediction to texts and their tokens.
 
     Args:
         inputs: Lists of tokens; or texts.
-        tokenised: Whether spaces stand between a text's tokens.
-        tokenizer: What cuts other texts.
-        column: The column of the texts, where they come in a table.
+        tokenised: Whether texts are tokenised, with spaces between tokens.
+        tokenizer: Tokenizer of other texts.
+        column: The text column, for tables.
 
     Returns:
-        The texts, those of lists of tokens with spaces between; and of each its tokens with their
-        places.
+        The texts, with lists of tokens joined by spaces; and for each its tokens with their
+        offsets.
     """
     lists = isinstance(inputs, list) and inputs and all(isinstance(x, list | tuple) for x in inputs)
     if lists:
@@ -352,7 +350,7 @@ def cut_inputs(
 
 
 def _placed(tokens: list[str]) -> tuple[list[str], list[tuple[int, int]]]:
-    """Tokens, and where each stands in the text that spaces between them make."""
+    """Tokens, and their offsets in the text that joins them with spaces."""
     ends = list(itertools.accumulate(len(token) + 1 for token in tokens))
     return tokens, [
         (end - 1 - len(token), end - 1) for token, end in zip(tokens, ends, strict=True)

@@ -1,4 +1,4 @@
-"""The metrics of a tagger: spans found, tokens right."""
+"""The metrics of a tagger: span F1 and token accuracy."""
 
 import collections
 from collections.abc import Collection, Sequence
@@ -7,26 +7,26 @@ from typing import Any
 from rnnapps.spans import Span, spans_of
 
 Tags = Sequence[Sequence[str]]
-_AROUND = 8  # tokens that are shown on either side of a mistake
+_AROUND = 8  # tokens shown on either side of a mistake
 
 
 def measures(
     tokens: Tags, truth: Tags, predicted: Tags, known: Collection[str] | None, spans: bool
 ) -> dict[str, Any]:
-    """Measures predicted tags.
+    """Computes the metrics of predicted tags.
 
     Args:
         tokens: The tokens of each sentence.
         truth: Their tags.
-        predicted: The tags that were predicted.
-        known: The tokens that were trained on; `None` where that is not known.
-        spans: Whether the tags write spans.
+        predicted: The predicted tags.
+        known: The tokens of the training set; `None` if unknown.
+        spans: Whether the tags mark spans.
 
     Returns:
-        `f1`, `precision` and `recall` of spans, which count where start, end and kind are right,
-        and `by_type` the same of each kind; where there are no spans, each token is one, whose `f1`
-        is the accuracy, and there is `by_tag`. `accuracy` of tokens; `accuracy_unseen`, of tokens
-        that were not trained on, where there are such.
+        `f1`, `precision` and `recall` of spans, which must match in start, end and type, and
+        `by_type` with those of each type; without spans, `f1`, which is the accuracy, and `by_tag`.
+        `accuracy` of tokens; `accuracy_unseen`, of tokens not in the training set, if there are
+        any.
     """
     found: dict[str, Any] = spans_found(truth, predicted) if spans else {}
     right, unseen = [], []
@@ -39,22 +39,22 @@ def measures(
     if unseen:
         found["accuracy_unseen"] = sum(unseen) / len(unseen)
     if spans:
-        found["by_type"] = found.pop("by_type")  # behind the numbers over all
+        found["by_type"] = found.pop("by_type")  # after the overall numbers
     else:
         found = {"f1": found["accuracy"], **found, "by_tag": by_tag(truth, predicted)}
     return found
 
 
 def confusion(truth: Tags, predicted: Tags, most: int = 20) -> dict[str, Any]:
-    """How often the tokens of each kind were taken for each other.
+    """The confusion matrix of token types.
 
     Args:
         truth: The tags of each sentence.
-        predicted: The tags that were predicted.
-        most: Kinds, at most: the commonest.
+        predicted: The predicted tags.
+        most: Maximum number of types, the most frequent ones.
 
     Returns:
-        `classes`, the kinds, and `confusion`, counts `(classes, classes)`; rows are true.
+        `classes`, the types, and `confusion`, counts `(classes, classes)`; rows are true.
     """
     pairs = collections.Counter(
         (_kind(mine), _kind(other))
@@ -69,7 +69,7 @@ def confusion(truth: Tags, predicted: Tags, most: int = 20) -> dict[str, Any]:
 
 
 def _kind(tag: str) -> str:
-    """A tag's kind; the tag itself where it has none."""
+    """A tag's type, or the tag itself if it has none."""
     spans = spans_of([tag])
     return spans[0].kind or tag if spans else tag
 
@@ -82,19 +82,19 @@ def mistakes(
     spans: bool,
     most: int = 10,
 ) -> list[dict[str, Any]]:
-    """The wrong spans that the tagger was surest of.
+    """The wrong spans with the highest confidence.
 
     Args:
         tokens: The tokens of each sentence.
         truth: Their tags.
-        predicted: The tags that were predicted.
-        probabilities: Of each of them.
-        spans: Whether the tags write spans; each token is one, if not.
-        most: How many, at most.
+        predicted: The predicted tags.
+        probabilities: The probability of each predicted tag.
+        spans: Whether the tags mark spans; if not, each token is one.
+        most: Maximum number of mistakes.
 
     Returns:
-        For each `text`, the span in brackets amid its neighbours; `label`, what is there, with its
-        words where they are others; `predicted`; and `probability`, that of the least likely tag.
+        For each `text`, the span in brackets with its context; `label`, the true label, with its
+        words if they differ; `predicted`; and `probability`, that of the least likely tag.
     """
     read = spans_of if spans else _each
     wrong = []
@@ -125,7 +125,7 @@ def _in_context(tokens: Sequence[str], span: Span) -> str:
 
 
 def _there(tokens: Sequence[str], truth: Sequence[Span], span: Span) -> str:
-    """What is where a span was found."""
+    """The true labels at a predicted span."""
     over = [one for one in truth if one.start < span.end and span.start < one.end]
     named = [
         (one.kind or "span")
@@ -136,15 +136,15 @@ def _there(tokens: Sequence[str], truth: Sequence[Span], span: Span) -> str:
 
 
 def spans_found(truth: Tags, predicted: Tags) -> dict[str, Any]:
-    """Precision, recall and F1 of spans, as CoNLL's shared tasks measure names.
+    """Precision, recall and F1 of spans, as in the CoNLL shared tasks.
 
     Args:
         truth: The tags of each sentence.
-        predicted: The tags that were predicted.
+        predicted: The predicted tags.
 
     Returns:
-        `f1`, `precision` and `recall`, over all spans; `by_type` the same of each kind, with
-        `spans`, how many there are.
+        `f1`, `precision` and `recall` over all spans; `by_type` with those of each type, and
+        `spans`, their number.
 
     Reference:
         [Tjong Kim Sang and De Meulder, 2003](https://aclanthology.org/W03-0419/).
@@ -162,11 +162,11 @@ def spans_found(truth: Tags, predicted: Tags) -> dict[str, Any]:
 
 
 def by_tag(truth: Tags, predicted: Tags) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 of each tag, with how many tokens have it.
+    """Precision, recall and F1 of each tag, with its number of tokens.
 
     Args:
         truth: The tags of each sentence.
-        predicted: The tags that were predicted.
+        predicted: The predicted tags.
     """
     pairs = [pair for a, b in zip(truth, predicted, strict=True) for pair in zip(a, b, strict=True)]
     there = collections.Counter(mine for mine, _ in pairs)

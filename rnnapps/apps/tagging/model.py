@@ -13,8 +13,8 @@ from rnnapps.layers import CRF, RecurrentStack, allowed_transitions, make_body
 from rnnapps.text import AFFIXES, UNKNOWN
 from rnnapps.training import Rows
 
-AFFIX_BUCKETS = 2**17  # ids of tokens' beginnings, ends and shapes
-PAIR_BUCKETS = 2**16  # ids of pairs of neighbours
+AFFIX_BUCKETS = 2**17  # hash buckets of prefixes, suffixes and shapes
+PAIR_BUCKETS = 2**16  # hash buckets of bigrams
 
 
 def build_network(
@@ -28,23 +28,22 @@ def build_network(
     """Builds the recurrent network.
 
     Args:
-        config: The configuration, in which `pair_dim` is decided.
+        config: The configuration, with `pair_dim` set.
         vocabulary_size: Number of token ids.
-        characters: Number of character ids; 0 where tokens have none to be read.
-        tags: The tags' names.
-        spans: Whether they write spans, so that not every tag may follow every other.
-        counts: How often each token id is in the training data.
+        characters: Number of character ids; 0 for no character inputs.
+        tags: The tag names.
+        spans: Whether tags mark spans, which restricts the transitions.
+        counts: Count of each token id in the training data.
 
     Returns:
-        A model from int32 ids `(batch, time)`, 0 where there is no token, the ids of each token's
-        characters `(batch, time, characters)` and affixes `(batch, time, affixes)`, and those of
-        pairs `(batch, time)`, as far as the configuration has them, to `scores` of the tags
-        `(batch, time, tags)`, as `layers.CRF` returns them, the best `tags` `(batch, time)`, and
-        each tag's probability, `marginals` `(batch, time, tags)`.
+        A model from int32 token ids `(batch, time)`, padded with 0, and, if configured, ids of
+        characters `(batch, time, characters)`, affixes `(batch, time, affixes)` and bigrams
+        `(batch, time)`, to the CRF's `scores` `(batch, time, tags)`, the best `tags`
+        `(batch, time)`, and their marginal probabilities, `marginals` `(batch, time, tags)`.
     """
     ids = keras.Input((None,), dtype="int32", name="ids")
     inputs, mask = [ids], keras.ops.not_equal(ids, 0)  # (batch, time)
-    alpha = config.word_dropout / (1 - config.word_dropout)  # rates: the share where a count is 1
+    alpha = config.word_dropout / (1 - config.word_dropout)  # word_dropout: the rate at count 1
     known = ReadAsUnknown(alpha / (alpha + np.maximum(counts, 1)))(ids)
     x = layers.Embedding(vocabulary_size, config.embedding_dim, name="embedding")(known)
     if characters:
@@ -55,7 +54,7 @@ def build_network(
             characters, config.character_dim, config.character_units, cell, name="spelling"
         )(spelled)  # (batch, time, 2 * character_units)
         spelling = layers.SpatialDropout1D(config.dropout)(spelling)
-        # A sum, whose width is the embedding's: the layers above can learn from texts alone.
+        # A sum, as wide as the embedding: the layers above can be pretrained on texts alone.
         x = layers.Add()([x, layers.Dense(config.embedding_dim, name="spelled")(spelling)])
     if config.affix_dim:
         affixes = keras.Input((None, AFFIXES), dtype="int32", name="affixes")
@@ -65,21 +64,21 @@ def build_network(
         parts = layers.SpatialDropout1D(config.dropout)(parts)
         x = layers.Add()([x, layers.Dense(config.embedding_dim, name="affixed")(parts)])
     if config.pair_dim:
-        behind = keras.Input((None,), dtype="int32", name="pairs")  # each token and the next
+        behind = keras.Input((None,), dtype="int32", name="pairs")  # (token, next token)
         inputs.append(behind)
-        before = keras.ops.pad(behind, [[0, 0], [1, 0]])[:, :-1]  # the last one and it
+        before = keras.ops.pad(behind, [[0, 0], [1, 0]])[:, :-1]  # (previous token, token)
         look_up = layers.Embedding(PAIR_BUCKETS, config.pair_dim, name="pair_embedding")
         pairs = layers.Concatenate()([look_up(before), look_up(behind)])
         pairs = layers.Dropout(config.dropout)(pairs)
         x = layers.Add()([x, layers.Dense(config.embedding_dim, name="paired")(pairs)])
-    x = layers.SpatialDropout1D(config.dropout)(x)  # the same features of all tokens
+    x = layers.SpatialDropout1D(config.dropout)(x)  # drops the same features of all tokens
     x = make_body(
         config.cell,
         config.units,
         num_layers=config.layers,
         bidirectional=config.bidirectional,
         dropout=config.dropout,
-        # Or there would be nothing to pretrain.
+        # Otherwise there would be nothing to pretrain.
         separate_directions=config.layers > 1 or config.block != "plain",
         block=config.block,
         num_heads=config.heads,
@@ -91,7 +90,7 @@ def build_network(
     x = layers.Dense(len(tags), dtype="float32", name="logits")(x)
     if config.output == "crf":
         crf = CRF(allowed_transitions(tags) if spans else None, name="crf")
-    else:  # transitions that say nothing: each tag by itself
+    else:  # zero transitions: tags are independent
         crf = CRF(transition_initializer="zeros", trainable=False, name="crf")
     scores = crf(x, mask=mask)
     best, marginals = crf(scores, return_tags=True), crf(scores, return_marginals=True)
@@ -100,17 +99,17 @@ def build_network(
 
 
 def trained_network(network: keras.Model, name: str = "network") -> keras.Model:
-    """The part of a network that is trained: to the scores, for the loss of its CRF."""
+    """The part of a network that is trained: up to the scores, for the CRF loss."""
     return keras.Model(network.input, network.output["scores"], name=name)
 
 
 def named_rows(tokens: Sequence[str], characters: Sequence[str], tags: Sequence[str]) -> dict:
-    """What the rows of the network's weights stand for.
+    """The names of the rows of the network's weights.
 
     Args:
         tokens: The vocabulary.
-        characters: The characters' vocabulary.
-        tags: The tags' names.
+        characters: The character vocabulary.
+        tags: The tag names.
     """
     return {
         "embedding/*": Rows(0, tokens),
@@ -124,19 +123,19 @@ def named_rows(tokens: Sequence[str], characters: Sequence[str], tags: Sequence[
 
 @keras.saving.register_keras_serializable("rnnapps")
 class ReadAsUnknown(layers.Layer):
-    """Reads a share of the tokens as unknown ones while a network is trained.
+    """Word dropout: randomly replaces tokens by the unknown token in training.
 
     Args:
-        rates: The share of each id; `None` in a network that was loaded, which is not trained.
-        seed: Seed of the draws.
+        rates: The rate of each id; `None` in a loaded network, which is not trained.
+        seed: Random seed.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
         ids: int32 `(batch, time)`.
-        training: Whether to do it.
+        training: Whether to apply word dropout.
 
     Output:
-        The ids, of which some are that of an unknown token.
+        The ids, some replaced by that of the unknown token.
 
     Reference:
         [Kiperwasser and Goldberg, 2016](https://aclanthology.org/Q16-1023/), who drop rare words
@@ -164,20 +163,20 @@ class ReadAsUnknown(layers.Layer):
 
 @keras.saving.register_keras_serializable("rnnapps")
 class CharacterReader(layers.Layer):
-    """Reads each token's characters, in both directions.
+    """A bidirectional recurrent encoder of each token's characters.
 
     Args:
         characters: Number of character ids.
-        width: Width of a character's vector.
+        width: Width of the character embeddings.
         units: Units of the cell, in each direction.
         cell: The recurrent cell.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        ids: int32 `(batch, time, characters)`, 0 where there is none.
+        ids: int32 `(batch, time, characters)`, padded with 0.
 
     Output:
-        A vector of each token, `(batch, time, 2 * units)`.
+        A vector per token, `(batch, time, 2 * units)`.
 
     Reference:
         [Ling et al., 2015](https://arxiv.org/abs/1508.02096);

@@ -15,7 +15,7 @@ from rnnapps.text import OffsetTokenizer, TokenEncoder, limited
 
 TEXT = tf.TensorSpec((None,), tf.string, name="text")
 TOKENS = tf.TensorSpec((None, None), tf.string, name="tokens")
-MOST_TOKENS = 20_000  # of a text: the network reads one after the other
+MOST_TOKENS = 20_000  # per text: the network processes them sequentially
 
 
 def build_tagger(
@@ -24,13 +24,13 @@ def build_tagger(
     networks: Sequence[keras.Model],
     tags: Sequence[str],
 ) -> keras.Model:
-    """Puts the tokenizer before the network, and the tags' names behind it.
+    """Adds the tokenizer before the network and the tag names after it.
 
     Args:
-        tokenizer: What cuts texts into tokens.
-        encoder: The adapted encoder of tokens.
-        networks: The trained networks, which answer together where there are several.
-        tags: The tags' names.
+        tokenizer: The tokenizer.
+        encoder: The adapted token encoder.
+        networks: The trained networks, an ensemble if there are several.
+        tags: The tag names.
 
     Returns:
         A model from strings `(batch,)` to `tokens`, `tags`, `starts`, `ends` and `probabilities`,
@@ -45,18 +45,18 @@ def build_tagger(
 
 
 def together(networks: Sequence[keras.Model]) -> keras.Model:
-    """One network of several: over the mean of their scores, a CRF of the mean of theirs.
+    """Combines networks into an ensemble: averages their scores and their CRFs' weights.
 
     Args:
-        networks: Networks of the same tags, as `build_network` builds them.
+        networks: Networks with the same tags, from `build_network`.
 
     Returns:
-        A model `network` of what each of them takes and gives. Of several, its layers `network_1`
-        and so on are theirs, up to the scores.
+        A model `network` with the inputs and outputs of each. For several, its layers `network_1`
+        and so on are the networks up to the scores.
     """
     first = networks[0]
     if len(networks) == 1:
-        return keras.Model(first.input, first.output, name="network")  # leaves the optimizer
+        return keras.Model(first.input, first.output, name="network")  # drops the optimizer
     scores = [
         trained_network(one, f"network_{number}")(first.input)
         for number, one in enumerate(networks, 1)
@@ -72,10 +72,10 @@ def together(networks: Sequence[keras.Model]) -> keras.Model:
 
 
 def networks_of(network: keras.Model) -> list[keras.Model]:
-    """The networks that answer together as one; itself, where it is one alone.
+    """The networks of an ensemble, or the single network itself.
 
     Args:
-        network: What `together` made.
+        network: The output of `together`.
     """
     several = [layer for layer in network.layers if re.fullmatch(r"network_\d+", layer.name)]
     return several or [network]
@@ -84,11 +84,11 @@ def networks_of(network: keras.Model) -> list[keras.Model]:
 def build_encoder(
     tokenizer: OffsetTokenizer, encoder: TokenEncoder, network: keras.Model
 ) -> keras.Model:
-    """The part that reads: strings `(batch,)` to states `(batch, time, features)`.
+    """Builds the encoder: strings `(batch,)` to hidden states `(batch, time, features)`.
 
     Args:
-        tokenizer: What cuts texts into tokens.
-        encoder: The adapted encoder of tokens.
+        tokenizer: The tokenizer.
+        encoder: The adapted token encoder.
         network: The network.
     """
     states = keras.Model(network.input, network.get_layer("recurrent").output, name="network")
@@ -97,16 +97,16 @@ def build_encoder(
 
 
 def tag_tokens(model: keras.Model, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Tags tokens that are cut already.
+    """Tags tokenised sentences.
 
     Args:
-        model: What `build_tagger` built.
-        tokens: Strings `(batch, time)`, `""` where there is none.
+        model: The output of `build_tagger`.
+        tokens: Strings `(batch, time)`, padded with `""`.
 
     Returns:
         `tags` and `probabilities` `(batch, time)`, and `lengths` `(batch,)`.
     """
-    # Time is at least 1: a batch of empty sentences may come without a place.
+    # At least one step: a batch of empty sentences may have none.
     width = tf.maximum(1, tf.shape(tokens)[1])
     tokens = tf.pad(tokens, [[0, 0], [0, width - tf.shape(tokens)[1]]], constant_values="")
     found = model.get_layer("network")(model.get_layer("encoder")(tokens))
@@ -114,13 +114,13 @@ def tag_tokens(model: keras.Model, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def serving_spec(model: keras.Model) -> ExportSpec:
-    """What an export answers; see `Tagger.serving_spec`.
+    """The signatures of an export; see `Tagger.serving_spec`.
 
     Args:
-        model: What `build_tagger` built.
+        model: The output of `build_tagger`.
 
     Returns:
-        The signatures, and what they need.
+        The signatures and their resources.
     """
     layers = {layer.name: layer for layer in model.layers}
 
@@ -145,7 +145,7 @@ def serving_spec(model: keras.Model) -> ExportSpec:
 
 
 def _bounded(tokens: tf.Tensor) -> tf.Tensor:
-    """Tokens as they are, unless a text has too many for a server to read."""
+    """Returns the tokens, or fails if a text has too many for a server."""
     most = tf.shape(tokens)[1]
     said = f"Expected every text to have at most {MOST_TOKENS:,} tokens."
     checks = [require(most <= MOST_TOKENS, said, most)]
@@ -155,20 +155,20 @@ def _bounded(tokens: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("rnnapps")
 class TagNames(keras.layers.Layer):
-    """The best tags' names, with their probabilities.
+    """Maps tag ids to names, with their probabilities.
 
     Args:
         tags: The names.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        tokens: Strings `(batch, time)`, `""` where there is no token.
+        tokens: Strings `(batch, time)`, padded with `""`.
         best: int32 tags `(batch, time)`.
         marginals: The probability of each tag `(batch, time, tags)`.
 
     Output:
-        `tags` (strings, `""` where there is no token), `probabilities`, each `(batch, time)`, and
-        `lengths`, int32 `(batch,)`.
+        `tags` (strings, padded with `""`), `probabilities`, each `(batch, time)`, and `lengths`,
+        int32 `(batch,)`.
     """
 
     def __init__(self, tags: Sequence[str], **kwargs):

@@ -1,4 +1,4 @@
-"""What `rnnapps predict` prints of a tagger: a line for each text."""
+"""The output of `rnnapps predict` for a tagger: one line per text."""
 
 import json
 import zlib
@@ -13,12 +13,12 @@ _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red", "bright_cyan", 
 
 
 def print_predictions(texts: Sequence[str], answers: Sequence[dict], as_json: bool) -> None:
-    """Prints a line for each text, with its spans marked, or the tag behind each token.
+    """Prints one line per text, with its spans marked, or with a tag after each token.
 
     Args:
         texts: The texts.
-        answers: What the application answered.
-        as_json: Whether to print a JSON object a line.
+        answers: The application's predictions.
+        as_json: Whether to print one JSON object per line.
     """
     console = Console(soft_wrap=True, highlight=False)
     for text, answer in zip(texts, answers, strict=True):
@@ -31,11 +31,11 @@ def print_predictions(texts: Sequence[str], answers: Sequence[dict], as_json: bo
 
 
 def marked(text: str, answer: dict[str, Any]) -> str:
-    """A text with its spans in brackets, their labels behind; or `token/tag` of each token.
+    """A text with `[span](label)` for each span; or `token/tag` for each token.
 
     Args:
         text: The text.
-        answer: What the application answered to it.
+        answer: Its prediction.
     """
     if "spans" not in answer:
         pairs = zip(answer["tokens"], answer["tags"], strict=True)
@@ -48,11 +48,11 @@ def marked(text: str, answer: dict[str, Any]) -> str:
 
 
 def coloured(text: str, answer: dict[str, Any]) -> Text:
-    """The same for a terminal: a colour for each label, and the spans' probabilities.
+    """The text for a terminal, with a colour per label and the spans' probabilities.
 
     Args:
         text: The text.
-        answer: What the application answered to it.
+        answer: Its prediction.
     """
     shown = Text()
     if "spans" not in answer:
@@ -70,5 +70,5 @@ def coloured(text: str, answer: dict[str, Any]) -> Text:
 
 
 def _colour(label: str) -> str:
-    """The same colour for a label wherever it is printed."""
+    """The colour of a label, always the same."""
     return _COLOURS[zlib.crc32(label.encode()) % len(_COLOURS)]

@@ -1,4 +1,4 @@
-"""From tagged sentences to a trained tagger, or to a language model alone."""
+"""From tagged sentences to a trained tagger, or to a pretrained language model."""
 
 import dataclasses
 import functools
@@ -36,17 +36,17 @@ def train_tagger(
     checkpoint_dir: pathlib.Path,
     callbacks: Callbacks = (),
 ) -> Trained:
-    """Learns the vocabularies, then the networks, and puts the tokenizer and tags around them.
+    """Builds the vocabularies, trains the networks, and adds the tokenizer and the tag names.
 
     Args:
-        splits: The sentences to learn from, and those that choose the weights.
+        splits: The training and validation sentences.
         config: The configuration.
-        start: What gives the network of a `number` its first weights, where they are not random.
-        checkpoint_dir: Where the training's state is kept, of each network in a folder of its own.
+        start: Initializes the weights of the network with a given `number`, if not random.
+        checkpoint_dir: Folder of the checkpoints, with a subfolder per network.
         callbacks: Callbacks of the training.
 
     Returns:
-        The tagger, or the encoder where it is pretrained only.
+        The tagger, or the encoder if it is only pretrained.
     """
     train, names = splits.train, data.tag_names(splits.train)
     notes = data.notes_on(splits, names, config)
@@ -81,10 +81,10 @@ def train_tagger(
 
 @dataclasses.dataclass(frozen=True)
 class _Training:
-    """Trains one network, or a language model in its place."""
+    """Trains one network, or a language model instead."""
 
     splits: Splits[Tagged]
-    others: list[list[str]]  # without tags
+    others: list[list[str]]  # unlabelled
     encoder: TokenEncoder
     names: list[str]
     checkpoint_dir: pathlib.Path
@@ -105,7 +105,7 @@ class _Training:
             start_from_vectors(embedding, encoder.words, ids, *vectors, any_case=True)
             known = encoder.words.vocabulary, encoder.characters.vocabulary
             start(network, named_rows(*known, self.names))
-            if config.passes:  # the first network's language model is there for the others
+            if config.passes:  # the other networks share the first one's language model
                 metrics["pretraining"], history = pretrain(
                     embedding,
                     network.get_layer("recurrent"),
@@ -134,7 +134,7 @@ def _make_encoder(config: TaggingConfig) -> TokenEncoder:
 
 
 def _make_network(config, encoder: TokenEncoder, ids, names: list[str], spans: bool) -> keras.Model:
-    """The network, for words as often as they are in `ids`."""
+    """The network, with token counts from `ids`."""
     words, characters = encoder.words.vocabulary_size, 0
     if config.character_units:
         characters = encoder.characters.vocabulary_size

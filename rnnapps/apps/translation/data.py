@@ -98,11 +98,11 @@ def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:
 
 
 def check_parts(parts: Splits[Pairs], where: str) -> None:
-    """Refuses so few texts that a part is empty.
+    """Refuses data with too few texts to split.
 
     Args:
         parts: The parts.
-        where: Of what they are, in the sentence.
+        where: Names the data in the message.
     """
     if not all(parts.sizes.values()):
         raise DataError(
