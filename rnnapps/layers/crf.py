@@ -185,7 +185,7 @@ class CRF(keras.layers.Layer):
             seen = seen if one is None else seen & tf.cast(one, tf.bool)
         batch, time = (seen.shape[i] or tf.shape(seen)[i] for i in (0, 1))
         count = tf.cumsum(tf.cast(seen, tf.int32), axis=1)
-        step = tf.where(seen, count - 1, count[:, -1:] + tf.range(time) - count)  # the others last
+        step = tf.where(seen, count - 1, count[:, -1:] + tf.range(time) - count)  # masked last
         place = step * batch + tf.range(batch)[:, tf.newaxis]  # (batch, time)
         mask = tf.range(time)[:, tf.newaxis] < count[:, -1]  # (time, batch)
         return tf.where(mask[..., tf.newaxis], _moved(scores, place), 0.0), mask, place

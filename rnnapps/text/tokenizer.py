@@ -1,4 +1,4 @@
-"""What all tokenizers share: cleaning, padding, and a vocabulary kept as an asset."""
+"""Base class of tokenizers: cleaning, padding, and a vocabulary saved as an asset."""
 
 import collections
 import contextlib

@@ -63,7 +63,7 @@ def check_same(project: pathlib.Path, manifest: dict[str, Any]) -> None:
     if changed:
         raise RunError(
             f"The search in {project} is another one (there, here): {'; '.join(changed)}; "
-            "repeat that one to go on with it, or choose another --project-dir."
+            "repeat that search to resume it, or choose another --project-dir."
         )
 
 

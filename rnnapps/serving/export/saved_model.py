@@ -1,4 +1,4 @@
-"""What writing and serving a SavedModel have in common."""
+"""Loads a SavedModel and lists its ops, for exporting and serving."""
 
 import pathlib
 from typing import Any
