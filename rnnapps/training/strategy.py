@@ -204,12 +204,14 @@ def _of_workers() -> tf.distribute.Strategy:
             "one process; leave out --strategy, or use those."
         )
     try:
-        return MultiWorkerStrategy(cluster)
+        strategy = MultiWorkerStrategy(cluster)
     except RuntimeError:
         raise ConfigError(
             "Expected rnnapps.training.use_cores(config) to be called before TensorFlow runs, with "
             "--strategy=multi_worker. Received: a later call."
         ) from None
+    workers.agree("devices", {"replicas": strategy.local})  # else TensorFlow would wait for ever
+    return strategy
 
 
 @functools.cache  # a second one would take the collective keys of the first

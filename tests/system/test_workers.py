@@ -159,6 +159,28 @@ def test_different_versions_are_said_by_both(alone, monkeypatch):
     assert "keras=3.14.0, but keras=3." in said[0]
 
 
+MORE = """
+import sys
+from rnnapps.cli import main
+from rnnapps.training import multi_worker
+multi_worker.MultiWorkerStrategy.local = 2
+sys.exit(main())
+"""
+
+
+def test_different_numbers_of_devices_are_said_by_both(alone, monkeypatch):
+    addresses = cluster_here(2).addresses
+    (chief,) = together(alone, words=[()], addresses=addresses)
+    monkeypatch.setitem(globals(), "RNNAPPS", [sys.executable, "-c", MORE])
+    task = {"type": "worker", "index": 1}
+    config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    worker = started(alone, "--strategy", "multi_worker", TF_CONFIG=config)
+    said = [ended(process, 2).splitlines()[-1] for process in (chief, worker)]
+    assert said[0] == said[1]
+    assert f"worker 1 ({addresses[1]}) to have the same devices as the chief" in said[0]
+    assert "Received: replicas=2, but replicas=1 on the chief" in said[0]
+
+
 IMPATIENT = """
 import sys
 from rnnapps.cli import main
