@@ -196,7 +196,8 @@ def detect(data_dir: Path, runs: Path) -> None:
 
     import rnnapps as package
     from rnnapps.apps.forecasting import detect as detecting
-    from rnnapps.apps.forecasting.data import divide, load_series
+    from rnnapps.apps.forecasting.data import load_series
+    from rnnapps.apps.forecasting.division import divide
     from rnnapps.probabilistic import raised
 
     flags = ["--data", "ett_h1", "--data-dir", str(ett_dir(data_dir)), *DETECT]

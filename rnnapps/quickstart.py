@@ -12,7 +12,8 @@ from rich.table import Table
 
 from rnnapps.apps import application_class
 from rnnapps.apps.application import Application
-from rnnapps.apps.forecasting.data import load_series, prediction_inputs
+from rnnapps.apps.forecasting.ahead import prediction_inputs
+from rnnapps.apps.forecasting.data import load_series
 from rnnapps.data import make_reviews
 from rnnapps.serving.export.saved_model import load
 from rnnapps.spans import tokens_answered

@@ -1,5 +1,6 @@
 """Pairs of texts for translation, from a user's own files."""
 
+import array
 import contextlib
 import dataclasses
 import itertools
@@ -71,7 +72,7 @@ class Pairs:
 
     def take(self, indices: Iterable[int]) -> "Pairs":
         """The pairs at these positions, in their order."""
-        rows = np.fromiter(indices, int)  # a list of so many numbers is five times as large
+        rows = array.array("q", indices)  # a list of so many numbers is five times as large
         return Pairs(take(self.sources, rows), take(self.targets, rows))
 
 

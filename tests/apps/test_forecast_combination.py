@@ -11,7 +11,8 @@ from sklearn.linear_model import Ridge
 from rnnapps import Forecaster
 from rnnapps.apps.forecasting import baseline, pipeline, training
 from rnnapps.apps.forecasting.combination import Combination, choose_weights, cost, weigh
-from rnnapps.apps.forecasting.data import Task, divide, load_series
+from rnnapps.apps.forecasting.data import Task, load_series
+from rnnapps.apps.forecasting.division import divide
 from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.data import Columns

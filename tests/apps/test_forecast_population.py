@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from rnnapps import Forecaster
-from rnnapps.apps.forecasting import data, later, pipeline, training
+from rnnapps.apps.forecasting import data, division, later, pipeline, training
 from rnnapps.apps.forecasting.defaults import MANY, choose, shares
 from rnnapps.apps.forecasting.ensemble import Ensemble
 from rnnapps.apps.forecasting.model import build_network, inputs_of, network_config
@@ -38,7 +38,7 @@ TABLE = pd.concat([series(f"s{i}", (60, 90, 150)[i % 3], 10.0 ** (i % 5)) for i 
 def forecaster():
     """A forecaster of twelve series whose network has its first weights, and its parts."""
     app = Forecaster(**TINY)
-    parts = data.divide(data.load_series(app.config, TABLE), app.config)
+    parts = division.divide(data.load_series(app.config, TABLE), app.config)
     scaler = Scaler(parts.task, parts.task.log, name="scaler")
     scaler.adapt(parts.training)
     network = build_network(app.config, parts.task).get_layer("network")
@@ -55,7 +55,7 @@ def test_many_series_are_chosen_for_together(forecaster):
     assert task.log
     assert parts.ends[:2] == [(42, 54, 60), (72, 84, 90)]  # a horizon tests, two validate
     assert "12 series are learned as one population, as logarithms" in parts.notes[-1]
-    few = data.divide(data.load_series(app.config, TABLE[TABLE["s"] < "s2"]), app.config)
+    few = division.divide(data.load_series(app.config, TABLE[TABLE["s"] < "s2"]), app.config)
     assert not (few.task.population or few.task.log or few.task.padded)
 
 
@@ -107,7 +107,7 @@ def test_many_numbered_series_see_three_weeks_of_hours():
     assert (chosen.lookback, chosen.least, chosen.segment) == (504, 300, 24)
     rows = [pd.DataFrame({"step": range(700), "y": hourly(700, i), "s": f"s{i}"}) for i in range(2)]
     config = Forecaster(**TINY).config
-    parts = data.divide(data.load_series(config, pd.concat(rows)), config)
+    parts = division.divide(data.load_series(config, pd.concat(rows)), config)
     assert parts.task.season == 24
     assert any("repeat after 24 steps" in note for note in parts.notes)
     none = choose(Forecaster(horizon=48, season=1).config, "1", training, 1)
@@ -208,7 +208,7 @@ def test_what_is_said_of_whole_series_is_seen_at_every_step():
     frame = frame[frame["time"] != frame["time"].iloc[20]]  # a step that is lacking
     frame.loc[frame["time"] == frame["time"].iloc[3], "size"] = np.nan
     app = Forecaster(**TINY, target="y", static_columns=("region", "size"))
-    parts = data.divide(data.load_series(app.config, frame), app.config)
+    parts = division.divide(data.load_series(app.config, frame), app.config)
     assert parts.task.columns.names == ("y", "region=north", "region=south", "size")
     for i, one in enumerate(parts.values):
         np.testing.assert_array_equal(one[:, 1:], np.tile([1 - i % 2, i % 2, i], (len(one), 1)))
@@ -238,11 +238,11 @@ def test_the_network_may_know_which_series_it_sees():
 def test_where_most_values_are_zero_the_point_is_a_mean(share, loss):
     table = TABLE.assign(y=(np.arange(len(TABLE)) % 20 >= 20 * share).astype(float))
     app = Forecaster(**TINY, target="y")
-    parts = data.divide(data.load_series(app.config, table), app.config)
+    parts = division.divide(data.load_series(app.config, table), app.config)
     assert network_config(app.config, parts.task).loss == loss
     assert sum("--loss mae" in note for note in parts.notes) == (loss == "mse")
     asked = Forecaster(**TINY, target="y", loss="huber").config
-    chosen = data.divide(data.load_series(asked, table), asked)
+    chosen = division.divide(data.load_series(asked, table), asked)
     assert network_config(asked, chosen.task).loss == "huber"
 
 
@@ -268,7 +268,7 @@ def test_what_rounding_leaves_of_a_constant_is_no_spread():
     still = TABLE.assign(y=TABLE["y"].where(TABLE["s"] != "s2", 0.1), steady=0.1)
     still.loc[still["time"] >= "2024-01-04 18:00", "steady"] = 0.2  # behind all training parts
     app = Forecaster(**TINY, target="y", past_covariates="steady")
-    parts = data.divide(data.load_series(app.config, still[still["s"] < "s3"]), app.config)
+    parts = division.divide(data.load_series(app.config, still[still["s"] < "s3"]), app.config)
     scaler = Scaler(parts.task, parts.task.log)
     scaler.adapt(parts.training)
     scales = scaler.scale.numpy()[1:, 0]

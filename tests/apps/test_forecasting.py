@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 
 import rnnapps
 from rnnapps import Forecaster, ForecastingConfig, cli
-from rnnapps.apps.forecasting import answers, baseline, data, pipeline
+from rnnapps.apps.forecasting import answers, baseline, data, division, pipeline
 from rnnapps.apps.forecasting.metrics import Scores, series_apart
 from rnnapps.apps.forecasting.model import build_network, inputs_of
 from rnnapps.apps.forecasting.networks import fill_missing
@@ -81,7 +81,7 @@ COLUMNS = {
 
 
 def parts_of(app, frame):
-    return data.divide(data.load_series(app.config, frame), app.config)
+    return division.divide(data.load_series(app.config, frame), app.config)
 
 
 @pytest.fixture(scope="module")
@@ -775,7 +775,7 @@ def test_a_run_is_only_measured_on_the_data_it_learned_from(run):
 def test_ett_reads_through_tfds_and_divides_as_usual(test_data, tmp_path):
     (tmp_path / "ETTh1.csv.gz").write_bytes((test_data / "ett" / "ETTh1.csv.gz").read_bytes())
     config = ForecastingConfig(data="ett_h1", data_dir=tmp_path, horizon=96)
-    parts = data.divide(data.load_series(config), config)
+    parts = division.divide(data.load_series(config), config)
     assert parts.ends == [(8640, 11520, 14400)]
     assert parts.task.columns.targets == ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
     frame = pd.read_csv(tmp_path / "ETTh1.csv.gz").iloc[:14400, 1:]

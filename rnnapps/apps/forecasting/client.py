@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnapps.apps.forecasting.data import Task, prediction_inputs
+from rnnapps.apps.forecasting.ahead import prediction_inputs
+from rnnapps.apps.forecasting.data import Task
 from rnnapps.apps.forecasting.printing import to_frame
 from rnnapps.config import SeriesOptions
 from rnnapps.data import SeriesSet, read_series, times

@@ -10,8 +10,9 @@ import pandas as pd
 import tensorflow as tf
 
 from rnnapps import figures
+from rnnapps.apps.forecasting.ahead import history_before, unobserved
 from rnnapps.apps.forecasting.answers import Graph, ask, forecasts
-from rnnapps.apps.forecasting.data import Parts, Task, history_before, length_of, unobserved
+from rnnapps.apps.forecasting.data import Parts, Task, length_of
 from rnnapps.assertions import require
 from rnnapps.data import Series, SeriesSet, times
 from rnnapps.errors import ConfigError, DataError, RnnappsError

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from rnnapps.apps.forecasting.ahead import unobserved
 from rnnapps.apps.forecasting.config import ForecastingConfig
-from rnnapps.apps.forecasting.data import Parts, length_of, unobserved
+from rnnapps.apps.forecasting.data import Parts, length_of
 from rnnapps.apps.forecasting.defaults import shares
 from rnnapps.data import Series, SeriesSet
 from rnnapps.data.learned import among

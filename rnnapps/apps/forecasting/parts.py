@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnnapps.apps.forecasting import data, later
+from rnnapps.apps.forecasting import ahead, data, division, later
 from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.apps.parts import InParts
 from rnnapps.apps.updating import GIVEN
@@ -80,7 +80,7 @@ class SeriesInParts(InParts):
             series = read_series(test, self.task.columns, options=self.config)
         else:
             series = data.load_series(self.config, train)
-        parts = data.divide(series, self.config, self.task if self.trained else None)
+        parts = division.divide(series, self.config, self.task if self.trained else None)
         return dataclasses.replace(parts, notes=[*parts.notes, *parts.task.notes])
 
     def _fewer(self, splits: data.Parts) -> data.Parts:
@@ -129,7 +129,7 @@ class SeriesInParts(InParts):
         where = "the table" if isinstance(inputs, pd.DataFrame) else str(inputs or self.config.data)
         found = self._table(inputs)
         names = [one.name for one in found.series]
-        return names, *data.prediction_inputs(found, self.task, where)
+        return names, *ahead.prediction_inputs(found, self.task, where)
 
     def _table(self, inputs: pd.DataFrame | pathlib.Path | str | None) -> SeriesSet:
         if inputs is None:
