@@ -1,13 +1,13 @@
-"""Answers of an export for a large table: how soon, in how much memory, killed, and by two workers.
+"""Batch prediction for a large table: latency, memory, recovery from kills, and two workers.
 
     python benchmarks/answers.py [--rows 200000] [ROW...]
 
-Rows: `first` (CPU seconds from the loaded model to the first rows' answers, which other work on
-the machine hardly changes, and the peak memory over that of one text), `kills` (a command of two
-workers, which is killed ten times, itself or one of its workers, and started again, writes what
-one writes that is left alone), and `workers` (seconds by two workers and by one, taking turns,
-which wants a quiet machine). Without any, all. The export is of a small sentiment classifier,
-trained on the sample; the table is of generated reviews.
+Rows: `first` (CPU seconds from the loaded model to the first predictions, which are robust to other
+load, and the peak memory compared with a single text), `kills` (a command with two workers that is
+killed ten times, as a whole or one worker, and restarted: the output must equal that of an
+undisturbed run), and `workers` (seconds with two workers and with one, alternating, on an idle
+machine). By default all. The export is a small sentiment classifier trained on the sample; the
+table has generated reviews.
 """
 
 import argparse
@@ -33,7 +33,7 @@ REVIEWS = "reviews.csv"
 
 
 def make(folder: Path, rows: int) -> None:
-    """An export, and a table to answer for."""
+    """Creates an export and a table."""
     run_dir = folder / "run"
     rnnapps("train", "sentiment", "--units", 16, "--epochs", 1, "--run-dir", run_dir)
     command = [sys.executable, "-m", "rnnapps.cli", "export", "run", "models"]
@@ -45,14 +45,14 @@ def make(folder: Path, rows: int) -> None:
 
 
 def answering(folder: Path, *words: object) -> subprocess.Popen:
-    """Starts a command that answers."""
+    """Starts a prediction command."""
     command = [sys.executable, "-m", "rnnapps.cli", "predict", "models", *map(str, words)]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=folder, stdout=quiet, stderr=quiet)
 
 
 def peak(process: subprocess.Popen) -> float:
-    """Waits for a process: the most memory that it had, in MB."""
+    """Waits for a process and returns its peak memory in MB."""
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, process.args
     return usage.ru_maxrss * 1024 / 1e6
@@ -87,7 +87,7 @@ def first(folder: Path, rows: int) -> None:
 
 
 def workers_of(process: subprocess.Popen) -> list[int]:
-    """The processes that answer for another one."""
+    """The worker processes of a process."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [
         int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()

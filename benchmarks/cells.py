@@ -1,15 +1,15 @@
-"""Which cell: the recurrent ones of today and the Transformer in every application, at equal time.
+"""Compares recurrent cells and the Transformer in every application, at equal training time.
 
     python benchmarks/cells.py --data-dir DIR [--runs RUNS] [APPLICATION...] [-- FLAG...]
 
-Compares `--cells` by `rnnapps compare`, `--time-per-run` each, on one seed, and then the two best
-of each application on more seeds; what counts is the validation part. DIR holds imdb_reviews,
-tiny_shakespeare and multi30k as tensorflow_datasets, or what these are prepared from, the folder
-ud_english_ewt, and `ETTh1.csv` in whichever of its folders. With --runs the comparisons are kept in
-a folder, where a killed one goes on.
+Compares `--cells` with `rnnapps compare`, for `--time-per-run` each, on one seed, and then the two
+best of each application on more seeds, by validation metrics. DIR holds imdb_reviews,
+tiny_shakespeare and multi30k as tensorflow_datasets or their sources, the folder ud_english_ewt,
+and `ETTh1.csv` in any of its folders. With --runs the comparisons are kept in a folder, where an
+interrupted one resumes.
 
-Networks stand alone here: without the n-grams or the linear forecasts that the applications put
-beside them. Flags of the applications may follow a `--`, and --name is then the tables' own.
+Networks are compared alone, without the n-grams or linear forecasts of the applications. Flags of
+the applications may follow a `--`; --name then sets the tables' name.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from rnnapps.tuning.report import read_search
 
 CELLS = "lstm,gru,mingru,slstm,transformer"
 COSTS = ("parameters", "epochs", "seconds", "rows_a_second", "latency_ms", "export_mb")
-# What is compared on which data, by which measure; two layers, as units of a minGRU see each other
-# in the layer above, and few units, for several epochs within three minutes.
+# Metric, data and flags of each application; two layers, as units of a minGRU interact only in the
+# next layer, and few units, for several epochs within three minutes.
 APPLICATIONS = {
     "sentiment": (
         "accuracy", "imdb_reviews",
@@ -47,7 +47,7 @@ APPLICATIONS = {
 
 
 def compared(application: str, cells: str, seeds: list[int], project: Path, flags: list) -> list:
-    """Compares cells, or goes on with it; a row of texts for each, the best first."""
+    """Runs or resumes a comparison; returns a row of texts per cell, the best first."""
     command = [sys.executable, "-m", "rnnapps.cli", "compare", application, *map(str, flags)]
     command += ["--range", f"cell={cells}", "--seed", str(seeds[0]), "--seeds", str(len(seeds))]
     command += ["--project-dir", str(project)]
@@ -58,7 +58,7 @@ def compared(application: str, cells: str, seeds: list[int], project: Path, flag
 
 
 def scores(*projects: Path) -> dict[str, list[float]]:
-    """What each cell has reached with every seed, in all of these comparisons."""
+    """The scores of each cell for all seeds of these comparisons."""
     found: dict[str, list[float]] = {}
     for project in projects:
         for trial in read_search(project)["trials"]:

@@ -1,14 +1,14 @@
-"""What the character generator reaches, and how fast it trains and writes.
+"""Quality of the character generator, and its speed in training and generation.
 
     python benchmarks/chargen.py [--data-dir DIR] [ROW...]
 
-Rows: `hour` and `minutes` (tiny_shakespeare within 60 and within 5 minutes, of a prepared
-tensorflow_datasets folder), `writing` (one stream against a Python loop), `batch` (64 streams
-against one after another), `cached` (a Transformer's carried keys and values against reading the
-window anew; with `--threads 1` as `rnnapps predict` does it), `training` (steps against
-keras.layers.LSTM); without any, all of these.
-Their contenders take turns, so that their ratios mean something on a busy machine, too. `lengths`
-measures on short texts, beside n-gram models, on validation alone.
+Rows: `hour` and `minutes` (tiny_shakespeare in 60 and in 5 minutes, from a prepared
+tensorflow_datasets folder), `writing` (one stream against a Python loop), `batch` (64 streams in a
+batch against one at a time), `cached` (a Transformer's KV cache against recomputing the window;
+with `--threads 1` as in `rnnapps predict`), `training` (steps against keras.layers.LSTM); by
+default all of these.
+Measurements alternate, so that their ratios are meaningful on a busy machine, too. `lengths`
+compares with n-gram models on short texts, on the validation set only.
 """
 
 import argparse
@@ -39,13 +39,13 @@ from rnnapps.training import StreamedNetwork, compile_model
 HERE = Path(__file__).parent
 SMALL = {"units": 256, "layers": 2, "embedding_dim": 64, "dropout": 0.0}
 LENGTHS = [(n, epochs) for n in (35_000, 70_000, 140_000) for epochs in (10, 20)]
-# Which cells; of the hour with as many epochs as it holds, on one core.
+# The cells; for `hour` with the number of epochs that fit, on one core.
 RECIPES = {"minutes": {"lstm": ()}, "hour": {"lstm": (), "gru": ("--epochs", 40)}}
 MEASURES = ("nats_per_character", "bits_per_character", "nats_per_character_windowed")
 
 
 def shakespeare(config: Path, data_dir: str | None, cells: dict[str, tuple]) -> None:
-    """Trains each cell by a recipe, and measures it on the last tenth."""
+    """Trains each cell by a recipe, and evaluates it on the last tenth."""
     flags = ["--config", str(config), *(["--data-dir", data_dir] if data_dir else [])]
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -60,14 +60,14 @@ def shakespeare(config: Path, data_dir: str | None, cells: dict[str, tuple]) -> 
 
 
 def last_tenth(cell: str, run_dir: Path) -> dict[str, dict]:
-    """What a run has on the test part, under the name of its cell, and the baselines beside it."""
+    """The test metrics of a run, by cell, and of the baselines."""
     names = {"rnnapps": f"{cell}, with n-grams", "network alone": f"{cell}, network alone"}
     found = measured(rnnapps("evaluate", run_dir))
     return {names.get(name, name): row for name, row in found.items()}
 
 
 def lengths(data_dir: str | None) -> None:
-    """How long a text has to be for a network to learn more of it than an n-gram model."""
+    """The text length from which on a network is better than an n-gram model."""
     (train,) = load_tfds("tiny_shakespeare", ("train",), data_dir)
     text = "".join(row["text"].decode() for row in train)
     for length, epochs in LENGTHS:
@@ -86,7 +86,7 @@ def lengths(data_dir: str | None) -> None:
 
 
 def turns(contenders: dict[str, Callable[[], int]], repeats: int = 5) -> dict[str, float]:
-    """Median seconds of what each contender returns the count of, taking turns."""
+    """Median seconds per item of each contender, alternating; contenders return their count."""
     for run in contenders.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
@@ -99,7 +99,7 @@ def turns(contenders: dict[str, Callable[[], int]], repeats: int = 5) -> dict[st
 
 
 def small_app(**settings: Any) -> CharGenerator:
-    """An untrained generator of two layers of 256 units, over the characters of the sample."""
+    """An untrained generator with two layers of 256 units, on the characters of the sample."""
     app = CharGenerator(**SMALL, **settings)
     tokenizer = make_tokenizer(app.config, sample()[:100_000])
     app.model = build_model(tokenizer, build_network(app.config, tokenizer.vocabulary_size))
@@ -107,7 +107,7 @@ def small_app(**settings: Any) -> CharGenerator:
 
 
 def keras_network(vocabulary_size: int, stateful: bool) -> keras.Model:
-    """The same model of Keras' own layers; with `stateful` it takes and returns its states."""
+    """The same model with Keras' layers; with `stateful` it takes and returns its states."""
     ids = keras.Input((None,), dtype="int32")
     given = [keras.Input((SMALL["units"],)) for _ in range(4)] if stateful else []
     x, states = keras.layers.Embedding(vocabulary_size, SMALL["embedding_dim"])(ids), []
@@ -129,7 +129,7 @@ def writing() -> None:
         for _ in range(count):
             logits, *state = model([token, *state])
             token = tf.random.categorical(logits[:, 0] / 0.8, 1, dtype=tf.int32)
-            int(token[0, 0])  # the character is looked at
+            int(token[0, 0])  # reads the character
         return count
 
     def in_graph() -> int:
@@ -166,7 +166,7 @@ def cached() -> None:
 
 
 def cached_within(window: int) -> None:
-    """A Transformer that carries what its window holds, beside one that reads the window anew."""
+    """A Transformer with a KV cache, against one that recomputes its window."""
     app, count = small_app(cell="transformer", window=window), 256
     size = app.tokenizer.vocabulary_size
     whole = keras.Sequential([
@@ -177,7 +177,7 @@ def cached_within(window: int) -> None:
 
     @tf.function
     def window_after_window():
-        """Also in the graph, and with the logits of the last token alone."""
+        """Also in the graph, and with only the last token's logits."""
         read = tf.ones([1, window], tf.int32)
         for _ in tf.range(count):
             token = tf.random.categorical(whole(read) / 0.8, 1, dtype=tf.int32)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: running commands, printing tables, keeping results."""
+"""Shared by the benchmarks: running commands, printing tables, recording results."""
 
 import argparse
 import datetime
@@ -16,7 +16,7 @@ RESULTS = Path(__file__).with_name("results")
 
 
 def rnnapps(*words: object) -> dict[str, Any]:
-    """Runs one command of the command line; its result, and under `command_seconds` its time."""
+    """Runs a command; returns its JSON result, with its duration as `command_seconds`."""
     command = [sys.executable, "-m", "rnnapps.cli", *map(str, words), "--json"]
     began = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
@@ -24,7 +24,7 @@ def rnnapps(*words: object) -> dict[str, Any]:
 
 
 def options_of(parser: argparse.ArgumentParser, rows: Iterable[str]) -> argparse.Namespace:
-    """The command's options, and under `row` the rows of the table that are wanted, if not all."""
+    """The command's options; `row` has the selected rows of the table, empty for all."""
     names = list(rows)
     parser.add_argument("row", nargs="*", help=", ".join(names))
     options = parser.parse_args()
@@ -39,12 +39,12 @@ def show_machine() -> None:
 
 
 def measured(found: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """The rows of what `rnnapps evaluate` found: the network's, and each baseline's."""
+    """The rows of an `rnnapps evaluate` result: the network's, and each baseline's."""
     return {"rnnapps": found, **found["baselines"]}
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, float]], measures: Iterable[str]) -> None:
-    """Prints rows of numbers by the names of their measures; what a row lacks stays empty."""
+    """Prints rows of numbers with a column per metric; missing values stay empty."""
     width = {name: max(len(name), 9) + 2 for name in measures}
     print(f"{title:28}" + "".join(f"{name:>{n}}" for name, n in width.items()))
     for name, row in rows.items():
@@ -55,12 +55,12 @@ def show(title: str, rows: Mapping[str, Mapping[str, float]], measures: Iterable
 def record(
     table: str, rows: Mapping[str, Mapping[str, float]], measures: Iterable[str] | None = None
 ) -> None:
-    """Keeps rows of a table in `results/TABLE.json`; `tables.py` writes them into RESULTS.md.
+    """Records rows of a table in `results/TABLE.json`; `tables.py` writes them into RESULTS.md.
 
     Args:
         table: The table's name.
-        rows: The rows' numbers, each by its column, by the rows' names; the others stay.
-        measures: The columns to keep; `None` for all.
+        rows: The numbers by row and column; other rows are kept.
+        measures: The columns to record; `None` for all.
     """
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{table}.json"
@@ -72,7 +72,7 @@ def record(
 
 
 def verdict(what: str, value: float, bar: float, low: float | None = None) -> None:
-    """Prints a value beside its bar, and whether it meets it."""
+    """Prints a value, its bar, and whether it meets it."""
     met = (low is None or low <= value) and value <= bar
     bound = f"<= {bar:.4g}" if low is None else f"{low:.4g} to {bar:.4g}"
     print(f"{what}: {value:.4g} ({bound}): {'met' if met else 'MISSED'}")

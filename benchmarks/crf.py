@@ -1,8 +1,8 @@
-"""How fast and how exact the CRF is: beside plain loops that TensorFlow derives, and CRFsuite.
+"""Speed and precision of the CRF, against plain loops with TensorFlow's gradients and CRFsuite.
 
-Prints milliseconds, the median and the least; the contenders take turns, so that what else the
-machine does hits all alike. CRFsuite takes part where python-crfsuite is installed. With a tagger's
-run, its export answers the sentences of its validation part, beside CRFsuite with its features.
+Prints milliseconds, median and minimum; measurements alternate, so that other load on the machine
+affects all alike. CRFsuite is included if python-crfsuite is installed. With a tagger's run, its
+export tags the sentences of its validation set, against CRFsuite with its features.
 
     python benchmarks/crf.py [--repeats 30] [--run RUN]
 """
@@ -40,7 +40,7 @@ def made(tags, dtype="float32"):
 
 
 def plain_log_likelihood(crf, scores, tags, unrolled=False):
-    """The same without a hand-written gradient, and without masks."""
+    """The log-likelihood without a handwritten gradient and without masks."""
     scores, tags = tf.transpose(scores, (1, 0, 2)), tf.transpose(tags)
     A, start, end = (tf.convert_to_tensor(v) for v in (crf.transitions, crf.start, crf.end))
 
@@ -61,7 +61,7 @@ def plain_log_likelihood(crf, scores, tags, unrolled=False):
 
 
 def training_step(log_likelihood, crf):
-    rng = np.random.default_rng(2)  # the same numbers for all contenders
+    rng = np.random.default_rng(2)  # same numbers for all contenders
     scores = tf.constant(rng.normal(size=(BATCH, STEPS, TAGS)), tf.float32)
     tags = tf.constant(rng.integers(0, TAGS, (BATCH, STEPS)), tf.int32)
     weights = [v.value for v in crf.weights]
@@ -84,7 +84,7 @@ def viterbi(xla):
 
 
 def crfsuite_viterbi(folder):
-    """Tags sentences whose features' scores were summed beforehand, which is not timed."""
+    """Tags sentences from precomputed sums of feature scores, which are not timed."""
     import pycrfsuite
 
     names, words = [f"t{i}" for i in range(TAGS)], [f"w{i}" for i in range(500)]
@@ -115,7 +115,7 @@ def crfsuite_viterbi(folder):
 
 
 def times_of(functions, repeats):
-    """Milliseconds of each; a function that returns a number has measured itself."""
+    """Milliseconds of each function; one that returns a number has timed itself."""
     times = {name: [] for name in functions}
     for repeat in range(repeats + 3):
         for name, function in functions.items():
@@ -140,7 +140,7 @@ def measure_training(repeats):
         gradients[name] = [tf.convert_to_tensor(one) for one in function()[1]]
         first[name] = time.perf_counter() - start
         for one, other in zip(gradients["hand-written"], gradients[name], strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)  # or times say nothing
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)  # or times are not comparable
     rows = times_of(functions, repeats)
     rows = {name: {**row, "first call, s": first[name]} for name, row in rows.items()}
     show(f"{BATCH} x {STEPS} x {TAGS}", rows, ["ms", "least", "first call, s"])
@@ -162,7 +162,7 @@ def measure_viterbi(repeats):
 
 
 def measure_export(run, repeats):
-    """Strings to tags: the whole export, and CRFsuite, whose features Python makes."""
+    """Strings to tags: the whole export, against CRFsuite with features from Python."""
     app = rnnapps.load(run)
     parts = load_splits(app.config)
     texts = [" ".join(tokens) for tokens in parts.validation.tokens[: BATCHES * SENTENCES]]

@@ -1,4 +1,4 @@
-"""How quick `rnnapps demo` is, and whether eight people at once get their own answers.
+"""Speed of `rnnapps demo`, and whether eight concurrent users get their own answers.
 
     python benchmarks/demo.py saved_models/sentiment saved_models/chargen
 
@@ -20,7 +20,7 @@ PEOPLE, SECONDS = 8, 60
 
 @contextlib.contextmanager
 def usable(exports: list[str], page: Page) -> Iterator[tuple[str, dict[str, float]]]:
-    """The address of a page, and how long it took until it was there, to write on, and loaded."""
+    """The address of a page, and the seconds until it is served, usable, and loaded."""
     began, cpu = time.monotonic(), time.process_time()
     from rnnapps.demo.models import served
     from rnnapps.demo.sources import locate
@@ -68,7 +68,7 @@ def writing(page: Page) -> tuple[float, float]:
 
 
 def together(pages: list[Page]) -> dict[str, int]:
-    """What eight people see of the answers to their texts."""
+    """The answers that eight users see for their texts."""
     seen = dict.fromkeys(("answers", "errors", "mixed up", "no answer"), 0)
     end, turn = time.monotonic() + SECONDS, 0
     panels = [page.locator("[role=tabpanel]:visible") for page in pages]

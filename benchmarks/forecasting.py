@@ -1,11 +1,11 @@
-"""Measures the forecaster on ETTh1, airline passengers, Beijing's air and M4's weekly series.
+"""Evaluates the forecaster on ETTh1, airline passengers, Beijing's air and M4's weekly series.
 
     python benchmarks/forecasting.py --data-dir DIR [--runs RUNS] [etth1-96 passengers ...]
 
 DIR holds `ETTh1.csv` (or the prepared tensorflow_datasets), `airline-passengers.csv`,
-`pollution.csv`, and the M4 competition's `Weekly-train.csv.gz` and `Weekly-test.csv.gz`, in
-whichever of its folders. With --runs the trained runs are kept in a folder, and what is there
-already is not trained again.
+`pollution.csv`, and the M4 competition's `Weekly-train.csv.gz` and `Weekly-test.csv.gz`, in any of
+its folders. With --runs the trained runs are kept in a folder, and existing ones are not trained
+again.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from pathlib import Path
 
 from common import measured, options_of, record, rnnapps, show, show_machine, verdict
 
-SEEDS = (0, 1, 2)  # of which ETTh1's rows are the mean
+SEEDS = (0, 1, 2)  # ETTh1's rows are means over these
 
-# What was chosen on the validation part, and the bars on test MSE and MAE of standardised values.
+# Settings chosen on the validation set, and bars for test MSE and MAE of standardised values.
 ETT = {
     96: ([], 0.353, 0.386),
     192: ([], 0.393, 0.412),
@@ -41,7 +41,7 @@ AIR = [
     "--normalization", "none", "--log", "--calendar", "hour", "yearday", "--units", "128",
     "--linear", "--epochs", "5",
 ]  # fmt: skip
-# For alarms one step ahead counts, and a short look-back and horizon are as good.
+# Alarms need one-step forecasts, for which a short look-back and horizon are as good.
 DETECT = ["--lookback", "168", "--segment", "24", "--units", "64", "--epochs", "2"]
 KINDS = ("spikes", "shifts")
 
@@ -49,10 +49,10 @@ KINDS = ("spikes", "shifts")
 def run(
     runs: Path, table: str, measures: list[str], flags: list[str], *evaluate: str, seeds=(0,)
 ) -> tuple[dict, dict]:
-    """Trains and evaluates with each seed, and keeps a table of the measures' means.
+    """Trains and evaluates with each seed, and records a table of mean metrics.
 
     Returns:
-        The seconds of the training, and the rows by name: rnnapps' own, and each baseline's.
+        The training seconds, and the rows by name: rnnapps' own, and each baseline's.
     """
     print(f"\nrnnapps train forecasting {' '.join(flags)}")
     seconds, found = [], []
@@ -110,7 +110,7 @@ def air(data_dir: Path, runs: Path) -> None:
 
 
 def m4_weekly(data_dir: Path, runs: Path) -> None:
-    """The 359 weekly series of M4 with the defaults; the last 13 weeks, the test part, measure."""
+    """The 359 weekly series of M4 with the defaults; the test set is the last 13 weeks."""
     runs.mkdir(parents=True, exist_ok=True)
     path = runs / "weekly.csv"
     with path.open("w") as file:
@@ -125,7 +125,7 @@ def m4_weekly(data_dir: Path, runs: Path) -> None:
 
 
 def intermittent(data_dir: Path, runs: Path) -> None:
-    """Parts that are sold now and then, generated: a mean, the default there, and the median."""
+    """Generated intermittent demand: the mean, which is the default there, and the median."""
     import numpy as np
     import pandas as pd
 
@@ -150,7 +150,7 @@ def intermittent(data_dir: Path, runs: Path) -> None:
 
 
 def many(data_dir: Path, runs: Path) -> None:
-    """An epoch of 5,000 series of 500 steps, and one of a single series of as many."""
+    """An epoch of 5,000 series of 500 steps, and of a single series of the same size."""
     import numpy as np
 
     rng, rows = np.random.default_rng(0), {}
@@ -181,7 +181,7 @@ def many(data_dir: Path, runs: Path) -> None:
 
 
 def wide(data_dir: Path, *names: str) -> dict[str, list[str]]:
-    """The values of each series of files that have a row for each, one behind the other."""
+    """The values of each series, concatenated over files with one row per series."""
     found: dict[str, list[str]] = {}
     for name in names:
         with gzip.open(next(data_dir.rglob(f"{name}.csv.gz")), "rt") as file:
@@ -191,7 +191,7 @@ def wide(data_dir: Path, *names: str) -> dict[str, list[str]]:
 
 
 def detect(data_dir: Path, runs: Path) -> None:
-    """Faults put into ETTh1's test part, and alarms at one false one in 1,000 steps of a target."""
+    """Detection of faults injected into ETTh1's test set, at one false alarm per 1,000 steps."""
     import numpy as np
 
     import rnnapps as package
@@ -231,7 +231,7 @@ def detect(data_dir: Path, runs: Path) -> None:
 
     found = {name: {"spikes": [], "shifts": []} for name in ("rnnapps", "seasonal naive")}
     rng = np.random.default_rng(0)
-    for copy in range(4):  # of 25 faults each, far from each other
+    for copy in range(4):  # with 25 faults each, far apart
         faulty, faults = values.copy(), []
         for number, start in enumerate(np.linspace(first + 24, last - 96, 25).astype(int)):
             at, target = start + int(rng.integers(48)), int(rng.integers(len(targets)))
@@ -287,7 +287,7 @@ def peak() -> float:
 
 
 def ett_dir(data_dir: Path) -> Path:
-    """The folder below that holds ETTh1; the data is prepared elsewhere if it cannot be there."""
+    """A folder with ETTh1: `data_dir` if it is prepared there, else a temporary copy."""
     if (data_dir / "ett_h1").exists():
         return data_dir
     folder = Path(tempfile.gettempdir(), "rnnapps-ett")

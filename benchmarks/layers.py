@@ -1,8 +1,8 @@
-"""How fast the recurrent layers are, beside Keras', PyTorch's, and the bare matrix products.
+"""Speed of the recurrent layers, against Keras', PyTorch's, and the bare matrix products.
 
-Prints ratios of medians of one training step (forward and backward, float32), or of one call for
-inference. The contenders of a shape take turns, so that what else the machine does hits all alike.
-PyTorch takes part where it is installed (2.13, built for CPUs).
+Prints ratios of medians of one training step (forward and backward, float32), or of one inference
+call. Measurements of a shape alternate, so that other load on the machine affects all alike.
+PyTorch is included if installed (2.13, CPU build).
 
     python benchmarks/layers.py [--repeats 20] [--only lstm torch]
 """
@@ -106,7 +106,7 @@ def torch_step(shape):
 
 
 def products_step(shape):
-    """The six matrix products of an LSTM's training step, and nothing else."""
+    """Only the six matrix products of an LSTM's training step."""
     batch, steps, features, units = shape
     normal = tf.random.normal
     x, h, z = normal((steps * batch, features)), normal((batch, units)), normal((batch, 4 * units))
@@ -115,7 +115,7 @@ def products_step(shape):
     d_z, hs = normal((steps * batch, 4 * units)), normal((steps * batch, units))
 
     def each_step(left, right):
-        # Each product is made to depend on the one before, as in a recurrent layer.
+        # Each product depends on the previous one, as in a recurrent layer.
         def body(t, total):
             return t + 1, ((left + total) @ right)[0, 0] * 0.0
 
@@ -163,7 +163,7 @@ def take_turns(functions, repeats):
 
 
 def peak_megabytes(name):
-    """The peak memory of training steps at the first shape, beyond what was there before."""
+    """The additional peak memory of training steps at the first shape."""
     command = [sys.executable, __file__, "--peak-memory-of", name]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

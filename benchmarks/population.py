@@ -1,10 +1,10 @@
-"""What the defaults for many series are worth: a pooled ridge alone, on weekly and hourly series.
+"""Evaluates a pooled ridge alone on weekly and hourly series, for the defaults for many series.
 
     python benchmarks/population.py --data-dir DIR
     python benchmarks/population.py --hours FILE
 
-DIR holds the competition's `Weekly-train.csv.gz`, whose last 13 weeks measure: its test file is not
-read. FILE is a table of the columns series, step, value, whose last 48 hours measure.
+DIR holds M4's `Weekly-train.csv.gz`, evaluated on its last 13 weeks: the test file is not read.
+FILE is a table with the columns series, step, value, evaluated on its last 48 hours.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from forecasting import wide
 from rnnapps.apps.forecasting.naive2 import Naive2, overall_weighted_average
 from rnnapps.apps.forecasting.seasons import find_season
 
-LATEST = 400  # of a series' windows that are fitted, the latest ones
+LATEST = 400  # maximum number of (latest) windows per series to fit
 
 
 def measures(forecast: np.ndarray, truth: np.ndarray, errors: np.ndarray) -> dict[str, float]:
@@ -37,17 +37,17 @@ def ridge(
     strength: float = 1e-4,
     latest: int | None = LATEST,
 ) -> np.ndarray:
-    """Forecasts of one linear map for all series; what short ones lack is their first value.
+    """Forecasts of one linear map for all series; short ones are padded with their first value.
 
     Args:
         known: The values of each series.
         horizon: Steps to forecast.
-        lookback: Steps that the map sees.
-        log: Whether it is of logarithms.
-        scale: By what a series is divided.
-        least: Steps that have to be there of a window that is fitted; by default a horizon.
-        strength: How far the map is shrunk.
-        latest: Windows of a series that are fitted, the latest ones; `None` for all.
+        lookback: Look-back of the map, in steps.
+        log: Whether to model logarithms.
+        scale: The scaling of a series.
+        least: Minimum known steps of a window to fit; by default a horizon.
+        strength: Strength of the ridge penalty.
+        latest: Maximum number of (latest) windows per series to fit; `None` for all.
     """
     least = least or horizon
     learned = [np.log1p(one) if log else one for one in known]

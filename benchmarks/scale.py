@@ -1,15 +1,15 @@
-"""What a replica for each core is worth, and that it trains to the numbers of one device.
+"""Speed-up by one replica per core, and equality with training on one device.
 
     python benchmarks/scale.py [--data-dir DIR] [--epochs 3] [ROW...]
 
-Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items a second from the second epoch
-on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads, taking
-turns), `torch` (a training step of one LSTM, with a replica for each core, against torch.nn.LSTM
-with as many threads, where PyTorch is installed), `equal` (validation loss and weights of one
-process, two replicas and two workers after the same epochs, without dropout), and `kills` (ten
-trainings of two workers are killed once each, at a random moment, the chief and the other worker in
-turns; started again, they end with the validation loss of one that is not killed). Without any,
-all. The recipes are those beside this file where --data-dir has their data sets, prepared by
+Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items per second from the second
+epoch on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads,
+alternating), `torch` (a training step of one LSTM, with a replica for each core, against
+torch.nn.LSTM with as many threads, if PyTorch is installed), `equal` (validation loss and weights
+of one process, two replicas and two workers after the same epochs, without dropout), and `kills`
+(ten trainings with two workers are killed once each at a random moment, alternately the chief and
+the other worker; restarted, they must reach the validation loss of an undisturbed one). By default
+all. The recipes are those in this folder if --data-dir has their data sets, prepared by
 tensorflow_datasets; otherwise the embedded samples.
 """
 
@@ -32,7 +32,7 @@ from pathlib import Path
 from common import options_of, record, rnnapps, show_machine, verdict
 
 HERE = Path(__file__).parent
-RECIPES = {  # the bar, the recipe, and what of it is left out
+RECIPES = {  # the bar, the recipe, and settings to omit
     "chargen": (1.4, "shakespeare_hour.toml", ()),
     "translation": (1.3, "multi30k.toml", ()),
     "sentiment": (1.3, "imdb.toml", ("--pretrain-epochs", 0, "--ensemble", 1)),
@@ -58,7 +58,7 @@ SMALL = {
 
 
 def train(name: str, run_dir: Path, *words: object) -> list[dict[str, float]]:
-    """Trains in a process of its own: the metrics and seconds of each epoch."""
+    """Trains in a separate process; returns the metrics and seconds of each epoch."""
     rnnapps("train", name, "--run-dir", run_dir, "--patience", 0, *words)
     seconds = json.loads((run_dir / "run.json").read_text())["epoch_seconds"]
     with (run_dir / "history.csv").open() as file:
@@ -172,7 +172,7 @@ def kills(folder: Path, jobs: int) -> None:
     for number in range(jobs):
         run_dir, victim = folder / f"job-{number}", VICTIMS[number % 2]
         while not killed(victim, least - training * draws.random(), run_dir, words):
-            shutil.rmtree(run_dir)  # this time it ended sooner
+            shutil.rmtree(run_dir)  # it finished before the kill
         rnnapps(*words, run_dir)
         apart.append(abs(last_loss(run_dir) - last_loss(whole)))
         print(f"job {number}: killed the {victim}; losses {apart[-1]:.1g} apart", flush=True)
@@ -188,7 +188,7 @@ def kills(folder: Path, jobs: int) -> None:
 
 
 def killed(victim: str, moment: float, run_dir: Path, words: list[object]) -> bool:
-    """Kills a process of a training after some seconds, unless the run is finished by then."""
+    """Kills a process of a training after some seconds, unless the run finishes first."""
     command = [sys.executable, "-m", "rnnapps.cli", *map(str, [*words, run_dir])]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=quiet, stderr=quiet) as chief:
@@ -213,7 +213,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10, help="trainings that are killed")
     options = options_of(parser, [*RECIPES, "torch", "equal", "kills"])
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        os.environ.pop(name, None)  # which would leave training one core
+        os.environ.pop(name, None)  # it would limit training to one core
     show_machine()
     there = ["torch"] if importlib.util.find_spec("torch") else []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""Trains the sentiment classifier, and prints what it reached on test and how long it took.
+"""Trains the sentiment classifier, and prints its test metrics and training time.
 
-Any flag of `rnnapps train sentiment` may follow. `--data-dir DIR` alone takes the 50,000 IMDB
-reviews through tensorflow_datasets; no flag at all takes the embedded sample.
+Any flag of `rnnapps train sentiment` may follow. `--data-dir DIR` alone uses the 50,000 IMDB
+reviews from tensorflow_datasets; without flags the embedded sample is used.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""How the local server bears load and new versions, and what one answer costs.
+"""The local server under load and with new versions, and the latency of one request.
 
-Trains the sentiment classifier on the embedded sample (or takes --run-dir), exports it, serves it
-in a process of its own, and prints a row for each claim.
+Trains the sentiment classifier on the embedded sample (or uses --run-dir), exports it, serves it
+in a separate process, and prints a row for each claim.
 
     python benchmarks/serving.py [--run-dir RUN_DIR] [--seconds 60] [--clients 64]
 """
@@ -35,7 +35,7 @@ PUBLISHED_EVERY = 2.0  # seconds
 
 
 class Load:
-    """So many clients, each asking again as soon as it is answered."""
+    """Concurrent clients, each sending its next request as soon as it gets a response."""
 
     def __init__(self, url: str, clients: int):
         self.seconds: list[float] = []
@@ -49,7 +49,7 @@ class Load:
             began = time.perf_counter()
             try:
                 client.predict([TEXT])
-            except Exception as error:  # counted, whatever it is
+            except Exception as error:  # all errors are counted
                 self.errors.append(error)
             self.seconds.append(time.perf_counter() - began)
 
@@ -81,7 +81,7 @@ class Load:
 
 @contextlib.contextmanager
 def serving(folder: Path):
-    """`rnnapps serve` in a process of its own: its REST address, and the process."""
+    """`rnnapps serve` in a separate process: its REST address, and the process."""
     command = [sys.executable, "-m", "rnnapps.cli", "serve", str(folder)]
     ports = ["--rest-port", "0", "--grpc-port", "0"]
     with subprocess.Popen([*command, *ports], stdout=subprocess.PIPE, text=True) as process:
@@ -95,14 +95,14 @@ def serving(folder: Path):
 
 
 def memory(process: subprocess.Popen) -> float:
-    """MiB of a process that are in memory, once it has come to rest."""
+    """Resident memory of an idle process, in MiB."""
     time.sleep(5)
     size = subprocess.run(["ps", "-o", "rss=", "-p", str(process.pid)], stdout=subprocess.PIPE)
     return int(size.stdout) / 1024
 
 
 def publish(version: Path, model_dir: Path) -> int:
-    """Copies a version to be the model's next, and renames it into place, as an export does."""
+    """Publishes a copy of a version as the next one, by renaming, as an export does."""
     model_dir.mkdir(exist_ok=True)
     numbers = [int(path.name) for path in model_dir.iterdir() if path.name.isdecimal()]
     number = max(numbers, default=0) + 1
@@ -113,7 +113,7 @@ def publish(version: Path, model_dir: Path) -> int:
 
 def wait_for(client: Client, number: int) -> None:
     while True:
-        with contextlib.suppress(ServerError):  # it is not known yet
+        with contextlib.suppress(ServerError):  # the model is not known yet
             if client.status().get(number, ("",))[0] == "AVAILABLE":
                 return
         time.sleep(0.01)
@@ -172,7 +172,7 @@ def one_answer(app: SentimentClassifier, version: Path) -> None:
         "keras.Model.predict": lambda: app.model.predict(text, verbose=0),
     }
     times = {name: [] for name in contenders}
-    for _ in range(110):  # they take turns, so that what else the machine does hits both
+    for _ in range(110):  # alternating, so that other load affects both
         for name, call in contenders.items():
             began = time.perf_counter()
             call()
@@ -206,7 +206,7 @@ def main() -> None:
             bear_versions(url, version, folder, options)
             after = memory(process)
         shutil.rmtree(folder / "sentiment")
-        for name in ("sentiment", "again"):  # what two versions need, in a server that had no other
+        for name in ("sentiment", "again"):  # memory of two versions in a fresh server
             publish(version, folder / name)
         with serving(folder) as (url, process):
             with Load(url, options.clients):

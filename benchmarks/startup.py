@@ -1,9 +1,9 @@
-"""How long a command takes to start: the CPU seconds of help, of a mistake, and of one answer.
+"""Startup time of commands: CPU seconds for help, for an error, and for one prediction.
 
     python benchmarks/startup.py [--run-dir RUN_DIR]
 
-CPU seconds, user and system, the least of five: other work on the machine counts little. The answer
-is of --run-dir's sentiment classifier, or of a small one that is trained first.
+CPU seconds, user and system, the minimum of five runs: robust to other load on the machine. The
+prediction is by --run-dir's sentiment classifier, or by a small one that is trained first.
 """
 
 import argparse
@@ -19,7 +19,7 @@ COMMAND = [sys.executable, "-m", "rnnapps.cli"]
 
 
 def seconds(*command: str, status: int = 0, repeats: int = 5) -> float:
-    """The least CPU seconds that a command takes, which ends with this status."""
+    """The minimum CPU seconds of a command, which must exit with this status."""
     found = []
     for _ in range(repeats):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

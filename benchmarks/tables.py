@@ -1,9 +1,9 @@
-"""Writes the tables of RESULTS.md that have a file in results/; the prose around them is by hand.
+"""Updates the tables of RESULTS.md from results/; the text around them is edited by hand.
 
     python benchmarks/tables.py
 
-A table stands between the lines `<!-- table NAME -->` and `<!-- end -->`, and is made of
-`results/NAME.json`, which `common.record` keeps: a row of numbers for each name.
+A table is between the lines `<!-- table NAME -->` and `<!-- end -->`, and is generated from
+`results/NAME.json`, written by `common.record`: a row of numbers per name.
 """
 
 import json
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def table(rows: dict[str, dict]) -> str:
-    """A table in Markdown, and when its rows were measured."""
+    """A Markdown table, with the dates of its measurements."""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row if name != "date"))
     dates = sorted({row["date"] for row in rows.values()})
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
@@ -24,14 +24,14 @@ def table(rows: dict[str, dict]) -> str:
 
 
 def shown(value: float | str | None) -> str:
-    """A number as it stands in a table: whole ones with commas, others to four digits."""
+    """Formats a number: integers with commas, others to four digits."""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
     return "" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
 def written(text: str) -> str:
-    """RESULTS.md with its tables as the results are now."""
+    """RESULTS.md with updated tables."""
 
     def made(match: re.Match[str]) -> str:
         path = HERE / "results" / f"{match[2]}.json"

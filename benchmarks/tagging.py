@@ -1,9 +1,9 @@
-"""Trains taggers with the default settings, and prints what they reached on test beside CRFsuite.
+"""Trains taggers with the default settings, and prints their test metrics against CRFsuite.
 
-`--data-dir DIR` is the folder that holds the folders ud_english_ewt, wnut17 and resume_ner. Names
-of them choose rows; any flag of `rnnapps train tagging` may follow a `--`. What is chosen between
-is chosen with `--validation`, which leaves the test part alone. With `--runs` the trained runs are
-kept in a folder, and what is there already is not trained again.
+`--data-dir DIR` has the folders ud_english_ewt, wnut17 and resume_ner. Their names select rows; any
+flag of `rnnapps train tagging` may follow a `--`. Use `--validation` to choose between settings
+without reading the test set. With `--runs` the trained runs are kept in a folder, and existing ones
+are not trained again.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from common import measured, options_of, record, rnnapps, show, show_machine, verdict
 
 MEASURES = ("f1", "precision", "recall", "accuracy", "accuracy_unseen")
-BARS = {  # the measure, how low it may be, and in how many minutes it is to be reached
+BARS = {  # the metric, its minimum, and the maximum training time in minutes
     "ud_english_ewt": ("accuracy", 0.945, 30),
     "resume_ner": ("f1", 0.935, 20),
     "wnut17": ("f1", None, 30),  # not below CRFsuite's

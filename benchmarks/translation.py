@@ -1,11 +1,11 @@
-"""Measures the translator, a row of its table at a time.
+"""Evaluates the translator, one row of its table at a time.
 
     python benchmarks/translation.py [--data-dir DIR] [ROW...]
 
-Rows: `exhaustive` (beam search against a look at every sequence that there is), `sample` (trains on
-the embedded dates), `de-en` and `en-de` (train with multi30k.toml on the data in --data-dir, and
-measure on test_2016_flickr), `speed` (beam search in the graph and as a Python loop over the same
-step function, on the test part of `de-en`, or of --run-dir's run). Without any, all.
+Rows: `exhaustive` (beam search against exhaustive search), `sample` (trains on the embedded dates),
+`de-en` and `en-de` (train with multi30k.toml on the data in --data-dir, and evaluate on
+test_2016_flickr), `speed` (beam search in the graph and as a Python loop over the same step
+function, on the test set of `de-en`, or of --run-dir's run). By default all.
 """
 
 import argparse
@@ -22,7 +22,7 @@ MULTI30K = Path(__file__).with_name("multi30k.toml")
 
 
 def measure(flags: list[str], run_dir: Path) -> None:
-    """Trains with these flags, and prints what was reached on test."""
+    """Trains with these flags, and prints the test metrics."""
     trained = rnnapps("train", "translation", "--run-dir", run_dir, *flags)
     found = rnnapps("evaluate", run_dir)
     print(f"rnnapps train translation {' '.join(flags)}")
@@ -37,7 +37,7 @@ def measure(flags: list[str], run_dir: Path) -> None:
 
 
 def speed(run_dir: str, sentences: int = 128, batch_size: int = 32, beam_width: int = 5) -> None:
-    """Sentences a second in the graph, and by a Python loop over the same step function."""
+    """Sentences per second in the graph, and in a Python loop over the same step function."""
     import tensorflow as tf
 
     from rnnapps import load
@@ -60,7 +60,7 @@ def speed(run_dir: str, sentences: int = 128, batch_size: int = 32, beam_width: 
     few = texts[: max(1, sentences // 8)]
     in_graph(tf.constant(texts[:batch_size])), plain(texts[0])  # traces both
     rates: dict[str, list[float]] = {"graph": [], "plain": []}
-    for _ in range(3):  # in turns, so that other work on the machine falls on both
+    for _ in range(3):  # alternating, so that other load affects both
         began = time.perf_counter()
         answers = all_in_graph()
         rates["graph"].append(len(texts) / (time.perf_counter() - began))
@@ -75,7 +75,7 @@ def speed(run_dir: str, sentences: int = 128, batch_size: int = 32, beam_width: 
 
 
 class PlainSearch:
-    """The same search as a loop over Python lists, one sentence at a time."""
+    """Beam search as a loop over Python lists, one sentence at a time."""
 
     def __init__(self, model, beam_width: int):
         import tensorflow as tf
@@ -132,7 +132,7 @@ class PlainSearch:
 
 
 def exhaustive(vocabulary: int = 5, longest: int = 5, rows: int = 20) -> None:
-    """Beam search on random tables of probabilities, and every sequence that there is."""
+    """Beam search against exhaustive search, on random tables of probabilities."""
     import numpy as np
     import tensorflow as tf
 

@@ -1,11 +1,11 @@
-"""What a search costs beside its training, what it survives, and what it finds.
+"""Overhead of a hyperparameter search, its recovery from kills, and its result.
 
     python benchmarks/tuning.py [--data-dir DIR] [ROW...]
 
-Rows: `overhead` (a search of one trial against the same `rnnapps train`, taking turns), `kills` (a
-search that is killed at ten random moments, one search for each, and gone on with, against one
-that is not), `workers` (twelve trials in one process and in two), `imdb` (half an hour on the IMDB
-reviews, which --data-dir holds; not without it). Without any, all.
+Rows: `overhead` (a search of one trial against the same `rnnapps train`, alternating), `kills` (ten
+searches, each killed at a random moment and resumed, against an undisturbed one), `workers` (twelve
+trials in one process and in two), `imdb` (half an hour on the IMDB reviews; requires --data-dir).
+By default all.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def kills(folder: Path, moments: int = 10) -> None:
 
 
 def outcome(found: dict) -> list[tuple]:
-    """What must not depend on kills, best first."""
+    """The results that must not depend on kills, best first."""
     keys = ("trial", "status", "score", "epochs", "values")
     return [tuple(str(row[key]) for key in keys) for row in found["trials"]]
 

@@ -1,11 +1,11 @@
-"""What `rnnapps update` costs beside a training anew, and what it is worth: on validation alone.
+"""Cost and quality of `rnnapps update` against retraining, on validation data only.
 
     python benchmarks/update.py RT_POLARITY [FLAGS]
 
 Of each class the first nine tenths of the reviews are the old run's, the last tenth is new. Both
-are divided into parts here, so that the update and the training anew, on all of them together, are
-measured on the same validation part. Three seeds, of which each divides and trains. Any flag of
-`rnnapps train sentiment` may follow the folder of reviews.
+are split into parts here, so that the update and the retraining on all of them are evaluated on the
+same validation set. Three seeds, each for splitting and training. Any flag of `rnnapps train
+sentiment` may follow the folder of reviews.
 """
 
 import json
@@ -25,7 +25,7 @@ MEASURES = ("seconds", "training", "validation")
 
 
 def write_parts(texts: Sequence[str], label: str, seed: int, folders: Sequence[Path]) -> None:
-    """Divides one class' texts, and writes them to each of the folders, a file for each text."""
+    """Splits the texts of a class, and writes them to each of the folders, one file per text."""
     order = random.Random(seed).sample(range(len(texts)), len(texts))
     for name, share in PARTS.items():
         count = round(share * len(texts))
@@ -38,7 +38,7 @@ def write_texts(texts: Sequence[str], own: Sequence[int], folders: Sequence[Path
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         for i in own:
-            name = f"{len(texts)}-{i}.txt"  # old and new ones stand in one folder
+            name = f"{len(texts)}-{i}.txt"  # old and new texts share a folder
             (folder / name).write_text(texts[i], "utf-8")
 
 
@@ -58,7 +58,7 @@ def measure(reviews: Path, flags: Sequence[str], seed: int, home: Path) -> dict[
         )
 
     before, anew = train(old, home / "run"), train(both, home / "anew")
-    # However it ends it is measured; by default a loss of 0.02 on the old part would end it.
+    # Evaluated in any case; by default a loss of 0.02 on the old part would reject the update.
     updated = rnnapps("update", home / "run", new, "--tolerance", 0.99)
     run = {name: json.loads((home / "run" / f"{name}.json").read_text("utf-8"))
            for name in ("run", "metrics")}  # fmt: skip
@@ -74,7 +74,7 @@ def measure(reviews: Path, flags: Sequence[str], seed: int, home: Path) -> dict[
 
 
 def times(found: dict) -> dict[str, float]:
-    """The whole command, and what of it is training."""
+    """Seconds of the whole command, and of training."""
     return {"seconds": found["command_seconds"], "training": found["seconds"]}
 
 
