@@ -140,7 +140,7 @@ def measure_training(repeats):
         gradients[name] = [tf.convert_to_tensor(one) for one in function()[1]]
         first[name] = time.perf_counter() - start
         for one, other in zip(gradients["hand-written"], gradients[name], strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)  # or times are not comparable
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)  # else no comparison
     rows = times_of(functions, repeats)
     rows = {name: {**row, "first call, s": first[name]} for name, row in rows.items()}
     show(f"{BATCH} x {STEPS} x {TAGS}", rows, ["ms", "least", "first call, s"])

@@ -260,8 +260,8 @@ def _prepared(config: TaggingConfig) -> pathlib.Path:
     if not (root / config.data).is_dir():
         raise DataError(
             f"{config.data} is not prepared: expected a folder {root / config.data} with training, "
-            "development and test files; name its parent folder with --data-dir, or train on "
-            "--data=sample."
+            "development and test files; name the folder that holds it with --data-dir, or train "
+            "on --data=sample."
         )
     return root / config.data
 

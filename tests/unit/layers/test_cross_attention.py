@@ -135,5 +135,5 @@ def test_bad_input():
     for x, memory in ((X[0], MEMORY), (X, MEMORY[0]), (X, MEMORY[:2])):
         with pytest.raises(ValueError, match=r"Expected .* Received: "):
             CrossAttention(UNITS)(x, memory)
-    with pytest.raises(ValueError, match=r"Expected `memory` with `cross_attention=True`"):
+    with pytest.raises(ValueError, match="Expected `memory` if and only if"):
         TransformerStack(UNITS, cross_attention=True)(X)
