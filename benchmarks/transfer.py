@@ -44,9 +44,16 @@ def tested(run: Path) -> dict:
     return found.get("test") or rnnapps("evaluate", run)
 
 
+def language_model(options: argparse.Namespace) -> Path:
+    """The language model of IMDB's training reviews, from which several rows start."""
+    data = ("--config", RECIPE, "--data-dir", options.imdb)
+    return trained(options, "lm", *data, "--ensemble", 1, "--adversarial", 0, "--pretrain-only")
+
+
 def imdb_run(options: argparse.Namespace) -> Path:
     """The run that learned from all labelled reviews."""
-    return trained(options, "imdb", "--config", RECIPE, "--data-dir", options.imdb)
+    start = ("--pretrain-epochs", 0, "--init-from", language_model(options))
+    return trained(options, "imdb", "--config", RECIPE, "--data-dir", options.imdb, *start)
 
 
 def speed(options: argparse.Namespace) -> None:
@@ -137,21 +144,38 @@ def labels(options: argparse.Namespace) -> None:
     from rnnapps.apps.sentiment.config import SentimentConfig
 
     parts = data.load_splits(SentimentConfig(data="imdb_reviews", data_dir=options.imdb))
+    learned = set(map(key, parts.train.texts + parts.validation.texts))
+    test = parts.test.take([i for i, t in enumerate(parts.test.texts) if key(t) not in learned])
     for count, rounds in ROUNDS.items():
         found = []
         for seed in range(3):
-            order = random.Random(seed).sample(range(len(parts.train)), len(parts.train))
             home = options.runs / f"labels-{count}-{seed}"
             rest = home.with_suffix(".txt")
             if not home.exists():
-                write_classes(home / "train", parts.train.take(order[:count]))
-                write_classes(home / "test", parts.test)
-                texts = (" ".join(parts.train.texts[i].split()) for i in order[count:])
-                rest.write_text("\n".join(texts))
-            flags = ("--data", home, "--unlabelled", rest, "--seed", seed, *NETWORK)
-            taught = ("--epochs", 2, "--self-training", rounds)
-            found.append(tested(trained(options, f"{home.name}-run", *flags, *taught)))
+                # A tenth chooses the weights, of the reviews that chose the language model's.
+                few, held = (
+                    parted(parts.train, seed, count - count // 10),
+                    parted(parts.validation, seed, count // 10),
+                )
+                for name, part in {"train": few[0], "validation": held[0], "test": test}.items():
+                    write_classes(home / name, part)
+                texts = few[1].texts + held[1].texts
+                rest.write_text("\n".join(" ".join(text.split()) for text in texts))
+            start = ("--init-from", language_model(options), "--self-training", rounds)
+            flags = ("--data", home, "--unlabelled", rest, "--seed", seed, *NETWORK, *start)
+            found.append(tested(trained(options, f"{home.name}-run", *flags)))
             report("labels", {f"{count} labels, {name}": row for name, row in means(found).items()})
+
+
+def key(text: str) -> str:
+    """What texts share that are one text, however written."""
+    return "".join(text.casefold().split())
+
+
+def parted(examples, seed: int, count: int) -> tuple:
+    """Some examples, drawn by chance, and the others."""
+    order = random.Random(seed).sample(range(len(examples)), len(examples))
+    return examples.take(order[:count]), examples.take(order[count:])
 
 
 def rt_polarity(options: argparse.Namespace) -> None:

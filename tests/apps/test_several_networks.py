@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 import tensorflow as tf
 from eager import eagerly
 
@@ -114,33 +116,40 @@ def test_labels_are_as_sure_as_their_teachers_are_apart():
     found = soft_labels(opinions, known)
     np.testing.assert_array_equal(found[:3, 1], known)
     rms = [s / np.sqrt(np.mean(s**2)) for s in (one, two)]
-    expected = 1 / (1 + np.exp(-4 * (rms[0] + rms[1]) / 2))
-    np.testing.assert_allclose(found[3:, 1], expected[3:, 0], rtol=1e-5)
+    score = 4 * (rms[0] + rms[1])[:, 0] / 2
+    # Positive is as frequent among all texts as among the labelled ones.
+    bias = scipy.optimize.brentq(lambda b: scipy.special.expit(score + b).mean() - 2 / 3, -20, 20)
+    np.testing.assert_allclose(found[3:, 1], scipy.special.expit(score + bias)[3:], rtol=1e-5)
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)
-    assert np.isfinite(soft_labels([np.zeros((4, 3))], known[:0])).all()  # says nothing
+    none = soft_labels([np.zeros((6, 3))], np.array([0, 1, 1, 2]))  # a teacher without an opinion
+    np.testing.assert_allclose(none[4:], [[0.25, 0.5, 0.25]] * 2, rtol=1e-6)
 
 
 @pytest.mark.system
-def test_the_ngrams_teach_first_and_then_both(parts, tmp_path):
-    seen, networks = [], [network_of(parts, seed) for seed in range(2)]
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_teachers_are_ngrams_and_the_network_before(parts, tmp_path, pretrained):
+    seen, networks = [], [network_of(parts, seed) for seed in range(3)]
 
-    def train(taught, folder):
-        seen.append((taught, folder.name))
+    def train(taught, folder, epochs):
+        seen.append((taught, folder.name, epochs))
         return networks[len(seen) - 1]
 
     config = CONFIG.model_copy(update={"self_training": 2})
     unlabelled = parts.held_ids
-    assert self_train(train, parts, unlabelled, config, tmp_path / "network") is networks[1]
-    assert [folder for _, folder in seen] == ["network-before-1", "network"]
+    found = self_train(train, parts, unlabelled, config, tmp_path / "network", pretrained)
+    assert found is networks[len(seen) - 1]
+    if pretrained:  # it has learned from the labelled texts alone, in 80 steps
+        taught, *how = seen.pop(0)
+        assert taught is parts and how == ["network-labelled", 11]
+    assert [how for _, *how in seen] == [["network-before-1", 1], ["network", 1]]
     ngrams, ids = make_ngrams(CONFIG, parts), tf.concat([parts.ids, unlabelled], 0)
     ngrams.adapt(parts.ids, parts.labels)
-    opinions = [
-        logits_of(ngrams, Batches(ids, np.zeros(160), 16)),
-        logits_of(networks[0], ordered_batches(ids, np.zeros(160), CONFIG)),
-    ]
-    for (taught, _), count in zip(seen, (1, 2), strict=True):
+    first = logits_of(ngrams, Batches(ids, np.zeros(160), 16))
+    others = [logits_of(n, ordered_batches(ids, np.zeros(160), CONFIG)) for n in networks[:2]]
+    before = [others[:1], others[1:]] if pretrained else [[], others[:1]]
+    for (taught, *_), more in zip(seen, before, strict=True):
         assert taught.soft and taught.ids.nrows() == 160
-        np.testing.assert_allclose(taught.labels, soft_labels(opinions[:count], parts.labels))
+        np.testing.assert_allclose(taught.labels, soft_labels([first, *more], parts.labels))
     batches, held = training_batches(seen[0][0], CONFIG)
     _, labels, weights = next(iter(batches.epochs()))
     assert labels.shape == (16, 2) and labels.dtype == tf.float32

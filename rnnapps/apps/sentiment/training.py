@@ -57,15 +57,13 @@ def train_classifier(
     say([*found.said, *found.notes])
     if config.unlabelled:
         keep_to_data(found.fingerprint, checkpoint_dir, "unlabelled texts")
-    # Self-training puts them among the labelled ones.
-    others = unlabelled[:0] if config.self_training else unlabelled
     networks, histories, metrics = [], [], {}
     for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
-        train = _NetworkTraining(own, number, others, start, callbacks)
+        train = _NetworkTraining(own, number, parts.ids, unlabelled, start, callbacks)
         if config.self_training:
-            network = self_train(train, parts, unlabelled, own, folder)
+            network = self_train(train, parts, unlabelled, own, folder, train.pretrained)
         else:
-            network = train(parts, folder)
+            network = train(parts, folder, config.epochs)
         metrics |= train.metrics
         if config.pretrain_only:
             encoder = build_encoder(parts.tokenizer, network, config.max_length)
@@ -84,16 +82,26 @@ class _NetworkTraining:
 
     config: SentimentConfig
     number: int
+    ids: tf.RaggedTensor
     unlabelled: tf.RaggedTensor
     start: Start
     callbacks: Callbacks
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def __call__(self, parts: Encoded, directory: pathlib.Path) -> keras.Model:
-        config, tokenizer, classes, scratch = self.config, parts.tokenizer, parts.classes, False
-        if self.number and _from_language_model(config):  # is of more use than another like it
-            config, scratch = as_whole(config), True
+    @property
+    def pretrained(self) -> bool:
+        """Whether it starts from a language model.
+
+        Only the first network does: one from random weights adds more to it than another like it.
+        """
+        return not self.number and _from_language_model(self.config)
+
+    def __call__(self, parts: Encoded, directory: pathlib.Path, epochs: int) -> keras.Model:
+        config, tokenizer, classes = self.config, parts.tokenizer, parts.classes
+        scratch = _from_language_model(config) and not self.pretrained
+        if scratch:
+            config = as_whole(config)
         keras.utils.set_random_seed(config.seed)
         with strategy_of(config).scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size, len(classes))
@@ -106,7 +114,7 @@ class _NetworkTraining:
                 self.metrics["pretraining"], self.history = pretrain(
                     embedding,
                     network.get_layer("recurrent"),
-                    tf.concat([parts.ids, self.unlabelled], 0),
+                    tf.concat([self.ids, self.unlabelled], 0),
                     parts.held_ids,
                     config,
                     config.passes,
@@ -115,7 +123,7 @@ class _NetworkTraining:
                 )
             if config.pretrain_only:
                 return network
-            if _from_language_model(config) and not scratch:
+            if self.pretrained:
                 head = network.get_layer("logits").kernel
                 head.assign(tf.zeros_like(head))  # a random one would pull about what is below it
             trained = trained_network(network, config)
@@ -124,11 +132,11 @@ class _NetworkTraining:
             compile_model(
                 trained,
                 config,
-                steps=config.epochs * len(batches),
+                steps=epochs * len(batches),
                 loss=loss(from_logits=True),
                 metrics=[accuracy(name="accuracy")],
             )
-        how = config, config.epochs, directory, self.callbacks, config.keep_last
+        how = config, epochs, directory, self.callbacks, config.keep_last
         self.history = fit(trained, batches, held, *how)
         return network
 
