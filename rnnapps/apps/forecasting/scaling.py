@@ -177,8 +177,9 @@ class Scaler(keras.layers.Layer):
         """What `_logarithm` makes of a part, in NumPy: there may be thousands of series."""
         if not self.log:
             return part
-        part, targets = part.copy(), self.task.targets
-        part[:, :targets] = np.log1p(np.maximum(part[:, :targets], -0.999))
+        part = part.copy()
+        ours = part[:, : self.task.targets]
+        np.log1p(np.maximum(ours, -0.999, out=ours), out=ours)
         return part
 
     def get_config(self):
