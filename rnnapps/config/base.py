@@ -86,8 +86,8 @@ class Config(BaseModel):
     @classmethod
     def _names_something(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuses the empty path, which `Path` takes for the current folder."""
-        field = cls.model_fields[info.field_name]
-        if isinstance(value, str) and not value and Path in get_args(field.annotation):
+        kinds = get_args(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, str) and not value and Path in kinds:
             raise ValueError("a path")
         return value
 
