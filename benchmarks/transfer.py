@@ -161,8 +161,9 @@ def labels(options: argparse.Namespace) -> None:
                     write_classes(home / name, part)
                 texts = few[1].texts + held[1].texts
                 rest.write_text("\n".join(" ".join(text.split()) for text in texts))
-            start = ("--init-from", language_model(options), "--self-training", rounds)
-            flags = ("--data", home, "--unlabelled", rest, "--seed", seed, *NETWORK, *start)
+            start = ("--init-from", language_model(options), "--epochs", 1)
+            flags = ("--data", home, "--unlabelled", rest, "--self-training", rounds)
+            flags += ("--seed", seed, *NETWORK, *start)
             found.append(tested(trained(options, f"{home.name}-run", *flags)))
             report("labels", {f"{count} labels, {name}": row for name, row in means(found).items()})
 
