@@ -259,7 +259,6 @@ class Application(Shown, Saved, InParts, abc.ABC):
                 "versions": installed_versions(),
             }
         )
-        self.learned = Learned(hashes(self._keys(splits)), self.learned.before)
         workers.agree("run to start from", {"init_from": "; ".join(self.info.lineage)})
         keep_to_data(self.info.fingerprint, state_dir)
         for name, path in self.config.vector_files.items():
@@ -269,8 +268,9 @@ class Application(Shown, Saved, InParts, abc.ABC):
         finally:
             forget_source()
         self.model, self.history = trained.model, trained.history
-        before = np.union1d(self.learned.before, hashes(trained.unlabelled))
-        self.learned = Learned(self.learned.own, before)
+        with working("hashing what was learned from"):
+            before = np.union1d(self.learned.before, hashes(trained.unlabelled))
+            self.learned = Learned(hashes(self._keys(splits)), before)
         self.metrics |= trained.metrics
         self.info.notes += trained.notes
         if workers.is_chief() and (found := self._evaluate(splits, "validation")):  # if any

@@ -1,5 +1,6 @@
 """Labelled texts from a user's own table or folder."""
 
+import array
 import collections
 import dataclasses
 import pathlib
@@ -48,8 +49,8 @@ class Examples:
 
     def take(self, indices: Iterable[int]) -> "Examples":
         """The examples at these positions, in their order."""
-        indices = list(indices)
-        return Examples(take(self.texts, indices), [self.labels[i] for i in indices])
+        rows = array.array("q", indices)  # a list of so many numbers is five times as large
+        return Examples(take(self.texts, rows), [self.labels[i] for i in rows])
 
 
 def read_examples(

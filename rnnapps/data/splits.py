@@ -65,7 +65,6 @@ def given_splits(
     train: Any = None,
     validation: Any = None,
     test: Any = None,
-    check: Callable[[Part], None] = lambda part: None,
 ) -> Splits[Part]:
     """The parts of what a person gave.
 
@@ -73,7 +72,6 @@ def given_splits(
         read: From what a person holds to a part.
         divide: A part in two, to learn from and to choose the best weights by, where no other part
             is there for the latter.
-        check: Refuses a part from which nothing can be learned.
         train: What is to be learned from.
         validation: What chooses the best weights; `None` for a part of `train`.
         test: What is to be measured on: then there is nothing else.
@@ -85,11 +83,9 @@ def given_splits(
         return Splits(test=read(test))
     whole = read(train)
     if validation is None:
-        check(whole)
         learned, chosen = divide(whole)
     else:
         learned, chosen = whole, read(validation)
-    check(learned)
     return Splits(learned, chosen, said=getattr(whole, "said", ()))
 
 

@@ -66,8 +66,8 @@ class StoredTexts(Sequence[str]):
     def __getitem__(self, place: slice) -> list[str]: ...
     def __getitem__(self, place):
         if isinstance(place, slice):
-            return self._read(np.arange(len(self))[place])
-        return self._read(np.arange(len(self))[[place]])[0]
+            return self._read(np.arange(*place.indices(len(self))))
+        return self._read(np.array([range(len(self))[place]]))[0]
 
     def __iter__(self) -> Iterator[str]:
         for first in range(0, len(self), _CHUNK):
@@ -93,6 +93,7 @@ class StoredTexts(Sequence[str]):
         """In which order different texts stand, by a few bytes of them at a time."""
         rank, tied, offset = np.zeros(len(places), int), np.arange(len(places)), 0
         while len(tied):
+            tied = tied[np.argsort(self.starts[places[tied]])]  # is read in the order of the file
             starts = self.starts[places[tied]] + offset
             ends = np.clip(self.ends[places[tied]], starts, starts + _PREFIX)
             pieces = np.fromiter(self._pieces(starts, ends), f"S{_PREFIX}", len(tied))
