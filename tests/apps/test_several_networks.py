@@ -127,7 +127,7 @@ def test_labels_are_as_sure_as_their_teachers_are_apart():
 
 @pytest.mark.system
 @pytest.mark.parametrize("pretrained", [False, True])
-def test_teachers_are_ngrams_and_the_network_before(parts, tmp_path, pretrained):
+def test_teachers_are_ngrams_and_networks(parts, tmp_path, pretrained):
     seen, networks = [], [network_of(parts, seed) for seed in range(3)]
 
     def train(taught, folder, epochs):
@@ -138,18 +138,18 @@ def test_teachers_are_ngrams_and_the_network_before(parts, tmp_path, pretrained)
     unlabelled = parts.held_ids
     found = self_train(train, parts, unlabelled, config, tmp_path / "network", pretrained)
     assert found is networks[len(seen) - 1]
-    if pretrained:  # it has learned from the labelled texts alone, in 80 steps
+    if pretrained:  # it has learned from the labelled texts alone, in 160 steps
         taught, *how = seen.pop(0)
-        assert taught is parts and how == ["network-labelled", 11]
+        assert taught is parts and how == ["network-labelled", 22]
     assert [how for _, *how in seen] == [["network-before-1", 1], ["network", 1]]
     ngrams, ids = make_ngrams(CONFIG, parts), tf.concat([parts.ids, unlabelled], 0)
     ngrams.adapt(parts.ids, parts.labels)
     first = logits_of(ngrams, Batches(ids, np.zeros(160), 16))
     others = [logits_of(n, ordered_batches(ids, np.zeros(160), CONFIG)) for n in networks[:2]]
-    before = [others[:1], others[1:]] if pretrained else [[], others[:1]]
-    for (taught, *_), more in zip(seen, before, strict=True):
+    teachers = [[first, others[0]], others[1:]] if pretrained else [[first], [first, others[0]]]
+    for (taught, *_), opinions in zip(seen, teachers, strict=True):
         assert taught.soft and taught.ids.nrows() == 160
-        np.testing.assert_allclose(taught.labels, soft_labels([first, *more], parts.labels))
+        np.testing.assert_allclose(taught.labels, soft_labels(opinions, parts.labels))
     batches, held = training_batches(seen[0][0], CONFIG)
     _, labels, weights = next(iter(batches.epochs()))
     assert labels.shape == (16, 2) and labels.dtype == tf.float32

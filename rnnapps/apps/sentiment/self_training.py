@@ -15,7 +15,7 @@ from rnnapps.apps.sentiment.pipeline import logits_of, make_ngrams
 from rnnapps.data import Batches
 
 _SHARPNESS = 2.0  # of the labels: of two classes, 4 standard deviations of their difference
-_STEPS = 80  # of fine-tuning on the labelled texts alone
+_STEPS = 160  # of fine-tuning on the labelled texts alone
 _ITERATIONS = 50  # of the biases, which converge within ten
 
 Trainer = Callable[[Encoded, pathlib.Path, int], keras.Model]
@@ -31,10 +31,10 @@ def self_train(
 ) -> keras.Model:
     """Trains a network on all texts, most of which have pseudo-labels.
 
-    N-grams, which need few labels, are the first teacher; a network that starts from a language
-    model is fine-tuned on the labelled texts to be the second. Each round trains a new network on
-    the pseudo-labels. It generalizes beyond its teachers and replaces the earlier network among
-    them. True labels are kept.
+    N-grams, which need few labels, are the first teacher. A second one is a network that starts
+    from a language model, fine-tuned on the labelled texts. Each round trains a new network on the
+    pseudo-labels, which is a teacher of the next round: beside the n-grams, or alone if it starts
+    from a language model, as it is then better than both. True labels are kept.
 
     Args:
         train: From parts with labels `(texts, classes)` or indices `(texts,)`, a folder for its
@@ -73,7 +73,7 @@ def self_train(
         taught = dataclasses.replace(parts, ids=ids, labels=labels)
         network = train(taught, beside(f"before-{left}") if left else directory, config.epochs)
         if left:
-            opinions[1:] = [opinion_of(network)]
+            opinions = [*opinions[: 0 if pretrained else 1], opinion_of(network)]
     return network
 
 
