@@ -15,7 +15,7 @@ from rnnapps.apps.sentiment.pipeline import logits_of, make_ngrams
 from rnnapps.data import Batches
 
 _SHARPNESS = 2.0  # of the labels: of two classes, 4 standard deviations of their difference
-_STEPS = 160  # of fine-tuning on the labelled texts alone
+_EXAMPLES = 5000  # at least, in fine-tuning on the labelled texts alone
 _ITERATIONS = 50  # of the biases, which converge within ten
 
 Trainer = Callable[[Encoded, pathlib.Path, int], keras.Model]
@@ -65,8 +65,8 @@ def self_train(
     ngrams.adapt(parts.ids, parts.labels)
     opinions = [logits_of(ngrams, Batches(ids, nothing, config.batch_size))]
     if pretrained:
-        epochs = -(-_STEPS * config.batch_size // len(parts.labels))
-        network = train(parts, beside("labelled"), max(config.epochs, epochs))
+        epochs = max(config.epochs, -(-_EXAMPLES // len(parts.labels)))
+        network = train(parts, beside("labelled"), epochs)
         opinions.append(opinion_of(network))
     for left in reversed(range(config.self_training)):
         labels = soft_labels(opinions, parts.labels)
