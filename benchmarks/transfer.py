@@ -47,7 +47,7 @@ def tested(run: Path) -> dict:
 def language_model(options: argparse.Namespace) -> Path:
     """The language model of IMDB's training reviews, from which several rows start."""
     data = ("--config", RECIPE, "--data-dir", options.imdb)
-    return trained(options, "lm", *data, "--ensemble", 1, "--adversarial", 0, "--pretrain-only")
+    return trained(options, "lm", *data, "--pretrain-epochs", 4, "--pretrain-only", "--ensemble", 1)
 
 
 def imdb_run(options: argparse.Namespace) -> Path:

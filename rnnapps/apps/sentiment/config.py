@@ -120,9 +120,9 @@ class SentimentConfig(
     Try 2; training takes three times as long."""
 
     self_training: Annotated[int, Field(ge=0, le=10)] = 0
-    """Rounds of self-training: the n-gram classifier, and later the network with it, labels the
-    --unlabelled texts for a network to learn from. For few labels: try 2 rounds with 500 labels, 3
-    with 100, and --epochs 2."""
+    """Rounds of self-training, for few labels: n-grams, and the network itself if it starts from a
+    language model, label the --unlabelled texts for a network to learn from. Try 2 with --epochs 1,
+    and --init-from a language model."""
 
     @property
     def reach(self) -> tuple[str, int]:
