@@ -79,7 +79,7 @@ def speed(options: argparse.Namespace) -> None:
     few = tf.ragged.constant([[2] * 64])  # a validation part that takes no time
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        pretrain(*layers, ids, few, config, 1, Path(folder))
+        pretrain(*layers, [ids], few, config, 1, Path(folder))
     before = tokens / (time.monotonic() - began)
     labels = np.array([label == "pos" for label in train_part.labels], np.int32)
     parts = data.Encoded(tokenizer, ["neg", "pos"], ids, labels, few, np.zeros(1, np.int32))

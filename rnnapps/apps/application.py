@@ -248,9 +248,11 @@ class Application(Shown, Saved, InParts, abc.ABC):
         """
         began, clock = time.monotonic() - spent(state_dir), EpochSeconds()
         say([*splits.said, *splits.notes])
+        with working("checking the data"):
+            fingerprint = self._fingerprint(splits)
         self.info = self.info.model_copy(
             update={
-                "fingerprint": self._fingerprint(splits),
+                "fingerprint": fingerprint,
                 "sizes": getattr(splits, "sizes", {}),  # others' applications may have none
                 "frozen": frozen_vectors(self.config),
                 "lineage": lineage(self.config.init_from),

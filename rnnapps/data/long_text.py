@@ -48,7 +48,7 @@ class LongText:
     def __iter__(self) -> Iterator[str]:
         """The pieces: each ends with a line, but for the last."""
         with (self.folder / "text").open("rb") as file:
-            for start, end, _ in self.pieces.tolist():
+            for start, end, _ in tracked(self.pieces.tolist(), "million characters"):
                 file.seek(start)
                 yield file.read(end - start).decode("utf-8", "surrogateescape")
 

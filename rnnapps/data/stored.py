@@ -330,7 +330,7 @@ def mapped(path: pathlib.Path, kind: str) -> np.ndarray:
 
 
 def as_tensor(ids: np.ndarray) -> "tf.Tensor":
-    """Ids as a tensor: int32, or in place where they are mapped into memory.
+    """Ids as a tensor: int32 or a smaller type that they have, in place if they are memory-mapped.
 
     Args:
         ids: The ids, of any shape.
@@ -339,7 +339,7 @@ def as_tensor(ids: np.ndarray) -> "tf.Tensor":
 
     if isinstance(ids, np.memmap) and ids.flags.c_contiguous:
         return tf.experimental.dlpack.from_dlpack(ids.__dlpack__())
-    return tf.constant(ids, tf.int32)
+    return tf.constant(ids, None if ids.dtype.itemsize < tf.int32.size else tf.int32)
 
 
 def checksum_of(tokenizer: "Tokenizer") -> str:

@@ -22,10 +22,19 @@ class Streams:
         streams: Streams side by side.
         window: Tokens of a window.
         seed: Seed of the epochs' beginnings.
+        backwards: Whether to read the text from its end.
     """
 
-    def __init__(self, ids: np.ndarray, streams: int, window: int, seed: int = 0):
-        self.ids = as_tensor(ids)
+    def __init__(
+        self,
+        ids: np.ndarray | tf.Tensor,
+        streams: int,
+        window: int,
+        seed: int = 0,
+        backwards: bool = False,
+    ):
+        self.ids = ids if tf.is_tensor(ids) else as_tensor(ids)
+        self.backwards = backwards
         self.streams, self.seed = streams, seed
         self.windows = max(1, len(ids) // (streams * window))
         # Windows that are all of one length make an epoch's mean loss the mean over its tokens.
@@ -67,7 +76,8 @@ class Streams:
         streams = tf.range(self.streams, dtype=tf.int64)
         starts = offset + streams * (self.windows * self.window)  # (streams,)
         places = tf.range(-1, self.window, dtype=tf.int64) + number * self.window + starts[:, None]
-        tokens = tf.gather(self.ids, places % len(self.ids))  # (streams, 1 + window)
+        places %= len(self.ids)  # (streams, 1 + window)
+        tokens = tf.gather(self.ids, len(self.ids) - 1 - places if self.backwards else places)
         tokens = tf.cast(tokens, tf.int32)  # stored ones are of a smaller type
         first = window == 0
         ids = tf.where(first & (tf.range(self.window) == 0), _BEGINNING, tokens[:, :-1])
@@ -78,7 +88,7 @@ class StreamsByDirection:
     """The `Streams` of a text that is read forwards, or both forwards and backwards.
 
     Args:
-        ids: int32 ids `(tokens,)`.
+        ids: Ids `(tokens,)`, of any integer type.
         streams: Streams side by side.
         window: Tokens of a window.
         directions: 1, or 2 for the text and the text turned round.
@@ -88,8 +98,9 @@ class StreamsByDirection:
     def __init__(
         self, ids: np.ndarray, streams: int, window: int, directions: int = 1, seed: int = 0
     ):
-        texts = (ids, ids[::-1])[:directions]
-        self.ways = [Streams(text, streams, window, seed) for text in texts]
+        text = as_tensor(ids)  # once for both
+        ways = (False, True)[:directions]
+        self.ways = [Streams(text, streams, window, seed, backwards) for backwards in ways]
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""

@@ -31,7 +31,7 @@ _RATE = 2  # times the learning rate of what follows: a language model bears mor
 def pretrain(
     embedding: keras.layers.Embedding,
     stack: RecurrentStack,
-    train: tf.RaggedTensor,
+    train: Sequence[tf.RaggedTensor],
     validation: tf.RaggedTensor,
     config: TrainingConfig,
     epochs: int,
@@ -46,7 +46,7 @@ def pretrain(
     Args:
         embedding: The built embedding.
         stack: The built stack over it; no layer of it may read both past and future.
-        train: The texts to learn from, ragged ids `(texts, time)`.
+        train: The texts to learn from, in parts of ragged ids `(texts, time)`.
         validation: Other texts, which choose the best weights.
         config: Its `batch_size` (the streams side by side), optimizer and `seed` are read.
         epochs: Passes over the texts, at most.
@@ -67,7 +67,7 @@ def pretrain(
     """
     began = time.monotonic() - spent(directory)
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    ids, held = _joined(train), _joined(validation)[:_HELD]
+    ids, held = _joined(*train), _joined(validation)[:_HELD]
     streams, window = _shape(len(ids), config.batch_size)
     streams = max(1, min(streams, len(ids), len(held)) // replicas) * replicas
     with precision(config.precision):
@@ -101,10 +101,11 @@ def _shape(tokens: int, most: int) -> tuple[int, int]:
     return max(min(most, tokens // (_STEPS * window)), min(most, _FEWEST)), window
 
 
-def _joined(texts: tf.RaggedTensor) -> np.ndarray:
-    """All texts one after the other `(tokens,)`, with an end behind each."""
-    ends = tf.fill([texts.nrows(), 1], tf.constant(END, texts.dtype))
-    return tf.concat([texts, ends], axis=1).flat_values.numpy()
+def _joined(*parts: tf.RaggedTensor) -> np.ndarray:
+    """All texts one after the other `(tokens,)`, each followed by `END`."""
+    ids = [part.flat_values.numpy() for part in parts]
+    ends = np.cumsum(np.concatenate([part.row_lengths().numpy() for part in parts]))
+    return np.insert(np.concatenate(ids) if len(ids) > 1 else ids[0], ends, END)
 
 
 class DirectedReader(keras.layers.Layer):

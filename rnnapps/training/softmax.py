@@ -8,6 +8,7 @@ import tensorflow as tf
 
 _FULL = 2_000  # ids, of which no sample is drawn
 _POWER = 0.75  # of its frequency, by which an id is drawn: rare ones more often than they occur
+_PIECE = 2**24  # ids that are counted at a time, each of which takes eight bytes
 
 
 @keras.saving.register_keras_serializable("rnnapps")
@@ -62,7 +63,9 @@ class SampledSoftmax(keras.layers.Layer):
         Args:
             ids: The ids of the texts to learn from, of any shape.
         """
-        counts = np.maximum(np.bincount(np.ravel(ids), minlength=self.vocabulary_size), 1)
+        pieces = np.array_split(np.ravel(ids), 1 + ids.size // _PIECE)
+        counts = sum(np.bincount(one, minlength=self.vocabulary_size) for one in pieces)
+        counts = np.maximum(counts, 1)
         weights = counts**_POWER
         self.share.assign(weights / weights.sum())
         self.bias.assign(np.log(counts / counts.sum()))  # rare ids are drawn too seldom to sink

@@ -18,6 +18,7 @@ import tensorflow as tf
 import rnnapps
 from rnnapps import CharGenConfig, CharGenerator, cli
 from rnnapps.apps.chargen import answers
+from rnnapps.apps.chargen import mixture as chargen_mixture
 from rnnapps.apps.chargen.answers import token_nats
 from rnnapps.apps.chargen.baseline import compressed_bits
 from rnnapps.apps.chargen.data import (
@@ -326,6 +327,13 @@ def test_the_weight_of_the_ngrams_suits_the_validation_part(mixed, app):
     assert [layer.name for layer in app.model.layers] == ["text", "tokenizer", "network"]
     unweighed = beside_ngrams(mixed.network, 2, ids, ids[:0], len)
     assert float(unweighed.weight) == pytest.approx(0.7)
+
+
+def test_the_first_of_many_held_out_tokens_choose_the_weight(mixed, monkeypatch):
+    asked, ids = [], np.tile(np.arange(1, 6, dtype=np.int32), 40)
+    monkeypatch.setattr(chargen_mixture, "_HELD", 50)
+    beside_ngrams(mixed.network, 2, ids, ids, lambda held: asked.append(held) or np.ones(len(held)))
+    assert [len(held) for held in asked] == [50]
 
 
 def test_a_mixture_is_saved_and_writes_as_a_network_does(mixed, tmp_path):

@@ -13,6 +13,7 @@ from rnnapps.text import KneserNey
 
 _WEIGHT = 0.7  # of the network, where nothing was held out to choose it by
 _WORTH = 0.01  # of the n-grams' weight, from which they are kept
+_HELD = 2**20  # tokens of the validation part that choose the weight
 _LEAST = 1e-30  # of a probability, whose logarithm is asked for
 
 
@@ -29,7 +30,7 @@ def beside_ngrams(
         network: The network.
         order: The longest n-gram.
         ids: The training part's ids `(tokens,)`.
-        held: The validation part's; it may have none.
+        held: The validation part's, the first million of which are read; it may have none.
         nats_of: What each token of a text costs the network.
 
     Returns:
@@ -37,7 +38,7 @@ def beside_ngrams(
     """
     ngrams = KneserNey(order, network.vocabulary_size, name="ngrams")
     ngrams.adapt(ids)
-    mixture = Mixture(network, ngrams, name="mixture")
+    mixture, held = Mixture(network, ngrams, name="mixture"), held[:_HELD]
     if len(held):
         mixture.adapt(nats_of(held), ngrams.nats(held))
     say([mixture.describe()])

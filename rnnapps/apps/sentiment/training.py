@@ -114,7 +114,7 @@ class _NetworkTraining:
                 self.metrics["pretraining"], self.history = pretrain(
                     embedding,
                     network.get_layer("recurrent"),
-                    tf.concat([self.ids, self.unlabelled], 0),
+                    [self.ids, self.unlabelled],
                     parts.held_ids,
                     config,
                     config.passes,

@@ -109,7 +109,7 @@ class _Training:
                 metrics["pretraining"], history = pretrain(
                     embedding,
                     network.get_layer("recurrent"),
-                    data.word_ids([*train.tokens, *self.others], encoder),
+                    [data.word_ids([*train.tokens, *self.others], encoder)],
                     data.word_ids(validation.tokens, encoder),
                     config,
                     config.passes,

@@ -102,8 +102,9 @@ def test_the_classifier_reads_with_what_the_language_model_has_learned():
         stack.directions()
 
 
-def test_the_second_direction_reads_the_text_turned_round():
-    ids = np.arange(1, 26, dtype=np.int32)
+@pytest.mark.parametrize("kind", [np.int32, np.uint8])  # copied, and read in place
+def test_the_second_direction_reads_the_text_turned_round(kind):
+    ids = np.arange(1, 26, dtype=kind)
     batches = list(StreamsByDirection(ids, 2, 4, 2).one_pass())
     rows = [np.concatenate([b[0][0][:, way] for b in batches], axis=1) for way in (0, 1)]
     answers = [np.concatenate([b[1][:, way] for b in batches], axis=1) for way in (0, 1)]
@@ -169,7 +170,7 @@ def test_pretraining_goes_on_where_it_was(tmp_path):
         keras.utils.set_random_seed(0)
         embedding, stack = made()
         for passes, folder in zip((2,) if len(folders) == 1 else (1, 2), folders, strict=True):
-            arguments = (text, text[:30], SentimentConfig(**SETTINGS), passes, tmp_path / folder)
+            arguments = ([text], text[:30], SentimentConfig(**SETTINGS), passes, tmp_path / folder)
             found, history = pretrain(embedding, stack, *arguments)
         ends.append((stack.get_weights(), found, history))
     (one, found, history), (two, _, again) = ends
@@ -200,7 +201,7 @@ def test_pretraining_goes_on_within_an_epoch(tmp_path):
     for folder, steps in (("whole", 99), ("killed", 2), ("killed", 99)):
         keras.utils.set_random_seed(0)
         embedding, stack = made()
-        arguments = (text, text[:30], SentimentConfig(**SETTINGS), 1, tmp_path / folder)
+        arguments = ([text], text[:30], SentimentConfig(**SETTINGS), 1, tmp_path / folder)
         try:
             _, history = pretrain(embedding, stack, *arguments, [Killed(steps)])
         except KeyboardInterrupt:
