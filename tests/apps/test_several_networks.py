@@ -136,8 +136,11 @@ def test_teachers_are_ngrams_and_networks(parts, tmp_path, pretrained):
 
     config = CONFIG.model_copy(update={"self_training": 2})
     unlabelled = parts.held_ids
-    found = self_train(train, parts, unlabelled, config, tmp_path / "network", pretrained)
+    found, whole = self_train(train, parts, unlabelled, config, tmp_path / "network", pretrained)
     assert found is networks[len(seen) - 1]
+    np.testing.assert_array_equal(whole.labels, seen[-1][0].labels.argmax(1))
+    np.testing.assert_array_equal(whole.labels[:120], parts.labels)
+    assert not whole.soft and whole.ids.nrows() == 160
     if pretrained:  # it has learned from the labelled texts alone
         taught, *how = seen.pop(0)
         assert taught is parts and how == ["network-labelled", 42]

@@ -71,7 +71,7 @@ def fit_beside(model: keras.Model, parts: Encoded, config: SentimentConfig) -> N
 
     Args:
         model: What `build_classifier` built.
-        parts: What the networks have learned from, with true labels, and what weighs them all.
+        parts: The texts to learn from, with class indices, and what weighs them all.
         config: The configuration.
     """
     ids, labels = parts.held_ids, parts.held_labels

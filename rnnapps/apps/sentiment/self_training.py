@@ -28,7 +28,7 @@ def self_train(
     config: SentimentConfig,
     directory: pathlib.Path,
     pretrained: bool = False,
-) -> keras.Model:
+) -> tuple[keras.Model, Encoded]:
     """Trains a network on all texts, most of which have pseudo-labels.
 
     N-grams, which need few labels, are the first teacher. A second one is a network that starts
@@ -46,7 +46,7 @@ def self_train(
         pretrained: Whether the networks start from a language model.
 
     Returns:
-        The last network.
+        The last network, and what taught it: all texts, with class indices.
 
     Reference:
         - [Scudder, 1965](https://doi.org/10.1109/TIT.1965.1053799) for self-training
@@ -74,7 +74,7 @@ def self_train(
         network = train(taught, beside(f"before-{left}") if left else directory, config.epochs)
         if left:
             opinions = [*opinions[: 0 if pretrained else 1], opinion_of(network)]
-    return network
+    return network, dataclasses.replace(taught, labels=labels.argmax(1).astype(np.int32))
 
 
 def soft_labels(opinions: Sequence[np.ndarray], known: np.ndarray) -> np.ndarray:

@@ -57,11 +57,12 @@ def train_classifier(
     say([*found.said, *found.notes])
     if config.unlabelled:
         keep_to_data(found.fingerprint, checkpoint_dir, "unlabelled texts")
-    networks, histories, metrics = [], [], {}
+    networks, histories, metrics, taught = [], [], {}, parts
     for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
         train = _NetworkTraining(own, number, parts.ids, unlabelled, start, callbacks)
         if config.self_training:
-            network = self_train(train, parts, unlabelled, own, folder, train.pretrained)
+            pretrained = train.pretrained
+            network, taught = self_train(train, parts, unlabelled, own, folder, pretrained)
         else:
             network = train(parts, folder, config.epochs)
         metrics |= train.metrics
@@ -70,9 +71,9 @@ def train_classifier(
             return Trained(encoder, train.history, metrics, found.notes, found.texts)
         networks.append(network)
         histories.append(train.history)
-    model = build_classifier(config, networks, parts)
+    model = build_classifier(config, networks, taught)
     with working("fitting the n-grams"):
-        fit_beside(model, parts, config)
+        fit_beside(model, taught, config)
     return Trained(model, histories[0], metrics, found.notes, found.texts)
 
 
