@@ -91,7 +91,8 @@ class InParts(abc.ABC):
             DataError: If nothing can be learned from them.
         """
         splits, room = self._load(train, validation), getattr(self, "data_room", None)
-        if hasattr(room, "check_parts"):
+        divided = validation is None or splits.validation  # an empty one is refused later
+        if divided and hasattr(room, "check_parts"):
             room.check_parts(splits, "" if train is not None else f" of {self.config.data}")
         return self._fewer(splits)
 

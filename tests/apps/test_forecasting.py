@@ -615,7 +615,7 @@ def test_a_high_level_hides_no_small_change():
     np.testing.assert_allclose(forecasts[1], forecasts[0], atol=0.01)
     np.testing.assert_allclose(truths[1], truths[0], atol=1e-6)
     (note,) = parts.task.notes
-    assert "neighbours are 16 apart at y's 2.5e+08, while it changes by" in note
+    assert "with a resolution of 16 at y's 2.5e+08, while it changes by" in note
     described = pipeline.serving_spec(app.model, app.config).assets["task.json"]
     assert json.loads(described)["notes"] == [note]
 
