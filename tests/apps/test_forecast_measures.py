@@ -97,8 +97,8 @@ def scored(errors, series, steps=None):
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_skill_is_the_share_of_the_error_that_is_saved(count):
-    series = np.repeat(np.arange(count), 400 // count)
-    errors = RNG.normal(size=(400, 3))
+    rng, series = np.random.default_rng(1), np.repeat(np.arange(count), 400 // count)
+    errors = rng.normal(size=(400, 3))
     baselines = {"worse": scored(9 * errors, series), "best": scored(2 * errors, series)}
     found = skill(scored(errors, series), baselines, block=5)
     assert found["against"] == "best"
@@ -106,7 +106,7 @@ def test_skill_is_the_share_of_the_error_that_is_saved(count):
     squared = skill(scored(errors, series), baselines, block=5, measure="RMSSE")
     assert squared["skill"] == pytest.approx(0.75)
     assert "75.0% less squared error" in said_of_skill(squared)
-    other = scored(RNG.normal(size=(400, 3)), series)
+    other = scored(rng.normal(size=(400, 3)), series)
     found = skill(scored(errors, series), {"as good": other}, block=5)
     assert found["low"] < 0 < found["high"]
     assert "the best baseline, as good" in said_of_skill(found)
