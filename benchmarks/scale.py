@@ -85,7 +85,7 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
     )
 
 
-def torch(repeats: int = 20) -> None:
+def torch(repeats: int = 60) -> None:
     import layers
     import torch
 
