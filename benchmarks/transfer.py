@@ -140,12 +140,15 @@ def imdb(options: argparse.Namespace) -> None:
 
 def labels(options: argparse.Namespace) -> None:
     """IMDB with 500 and 100 labels, the other training reviews without: the mean of 3 draws."""
+    import numpy as np
+
     from rnnapps.apps.sentiment import data
     from rnnapps.apps.sentiment.config import SentimentConfig
+    from rnnapps.data.learned import among, hashes
 
     parts = data.load_splits(SentimentConfig(data="imdb_reviews", data_dir=options.imdb))
-    learned = set(map(key, parts.train.texts + parts.validation.texts))
-    test = parts.test.take([i for i, t in enumerate(parts.test.texts) if key(t) not in learned])
+    learned = hashes([*parts.train.texts, *parts.validation.texts])
+    test = parts.test.take(np.flatnonzero(~among(parts.test.texts, learned)))
     for count, rounds in ROUNDS.items():
         found = []
         for seed in range(3):
@@ -153,10 +156,9 @@ def labels(options: argparse.Namespace) -> None:
             rest = home.with_suffix(".txt")
             if not home.exists():
                 # A tenth chooses the weights, of the reviews that chose the language model's.
-                few, held = (
-                    parted(parts.train, seed, count - count // 10),
-                    parted(parts.validation, seed, count // 10),
-                )
+                most = count - count // 10
+                few = parted(parts.train, seed, most)
+                held = parted(parts.validation, seed, count - most)
                 for name, part in {"train": few[0], "validation": held[0], "test": test}.items():
                     write_classes(home / name, part)
                 texts = few[1].texts + held[1].texts
@@ -166,11 +168,6 @@ def labels(options: argparse.Namespace) -> None:
             flags += ("--seed", seed, *NETWORK, *start)
             found.append(tested(trained(options, f"{home.name}-run", *flags)))
             report("labels", {f"{count} labels, {name}": row for name, row in means(found).items()})
-
-
-def key(text: str) -> str:
-    """What texts share that are one text, however written."""
-    return "".join(text.casefold().split())
 
 
 def parted(examples, seed: int, count: int) -> tuple:
