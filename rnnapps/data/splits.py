@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from rnnapps.data.stored import StoredTexts
+from rnnapps.errors import DataError
 
 _CHUNK = 4096  # texts whose JSON is made at a time
 
@@ -87,6 +88,25 @@ def given_splits(
     else:
         learned, chosen = whole, read(validation)
     return Splits(learned, chosen, said=getattr(whole, "said", ()))
+
+
+def check_divided(parts: Splits[Any], what: str, where: str) -> None:
+    """Refuses parts one of which is empty.
+
+    Args:
+        parts: The parts, as `data.learned.Rows`.
+        what: Their rows, such as `"sentences"`.
+        where: Names the data in the message.
+
+    Raises:
+        DataError: If a part is empty.
+    """
+    train: Any = parts.train  # which is there where data was divided
+    if not all(parts.sizes.values()):
+        raise DataError(
+            f"Expected enough distinct {what} to set some aside. "
+            f"Received: {len(set(train.keys))} in the training part{where}."
+        )
 
 
 def fingerprint(noun: str, *parts: tuple[Any, bytes | Iterable[bytes]]) -> str:

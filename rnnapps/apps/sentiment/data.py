@@ -249,11 +249,7 @@ def check_parts(parts: Splits[Examples], where: str) -> None:
             f"Expected at least two classes. Received: the training part{where}, with only "
             f"{', '.join(classes)}."
         )
-    if not all(parts.sizes.values()):
-        raise DataError(
-            "Expected enough distinct texts of each class to set some aside. "
-            f"Received: {len(set(parts.train.texts))} in the training part{where}."
-        )
+    splits.check_divided(parts, "texts of each class", where)
 
 
 def _load(config: SentimentConfig) -> dict[str, Examples]:

@@ -232,11 +232,7 @@ def check_parts(parts: Splits[Tagged], where: str) -> None:
             f"Expected at least two tags. Received: the training part{where}, with only "
             f"{', '.join(names)}; name another --tag-column."
         )
-    if not all(parts.sizes.values()):
-        raise DataError(
-            "Expected enough distinct sentences to set some aside. Received: "
-            f"{len(set(parts.train.keys))} in the training part{where}."
-        )
+    splits.check_divided(parts, "sentences", where)
 
 
 def _load(config: TaggingConfig) -> dict[str, Tagged]:

@@ -104,11 +104,7 @@ def check_parts(parts: Splits[Pairs], where: str) -> None:
         parts: The parts.
         where: Names the data in the message.
     """
-    if not all(parts.sizes.values()):
-        raise DataError(
-            "Expected enough distinct texts to set some aside. "
-            f"Received: {len(set(parts.train.sources))} in the training part{where}."
-        )
+    splits.check_divided(parts, "texts", where)
 
 
 def as_pairs(given: Any) -> Pairs:
