@@ -1,6 +1,6 @@
 """Speed-up by one replica per core, and equality with training on one device.
 
-    python benchmarks/scale.py [--data-dir DIR] [--epochs 3] [ROW...]
+    python benchmarks/scale.py [--data-dir DIR] [--fraction 1.0] [--epochs 3] [ROW...]
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items per second from the second
 epoch on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads,
@@ -68,7 +68,7 @@ def train(name: str, run_dir: Path, *words: object) -> list[dict[str, float]]:
 
 def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
     bar, recipe, left_out = RECIPES[name]
-    words: list[object] = ["--epochs", options.epochs]
+    words: list[object] = ["--epochs", options.epochs, "--fraction", options.fraction]
     if recipe and options.data_dir:
         words += ["--config", HERE / recipe, "--data-dir", options.data_dir, *left_out]
     times: dict[str, list[float]] = {"cpu": [], "auto": []}
@@ -209,6 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="prepared tensorflow_datasets")
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--fraction", type=float, default=1.0, help="of the data, for the speeds")
     parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
     parser.add_argument("--kills", type=int, default=10, help="trainings that are killed")
     options = options_of(parser, [*RECIPES, "torch", "equal", "kills"])

@@ -119,7 +119,7 @@ def parts_of(run: Path) -> dict[str, dict[str, float]]:
     app = load(run)
     held = data.load_splits(app.config).validation
     labels = data.indices(held.labels, app.classes, "validation")
-    names = ("recipe, started from a language model", "recipe, from random weights", "n-grams")
+    names = ("the first network", "the second network", "n-grams")
     whole, alone = probabilities_of(app.graph, held.texts, len(app.classes))
     found = {"the two networks": alone}
     for name, logits in zip(names, app.model.get_layer("ensemble").input, strict=True):

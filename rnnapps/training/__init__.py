@@ -4,7 +4,7 @@ from rnnapps.training.checkpoint import Checkpoint, SaveEvery, spent
 from rnnapps.training.encoder import build_encoder
 from rnnapps.training.gradient_flow import gradient_flow
 from rnnapps.training.gradients import GradientNorms
-from rnnapps.training.layerwise import GradualUnfreezing, LayerwiseAdam, as_whole
+from rnnapps.training.layerwise import GradualUnfreezing, LayerwiseAdam
 from rnnapps.training.loop import (
     Diverged,
     EpochSeconds,
@@ -40,7 +40,6 @@ __all__ = [
     "SmoothedCrossentropy",
     "StreamedNetwork",
     "TimeLimit",
-    "as_whole",
     "average_if_better",
     "build_encoder",
     "compile_model",

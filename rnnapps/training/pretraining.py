@@ -103,9 +103,15 @@ def _shape(tokens: int, most: int) -> tuple[int, int]:
 
 def _joined(*parts: tf.RaggedTensor) -> np.ndarray:
     """All texts one after the other `(tokens,)`, each followed by `END`."""
-    ids = [part.flat_values.numpy() for part in parts]
-    ends = np.cumsum(np.concatenate([part.row_lengths().numpy() for part in parts]))
-    return np.insert(np.concatenate(ids) if len(ids) > 1 else ids[0], ends, END)
+    flat = [np.asarray(memoryview(part.flat_values)) for part in parts]  # not copied
+    size = sum(len(ids) + int(part.nrows()) for ids, part in zip(flat, parts, strict=True))
+    joined, first = np.full(size, END, np.result_type(*flat)), 0
+    for ids, part in zip(flat, parts, strict=True):
+        inside = np.ones(len(ids) + int(part.nrows()), bool)
+        inside[part.row_splits[1:].numpy() + np.arange(int(part.nrows()))] = False
+        joined[first : first + len(inside)][inside] = ids
+        first += len(inside)
+    return joined
 
 
 class DirectedReader(keras.layers.Layer):

@@ -12,6 +12,7 @@ from eager import eagerly
 
 import rnnapps
 from rnnapps import SentimentClassifier, SentimentConfig
+from rnnapps.apps.sentiment import self_training
 from rnnapps.apps.sentiment.answers import probabilities_of
 from rnnapps.apps.sentiment.data import Encoded, ordered_batches, training_batches
 from rnnapps.apps.sentiment.model import build_network
@@ -201,20 +202,22 @@ def test_a_classifier_that_ngrams_taught_answers(tmp_path):
 
 @pytest.mark.system
 @eagerly()
-def test_a_taught_network_starts_from_a_language_model_each_time(tmp_path):
+def test_taught_networks_start_from_one_language_model_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(self_training, "_EXAMPLES", 1)  # one pass of the labelled texts will do
     (tmp_path / "more.txt").write_text("\n".join(f"a zebra, {text}" for text in TEXTS[:40]))
     texts = {"unlabelled": str(tmp_path / "more.txt"), **TINY}
     SentimentClassifier(**texts, pretrain_only=True, pretrain_epochs=1).fit(
         (TEXTS, LABELS), run_dir=tmp_path / "language"
     )
     language = rnnapps.load(tmp_path / "language").networks[0].get_layer("recurrent")
-    taught = {**texts, "self_training": 2, "freeze": True}
+    taught = {**texts, "self_training": 2, "freeze": True, "ensemble": 2}
     for start in ({"init_from": str(tmp_path / "language")}, {"pretrain_epochs": 1}):
         app = SentimentClassifier(**taught, **start).fit((TEXTS, LABELS))
-        learned = app.networks[0].get_layer("recurrent")
-        for mine, theirs in zip(learned.weights, language.weights, strict=True):
-            np.testing.assert_allclose(mine, theirs, atol=1e-6)
-        assert app.networks[0].get_layer("logits").kernel.numpy().any()  # which it has learned
+        for network in app.networks:
+            learned = network.get_layer("recurrent")
+            for mine, theirs in zip(learned.weights, language.weights, strict=True):
+                np.testing.assert_allclose(mine, theirs, atol=1e-6)
+            assert network.get_layer("logits").kernel.numpy().any()  # which it has learned
         assert len([n for n in app.info.notes if "started from" in n]) == ("init_from" in start)
 
 

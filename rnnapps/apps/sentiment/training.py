@@ -1,6 +1,7 @@
 """From texts to a trained classifier, or to a language model alone."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
@@ -19,7 +20,6 @@ from rnnapps.data import Examples, Splits
 from rnnapps.progress import say, working
 from rnnapps.text import start_from_vectors
 from rnnapps.training import (
-    as_whole,
     build_encoder,
     compile_model,
     fit,
@@ -58,10 +58,11 @@ def train_classifier(
     if config.unlabelled:
         keep_to_data(found.fingerprint, checkpoint_dir, "unlabelled texts")
     networks, histories, metrics, taught = [], [], {}, parts
+    pretrained = _from_language_model(config)
     for number, own, folder in members(config, config.ensemble, checkpoint_dir / "network"):
-        train = _NetworkTraining(own, number, parts.ids, unlabelled, start, callbacks)
+        start_own = functools.partial(start, number=number)
+        train = _NetworkTraining(own, parts.ids, unlabelled, pretrained, start_own, callbacks)
         if config.self_training:
-            pretrained = train.pretrained
             network, taught = self_train(train, parts, unlabelled, own, folder, pretrained)
         else:
             network = train(parts, folder, config.epochs)
@@ -82,36 +83,24 @@ class _NetworkTraining:
     """Trains one of the networks, or a language model in its place, and keeps its history."""
 
     config: SentimentConfig
-    number: int
     ids: tf.RaggedTensor
     unlabelled: tf.RaggedTensor
+    pretrained: bool  # it starts from a language model
     start: Start
     callbacks: Callbacks
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    @property
-    def pretrained(self) -> bool:
-        """Whether it starts from a language model.
-
-        Only the first network does: one from random weights adds more to it than another like it.
-        """
-        return not self.number and _from_language_model(self.config)
-
     def __call__(self, parts: Encoded, directory: pathlib.Path, epochs: int) -> keras.Model:
         config, tokenizer, classes = self.config, parts.tokenizer, parts.classes
-        scratch = _from_language_model(config) and not self.pretrained
-        if scratch:
-            config = as_whole(config)
         keras.utils.set_random_seed(config.seed)
         with strategy_of(config).scope(), precision(config.precision):
             network = build_network(config, tokenizer.vocabulary_size, len(classes))
             embedding = network.get_layer("embedding")
             vectors = (config.vectors, "vectors" in frozen_vectors(config))
             start_from_vectors(embedding, tokenizer, parts.ids, *vectors)
-            if not scratch:
-                self.start(network, named_rows(tokenizer.vocabulary, classes), self.number)
-            if config.passes and not scratch:
+            self.start(network, named_rows(tokenizer.vocabulary, classes))
+            if config.passes:  # the other networks share the first one's language model
                 self.metrics["pretraining"], self.history = pretrain(
                     embedding,
                     network.get_layer("recurrent"),
@@ -143,6 +132,6 @@ class _NetworkTraining:
 
 
 def _from_language_model(config: SentimentConfig) -> bool:
-    """Whether a network starts from a language model: from one's run, or from its own."""
+    """Whether the networks start from a language model: from one's run, or from their own."""
     run = config.init_from
     return config.passes > 0 or (run is not None and read_run(run).get("pretrain_only", False))
