@@ -4,7 +4,8 @@
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items per second from the second
 epoch on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads,
-alternating), `torch` (a training step of one LSTM, with a replica for each core, against
+alternating), `first` (seconds from the last line about the data to the state that is kept after the
+first step), `torch` (a training step of one LSTM, with a replica for each core, against
 torch.nn.LSTM with as many threads, if PyTorch is installed), `equal` (validation loss and weights
 of one process, two replicas and two workers after the same epochs, without dropout), and `kills`
 (ten trainings with two workers are killed once each at a random moment, alternately the chief and
@@ -26,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,11 +68,17 @@ def train(name: str, run_dir: Path, *words: object) -> list[dict[str, float]]:
     return [{**row, "seconds": took} for row, took in zip(rows, seconds, strict=True)]
 
 
+def recipe_of(name: str, options: argparse.Namespace) -> tuple[object, ...]:
+    """The flags of an application's recipe; none where its data is not there."""
+    _, recipe, left_out = RECIPES[name]
+    if not (recipe and options.data_dir):
+        return ()
+    return ("--config", HERE / recipe, "--data-dir", options.data_dir, *left_out)
+
+
 def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
-    bar, recipe, left_out = RECIPES[name]
-    words: list[object] = ["--epochs", options.epochs, "--fraction", options.fraction]
-    if recipe and options.data_dir:
-        words += ["--config", HERE / recipe, "--data-dir", options.data_dir, *left_out]
+    bar, *_ = RECIPES[name]
+    words = [*recipe_of(name, options), "--epochs", options.epochs, "--fraction", options.fraction]
     times: dict[str, list[float]] = {"cpu": [], "auto": []}
     for turn in range(options.turns):
         for strategy, found in times.items():
@@ -83,6 +91,25 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
     record(
         "scale", {name: {"one device, s": one, "replicas, s": replicas, "times": one / replicas}}
     )
+
+
+def first_step(name: str, folder: Path, options: argparse.Namespace) -> None:
+    """From the last line about the data to the state that is kept after the first step."""
+    home = folder / f"first-{name}"
+    command = [sys.executable, "-m", "rnnapps.cli", "train", name, "--run-dir", home / "run"]
+    command += [*recipe_of(name, options), "--save-every", 1]
+    said = 0.0
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE) as process:
+        os.set_blocking(process.stderr.fileno(), False)
+        while not [*home.rglob("epoch-*/state.json")]:
+            if process.poll() is not None:
+                raise SystemExit(f"{name}: training ended with status {process.returncode}")
+            said = time.monotonic() if process.stderr.read() else said
+            time.sleep(0.05)
+        seconds = time.monotonic() - said
+        process.kill()
+    verdict(f"{name}: seconds to the first step", seconds, 10)
+    record("scale-first", {name: {"seconds to the first step": seconds}})
 
 
 def torch(repeats: int = 60) -> None:
@@ -212,15 +239,18 @@ def main() -> None:
     parser.add_argument("--fraction", type=float, default=1.0, help="of the data, for the speeds")
     parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
     parser.add_argument("--kills", type=int, default=10, help="trainings that are killed")
-    options = options_of(parser, [*RECIPES, "torch", "equal", "kills"])
+    options = options_of(parser, [*RECIPES, "first", "torch", "equal", "kills"])
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.pop(name, None)  # it would limit training to one core
     show_machine()
     there = ["torch"] if importlib.util.find_spec("torch") else []
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.row or [*RECIPES, *there, "equal", "kills"]:
+        for name in options.row or [*RECIPES, "first", *there, "equal", "kills"]:
             if name == "equal":
                 equal(Path(folder))
+            elif name == "first":
+                for application in RECIPES:
+                    first_step(application, Path(folder), options)
             elif name == "torch":
                 torch()
             elif name == "kills":
