@@ -147,7 +147,8 @@ def stratified_split(
 ) -> list[np.ndarray]:
     """Divides examples into parts that hold each class in the same share.
 
-    Copies of one text always land in the same part, so that no part has seen another's texts.
+    The first part has each class, so that training lacks none. Copies of one text always land in
+    the same part, so that no part has seen another's texts.
 
     Args:
         texts: The texts.
@@ -166,9 +167,14 @@ def stratified_split(
         )
     order = np.random.default_rng(seed).permutation(len(first))  # of the distinct texts
     by_class = np.asarray(labels)[first][order]
-    order = order[np.argsort(by_class, kind="stable")]
+    sorting = np.argsort(by_class, kind="stable")
+    order, by_class = order[sorting], by_class[sorting]
+    parts = np.fromiter(_in_turn(fractions, len(order)), int, len(order))
+    _, begins = np.unique(by_class, return_index=True)  # of each class
+    if len(parts):
+        parts[begins[np.minimum.reduceat(parts, begins) > 0]] = 0
     part_of_group = np.empty(len(first), int)
-    part_of_group[order] = np.fromiter(_in_turn(fractions, len(order)), int, len(order))
+    part_of_group[order] = parts
     part_of_text = part_of_group[group]
     return [np.flatnonzero(part_of_text == i) for i in range(len(fractions))]
 

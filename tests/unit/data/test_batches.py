@@ -93,6 +93,11 @@ def test_splits_keep_the_shares_and_never_part_copies():
     assert [len(part) for part in shares] == [560, 70, 70]
     assert all({f"class {c}" for c in range(100)} == {rare[i] for i in part} for part in shares[:1])
     assert len({rare[i] for i in shares[2]}) > 50
+    # Training has a class of one text, wherever its turn comes.
+    for before in range(20, 40):
+        lone = ["a"] * before + ["b"]
+        training, _ = stratified_split([str(i) for i in range(before + 1)], lone, (0.9, 0.1), 3)
+        assert before in training
     again = stratified_split(texts, classes, (0.8, 0.1, 0.1), seed=3)
     assert all((a == b).all() for a, b in zip(parts, again, strict=True))
 
