@@ -150,7 +150,8 @@ def _summarize(app: "Application", run_dir: Path) -> None:
     if getattr(config, "pretrain_only", False):
         show_training(said, {}, [f"rnnapps train {app.name} --init-from {where}"])
         return
-    commands = [f"rnnapps evaluate {where}", f"rnnapps predict {where} {_ASK.get(app.name, '')}"]
+    question = f" {_ASK[app.name]}" if app.name in _ASK else ""
+    commands = [f"rnnapps evaluate {where}", f"rnnapps predict {where}{question}"]
     show_training(said, app.metrics.get("validation", {}), commands)
 
 
