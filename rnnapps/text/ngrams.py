@@ -15,19 +15,21 @@ _PRIME = 1_000_003
 _BITS = 40  # of a hash; int64 holds its product with the prime
 _CHECKS = 255  # check values that distinguish the n-grams of a bucket
 _MOST = 2**23  # tokens whose n-grams are counted: the solver needs a gigabyte
+_MOST_HELD = 2**21  # tokens of held-out texts that choose the regularization
 _STRENGTHS = (0.1, 0.2, 0.5, 1.0)  # smaller is better for long texts, larger for short ones
 
 
-def one_in(ids: tf.RaggedTensor) -> int:
+def one_in(ids: tf.RaggedTensor, most: int = _MOST) -> int:
     """The subsampling step: n-grams are counted in every `one_in(ids)`-th text.
 
     Args:
         ids: Ids, ragged `(texts, time)`.
+        most: Tokens.
 
     Returns:
-        The smallest step that leaves at most eight million tokens.
+        The smallest step that leaves at most so many tokens, by default eight million.
     """
-    return max(1, -(-int(ids.flat_values.shape[0]) // _MOST))
+    return max(1, -(-int(ids.flat_values.shape[0]) // most))
 
 
 def naive_bayes_ratios(seen: scipy.sparse.csr_matrix, mine: np.ndarray) -> np.ndarray:
@@ -126,11 +128,11 @@ class NGramClassifier(keras.layers.Layer):
         """
         if self.checked:
             self._take(ids)
-        seen, labels = self._seen(ids, labels)
+        seen, labels = self._seen(ids, labels, one_in(ids))
         if held is None:
             self._assign(*self._solved(seen, labels, self.strength))
             return
-        unseen, known = self._seen(*held)
+        unseen, known = self._seen(*held, one_in(held[0], _MOST_HELD))
         least = np.inf
         for strength in _STRENGTHS:
             table, bias = self._solved(seen, labels, strength)
@@ -142,7 +144,12 @@ class NGramClassifier(keras.layers.Layer):
 
     def _take(self, ids: tf.RaggedTensor) -> None:
         """Assigns each bucket to an n-gram of these texts."""
-        grams, counts = np.unique(np.concatenate(_of_each(self.hashes, ids)), return_counts=True)
+        found, _ = _of_each(self.hashes, ids, one_in(ids))
+        found.sort()  # in place, as there may be many
+        fresh = np.ones(len(found), bool)
+        fresh[1:] = found[1:] != found[:-1]
+        begins = np.flatnonzero(fresh)
+        grams, counts = found[begins], np.diff(begins, append=len(found))
         if len(grams) > 2**self.bits / 2:
             grams, counts = grams[counts > 1], counts[counts > 1]
         grams = grams[np.argsort(counts, kind="stable")]  # the last in a bucket wins
@@ -151,16 +158,15 @@ class NGramClassifier(keras.layers.Layer):
         self.check.assign(check)
 
     def _seen(
-        self, ids: tf.RaggedTensor, labels: Sequence[int]
+        self, ids: tf.RaggedTensor, labels: Sequence[int], step: int
     ) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
-        """The buckets of each text `(texts, buckets)`, and its label `(texts,)`."""
-        filled = _of_each(self.buckets, ids)
-        ends = np.cumsum([0] + [len(row) for row in filled])
+        """The buckets of every `step`-th text `(texts, buckets)`, and its label `(texts,)`."""
+        buckets, sizes = _of_each(self.buckets, ids, step)
         seen = scipy.sparse.csr_matrix(
-            (np.ones(ends[-1], np.float32), np.concatenate(filled), ends),
-            shape=(len(filled), 2**self.bits),
+            (np.ones(len(buckets), np.int8), buckets, np.append(0, np.cumsum(sizes))),
+            shape=(len(sizes), 2**self.bits),
         )
-        return seen, np.asarray(labels)[:: one_in(ids)]
+        return seen, np.asarray(labels)[::step]
 
     def _assign(self, table: np.ndarray, bias: np.ndarray) -> None:
         self.table.assign(table)
@@ -182,7 +188,8 @@ class NGramClassifier(keras.layers.Layer):
             share = (mine.sum() + 0.5) / (len(mine) + 1)
             return np.zeros(2**self.bits), float(scipy.special.logit(share))
         ratio = naive_bayes_ratios(seen, mine)
-        scaled = seen @ scipy.sparse.diags(ratio.astype(np.float32))
+        values = ratio.astype(np.float32)[seen.indices].astype(float)  # as the solver wants them
+        scaled = scipy.sparse.csr_matrix((values, seen.indices, seen.indptr), seen.shape)
         solver = LogisticRegression(
             C=strength, solver="liblinear", dual=True, tol=1e-2, random_state=0
         )
@@ -222,13 +229,17 @@ def _distinct(sorted_rows: tf.Tensor) -> tf.Tensor:
     return tf.where(repeated, tf.zeros_like(sorted_rows), sorted_rows)
 
 
-def _of_each(find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor) -> list[np.ndarray]:
-    """The nonzero results of `find` for each sampled text."""
-    step, found = one_in(ids), list[np.ndarray]()
+def _of_each(
+    find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nonzero results of `find` for every `step`-th text, and how many each text has."""
+    found, sizes = [], []
     for first in range(0, int(ids.nrows()), 256 * step):
         some = tf.range(first, min(first + 256 * step, int(ids.nrows())), step)
-        found += [row[row > 0] for row in find(tf.gather(ids, some).to_tensor()).numpy()]
-    return found
+        rows = find(tf.gather(ids, some).to_tensor()).numpy()
+        found.append(rows[rows > 0])
+        sizes.append((rows > 0).sum(1))
+    return np.concatenate(found), np.concatenate(sizes)
 
 
 def _log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
