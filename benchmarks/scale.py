@@ -4,10 +4,11 @@
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items per second from the second
 epoch on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads,
-alternating), `first` (seconds from the last line about the data to the state that is kept after the
-first step), `torch` (a training step of one LSTM, with a replica for each core, against
-torch.nn.LSTM with as many threads, if PyTorch is installed), `equal` (validation loss and weights
-of one process, two replicas and two workers after the same epochs, without dropout), and `kills`
+alternating), `first` (seconds from the last line about the data, or from the start where there is
+none, to the state that is kept after the first step), `torch` (a training step of one LSTM, with a
+replica for each core, against torch.nn.LSTM with as many threads, if PyTorch is installed), `equal`
+(validation loss and weights of one process, two replicas and two workers after the same epochs,
+without dropout), and `kills`
 (ten trainings with two workers are killed once each at a random moment, alternately the chief and
 the other worker; restarted, they must reach the validation loss of an undisturbed one). By default
 all. The recipes are those in this folder if --data-dir has their data sets, prepared by
@@ -94,11 +95,11 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
 
 
 def first_step(name: str, folder: Path, options: argparse.Namespace) -> None:
-    """From the last line about the data to the state that is kept after the first step."""
+    """From the last line about the data, or the start, to the state kept after the first step."""
     home = folder / f"first-{name}"
     command = [sys.executable, "-m", "rnnapps.cli", "train", name, "--run-dir", home / "run"]
     command += [*recipe_of(name, options), "--save-every", 1]
-    said = 0.0
+    said = time.monotonic()
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE) as process:
         os.set_blocking(process.stderr.fileno(), False)
         while not [*home.rglob("epoch-*/state.json")]:
