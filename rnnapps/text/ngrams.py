@@ -126,13 +126,15 @@ class NGramClassifier(keras.layers.Layer):
             labels: The class indices `(texts,)`.
             held: Ids and labels of held-out texts, for choosing the regularization strength.
         """
+        ids, labels = _sampled(ids, labels, _MOST)
         if self.checked:
             self._take(ids)
-        seen, labels = self._seen(ids, labels, one_in(ids))
+        seen = self._seen(ids)
         if held is None:
             self._assign(*self._solved(seen, labels, self.strength))
             return
-        unseen, known = self._seen(*held, one_in(held[0], _MOST_HELD))
+        held_ids, known = _sampled(*held, _MOST_HELD)
+        unseen = self._seen(held_ids)
         least = np.inf
         for strength in _STRENGTHS:
             table, bias = self._solved(seen, labels, strength)
@@ -144,7 +146,7 @@ class NGramClassifier(keras.layers.Layer):
 
     def _take(self, ids: tf.RaggedTensor) -> None:
         """Assigns each bucket to an n-gram of these texts."""
-        found, _ = _of_each(self.hashes, ids, one_in(ids))
+        found, _ = _of_each(self.hashes, ids)
         found.sort()  # in place, as there may be many
         fresh = np.ones(len(found), bool)
         fresh[1:] = found[1:] != found[:-1]
@@ -157,16 +159,13 @@ class NGramClassifier(keras.layers.Layer):
         check[grams // 2 ** (_BITS - self.bits)] = 1 + grams % _CHECKS
         self.check.assign(check)
 
-    def _seen(
-        self, ids: tf.RaggedTensor, labels: Sequence[int], step: int
-    ) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
-        """The buckets of every `step`-th text `(texts, buckets)`, and its label `(texts,)`."""
-        buckets, sizes = _of_each(self.buckets, ids, step)
-        seen = scipy.sparse.csr_matrix(
+    def _seen(self, ids: tf.RaggedTensor) -> scipy.sparse.csr_matrix:
+        """The buckets of each text `(texts, buckets)`."""
+        buckets, sizes = _of_each(self.buckets, ids)
+        return scipy.sparse.csr_matrix(
             (np.ones(len(buckets), np.int8), buckets, np.append(0, np.cumsum(sizes))),
             shape=(len(sizes), 2**self.bits),
         )
-        return seen, np.asarray(labels)[::step]
 
     def _assign(self, table: np.ndarray, bias: np.ndarray) -> None:
         self.table.assign(table)
@@ -229,14 +228,21 @@ def _distinct(sorted_rows: tf.Tensor) -> tf.Tensor:
     return tf.where(repeated, tf.zeros_like(sorted_rows), sorted_rows)
 
 
+def _sampled(
+    ids: tf.RaggedTensor, labels: Sequence[int], most: int
+) -> tuple[tf.RaggedTensor, np.ndarray]:
+    """Every n-th text and its label, so that there are at most so many tokens."""
+    step = one_in(ids, most)
+    return tf.gather(ids, tf.range(0, int(ids.nrows()), step)), np.asarray(labels)[::step]
+
+
 def _of_each(
-    find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor, step: int
+    find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nonzero results of `find` for every `step`-th text, and how many each text has."""
+    """The nonzero results of `find` for all texts, and how many each text has."""
     found, sizes = [], []
-    for first in range(0, int(ids.nrows()), 256 * step):
-        some = tf.range(first, min(first + 256 * step, int(ids.nrows())), step)
-        rows = find(tf.gather(ids, some).to_tensor()).numpy()
+    for first in range(0, int(ids.nrows()), 256):
+        rows = find(ids[first : first + 256].to_tensor()).numpy()
         found.append(rows[rows > 0])
         sizes.append((rows > 0).sum(1))
     return np.concatenate(found), np.concatenate(sizes)

@@ -104,13 +104,13 @@ def _shape(tokens: int, most: int) -> tuple[int, int]:
 def _joined(*parts: tf.RaggedTensor) -> np.ndarray:
     """All texts one after the other `(tokens,)`, each followed by `END`."""
     flat = [np.asarray(memoryview(part.flat_values)) for part in parts]  # not copied
-    size = sum(len(ids) + int(part.nrows()) for ids, part in zip(flat, parts, strict=True))
-    joined, first = np.full(size, END, np.result_type(*flat)), 0
-    for ids, part in zip(flat, parts, strict=True):
-        inside = np.ones(len(ids) + int(part.nrows()), bool)
-        inside[part.row_splits[1:].numpy() + np.arange(int(part.nrows()))] = False
-        joined[first : first + len(inside)][inside] = ids
-        first += len(inside)
+    sizes = [len(ids) + int(part.nrows()) for ids, part in zip(flat, parts, strict=True)]
+    joined = np.full(sum(sizes), END, np.result_type(*flat))
+    pieces = np.split(joined, np.cumsum(sizes)[:-1])  # which are views
+    for ids, part, piece in zip(flat, parts, pieces, strict=True):
+        ends, inside = part.row_splits[1:].numpy(), np.ones(len(piece), bool)
+        inside[ends + np.arange(len(ends))] = False
+        piece[inside] = ids
     return joined
 
 
