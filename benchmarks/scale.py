@@ -8,11 +8,10 @@ alternating), `first` (seconds from the last line about the data, or from the st
 none, to the state that is kept after the first step), `torch` (a training step of one LSTM, with a
 replica for each core, against torch.nn.LSTM with as many threads, if PyTorch is installed), `equal`
 (validation loss and weights of one process, two replicas and two workers after the same epochs,
-without dropout), and `kills`
-(ten trainings with two workers are killed once each at a random moment, alternately the chief and
-the other worker; restarted, they must reach the validation loss of an undisturbed one). By default
-all. The recipes are those in this folder if --data-dir has their data sets, prepared by
-tensorflow_datasets; otherwise the embedded samples.
+without dropout), and `kills` (ten trainings with two workers are killed once each at a random
+moment, alternately the chief and the other worker; restarted, they must reach the validation loss
+of an undisturbed one). By default all. The recipes are those in this folder if --data-dir has their
+data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
 """
 
 import argparse
