@@ -108,7 +108,7 @@ class InParts(abc.ABC):
         """The parts from `_in_rows`."""
         return splits
 
-    def _keys(self, splits: Any) -> Iterable[str | bytes]:
+    def _keys(self, splits: Any) -> Iterable[str | bytes] | np.ndarray:
         """What tells the rows of the training part from others."""
         part = self._in_rows(splits).train
         return getattr(part, "keys", ())

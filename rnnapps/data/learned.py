@@ -62,19 +62,21 @@ class Learned:
         np.savez(run_dir / FILE, own=self.own, before=self.before)
 
 
-def hashes(keys: Iterable[str | bytes]) -> np.ndarray:
+def hashes(keys: Iterable[str | bytes] | np.ndarray) -> np.ndarray:
     """Eight bytes of each key that is not empty, each once and in order: uint64 `(keys,)`."""
-    found = np.unique(_hashed(keys))
-    return found[found > 0]
+    found = np.sort(_hashed(keys))
+    return found[np.diff(found, prepend=np.uint64(0)) > 0]
 
 
-def among(keys: Iterable[str | bytes], seen: np.ndarray) -> np.ndarray:
+def among(keys: Iterable[str | bytes] | np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Which keys have one of these hashes: bool `(keys,)`."""
     return np.isin(_hashed(keys), seen)
 
 
-def _hashed(keys: Iterable[str | bytes]) -> np.ndarray:
-    """The hash of each key, 0 of an empty one: uint64 `(keys,)`."""
+def _hashed(keys: Iterable[str | bytes] | np.ndarray) -> np.ndarray:
+    """The hash of each key, 0 of an empty one: uint64 `(keys,)`; an array holds hashes already."""
+    if isinstance(keys, np.ndarray):
+        return keys
     if isinstance(keys, StoredTexts):
         return keys.hashes
     return np.fromiter(map(hash_of, keys), np.uint64)

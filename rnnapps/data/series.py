@@ -101,12 +101,13 @@ def read_series(
     columns = dataclasses.replace(columns, zone=stamps.zone, order=stamps.order)
     notes: list[str] = []
     values, columns, how = read_values(table, columns, options, check_targets, notes)
-    series, freq = [], columns.freq
+    series, freq, grids = [], columns.freq, dict[tuple, pd.Index]()
     for name, rows in tracked(groups.items(), "series"):
         here = f"{where}, series {name}" if name else where
         kept, index = _ordered(stamps.index[rows], values[rows], rows, here, columns, notes)
         freq = freq or times.infer_freq(index, rows[kept], here)
         grid = times.grid(index, rows[kept], freq, here)
+        grid = grids.setdefault((grid[0], grid[-1]), grid)  # series often have the same steps
         filled = np.full((len(grid), values.shape[1]), np.nan)
         filled[grid.get_indexer(index)] = values[rows[kept]]
         if columns.static:

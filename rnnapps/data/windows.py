@@ -82,12 +82,15 @@ class Windows:
                 f"Expected origins with {least} steps before and {horizon} from them on. "
                 f"Received: spans={list(spans)} of series of {lengths.tolist()} steps"
             )
-        self.values = tf.constant(values[0] if len(values) == 1 else np.concatenate(values))
+        spare = np.maximum(0, first - lookback)  # steps that no window reaches: before the first,
+        ends = np.where(first < last, last + horizon - 1, spare)  # and from there on
+        reached = [one[i:j] for one, i, j in zip(values, spare, ends, strict=True)]
+        self.values = tf.constant(reached[0] if len(reached) == 1 else np.concatenate(reached))
         self.counts = np.maximum(0, -(-(last - first) // stride))
         self.count = int(self.counts.sum())
         self._ends = tf.constant(np.cumsum(self.counts))  # (series,): windows up to each one's end
-        begins = np.cumsum(lengths) - lengths
-        self._begins, starts = tf.constant(begins), begins + first
+        begins = np.cumsum(ends - spare) - (ends - spare)
+        self._begins, starts = tf.constant(begins), begins + first - spare
         self._starts = tf.constant(starts - (np.cumsum(self.counts) - self.counts) * stride)
         self.stride = stride
         self.scales = None if scales is None else tf.constant(scales, tf.float32)

@@ -16,7 +16,7 @@ from rnnapps.apps.forecasting.model import build_network, inputs_of, network_con
 from rnnapps.apps.forecasting.networks import fill_missing
 from rnnapps.apps.forecasting.scaling import Scaler
 from rnnapps.apps.forecasting.seasons import find_season
-from rnnapps.data import Windows, WindowShape, read_series
+from rnnapps.data import Columns, Windows, WindowShape, read_series
 from rnnapps.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -317,3 +317,21 @@ def test_the_calendar_goes_on_where_steps_are_missing_before_new_rows():
     (whole,) = app._load(table).values
     np.testing.assert_array_equal(found.values[0][:, 1:], whole[:, 1:])
     assert np.isnan(found.values[0][60:70, 0]).all()
+
+
+def test_a_step_is_told_from_others_by_series_time_and_values():
+    table = series("a", 50, 10.0)
+    columns = Columns(targets=("y",), series="s")
+
+    def hashes(frame):
+        (one,) = read_series(frame, columns).series
+        return later.hashes_of(one, 1)
+
+    own = hashes(table)
+    assert len(np.unique(own)) == 50
+    # However the times came, a run knows its steps again, by hashes that it keeps in a file.
+    finer = table.assign(time=pd.to_datetime(table["time"]).astype("datetime64[ns]"))
+    np.testing.assert_array_equal(hashes(finer), own)
+    changed = hashes(table.assign(y=table["y"] + (table.index == 7))) != own
+    assert np.flatnonzero(changed).tolist() == [7]
+    assert not np.isin(hashes(table.assign(s="b")), own).any()

@@ -139,8 +139,9 @@ def _segment(season: int, lookback: int, horizon: int) -> int:
 
 
 def _intermittent(training: Sequence[np.ndarray], targets: int) -> bool:
-    values = np.concatenate([part[:, :targets].ravel() for part in training])
-    return bool((values == 0).sum() > np.isfinite(values).sum() / 2)
+    values = [part[:, :targets] for part in training]
+    zeros = sum(np.count_nonzero(one == 0) for one in values)
+    return zeros > sum(np.count_nonzero(np.isfinite(one)) for one in values) / 2
 
 
 def _all_positive(training: Sequence[np.ndarray], targets: int) -> bool:

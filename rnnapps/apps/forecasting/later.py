@@ -1,7 +1,6 @@
 """New rows that continue the series that a forecaster was trained on."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,16 @@ from rnnapps.apps.forecasting.data import Parts, length_of
 from rnnapps.apps.forecasting.defaults import shares
 from rnnapps.data import Series, SeriesSet
 from rnnapps.data.learned import among
+from rnnapps.data.stored import hash_of
 from rnnapps.data.times import is_counted
 from rnnapps.errors import DataError
 
 
-def keys(one: Series, targets: int) -> Iterator[bytes]:
-    """What tells the steps of a series from any others: name, time and the targets' values."""
-    values = one.values[:, :targets].astype(np.float32)
-    for time, row in zip(one.times, values, strict=True):
-        yield f"{one.name}|{time}|".encode() + row.tobytes()
+def hashes_of(one: Series, targets: int) -> np.ndarray:
+    """The hash of each step, by the series' name, time and targets' values: uint64 `(time,)`."""
+    stamps = one.times if is_counted(one.times) else one.times.as_unit("us")
+    steps = pd.DataFrame(one.values[:, :targets].astype(np.float32), stamps)
+    return pd.util.hash_pandas_object(steps).to_numpy() ^ np.uint64(hash_of(one.name))
 
 
 def kept_apart(parts: Parts, seen: np.ndarray, whose: str) -> Parts:
@@ -39,7 +39,7 @@ def kept_apart(parts: Parts, seen: np.ndarray, whose: str) -> Parts:
     """
     ends, horizon, moved = [], parts.task.horizon, 0
     for one, (train, validation, test) in zip(parts.data.series, parts.ends, strict=True):
-        old = np.flatnonzero(among(keys(one, parts.task.targets), seen)[:test])
+        old = np.flatnonzero(among(hashes_of(one, parts.task.targets), seen)[:test])
         first = max(train, old[-1] + 1 if len(old) else 0)
         moved += first - train
         if test - first < 2 * horizon:

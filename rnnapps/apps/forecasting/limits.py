@@ -8,6 +8,8 @@ from rnnapps.apps.forecasting.config import ForecastingConfig
 from rnnapps.data import SeriesSet
 from rnnapps.errors import DataError
 
+_MOST = 1 << 20  # changes whose median is taken, about
+
 
 def lower_bounds(
     data: SeriesSet,
@@ -35,9 +37,8 @@ def lower_bounds(
     counts, positive = [], []
     for i, name in enumerate(data.columns.targets):
         pairs = zip(data.series, ends, strict=True)
-        known = np.concatenate([one.values[:end, i] for one, (_, end, _) in pairs])
-        known = known[np.isfinite(known)]
-        least = known.min(initial=np.inf)
+        before = [one.values[:end, i] for one, (_, end, _) in pairs]
+        least = min(np.nanmin(one, initial=np.inf) for one in before)
         if config.lower_bound is not None:
             least = min(np.nanmin(one.values[:, i], initial=np.inf) for one in data.series)
             if least < config.lower_bound:
@@ -48,7 +49,7 @@ def lower_bounds(
             bounds.append(config.lower_bound if np.isfinite(config.lower_bound) else None)
         elif log or config.likelihood == "negative_binomial":
             bounds.append(0.0 if least >= 0 else -1.0)
-        elif least >= 0 and not (known % 1).any():
+        elif least >= 0 and not any(np.nan_to_num(one % 1).any() for one in before):
             bounds.append(0.0)
             counts.append(name)
         else:
@@ -78,11 +79,11 @@ def coarse_steps(training: list[np.ndarray], targets: tuple[str, ...]) -> tuple[
         A message for each such target.
     """
     notes = []
+    step = -(-sum(map(len, training)) // _MOST)
     for i, name in enumerate(targets):
-        changes = np.concatenate([np.abs(np.diff(one[:, i])) for one in training])
+        changes = np.concatenate([np.abs(np.diff(one[:, i]))[::step] for one in training])
         changes = changes[changes > 0]  # and not NaN
-        values = np.nan_to_num(np.concatenate([one[:, i] for one in training]))
-        largest = np.float32(np.abs(values).max(initial=0.0))
+        largest = np.float32(max(np.nanmax(np.abs(one[:, i]), initial=0.0) for one in training))
         if len(changes) and np.spacing(largest) > np.median(changes) / 100:
             notes.append(
                 f"An export's inputs and outputs are float32, with a resolution of "

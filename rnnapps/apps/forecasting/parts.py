@@ -1,9 +1,8 @@
 """A forecaster's table in its parts, split by time."""
 
 import dataclasses
-import itertools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,9 +85,9 @@ class SeriesInParts(InParts):
     def _fewer(self, splits: data.Parts) -> data.Parts:
         return splits  # of fewer series, or steps, as `load_series` took them
 
-    def _keys(self, splits: data.Parts) -> Iterator[bytes]:
-        for one, (train, _, _) in zip(splits.data.series, splits.ends, strict=True):
-            yield from itertools.islice(later.keys(one, splits.task.targets), train)
+    def _keys(self, splits: data.Parts) -> np.ndarray:
+        targets, pairs = splits.task.targets, zip(splits.data.series, splits.ends, strict=True)
+        return np.concatenate([later.hashes_of(one, targets)[:end] for one, (end, _, _) in pairs])
 
     def _kept_apart(self, splits: data.Parts, seen: np.ndarray) -> data.Parts:
         if not len(seen):

@@ -85,3 +85,13 @@ def test_a_window_never_leaves_its_series():
     for spans in ([(4, 30), (8, 20)], [(6, 38), (8, 20)]):
         with pytest.raises(ValueError, match="Expected origins with 5 steps before"):
             Windows(SERIES, spans, **OPTIONS)
+
+
+def test_only_the_steps_that_windows_reach_are_kept():
+    whole = Windows(SERIES, SPANS, **OPTIONS, inputs=("history", "future"))
+    assert len(whole.values) == (30 + 3 - 1) + (20 + 3 - 3)  # from 5 before the first origin on
+    last = Windows(SERIES, [(29, 30), (8, 8)], **OPTIONS, inputs=("history", "future"))
+    assert len(last.values) == 5 + 4
+    (one,), windows = gathered(last.one_pass()), list(cut())
+    for left, right in zip(one, windows[23], strict=True):  # origin 29 is the 24th from 6 on
+        np.testing.assert_array_equal(left, right)
