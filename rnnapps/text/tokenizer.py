@@ -1,9 +1,11 @@
 """Base class of tokenizers: cleaning, padding, and a vocabulary saved as an asset."""
 
 import collections
+import concurrent.futures
 import contextlib
 import contextvars
 import itertools
+import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -72,6 +74,13 @@ def to_dense(rows: tf.RaggedTensor, filling) -> tf.Tensor:
     if _few_lengths.get():
         least = tf.gather(_LENGTHS, tf.searchsorted(_LENGTHS, [least]))[0]
     return tf.pad(dense, [[0, 0], [0, least - time]], constant_values=filling)
+
+
+def _threads() -> int:
+    """Number of texts' chunks that are worked on at once: as many threads as TensorFlow has."""
+    asked = tf.config.threading
+    own = asked.get_inter_op_parallelism_threads() or asked.get_intra_op_parallelism_threads()
+    return own or os.cpu_count() or 1
 
 
 class Tokenizer(keras.layers.Layer):
@@ -206,10 +215,16 @@ class Tokenizer(keras.layers.Layer):
         signature = [tf.TensorSpec((None,), tf.string)]
         function = tf.function(function, input_signature=signature, autograph=False)
         compiled = function.get_concrete_function()
-        for start, chunk in enumerate(batched(texts, _CHUNK)):
-            if isinstance(texts, Sequence):
-                so_far(start * _CHUNK, len(texts), "texts")
-            yield compiled(tf.constant(chunk, tf.string))
+        begun, threads = collections.deque[concurrent.futures.Future](), _threads()
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            for start, chunk in enumerate(batched(texts, _CHUNK)):
+                if isinstance(texts, Sequence):
+                    so_far(start * _CHUNK, len(texts), "texts")
+                begun.append(pool.submit(compiled, tf.constant(chunk, tf.string)))
+                if len(begun) > threads:  # in the order of the texts
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
 
     def _set_vocabulary(self, tokens: Iterable[str]) -> None:
         self._vocabulary = np.array(list(tokens), dtype=object)

@@ -1,3 +1,5 @@
+import unicodedata
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +30,42 @@ def test_words_are_cut_at_spaces_and_punctuation():
     assert b" ".join(tokens[0]).decode() == spaced
     assert tokens[1] == []
     assert [t.decode() for t in tokens[3]][:6] == ["l'été", "à", "łódź", "—", "100", "%"]
+
+
+def cut(text):
+    """The words of a text, a character at a time."""
+    found, word, place = [], lambda c: c == "_" or unicodedata.category(c)[0] in "LMN", 0
+    while place < len(text):
+        end = place + 1
+        if word(text[place]):
+            while word(text[end : end + 1] or " "):
+                end += 1
+            while text[end : end + 1] in ("'", "’") and text[end + 1 : end + 2].isalpha():
+                end += 2
+                while text[end : end + 1].isalpha():
+                    end += 1
+        found += text[place:end].split()
+        place = end
+    return found
+
+
+def test_words_are_those_that_a_walk_along_the_characters_finds():
+    alphabet = [
+        *"aBß9_中٣½'’.-!😀 \t\n\f\v",
+        "é",
+        "e\u0301",
+        "\u0301",
+        "\u200d",
+        "x'y",
+        "n't",
+        "'s",
+    ]
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(alphabet, rng.integers(15))) for _ in range(5000)]  # three chunks
+    tokenizer = WordTokenizer(lower=False)
+    tokenizer.adapt(texts)
+    found = [[tokenizer.vocabulary[i] for i in row] for row in tokenizer.encode(texts).to_list()]
+    assert found == [cut(text) for text in texts]
 
 
 def test_ids_go_by_frequency_and_zero_is_padding():
