@@ -4,8 +4,8 @@
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items per second from the second
 epoch on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads,
-alternating), `first` (seconds from the last line about the data, or from the start where there is
-none, to the state that is kept after the first step), `torch` (a training step of one LSTM, with a
+alternating), `first` (seconds from the last line about the data to the state that is kept after the
+first step), `torch` (a training step of one LSTM, with a
 replica for each core, against torch.nn.LSTM with as many threads, if PyTorch is installed), `equal`
 (validation loss and weights of one process, two replicas and two workers after the same epochs,
 without dropout), and `kills` (ten trainings with two workers are killed once each at a random
@@ -45,6 +45,7 @@ WAYS = {
     "2 replicas": ("--strategy", "auto"),
     "2 workers": ("--workers", 2),
 }
+STRATEGIES = {"one device": "cpu", "replicas": "auto"}
 LEARNS = (  # the sample, in half a minute
     "--cell", "gru", "--units", 16, "--embedding-dim", 32, "--learning-rate", 0.01, "--epochs", 4,
     "--patience", 0,
@@ -79,26 +80,35 @@ def recipe_of(name: str, options: argparse.Namespace) -> tuple[object, ...]:
 def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
     bar, *_ = RECIPES[name]
     words = [*recipe_of(name, options), "--epochs", options.epochs, "--fraction", options.fraction]
-    times: dict[str, list[float]] = {"cpu": [], "auto": []}
+    times: dict[str, list[float]] = {way: [] for way in STRATEGIES}
+    cores: dict[str, list[float]] = {way: [] for way in STRATEGIES}
     for turn in range(options.turns):
-        for strategy, found in times.items():
-            run_dir = folder / f"{name}-{strategy}-{turn}"
-            epochs = train(name, run_dir, *words, "--strategy", strategy)
-            found += [epoch["seconds"] for epoch in epochs[1:]]
-    one, replicas = (statistics.median(times[strategy]) for strategy in ("cpu", "auto"))
+        for way, strategy in STRATEGIES.items():
+            before = os.times()
+            epochs = train(name, folder / f"{name}-{turn}-{way}", *words, "--strategy", strategy)
+            times[way] += [epoch["seconds"] for epoch in epochs[1:]]
+            cores[way].append(cores_since(before))
+    one, replicas = (statistics.median(times[way]) for way in STRATEGIES)
     print(f"{name}: an epoch in {one:.1f} s on one device, {replicas:.1f} s with replicas")
     verdict("seconds with replicas : on one device", replicas / one, 1 / bar)
-    record(
-        "scale", {name: {"one device, s": one, "replicas, s": replicas, "times": one / replicas}}
-    )
+    row = {"one device, s": one, "replicas, s": replicas, "times": one / replicas}
+    busy = {f"cores at work, {way}": statistics.median(cores[way]) for way in STRATEGIES}
+    record("scale", {name: row | busy})
+
+
+def cores_since(before: os.times_result) -> float:
+    """How many cores the commands since then have kept busy, from their first to their last."""
+    now = os.times()
+    spent = sum(now[2:4]) - sum(before[2:4])  # of the children, user and system
+    return spent / (now.elapsed - before.elapsed)
 
 
 def first_step(name: str, folder: Path, options: argparse.Namespace) -> None:
-    """From the last line about the data, or the start, to the state kept after the first step."""
+    """From the last line about the data to the state kept after the first step."""
     home = folder / f"first-{name}"
     command = [sys.executable, "-m", "rnnapps.cli", "train", name, "--run-dir", home / "run"]
     command += [*recipe_of(name, options), "--save-every", 1]
-    said = time.monotonic()
+    said = 0.0
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE) as process:
         os.set_blocking(process.stderr.fileno(), False)
         while not [*home.rglob("epoch-*/state.json")]:

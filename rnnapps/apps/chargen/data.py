@@ -70,6 +70,7 @@ def load_splits(config: CharGenConfig) -> Splits[Text]:
         parts = load_tfds("tiny_shakespeare", names, config.data_dir)
         text, *rest = ("".join(row["text"].decode() for row in part) for part in parts)
         test = "".join(rest)
+        said = [f"tiny_shakespeare: {len(text) + len(test):,} characters"]
     else:
         if (registered := load_registered(config.data)) is not None:
             text = as_text(registered, config)

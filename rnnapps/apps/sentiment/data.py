@@ -259,10 +259,12 @@ def _load(config: SentimentConfig) -> dict[str, Examples]:
         return {"all": Examples(*make_reviews())}
     if config.data == "imdb_reviews":
         loaded = load_tfds("imdb_reviews", ("train", "test"), config.data_dir)
+        said = f"imdb_reviews: {len(loaded[0]):,} reviews, and {len(loaded[1]):,} to test on"
         return {
             name: Examples(
                 [row["text"].decode() for row in rows],
                 [("neg", "pos")[row["label"]] for row in rows],
+                (said,),
             )
             for name, rows in zip(("train", "test"), loaded, strict=True)
         }
