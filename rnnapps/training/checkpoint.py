@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from rnnapps.errors import ConfigError
 from rnnapps.files import remove_tree
-from rnnapps.training.multi_worker import of_all_replicas, own_replicas
+from rnnapps.training.replicas import of_all_replicas, own_replicas
 
 _ATTRIBUTES = ("best", "wait", "best_epoch", "cooldown_counter")
 

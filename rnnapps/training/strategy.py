@@ -10,7 +10,7 @@ from rnnapps import workers
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
 from rnnapps.progress import say
-from rnnapps.training.multi_worker import MultiWorkerStrategy
+from rnnapps.training.replicas import ByRows, CoresStrategy, MultiWorkerStrategy
 
 _MOST = 8  # replicas
 _FEWEST = 8  # rows of a batch per replica: with fewer, adding up gradients costs more
@@ -102,15 +102,13 @@ def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribut
         The strategy, under whose `scope()` the model is built and compiled.
 
     Raises:
-        ConfigError: If there is no such device, or the workers' replicas cannot share a batch.
+        ConfigError: If there is no such device, or its replicas cannot share a batch.
     """
-    if _with_others(config):
-        strategy = make_strategy("multi_worker")
-        if rows is None:
+    if _with_others(config) or config.strategy != "auto" or config.jit or _devices("GPU"):
+        strategy = make_strategy("multi_worker" if _with_others(config) else config.strategy)
+        if rows is None and isinstance(strategy, ByRows):
             _check_rows(config.batch_size, strategy.num_replicas_in_sync)
         return strategy
-    if config.strategy != "auto" or config.jit or _devices("GPU"):
-        return make_strategy(config.strategy)
     rows = rows or config.batch_size
     if not (_cores or _threads) and replicas_for(rows, usable_cores()) > 1:
         _say_how()
@@ -127,8 +125,8 @@ def _with_others(config: TrainingConfig) -> bool:
 def _check_rows(rows: int, replicas: int) -> None:
     if rows % replicas:
         raise ConfigError(
-            f"Expected --batch-size to be a multiple of {replicas}, the number of replicas in all "
-            f"workers. Received: {rows}."
+            f"Expected --batch-size to be a multiple of {replicas}, the number of replicas. "
+            f"Received: {rows}."
         )
 
 
@@ -216,10 +214,9 @@ def _of_workers() -> tf.distribute.Strategy:
 
 @functools.cache  # a second one would take the collective keys of the first
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
-    on_cpu = any("CPU" in device for device in devices)
-    # In shared memory it is fastest to add up gradients in one place.
-    adding = tf.distribute.ReductionToOneDevice() if on_cpu else None
-    return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=adding)
+    if any("CPU" in device for device in devices):
+        return CoresStrategy(devices)
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def _devices(kind: str) -> list:

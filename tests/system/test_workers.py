@@ -143,8 +143,8 @@ versions = train.installed_versions()
 train.installed_versions = lambda: {**versions, "keras": "3.14.0"}
 """
 OTHER_DEVICES = """
-from rnnapps.training import multi_worker
-multi_worker.MultiWorkerStrategy.local = 2
+from rnnapps.training import replicas
+replicas.MultiWorkerStrategy.local = 2
 """
 
 
@@ -210,7 +210,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(alone):
 KERAS = """
 import os, sys
 import keras, numpy as np, tensorflow as tf
-from rnnapps.training.multi_worker import MultiWorkerStrategy
+from rnnapps.training.replicas import MultiWorkerStrategy
 from rnnapps.workers import cluster_of
 
 strategy = MultiWorkerStrategy(cluster_of(os.environ))
