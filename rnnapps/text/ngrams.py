@@ -148,12 +148,12 @@ class NGramClassifier(keras.layers.Layer):
         """Assigns each bucket to an n-gram of these texts."""
         found, _ = _of_each(self.hashes, ids)
         found.sort()  # in place, as there may be many
-        fresh = np.ones(len(found), bool)
-        fresh[1:] = found[1:] != found[:-1]
-        begins = np.flatnonzero(fresh)
+        again = _repeats(found)
+        if len(found) - again.sum() > 2**self.bits / 2:
+            found = found[again]  # each once less
+            again = _repeats(found)
+        begins = np.flatnonzero(~again)
         grams, counts = found[begins], np.diff(begins, append=len(found))
-        if len(grams) > 2**self.bits / 2:
-            grams, counts = grams[counts > 1], counts[counts > 1]
         grams = grams[np.argsort(counts, kind="stable")]  # the last in a bucket wins
         check = np.zeros(2**self.bits, np.uint8)
         check[grams // 2 ** (_BITS - self.bits)] = 1 + grams % _CHECKS
@@ -240,12 +240,17 @@ def _of_each(
     find: Callable[[tf.Tensor], tf.Tensor], ids: tf.RaggedTensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nonzero results of `find` for all texts, and how many each text has."""
-    found, sizes = [], []
+    found, sizes = bytearray(), []  # which grows where it is
     for first in range(0, int(ids.nrows()), 256):
         rows = find(ids[first : first + 256].to_tensor()).numpy()
-        found.append(rows[rows > 0])
+        found += rows[rows > 0].tobytes()
         sizes.append((rows > 0).sum(1))
-    return np.concatenate(found), np.concatenate(sizes)
+    return np.frombuffer(found, rows.dtype), np.concatenate(sizes)
+
+
+def _repeats(values: np.ndarray) -> np.ndarray:
+    """Which of sorted values is the one before it, too: bool `(values,)`."""
+    return np.append(False, values[1:] == values[:-1])[: len(values)]
 
 
 def _log_loss(scores: np.ndarray, labels: np.ndarray) -> float:
