@@ -15,16 +15,10 @@ import tensorflow as tf
 
 from rnnapps import workers
 from rnnapps.apps.exporting import export, model_card
+from rnnapps.apps.interrupted import keep_to_data, keep_to_settings, state_of
 from rnnapps.apps.parts import InParts
-from rnnapps.apps.run import (
-    RunInfo,
-    check_free,
-    installed_versions,
-    keep_to_data,
-    keep_to_settings,
-    lineage,
-    state_of,
-)
+from rnnapps.apps.run import check_free
+from rnnapps.apps.run_info import RunInfo, installed_versions, lineage
 from rnnapps.apps.saving import Saved
 from rnnapps.apps.saving import load as load  # it reads a run of any application
 from rnnapps.apps.starting import agreed, forget_source, frozen_vectors, start

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rnnapps.apps.run import RunInfo
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.config import TrainingConfig
 from rnnapps.pages import render
 from rnnapps.tables import Comparison, compare, number, stopped

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from rnnapps.apps.run import RunInfo
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.apps.updating import GIVEN
 from rnnapps.config import TrainingConfig
 from rnnapps.data import Splits

@@ -7,7 +7,9 @@ from typing import Any
 
 from rnnapps.apps import config_class
 from rnnapps.apps.card import Card
-from rnnapps.apps.run import RunInfo, draft_of, put_in_place, read_run
+from rnnapps.apps.placing import draft_of, put_in_place
+from rnnapps.apps.run import read_run
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.errors import RunError
 from rnnapps.files import checksum, read_json, write
 from rnnapps.pages import as_data_url, render

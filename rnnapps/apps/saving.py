@@ -10,15 +10,10 @@ import pandas as pd
 
 from rnnapps import figures
 from rnnapps.apps import application_class
-from rnnapps.apps.run import (
-    RunInfo,
-    check_free,
-    draft_of,
-    put_in_place,
-    read_file,
-    read_run,
-    write_settings,
-)
+from rnnapps.apps.interrupted import write_settings
+from rnnapps.apps.placing import draft_of, put_in_place
+from rnnapps.apps.run import check_free, read_file, read_run
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.data.learned import FILE, Learned
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.files import read_json, write

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnnapps.apps.run import check_free, state_of
+from rnnapps.apps.interrupted import state_of
+from rnnapps.apps.run import check_free
 from rnnapps.errors import ConfigError, DataError, RunError
 from rnnapps.files import remove_tree
 from rnnapps.progress import say, working

@@ -12,14 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnapps import workers
-from rnnapps.apps.run import (
-    check_free,
-    check_start,
-    forget_state,
-    installed_versions,
-    partial_dir,
-    state_of,
-)
+from rnnapps.apps.interrupted import forget_state, partial_dir, state_of
+from rnnapps.apps.run import check_free, check_start
+from rnnapps.apps.run_info import installed_versions
 from rnnapps.cli.backend import import_tensorflow
 from rnnapps.cli.flags import Group
 from rnnapps.cli.settings import application_first, read_settings

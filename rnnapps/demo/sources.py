@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import rnnapps
-from rnnapps.apps.run import RunInfo, read_run
+from rnnapps.apps.run import read_run
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.apps.updating import GIVEN
 from rnnapps.errors import ConfigError, RunError
 from rnnapps.files import checksum, read_json

@@ -14,7 +14,7 @@ from keras_tuner.src.engine.tuner_utils import SaveBestEpoch, TunerCallback
 
 from rnnapps.apps import APPLICATIONS, application_class, config_class, installed
 from rnnapps.apps.application import Application
-from rnnapps.apps.run import partial_dir
+from rnnapps.apps.interrupted import partial_dir
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
 from rnnapps.files import locked, read_json, remove_tree, write

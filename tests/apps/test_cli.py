@@ -12,7 +12,8 @@ from eager import eagerly
 
 from rnnapps import cli
 from rnnapps.apps import APPLICATIONS, config_class
-from rnnapps.apps.run import read_run, write_settings
+from rnnapps.apps.interrupted import write_settings
+from rnnapps.apps.run import read_run
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.apps.starting import agreed
 from rnnapps.cli import flags

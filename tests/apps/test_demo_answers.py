@@ -24,7 +24,7 @@ from rnnapps.apps.forecasting.client import forecast_table, read_for  # noqa: E4
 from rnnapps.apps.forecasting.data import Task  # noqa: E402
 from rnnapps.apps.forecasting.parts import kept_of, series_of  # noqa: E402
 from rnnapps.apps.parts import few  # noqa: E402
-from rnnapps.apps.run import RunInfo  # noqa: E402
+from rnnapps.apps.run_info import RunInfo  # noqa: E402
 from rnnapps.apps.sentiment.config import SentimentConfig  # noqa: E402
 from rnnapps.apps.sentiment.data import load_splits  # noqa: E402
 from rnnapps.apps.updating import GIVEN  # noqa: E402

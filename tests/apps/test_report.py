@@ -10,7 +10,7 @@ import sacrebleu
 
 from rnnapps import cli, load
 from rnnapps.apps.card import Card
-from rnnapps.apps.run import RunInfo
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.apps.tagging.metrics import mistakes
 from rnnapps.apps.translation.metrics import best_and_worst

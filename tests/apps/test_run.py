@@ -21,7 +21,9 @@ from eager import eagerly
 
 import rnnapps
 from rnnapps import SentimentClassifier
-from rnnapps.apps.run import RunInfo, draft_of, put_in_place, recover, state_of
+from rnnapps.apps.interrupted import state_of
+from rnnapps.apps.placing import draft_of, put_in_place, recover
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.data import feed, make_reviews
 from rnnapps.errors import ConfigError, DiskError, RunError
 
@@ -150,7 +152,8 @@ def test_there_is_one_whole_run_however_often_writing_is_killed(tmp_path):
     run_dir = tmp_path / "run"
     script = (
         "import itertools, pathlib, sys\n"
-        "from rnnapps.apps.run import RunInfo, draft_of, put_in_place\n"
+        "from rnnapps.apps.placing import draft_of, put_in_place\n"
+        "from rnnapps.apps.run_info import RunInfo\n"
         "for number in itertools.count():\n"
         "    with draft_of(pathlib.Path(sys.argv[1])) as draft:\n"
         "        for name in ('config.toml', 'model.keras', 'history.csv', 'metrics.json'):\n"

@@ -10,7 +10,8 @@ from eager import eagerly
 
 import rnnapps
 from rnnapps import CharGenerator, Forecaster, SentimentClassifier, Tagger, Translator
-from rnnapps.apps.run import RunInfo, state_of
+from rnnapps.apps.interrupted import state_of
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.cli import main
 from rnnapps.data import large, make_reviews
 from rnnapps.data.learned import Learned, hashes

@@ -22,7 +22,7 @@ import pandas as pd
 import tensorflow as tf
 
 import rnnapps
-from rnnapps.apps.run import RunInfo
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.cli import main
 from rnnapps.data import make_reviews
 from rnnapps.files import remove_tree

@@ -12,7 +12,7 @@ import pytest
 
 import rnnapps
 from rnnapps import SentimentClassifier
-from rnnapps.apps.run import write_settings
+from rnnapps.apps.interrupted import write_settings
 from rnnapps.cli import main
 from rnnapps.data import make_reviews
 from rnnapps.errors import RunError

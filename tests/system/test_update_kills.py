@@ -14,7 +14,7 @@ from eager import eagerly
 
 import rnnapps
 from rnnapps import SentimentClassifier
-from rnnapps.apps.run import RunInfo
+from rnnapps.apps.run_info import RunInfo
 from rnnapps.cli import main
 from rnnapps.data import make_reviews
 

@@ -7,7 +7,7 @@ import pytest
 from rnnapps import TaggingConfig, TranslationConfig, tables
 from rnnapps.apps.card import Card
 from rnnapps.apps.forecasting.printing import print_forecasts
-from rnnapps.apps.run import RunInfo
+from rnnapps.apps.run_info import RunInfo
 
 FORECASTS = {"mae": 2.5, "mase": 3.1, "weighted_quantile_loss": 0.12, "coverage_80": 0.7}
 BASELINES = ("last value", "seasonal naive", "drift", "ridge", "an uncommonly long name of one")

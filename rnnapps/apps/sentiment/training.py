@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnapps.apps.run import keep_to_data, read_run
+from rnnapps.apps.interrupted import keep_to_data
+from rnnapps.apps.run import read_run
 from rnnapps.apps.sentiment.config import SentimentConfig
 from rnnapps.apps.sentiment.data import Encoded, encode, training_batches
 from rnnapps.apps.sentiment.model import build_network, named_rows, trained_network

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.apps.run import keep_to_data
+from rnnapps.apps.interrupted import keep_to_data
 from rnnapps.apps.starting import frozen_vectors, names_of
 from rnnapps.apps.tagging import data
 from rnnapps.apps.tagging.config import TaggingConfig

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import pathlib
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from eager import eagerly
 
 from rnnapps import SentimentConfig
+from rnnapps.data import Streams, mapped
 from rnnapps.errors import ConfigError
 from rnnapps.training import (
     Checkpoint,
@@ -26,6 +28,7 @@ from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import Observed
 from rnnapps.training.strategy import replicas_for
 
+ROLLUP = pathlib.Path("/proc/self/smaps_rollup")
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(32, 3)).astype("float32"), rng.normal(size=(32, 1)).astype("float32")
 WEIGHTS = np.tile([1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], 4).astype("float32")  # filled up
@@ -182,3 +185,19 @@ def test_one_device_is_no_news_to_who_asked_for_one_core(capfd):
     use_cores(config, threads=1)
     assert strategy_of(config).num_replicas_in_sync == 1
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not ROLLUP.exists(), reason="the system does not say what memory is used")
+def test_a_file_that_is_mapped_is_not_copied(tmp_path):
+    def held():
+        return int(ROLLUP.read_text().partition("\nAnonymous:")[2].split()[0]) * 1024
+
+    size = 1 << 28
+    with (tmp_path / "ids").open("wb") as file:
+        file.truncate(size)
+    text = Streams(mapped(tmp_path / "ids", "uint8"), streams=8, window=16)
+    shared = make_strategy("mirrored").experimental_distribute_dataset
+    for batches in (text.epochs(), text.epochs().skip(3), shared(text.epochs())):
+        before = held()
+        next(iter(batches))
+        assert held() - before < size / 4
