@@ -149,9 +149,12 @@ class Tokenizer(keras.layers.Layer):
 
     def adapt(self, texts: Iterable[str | bytes]) -> None:
         """Sets the vocabulary to the most frequent tokens of these texts."""
+        def counted(part):
+            return tf.unique_with_counts(self.tokens(part).flat_values)
+
         counts: collections.Counter[bytes] = collections.Counter()
-        for tokens in self._chunks(texts, self.tokens):
-            counts.update(tokens.flat_values.numpy().tolist())
+        for tokens, _, count in self._chunks(texts, counted):
+            counts.update(dict(zip(tokens.numpy(), count.numpy().tolist(), strict=True)))
         self.adapt_tokens(counts)
 
     def adapt_tokens(self, counts: Mapping[bytes, int]) -> None:
@@ -211,7 +214,7 @@ class Tokenizer(keras.layers.Layer):
             texts = tf.strings.strip(tf.strings.regex_replace(texts, r"[\s\p{Z}]+", " "))
         return tf.strings.lower(texts, encoding="utf-8") if self.lower else texts
 
-    def _chunks(self, texts: Iterable[str | bytes], function) -> Iterator[tf.RaggedTensor]:
+    def _chunks(self, texts: Iterable[str | bytes], function) -> Iterator[Any]:
         signature = [tf.TensorSpec((None,), tf.string)]
         function = tf.function(function, input_signature=signature, autograph=False)
         compiled = function.get_concrete_function()
