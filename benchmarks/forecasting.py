@@ -23,7 +23,7 @@ from common import measured, options_of, record, rnnapps, show, show_machine, ve
 
 SEEDS = (0, 1, 2)  # ETTh1's rows are means over these
 
-# Settings chosen on the validation set, and bars for test MSE and MAE of standardised values.
+# Settings chosen on the validation set, and bars for test MSE and MAE of standardized values.
 ETT = {
     96: ([], 0.353, 0.386),
     192: ([], 0.393, 0.412),

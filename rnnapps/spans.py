@@ -147,7 +147,7 @@ class Scheme:
 
 
 def scheme_of(sentences: Sequence[Sequence[str]], where: Sequence[str] | None = None) -> Scheme:
-    """Recognises the scheme of tags.
+    """Recognizes the scheme of tags.
 
     Args:
         sentences: The tags of each sentence.

@@ -52,7 +52,7 @@ class TransformerOptions(Config):
             if value != none:
                 raise ValueError(
                     f"Expected no {flag(name)} with --cell=transformer, which is not recurrent and "
-                    f"has its own normalisation, connections and attention. Received: {value!r}."
+                    f"has its own normalization, connections and attention. Received: {value!r}."
                 )
         units, rotary = settings["units"], self.positions == "rotary"
         if units % (self.heads * (1 + rotary)):

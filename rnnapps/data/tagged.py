@@ -116,7 +116,7 @@ def read_tagged(
         options: How the file is written.
 
     Returns:
-        The sentences, with the tags of spans in a scheme that was recognised.
+        The sentences, with the tags of spans in a scheme that was recognized.
 
     Raises:
         DataError: If the file is missing, empty or cannot be decoded, a row lacks a column, or the

@@ -1,4 +1,4 @@
-"""FeedForward: normalisation and two dense layers per step, with a residual connection."""
+"""FeedForward: normalization and two dense layers per step, with a residual connection."""
 
 from typing import Any
 

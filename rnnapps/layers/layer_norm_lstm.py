@@ -1,4 +1,4 @@
-"""An LSTM with layer normalisation inside its recurrence."""
+"""An LSTM with layer normalization inside its recurrence."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _normalize(x, epsilon: float):
 
 @keras.saving.register_keras_serializable("rnnapps")
 class LayerNormLSTMCell(CellMixin, keras.layers.LSTMCell):
-    r"""One step of an LSTM with layer normalisation.
+    r"""One step of an LSTM with layer normalization.
 
     With `N(x) = (x - mean(x)) / sqrt(var(x) + epsilon)` along the features:
 
@@ -88,7 +88,7 @@ class LayerNormLSTMCell(CellMixin, keras.layers.LSTMCell):
         return h, [h, c]
 
     def project(self, product):
-        """The normalised and scaled `x[t] K`, plus the bias."""
+        """The normalized and scaled `x[t] K`, plus the bias."""
         x = _normalize(product, self.epsilon) * self.kernel_gamma
         return x + self.bias if self.use_bias else x
 
@@ -110,7 +110,7 @@ class LayerNormLSTMCell(CellMixin, keras.layers.LSTMCell):
 
 @keras.saving.register_keras_serializable("rnnapps")
 class LayerNormLSTM(RecurrentLayer):
-    """An LSTM with layer normalisation: `LayerNormLSTMCell` over a sequence.
+    """An LSTM with layer normalization: `LayerNormLSTMCell` over a sequence.
 
     Args:
         units: The width of the hidden state.

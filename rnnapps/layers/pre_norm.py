@@ -1,4 +1,4 @@
-"""PreNormBlock: normalisation, gate and residual connection around a recurrent layer."""
+"""PreNormBlock: normalization, gate and residual connection around a recurrent layer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""SLSTM: an LSTM with exponential gates, a normaliser and a stabiliser."""
+"""SLSTM: an LSTM with exponential gates, a normalizer and a stabilizer."""
 
 from typing import Any
 

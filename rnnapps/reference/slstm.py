@@ -1,4 +1,4 @@
-"""The sLSTM: an LSTM with exponential gates, and a stabiliser against overflow."""
+"""The sLSTM: an LSTM with exponential gates, and a stabilizer against overflow."""
 
 import numpy as np
 
@@ -16,14 +16,14 @@ class SLSTM(Recurrent):
         (a_i, a_f, a_g, a_o) = x[t] W + h[t-1] U + b       memory mixing: U h[t-1]
 
         c[t] = sigmoid(a_f) * c[t-1] + exp(a_i) * tanh(a_g)
-        n[t] = sigmoid(a_f) * n[t-1] + exp(a_i)            the normaliser: the sum of the weights
+        n[t] = sigmoid(a_f) * n[t-1] + exp(a_i)            the normalizer: the sum of the weights
         h[t] = sigmoid(a_o) * c[t] / n[t]
 
     so c / n is a weighted mean of all tanh(a_g) so far, in which a new one can outweigh all old
     ones: an input gate between 0 and 1 cannot revise stored values. Since exp overflows, c and n
     are stored divided by exp(m), with the larger of both exponents for m; c / n stays the same:
 
-        m[t] = max(log sigmoid(a_f) + m[t-1], a_i)         the stabiliser
+        m[t] = max(log sigmoid(a_f) + m[t-1], a_i)         the stabilizer
         i = exp(a_i - m[t])                                one of the two is 1
         f = exp(log sigmoid(a_f) + m[t-1] - m[t])
         c[t] = f * c[t-1] + i * tanh(a_g)

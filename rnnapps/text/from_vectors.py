@@ -1,4 +1,4 @@
-"""Embeddings initialised from word vectors: of their width, with a row for each known word."""
+"""Embeddings initialized from word vectors: of their width, with a row for each known word."""
 
 import itertools
 import pathlib

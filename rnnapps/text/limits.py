@@ -1,4 +1,4 @@
-"""How much text a request may have: tokenising is one operation, which cannot be interrupted."""
+"""How much text a request may have: tokenizing is one operation, which cannot be interrupted."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Initialises a network from another one's weights, by the names of its layers."""
+"""Initializes a network from another one's weights, by the names of its layers."""
 
 import collections
 import fnmatch

@@ -31,7 +31,7 @@ class MovingAverage(keras.callbacks.Callback):
 class KeepWeights(keras.callbacks.Callback):
     """Keeps the weights of the last epochs on disk, so that they can be averaged.
 
-    Averaging the weights of the last epochs often generalises better than any one of them.
+    Averaging the weights of the last epochs often generalizes better than any one of them.
 
     Args:
         directory: Where they are kept, from one run to the next that goes on where it stopped.

@@ -34,7 +34,7 @@ class TuneOptions(CacheOptions):
     """Range or values of a setting to search; can be repeated: units=64:512:64,
     learning_rate=1e-4:1e-2:log, cell=lstm,gru."""
     objective: str | None = None
-    """Metric of the validation part to optimise. By default the application's main metric."""
+    """Metric of the validation part to optimize. By default the application's main metric."""
     project_dir: Path = Path("runs/tuning")
     """Folder of the search. Started again with the same folder, it resumes."""
     workers: int = 1

@@ -33,7 +33,7 @@ TINY = {
     "units": 6, "epochs": 1, "lookback": 24, "horizon": 6, "segment": 6, "dropout": 0.0,
     "batch_size": 32, "samples": 20, "combine": False,
 }  # fmt: skip
-# Every model, cell, distribution, normalisation and way with channels at least once.
+# Every model, cell, distribution, normalization and way with channels at least once.
 VARIANTS = [
     {"model": "segment", "cell": "gru", "layers": 2, "block": "pre_norm"},
     {"model": "segment", "cell": "attention_lstm", "channels": "joint", "segment": 5},

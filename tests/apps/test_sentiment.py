@@ -27,7 +27,7 @@ TINY = {
     "batch_size": 64,
 }  # fmt: skip
 TEXTS, LABELS = make_reviews(200)
-# Every cell, pooling, normalisation and direction at least once.
+# Every cell, pooling, normalization and direction at least once.
 VARIANTS = [
     {"cell": "simple_rnn", "pooling": "last", "bidirectional": False},
     {"cell": "lstm", "pooling": "max", "layers": 2, "residual": True, "normalization": "layer"},

@@ -99,9 +99,9 @@ class CharGenConfig(TextTransformerOptions, VectorOptions, TextOptions, Training
     residual: bool = False
     """Residual connections: add each layer's input to its output, where the sizes match."""
     normalization: Literal["none", "layer"] = "none"
-    """Normalisation after each recurrent layer."""
+    """Normalization after each recurrent layer."""
     block: Block = "plain"
-    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalization
     before it, a gate, a feed-forward layer and residual connections)."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.2
     """Dropout rate of the layers' outputs."""

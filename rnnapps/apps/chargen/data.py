@@ -1,4 +1,4 @@
-"""Loads a character generator's text, and tokenises it."""
+"""Loads a character generator's text, and tokenizes it."""
 
 import dataclasses
 import itertools

@@ -58,7 +58,7 @@ def prepare_baselines(parts: Parts, center: np.ndarray, spread: np.ndarray) -> d
         spread: Their standard deviations there.
 
     Returns:
-        What `baselines` returns, for standardised values.
+        What `baselines` returns, for standardized values.
     """
     task = parts.task
     standard = [
@@ -79,7 +79,7 @@ def baselines(train: Windows, validation: Windows, season: int) -> dict[str, For
     """Prepares the baselines.
 
     Args:
-        train: Windows of standardised values to fit the linear map on.
+        train: Windows of standardized values to fit the linear map on.
         validation: Windows that choose its strength.
         season: Steps of a season.
 
@@ -116,7 +116,7 @@ def ridge_map(train: Windows, validation: Windows) -> np.ndarray | None:
     """Fits one linear map from look-back to horizon for all targets, on what the last value leaves.
 
     Args:
-        train: Windows of standardised values.
+        train: Windows of standardized values.
         validation: Windows that choose how much the map is shrunk.
 
     Returns:

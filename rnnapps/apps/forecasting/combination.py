@@ -80,7 +80,7 @@ class Combination(keras.layers.Layer):
             history: Scaled values `(windows, lookback, columns)`.
             point: The network's point forecasts `(windows, horizon, targets)`.
             truth: The observed values, same shape; NaN where missing.
-            loss: The loss to minimise: `"mae"`, `"mse"` or `"huber"`.
+            loss: The loss to minimize: `"mae"`, `"mse"` or `"huber"`.
             apart: Equivalent number of non-overlapping windows.
         """
         others = [self.others(history[i : i + 256]).numpy() for i in range(0, len(history), 256)]

@@ -124,7 +124,7 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
     segment: Annotated[int | None, Field(ge=1), TuneChoice((12, 24, 48))] = None
     """Time steps of a segment. By default two seasons, or one in short series."""
     normalization: Literal["last", "instance", "none"] = "last"
-    """Normalisation of each window, undone after the network: by its last value (last), or by mean
+    """Normalization of each window, undone after the network: by its last value (last), or by mean
     and standard deviation (instance)."""
     cell: BodyCell = "gru"
     """Recurrent cell, or transformer (only with --model=segment)."""
@@ -133,7 +133,7 @@ class ForecastingConfig(EnsembleOptions, TransformerOptions, SeriesOptions, Trai
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
     """Number of layers."""
     block: Block = "plain"
-    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalization
     before it, a gate, a feed-forward layer and residual connections); with --model=segment or
     direct."""
     dropout: Annotated[float, Field(ge=0, lt=1), Tune(0.0, 0.6, step=0.1)] = 0.5

@@ -43,7 +43,7 @@ class Task:
             `None` for the look-back.
         log: Whether the targets are learned as `log(1 + x)`.
         population: Whether series are scaled by how far they move over a horizon.
-        loss: What the point forecast minimises.
+        loss: What the point forecast minimizes.
     """
 
     columns: Columns

@@ -25,7 +25,7 @@ class Defaults:
         least: Steps that a history has to have; what lacks before them counts as missing.
         segment: Steps of a segment.
         log: Whether the targets are learned as `log(1 + x)`.
-        loss: What the point forecast minimises.
+        loss: What the point forecast minimizes.
         population: Whether series are scaled by how far they move over a horizon, so that an error
             weighs alike in all of them, instead of by their standard deviation.
     """

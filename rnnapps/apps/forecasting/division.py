@@ -62,7 +62,7 @@ def _make_task(
         )
     if config.loss is None and chosen.loss == "mse":
         notes.append(
-            "Most values are 0: the point forecast is a mean, which minimises squared errors; "
+            "Most values are 0: the point forecast is a mean, which minimizes squared errors; "
             "--loss mae takes the median."
         )
     lacking = np.any([np.isnan(one).any(0) for one in training], axis=0)

@@ -220,7 +220,7 @@ def skill(
         scores: The model's.
         baselines: Those of each baseline, of the same windows.
         block: Windows of a stretch.
-        measure: `"MASE"`, or `"RMSSE"` for its squares, of forecasts that minimise those.
+        measure: `"MASE"`, or `"RMSSE"` for its squares, of forecasts that minimize those.
         draws: Bootstrap samples.
 
     Returns:

@@ -26,7 +26,7 @@ class NetworkConfig:
         linear: Whether a linear map from the look-back to the horizon runs beside the network.
         likelihood: Name of the likelihood.
         levels: Levels of the quantiles.
-        loss: What the point minimises.
+        loss: What the point minimizes.
         samples: Sample paths, where there are `paths`.
         paths: Whether each path's next step depends on what was drawn for the one before.
         block: `"plain"` or `"pre_norm"`, what stands around each recurrent layer.

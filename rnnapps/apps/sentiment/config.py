@@ -92,9 +92,9 @@ class SentimentConfig(
     residual: bool = False
     """Residual connections: add each layer's input to its output, where the sizes match."""
     normalization: Literal["none", "layer", "batch"] = "none"
-    """Normalisation after each recurrent layer."""
+    """Normalization after each recurrent layer."""
     block: Block = "plain"
-    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalization
     before it, a gate, a feed-forward layer and residual connections)."""
     pooling: Literal["last", "max", "mean", "max_mean", "attention"] = "max_mean"
     """How the states at all tokens are combined into one vector; attention_lstm always uses
@@ -116,7 +116,7 @@ class SentimentConfig(
     """Share of the training texts of which each epoch also has an excerpt of a few sentences or
     words."""
     adversarial: Annotated[float, Field(ge=0), TuneChoice((0.0, 1.0, 2.0, 5.0), by_name=True)] = 0.0
-    """Adversarial training: length of the perturbation of the normalised embeddings; 0 for none.
+    """Adversarial training: length of the perturbation of the normalized embeddings; 0 for none.
     Try 2; training takes three times as long."""
 
     self_training: Annotated[int, Field(ge=0, le=10)] = 0

@@ -29,7 +29,7 @@ class TagsFound(NamedTuple):
 def tags_of_tokens(
     tag: Callable[[tf.Tensor], dict[str, tf.Tensor]], sentences: Sequence[Sequence[str]]
 ) -> TagsFound:
-    """Tags tokenised sentences, batched by length.
+    """Tags tokenized sentences, batched by length.
 
     Args:
         tag: A graph from tokens `(batch, time)` to `tags` and `probabilities`.

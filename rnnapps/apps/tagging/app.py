@@ -120,7 +120,7 @@ class Tagger(Application):
         Args:
             inputs: The texts, in any form that `data.texts_given` accepts; or lists of tokens;
                 `None` for the validation set given to `fit`, or the configuration's test set.
-            tokens: Whether texts are already tokenised, with spaces between tokens.
+            tokens: Whether texts are already tokenized, with spaces between tokens.
 
         Returns:
             For each text `tokens`, `tags` and their `probabilities`; and if the tags mark spans,

@@ -108,7 +108,7 @@ class TaggingConfig(
     bidirectional: bool = True
     """Read the input in both directions."""
     block: Block = "plain"
-    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalization
     before it, a gate, a feed-forward layer and residual connections)."""
     output: Literal["crf", "softmax"] = "crf"
     """Predict the tags of a sentence jointly (crf), or each by itself (softmax)."""
@@ -134,7 +134,7 @@ class PredictOptions:
     text: Positional[tuple[str, ...]] = ()
     """Texts; without any, the lines of standard input."""
     tokens: bool = False
-    """The texts are already tokenised, with spaces between tokens."""
+    """The texts are already tokenized, with spaces between tokens."""
 
 
 @dataclasses.dataclass(frozen=True)

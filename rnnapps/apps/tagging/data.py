@@ -317,7 +317,7 @@ def cut(texts: Sequence[str], tokenizer: OffsetTokenizer) -> list[list[str]]:
 
 def cut_inputs(
     inputs: Any,
-    tokenised: bool,
+    tokenized: bool,
     tokenizer: OffsetTokenizer,
     column: str,
 ) -> tuple[list[str], list[tuple[list[str], list[tuple[int, int]]]]]:
@@ -325,7 +325,7 @@ def cut_inputs(
 
     Args:
         inputs: Lists of tokens; or texts.
-        tokenised: Whether texts are tokenised, with spaces between tokens.
+        tokenized: Whether texts are tokenized, with spaces between tokens.
         tokenizer: Tokenizer of other texts.
         column: The text column, for tables.
 
@@ -338,7 +338,7 @@ def cut_inputs(
         texts = [" ".join(map(str, tokens)) for tokens in inputs]
         return texts, [_placed(list(map(str, tokens))) for tokens in inputs]
     texts = [utf8(text).decode("utf-8", "replace") for text in texts_given(inputs, column)]
-    if tokenised:
+    if tokenized:
         found = ([(m[0], m.span()) for m in re.finditer(r"\S+", text)] for text in texts)
         return texts, [([word for word, _ in row], [place for _, place in row]) for row in found]
     cuts = tokenize_texts(texts, tokenizer.kind)

@@ -97,7 +97,7 @@ def build_encoder(
 
 
 def tag_tokens(model: keras.Model, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Tags tokenised sentences.
+    """Tags tokenized sentences.
 
     Args:
         model: The output of `build_tagger`.

@@ -61,7 +61,7 @@ def train_tagger(
         encoder.adapt(token for row in itertools.chain(train.tokens, others) for token in row)
         encoder.words.extend(names_of(config.init_from, "embedding/*"))
         encoder.characters.extend(names_of(config.init_from, "spelling/*embedding/*"))
-    say([f"texts are tokenised as with --tokenizer={kind}", *more.said, *more.notes, *notes])
+    say([f"texts are tokenized as with --tokenizer={kind}", *more.said, *more.notes, *notes])
     notes += more.notes
     if config.unlabelled:
         keep_to_data(more.fingerprint, checkpoint_dir, "unlabelled texts")

@@ -106,7 +106,7 @@ class TranslationConfig(TextTransformerOptions, VectorOptions, TableOptions, Tra
     layers: Annotated[int, Field(ge=1), Tune(1, 3, step=1)] = 1
     """Number of layers of the encoder, and of a transformer's decoder."""
     block: Block = "plain"
-    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalisation
+    """Structure around each recurrent layer: plain, or pre_norm for deep networks (normalization
     before it, a gate, a feed-forward layer and residual connections)."""
     decoder: Literal["attention", "first_state", "every_step"] = "attention"
     """How the decoder sees the source text: attention over all of it, or one vector for the whole

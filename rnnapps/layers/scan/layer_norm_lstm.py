@@ -1,4 +1,4 @@
-"""The loop of an LSTM with layer normalisation inside it."""
+"""The loop of an LSTM with layer normalization inside it."""
 
 import tensorflow as tf
 
@@ -16,17 +16,17 @@ from rnnapps.layers.scan.loop import (
 
 
 def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None, dropout_mask=None):
-    """Run an LSTM with layer normalisation over time.
+    """Run an LSTM with layer normalization over time.
 
     Args:
-        x: Projected and normalised inputs, `(time, batch, 4 * units)`, gates in the order i, f, g,
+        x: Projected and normalized inputs, `(time, batch, 4 * units)`, gates in the order i, f, g,
             o.
         recurrent_kernel: `(units, 4 * units)`.
         h: The initial hidden state, `(batch, units)`.
         c: The initial cell state, `(batch, units)`.
-        gammas: The scales of the normalised recurrent product, `(4 * units,)`, and of the
-            normalised cell state, `(units,)`.
-        beta: The shift of the normalised cell state, `(units,)`.
+        gammas: The scales of the normalized recurrent product, `(4 * units,)`, and of the
+            normalized cell state, `(units,)`.
+        beta: The shift of the normalized cell state, `(units,)`.
         epsilon: Added to the variances.
         mask: Booleans `(time, batch, 1)`; false keeps the state. Or `None`.
         dropout_mask: Multiplied with `h` before the recurrent product, or `None`.
@@ -75,7 +75,7 @@ def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None,
         )
 
         def gradient(d_hs, d_h_n, d_c_n):
-            # As in `lstm`, but dh reaches dc through the normalisation of c.
+            # As in `lstm`, but dh reaches dc through the normalization of c.
             shift_from_h, c_from_c = tanh_gradient(o, tanh_n), f
             z_from_ch = tf.concat(
                 [

@@ -21,7 +21,7 @@ def stabilized_gates(z_i, z_f, n, m) -> tuple:
     Args:
         z_i: The exponent of the input gate.
         z_f: The pre-activation of the forget gate.
-        n: The previous normaliser; 0 if no steps have been seen, which closes the forget gate.
+        n: The previous normalizer; 0 if no steps have been seen, which closes the forget gate.
         m: The previous exponent.
 
     Returns:
@@ -42,7 +42,7 @@ def slstm(x, recurrent_kernel, h, c, n, m, mask=None, dropout_mask=None):
         recurrent_kernel: `(units, 4 * units)`.
         h: The initial hidden state, `(batch, units)`.
         c: The initial cell state, `(batch, units)`.
-        n: The initial normaliser, `(batch, units)`.
+        n: The initial normalizer, `(batch, units)`.
         m: The exponent by which `c` and `n` are divided, `(batch, units)`.
         mask: Booleans `(time, batch, 1)`; false keeps the state. Or `None`.
         dropout_mask: Multiplied with `h` before the recurrent product, or `None`.

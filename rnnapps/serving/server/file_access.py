@@ -63,7 +63,7 @@ def check_file_access(meta_graph: meta_graph_pb2.MetaGraphDef, path: pathlib.Pat
             start += outputs
         else:
             parts.append((f"the signature {name}", outputs, (), ()))
-    parts.append(("its initialisation", start, _assets(meta_graph, path), ()))
+    parts.append(("its initialization", start, _assets(meta_graph, path), ()))
     parts.append(("the restoring of its variables", restore, (), _RESTORING))
     for where, roots, assets, allowed in parts:
         for op in _file_ops(meta_graph.graph_def, roots, frozenset(assets)):

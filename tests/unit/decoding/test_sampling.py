@@ -61,7 +61,7 @@ def test_padding_leaves_no_trace_in_a_short_prompts_state():
 
 
 def probabilities(logits, temperature=1.0, top_k=0, top_p=1.0):
-    """By the definitions: the top k, renormalised, and of those the fewest that make up p."""
+    """By the definitions: the top k, renormalized, and of those the fewest that make up p."""
     p = np.exp(logits / temperature - np.max(logits / temperature))
     p /= p.sum()
     order = np.argsort(-p)

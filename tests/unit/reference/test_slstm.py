@@ -5,7 +5,7 @@ from rnnapps.reference import SLSTM
 
 
 def unstabilized(layer, x):
-    """The outputs by the paper's first equations, without the stabiliser."""
+    """The outputs by the paper's first equations, without the stabilizer."""
     W, U, b = (layer.params[name] for name in ("kernel", "recurrent_kernel", "bias"))
     h = c = n = np.zeros((len(x), layer.units))
     outputs = []

@@ -184,9 +184,9 @@ def restoring_writes(meta_graph):
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (of_another_file, "InitializeTableFromTextFile in its initialisation"),
-        (of_a_variable_that_is_written_twice, "InitializeTableFromTextFile in its initialisation"),
-        (of_a_variable_with_two_names, "InitializeTableFromTextFile in its initialisation"),
+        (of_another_file, "InitializeTableFromTextFile in its initialization"),
+        (of_a_variable_that_is_written_twice, "InitializeTableFromTextFile in its initialization"),
+        (of_a_variable_with_two_names, "InitializeTableFromTextFile in its initialization"),
         (of_an_asset_elsewhere, "Expected every asset to lie in"),
         (restoring_writes, "WriteFile in the restoring of its variables"),
     ],
