@@ -149,6 +149,7 @@ class Tokenizer(keras.layers.Layer):
 
     def adapt(self, texts: Iterable[str | bytes]) -> None:
         """Sets the vocabulary to the most frequent tokens of these texts."""
+
         def counted(part):
             return tf.unique_with_counts(self.tokens(part).flat_values)
 
