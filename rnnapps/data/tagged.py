@@ -42,6 +42,7 @@ from rnnapps.spans import Scheme, scheme_of, spans_of
 
 _LINES = (".jsonl", ".ndjson", ".json")
 _WHOLE = (b"PK\x03\x04", b"PAR1", b"%PDF")
+_ALIKE = Scheme("IOB2", "IOB2")  # in which tags are compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Tagged:
 
     @property
     def answers(self) -> Sequence[str]:
-        """What is to be learned of each sentence: its tags."""
-        return _as_texts(self.tags)
+        """What is to be learned of each sentence: its tags, whatever the scheme they came in."""
+        return _as_texts(self.written_as(_ALIKE).tags)
 
     def __add__(self, other: "Tagged") -> "Tagged":
         tokens = joined(self.tokens, other.tokens)

@@ -13,6 +13,7 @@ from rnnapps.apps.tagging.data import batches, fingerprint, load_splits, tag_nam
 from rnnapps.config import TableOptions
 from rnnapps.data import (
     Forms,
+    Splits,
     Table,
     TagColumns,
     TaggedBatches,
@@ -23,6 +24,7 @@ from rnnapps.data import (
     read_tagged,
 )
 from rnnapps.data.cache import cache_in
+from rnnapps.data.learned import without
 from rnnapps.data.stored import StoredRows
 from rnnapps.errors import DataError
 from rnnapps.text import TokenEncoder
@@ -157,6 +159,15 @@ def test_what_is_put_together_is_written_alike():
     first, second = make_tagged([["a", "b"]], [["B-p", "I-p"]]), make_tagged([["c"]], [["S-q"]])
     assert (first + second).tags == [["B-p", "I-p"], ["B-q"]]
     assert (second + first).tags == [["S-q"], ["B-p", "E-p"]]
+
+
+def test_sentences_that_are_there_are_known_under_another_scheme():
+    tokens = [["New", "York", "is"], ["big"]]
+    old = make_tagged(tokens, [["B-l", "I-l", "O"], ["O"]])
+    new = make_tagged([*tokens, ["Rome"]], [["B-l", "E-l", "O"], ["O"], ["S-l"]])
+    found = without(Splits(train=new), Splits(train=old))
+    assert found.train.tokens == [["Rome"]]
+    assert found.notes == ("2 new rows are in the run's data already, and are left out",)
 
 
 def test_encodings_are_told(tmp_path):
