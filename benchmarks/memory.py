@@ -131,9 +131,8 @@ def main() -> None:
                 write(name, path, size * options.share)
             row = {"read, MB in a CPU second": speed(path, READERS[name])}
             if name == "sentiment":
+                verdict(f"{name}: MB read in a CPU second", *row.values(), np.inf, low=SPEED)
                 row["to ids, MB in a CPU second"] = speed(path, TO_IDS)
-                for what, found in row.items():
-                    verdict(f"{name}: {what}", found, np.inf, low=SPEED)
             peak = train(name, path, words, Path(folder))
         verdict(f"{name}: GB at the peak, of {options.share:g} of the data", peak, BAR)
         record("memory", {f"{name}, {options.share:g}": {"peak, GB": peak, **row}})
