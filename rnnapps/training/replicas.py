@@ -1,5 +1,6 @@
 """Replicas that share the rows of a batch: on the cores of a CPU, and in several processes."""
 
+import functools
 from typing import Any
 
 import tensorflow as tf
@@ -9,11 +10,11 @@ from rnnapps.workers import Cluster
 
 
 class ByRows:
-    """Mixed in before a strategy: each replica takes as many rows of every batch as the others.
+    """Mixed in before a strategy: each replica takes its share of the rows of every batch.
 
-    The rows of all replicas together are the batch of a single device. tf.data's own ways give each
-    process whole files or whole examples (`AutoShardPolicy`), and copy all that a pipeline holds to
-    learn how many rows its batches have.
+    The rows of all replicas, one after the other, are the batch of a single device. tf.data's own
+    ways give each process whole files or whole examples (`AutoShardPolicy`), and copy all that a
+    pipeline holds to learn how many rows its batches have.
     """
 
     first = 0  # index of this process' first replica, of all
@@ -27,22 +28,27 @@ class ByRows:
         self, dataset: tf.data.Dataset, options: tf.distribute.InputOptions | None = None
     ) -> tf.distribute.DistributedDataset:
         """See `tf.distribute.Strategy`."""
+        count = self.num_replicas_in_sync
+
+        def share(batch, i):
+            def part(x):
+                if x is None:
+                    return None
+                size = x.shape[0] or tf.shape(x)[0]
+                return x[size * i // count : size * (i + 1) // count]
+
+            return tf.data.Dataset.from_tensors(tf.nest.map_structure(part, batch))
 
         def own(*batch):
-            parts = tf.nest.map_structure(
-                lambda x: tf.stack(
-                    tf.split(x, self.num_replicas_in_sync)[self.first :][: self.local]
-                ),
-                batch,
-            )
-            return tf.data.Dataset.from_tensor_slices(parts)
+            mine = range(self.first, self.first + self.local)
+            return functools.reduce(tf.data.Dataset.concatenate, [share(batch, i) for i in mine])
 
         rows = dataset.flat_map(as_it_is(own)).prefetch(self.local)
         return self.distribute_datasets_from_function(lambda context: rows, options)
 
 
 class CoresStrategy(ByRows, tf.distribute.MirroredStrategy):
-    """Trains with a replica on each of some cores, whose number divides that of a batch's rows.
+    """Trains with a replica on each of some cores.
 
     Args:
         devices: The logical devices of the cores.

@@ -175,6 +175,16 @@ def test_every_replica_gets_as_many_rows():
     assert [replicas_for(64, 2), replicas_for(64, 16), replicas_for(15, 2)] == [2, 8, 1]
 
 
+def test_replicas_share_a_last_batch_of_any_size_and_what_a_batch_leaves_out():
+    strategy = make_strategy("mirrored")
+    batches = tf.data.Dataset.range(13).batch(5).map(lambda x: (x, None))
+    shared = [rows for rows, _ in strategy.experimental_distribute_dataset(batches)]
+    found = [
+        [x.numpy().tolist() for x in strategy.experimental_local_results(rows)] for rows in shared
+    ]
+    assert found == [[[0, 1], [2, 3, 4]], [[5, 6], [7, 8, 9]], [[10], [11, 12]]]
+
+
 def test_no_core_is_a_mistake():
     with pytest.raises(ConfigError, match=r"Expected threads= to be at least 1\. Received: 0"):
         share_cores(0)
