@@ -80,7 +80,8 @@ def _threads() -> int:
     """Number of texts' chunks that are worked on at once: as many threads as TensorFlow has."""
     asked = tf.config.threading
     own = asked.get_inter_op_parallelism_threads() or asked.get_intra_op_parallelism_threads()
-    return own or os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    return own or (len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 class Tokenizer(keras.layers.Layer):

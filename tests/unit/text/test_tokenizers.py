@@ -1,3 +1,5 @@
+import os
+import threading
 import unicodedata
 
 import keras
@@ -66,6 +68,21 @@ def test_words_are_those_that_a_walk_along_the_characters_finds():
     tokenizer.adapt(texts)
     found = [[tokenizer.vocabulary[i] for i in row] for row in tokenizer.encode(texts).to_list()]
     assert found == [cut(text) for text in texts]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes have no cores")
+def test_texts_are_read_by_as_many_threads_as_there_are_cores():
+    cores, before = os.sched_getaffinity(0), threading.active_count()
+    tokenizer = CharacterTokenizer()
+    tokenizer.adapt(["a"])
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        parts = tokenizer.encode_parts("a" for _ in range(3 * 2048))
+        next(parts)
+        assert threading.active_count() == before + 1
+        parts.close()
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def test_ids_go_by_frequency_and_zero_is_padding():
