@@ -220,12 +220,16 @@ class Tokenizer(keras.layers.Layer):
         signature = [tf.TensorSpec((None,), tf.string)]
         function = tf.function(function, input_signature=signature, autograph=False)
         compiled = function.get_concrete_function()
+
+        def run(chunk):  # in a thread, which makes no graph where the caller makes one
+            return compiled(tf.constant(chunk, tf.string))
+
         begun, threads = collections.deque[concurrent.futures.Future](), _threads()
         with concurrent.futures.ThreadPoolExecutor(threads) as pool:
             for start, chunk in enumerate(batched(texts, _CHUNK)):
                 if isinstance(texts, Sequence):
                     so_far(start * _CHUNK, len(texts), "texts")
-                begun.append(pool.submit(compiled, tf.constant(chunk, tf.string)))
+                begun.append(pool.submit(run, chunk))
                 if len(begun) > threads:  # in the order of the texts
                     yield begun.popleft().result()
             while begun:

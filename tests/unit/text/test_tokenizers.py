@@ -85,6 +85,14 @@ def test_texts_are_read_by_as_many_threads_as_there_are_cores():
         os.sched_setaffinity(0, cores)
 
 
+@pytest.mark.parametrize("kind", [WordTokenizer, CharacterTokenizer, SubwordTokenizer])
+def test_texts_are_constants_of_a_graph_that_encodes_them(kind):
+    tokenizer = kind(max_tokens=45)
+    tokenizer.adapt(TEXTS * 3)
+    graph = tf.function(lambda: tokenizer.encode(TEXTS).to_tensor())
+    np.testing.assert_array_equal(graph(), tokenizer(tf.constant(TEXTS)))
+
+
 def test_ids_go_by_frequency_and_zero_is_padding():
     tokenizer = WordTokenizer()
     tokenizer.adapt(["b a a", "a c c"])
