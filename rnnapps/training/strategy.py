@@ -10,7 +10,7 @@ from rnnapps import workers
 from rnnapps.config import TrainingConfig
 from rnnapps.errors import ConfigError
 from rnnapps.progress import say
-from rnnapps.training.replicas import ByRows, CoresStrategy, MultiWorkerStrategy
+from rnnapps.training.replicas import CoresStrategy, MultiWorkerStrategy
 
 _MOST = 8  # replicas
 _FEWEST = 8  # rows of a batch per replica: with fewer, adding up gradients costs more
@@ -102,11 +102,11 @@ def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribut
         The strategy, under whose `scope()` the model is built and compiled.
 
     Raises:
-        ConfigError: If there is no such device, or its replicas cannot share a batch.
+        ConfigError: If there is no such device, or the workers cannot share a batch.
     """
     if _with_others(config) or config.strategy != "auto" or config.jit or _devices("GPU"):
         strategy = make_strategy("multi_worker" if _with_others(config) else config.strategy)
-        if rows is None and isinstance(strategy, ByRows):
+        if rows is None and isinstance(strategy, MultiWorkerStrategy):
             _check_rows(config.batch_size, strategy.num_replicas_in_sync)
         return strategy
     rows = rows or config.batch_size
