@@ -4,6 +4,7 @@ import array
 import contextlib
 import hashlib
 import itertools
+import mmap
 import os
 import pathlib
 import tempfile
@@ -27,6 +28,7 @@ _CHUNK = 4096  # texts that are read at a time
 _GAP = 1 << 14  # bytes between two texts that are rather read than skipped
 _PIECE = 1 << 24  # bytes that are read at once, about
 _PREFIX = 32  # bytes that are compared at a time
+_maps: weakref.WeakSet = weakref.WeakSet()  # of `mapped` files
 _EVERY = 10_000  # rows between two looks at how far the reading is
 
 
@@ -325,8 +327,18 @@ def mapped(path: pathlib.Path, kind: str) -> np.ndarray:
     Returns:
         The numbers `(numbers,)`.
     """
+    if not path.stat().st_size:
+        return np.zeros(0, kind)
     # Of numbers that could be written to, which `as_tensor` asks for; they are never written.
-    return np.memmap(path, kind, "c") if path.stat().st_size else np.zeros(0, kind)
+    numbers = np.memmap(path, kind, "c")
+    _maps.add(numbers.base)
+    return numbers
+
+
+def let_go() -> None:
+    """Gives the memory of mapped numbers back; the system reads them again when asked for."""
+    for one in _maps:
+        one.madvise(mmap.MADV_DONTNEED)
 
 
 def as_tensor(ids: np.ndarray) -> "tf.Tensor":

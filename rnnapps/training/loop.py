@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from rnnapps.config import TrainingConfig
+from rnnapps.data import let_go
 from rnnapps.errors import RnnappsError
 from rnnapps.training.checkpoint import Checkpoint, SaveEvery
 from rnnapps.training.layerwise import GradualUnfreezing, freeze
@@ -149,6 +150,7 @@ def fit(
             keepers.append(keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.3, patience=1))
     averages = [MovingAverage()] if config.ema else []
     with contextlib.ExitStack() as stack:
+        stack.callback(let_go)  # of all ids, of which what comes next needs few
         if checkpoint_dir is None:
             checkpoint_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         every = next((one.steps for one in callbacks if isinstance(one, SaveEvery)), 0)
