@@ -81,26 +81,16 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
     bar, *_ = RECIPES[name]
     words = [*recipe_of(name, options), "--epochs", options.epochs, "--fraction", options.fraction]
     times: dict[str, list[float]] = {way: [] for way in STRATEGIES}
-    cores: dict[str, list[float]] = {way: [] for way in STRATEGIES}
     for turn in range(options.turns):
         for way, strategy in STRATEGIES.items():
-            before = os.times()
             epochs = train(name, folder / f"{name}-{turn}-{way}", *words, "--strategy", strategy)
             times[way] += [epoch["seconds"] for epoch in epochs[1:]]
-            cores[way].append(cores_since(before))
     one, replicas = (statistics.median(times[way]) for way in STRATEGIES)
     print(f"{name}: an epoch in {one:.1f} s on one device, {replicas:.1f} s with replicas")
     verdict("seconds with replicas : on one device", replicas / one, 1 / bar)
-    row = {"one device, s": one, "replicas, s": replicas, "times": one / replicas}
-    busy = {f"cores at work, {way}": statistics.median(cores[way]) for way in STRATEGIES}
-    record("scale", {name: row | busy})
-
-
-def cores_since(before: os.times_result) -> float:
-    """How many cores the commands since then have kept busy, from their first to their last."""
-    now = os.times()
-    spent = sum(now[2:4]) - sum(before[2:4])  # of the children, user and system
-    return spent / (now.elapsed - before.elapsed)
+    record(
+        "scale", {name: {"one device, s": one, "replicas, s": replicas, "times": one / replicas}}
+    )
 
 
 def first_step(name: str, folder: Path, options: argparse.Namespace) -> None:
