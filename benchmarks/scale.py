@@ -4,13 +4,14 @@
 
 Rows: `chargen`, `translation`, `sentiment` and `forecasting` (items per second from the second
 epoch on, `--strategy auto`, with replicas, against `--strategy cpu`, with TensorFlow's threads,
-alternating), `first` (seconds from the last line about the data to the state that is kept after the
-first step), `torch` (a training step of one LSTM, with a
-replica for each core, against torch.nn.LSTM with as many threads, if PyTorch is installed), `equal`
-(validation loss and weights of one process, two replicas and two workers after the same epochs,
-without dropout), and `kills` (ten trainings with two workers are killed once each at a random
-moment, alternately the chief and the other worker; restarted, they must reach the validation loss
-of an undisturbed one). By default all. The recipes are those in this folder if --data-dir has their
+alternating), `steps` (a training step of each recipe, the same way, and how many cores it keeps at
+work), `first` (seconds from the last line about the data to the state that is kept after the first
+step), `torch` (a training step of one LSTM, with a replica for each core, against torch.nn.LSTM
+with as many threads, if PyTorch is installed), `equal` (validation loss and weights of one process,
+two replicas and two workers after the same epochs, without dropout), and `kills` (ten trainings
+with two workers are killed once each at a random moment, alternately the chief and the other
+worker; restarted, they must reach the validation loss of an undisturbed one).
+By default all. The recipes are those in this folder if --data-dir has their
 data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
 """
 
@@ -18,6 +19,7 @@ import argparse
 import contextlib
 import csv
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -31,15 +33,41 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from common import options_of, record, rnnapps, show_machine, verdict
+
+from rnnapps.config import read_toml
 
 HERE = Path(__file__).parent
 RECIPES = {  # the bar, the recipe, and settings to omit
-    "chargen": (1.4, "shakespeare_hour.toml", ()),
-    "translation": (1.3, "multi30k.toml", ()),
-    "sentiment": (1.3, "imdb.toml", ("--pretrain-epochs", 0, "--ensemble", 1)),
-    "forecasting": (1.3, None, ()),
+    "chargen": (1.4, "shakespeare_hour.toml", {}),
+    "translation": (1.3, "multi30k.toml", {}),
+    "sentiment": (1.3, "imdb.toml", {"pretrain_epochs": 0, "ensemble": 1}),
+    "forecasting": (1.3, None, {}),
 }
+STEPS = """
+import json, os, sys, time
+
+import keras
+
+from rnnapps.apps import application_class
+from rnnapps.training import share_cores
+
+name, settings, times = sys.argv[1], json.loads(sys.argv[2]), []
+if settings["strategy"] == "auto":
+    share_cores()
+
+
+class Clock(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        times.append((time.monotonic(), time.process_time()))
+        if len(times) == 40:
+            print(json.dumps(times), flush=True)
+            os._exit(0)
+
+
+application_class(name)(**settings).fit(callbacks=[Clock()])
+"""
 WAYS = {
     "1 process": ("--strategy", "cpu"),
     "2 replicas": ("--strategy", "auto"),
@@ -71,10 +99,12 @@ def train(name: str, run_dir: Path, *words: object) -> list[dict[str, float]]:
 
 def recipe_of(name: str, options: argparse.Namespace) -> tuple[object, ...]:
     """The flags of an application's recipe; none where its data is not there."""
-    _, recipe, left_out = RECIPES[name]
+    _, recipe, others = RECIPES[name]
     if not (recipe and options.data_dir):
         return ()
-    return ("--config", HERE / recipe, "--data-dir", options.data_dir, *left_out)
+    flags = {f"--{key.replace('_', '-')}": value for key, value in others.items()}
+    flags |= {"--config": HERE / recipe, "--data-dir": options.data_dir}
+    return tuple(itertools.chain.from_iterable(flags.items()))
 
 
 def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
@@ -91,6 +121,28 @@ def speed(name: str, folder: Path, options: argparse.Namespace) -> None:
     record(
         "scale", {name: {"one device, s": one, "replicas, s": replicas, "times": one / replicas}}
     )
+
+
+def steps(name: str, options: argparse.Namespace) -> None:
+    """The median step behind the first ones, and the cores that a median step keeps at work."""
+    _, recipe, others = RECIPES[name]
+    settings = {}
+    if recipe and options.data_dir:
+        settings = read_toml(HERE / recipe) | others | {"data_dir": options.data_dir}
+        del settings["application"]
+    took: dict[str, list[np.ndarray]] = {way: [] for way in STRATEGIES}
+    for _ in range(options.turns):
+        for way, strategy in STRATEGIES.items():
+            words = [name, json.dumps(settings | {"strategy": strategy})]
+            said = subprocess.check_output([sys.executable, "-c", STEPS, *words], text=True)
+            took[way].append(np.diff(json.loads(said.splitlines()[-1]), axis=0)[8:])
+    row = {}
+    for way, found in took.items():
+        wall, cpu = np.median(np.concatenate(found), axis=0)
+        row |= {f"{way}, ms": 1e3 * wall, f"cores at work, {way}": cpu / wall}
+    row["times"] = row["one device, ms"] / row["replicas, ms"]
+    print(f"{name}: {row}", flush=True)
+    record("scale-steps", {name: row})
 
 
 def first_step(name: str, folder: Path, options: argparse.Namespace) -> None:
@@ -239,15 +291,18 @@ def main() -> None:
     parser.add_argument("--fraction", type=float, default=1.0, help="of the data, for the speeds")
     parser.add_argument("--turns", type=int, default=3, help="trainings of each strategy")
     parser.add_argument("--kills", type=int, default=10, help="trainings that are killed")
-    options = options_of(parser, [*RECIPES, "first", "torch", "equal", "kills"])
+    options = options_of(parser, [*RECIPES, "steps", "first", "torch", "equal", "kills"])
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.pop(name, None)  # it would limit training to one core
     show_machine()
     there = ["torch"] if importlib.util.find_spec("torch") else []
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.row or [*RECIPES, "first", *there, "equal", "kills"]:
+        for name in options.row or [*RECIPES, "steps", "first", *there, "equal", "kills"]:
             if name == "equal":
                 equal(Path(folder))
+            elif name == "steps":
+                for application in RECIPES:
+                    steps(application, options)
             elif name == "first":
                 for application in RECIPES:
                     first_step(application, Path(folder), options)
