@@ -14,7 +14,7 @@ class ByRows:
 
     The rows of all replicas, one after the other, are the batch of a single device. tf.data's own
     ways give each process whole files or whole examples (`AutoShardPolicy`), and copy all that a
-    pipeline holds to learn how many rows its batches have.
+    pipeline holds once more to learn how many rows its batches have.
     """
 
     first = 0  # index of this process' first replica, of all
