@@ -212,4 +212,3 @@ def test_the_memory_of_mapped_ids_is_given_back(tmp_path):
     let_go()
     assert before - held() > size / 2
     assert ids[-2:].tolist() == [0, 1]
-
