@@ -129,7 +129,7 @@ def steps(name: str, options: argparse.Namespace) -> None:
     settings = {}
     if recipe and options.data_dir:
         settings = read_toml(HERE / recipe) | others | {"data_dir": options.data_dir}
-        del settings["application"]
+        settings.pop("application", None)
     took: dict[str, list[np.ndarray]] = {way: [] for way in STRATEGIES}
     for _ in range(options.turns):
         for way, strategy in STRATEGIES.items():
