@@ -10,9 +10,9 @@ step), `torch` (a training step of one LSTM, with a replica for each core, again
 with as many threads, if PyTorch is installed), `equal` (validation loss and weights of one process,
 two replicas and two workers after the same epochs, without dropout), and `kills` (ten trainings
 with two workers are killed once each at a random moment, alternately the chief and the other
-worker; restarted, they must reach the validation loss of an undisturbed one).
-By default all. The recipes are those in this folder if --data-dir has their
-data sets, prepared by tensorflow_datasets; otherwise the embedded samples.
+worker; restarted, they must reach the validation loss of an undisturbed one). By default all. The
+recipes are those in this folder if --data-dir has their data sets, prepared by tensorflow_datasets;
+otherwise the embedded samples.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from common import options_of, record, rnnapps, show_machine, verdict
 from rnnapps.config import read_toml
 
 HERE = Path(__file__).parent
-RECIPES = {  # the bar, the recipe, and settings to omit
+RECIPES = {  # the bar, the recipe, and settings that replace its own
     "chargen": (1.4, "shakespeare_hour.toml", {}),
     "translation": (1.3, "multi30k.toml", {}),
     "sentiment": (1.3, "imdb.toml", {"pretrain_epochs": 0, "ensemble": 1}),

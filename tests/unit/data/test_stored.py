@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import pathlib
 import random
 import resource
 import threading
@@ -18,9 +19,10 @@ from rnnapps.data import StoredTexts, make_reviews, read_examples
 from rnnapps.data.cache import cache_in, cached
 from rnnapps.data.learned import among, hashes
 from rnnapps.data.splits import json_pieces
-from rnnapps.data.stored import TextWriter, joined, take
+from rnnapps.data.stored import TextWriter, joined, let_go, mapped, take
 from rnnapps.errors import ConfigError, DataError, DiskError
 
+ROLLUP = pathlib.Path("/proc/self/smaps_rollup")
 ODD = ["", "x" * 31, "x" * 32, "x" * 33, "x" * 64, "a", "a\0", "a\0\0b", "a\0b", "\ud7ff", "\ue000",
        "😀", "\ud800", "é", "e", "x" * 64 + "\0", "x" * 70, "x" * 70 + "y"]  # fmt: skip
 
@@ -251,3 +253,20 @@ def test_what_a_file_is_its_first_bytes_say(tmp_path):
     (tmp_path / "part-4.jsonl").write_text('[{"label": 2, "text": "d"}]')
     found = read_examples(tmp_path / "part-*", options=TableOptions())["all"]
     assert (list(found.texts), found.labels) == ([*"abcd"], ["1", "2", "1", "2"])
+
+
+@pytest.mark.skipif(not ROLLUP.exists(), reason="the system does not say what memory is used")
+def test_the_memory_of_mapped_ids_is_given_back(tmp_path):
+    def held():
+        return int(ROLLUP.read_text().partition("\nRss:")[2].split()[0]) * 1024
+
+    size = 1 << 28
+    with (tmp_path / "ids").open("wb") as file:
+        file.seek(size - 1)
+        file.write(b"\1")
+    ids = mapped(tmp_path / "ids", "uint8")
+    assert ids.sum() == 1  # reads all of it
+    before = held()
+    let_go()
+    assert before - held() > size / 2
+    assert ids[-2:].tolist() == [0, 1]

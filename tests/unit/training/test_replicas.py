@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import pathlib
 
 import keras
 import numpy as np
@@ -11,7 +10,6 @@ import tensorflow as tf
 from eager import eagerly
 
 from rnnapps import SentimentConfig
-from rnnapps.data import let_go, mapped
 from rnnapps.errors import ConfigError
 from rnnapps.training import (
     Checkpoint,
@@ -28,7 +26,6 @@ from rnnapps.training.losses import GlobalMean
 from rnnapps.training.optimizer import Observed
 from rnnapps.training.strategy import replicas_for
 
-ROLLUP = pathlib.Path("/proc/self/smaps_rollup")
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(32, 3)).astype("float32"), rng.normal(size=(32, 1)).astype("float32")
 WEIGHTS = np.tile([1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], 4).astype("float32")  # filled up
@@ -195,20 +192,3 @@ def test_one_device_is_no_news_to_who_asked_for_one_core(capfd):
     use_cores(config, threads=1)
     assert strategy_of(config).num_replicas_in_sync == 1
     assert capfd.readouterr().err == ""
-
-
-@pytest.mark.skipif(not ROLLUP.exists(), reason="the system does not say what memory is used")
-def test_the_memory_of_mapped_ids_is_given_back(tmp_path):
-    def held():
-        return int(ROLLUP.read_text().partition("\nRss:")[2].split()[0]) * 1024
-
-    size = 1 << 28
-    with (tmp_path / "ids").open("wb") as file:
-        file.seek(size - 1)
-        file.write(b"\1")
-    ids = mapped(tmp_path / "ids", "uint8")
-    assert ids.sum() == 1  # reads all of it
-    before = held()
-    let_go()
-    assert before - held() > size / 2
-    assert ids[-2:].tolist() == [0, 1]
