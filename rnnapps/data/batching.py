@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.input_pipeline import as_it_is, feed, scaled
+from rnnapps.data.input_pipeline import InPlace, as_it_is, feed, scaled
 from rnnapps.text import shorten
 
 SPAN = (8, 100)  # tokens of a span: from a clause to a few sentences
@@ -126,11 +126,11 @@ class Batches(BatchesByLength):
         self.max_length = max_length or max(1, int(tf.reduce_max(lengths)))
         super().__init__(tf.minimum(lengths, self.max_length), batch_size, boundaries, seed)
         kind = tf.int32 if np.ndim(labels) == 1 else tf.float32
-        self.ids, self.labels = ids, tf.constant(np.asarray(labels), kind)
+        self.ids, self.labels = InPlace(ids), tf.constant(np.asarray(labels), kind)
 
     def _batch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         real = indices >= 0
-        rows = ids_of(self.ids, indices)
+        rows = ids_of(self.ids(), indices)
         lengths = tf.cast(rows.row_lengths(), tf.int32)
         ids = shorten(rows.to_tensor(), lengths, self.max_length)
         return self._labelled(tf.where(real[:, None], ids, 0), indices)
@@ -191,7 +191,7 @@ class CroppedBatches:
         return tf.cond(seed < 0, whole, as_it_is(lambda: self._spans(indices, seed)))
 
     def _spans(self, indices: tf.Tensor, seed: tf.Tensor) -> tuple:
-        rows = ids_of(self.batches.ids, indices)
+        rows = ids_of(self.batches.ids(), indices)
         lengths = tf.cast(rows.row_lengths(), tf.int32)
         drawn = tf.random.stateless_uniform((2, self.batches.batch_size), (seed, 0))
         low, high = map(math.log, SPAN)
@@ -235,11 +235,12 @@ class PairBatches(BatchesByLength):
     ):
         lengths = sources.row_lengths() + targets.row_lengths()
         super().__init__(lengths, batch_size, boundaries, seed)
-        self.sources, self.targets, self.bos, self.eos = sources, targets, bos, eos
+        self.sources, self.targets = InPlace(sources), InPlace(targets)
+        self.bos, self.eos = bos, eos
 
     def _batch(self, indices: tf.Tensor) -> tuple:
         real = (indices >= 0)[:, None]
-        sources, targets = ids_of(self.sources, indices), ids_of(self.targets, indices)
+        sources, targets = ids_of(self.sources(), indices), ids_of(self.targets(), indices)
         ends = tf.ones([self.batch_size, 1], tf.int32)
         inputs = tf.concat([self.bos * ends, targets], 1).to_tensor()
         outputs = tf.concat([targets, self.eos * ends], 1).to_tensor()

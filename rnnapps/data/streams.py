@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.input_pipeline import as_it_is, feed
+from rnnapps.data.input_pipeline import InPlace, as_it_is, feed
 from rnnapps.data.stored import as_tensor
 
 _BEGINNING = 0  # the id that stands before a text
@@ -33,7 +33,8 @@ class Streams:
         seed: int = 0,
         backwards: bool = False,
     ):
-        self.ids = ids if tf.is_tensor(ids) else as_tensor(ids)
+        self.ids = InPlace(ids if tf.is_tensor(ids) else as_tensor(ids))
+        self.tokens = len(ids)
         self.backwards = backwards
         self.streams, self.seed = streams, seed
         self.windows = max(1, len(ids) // (streams * window))
@@ -64,8 +65,9 @@ class Streams:
         return feed(self._windows(tf.constant(0)), self._batch)
 
     def _offset(self, epoch: tf.Tensor) -> tf.Tensor:
-        size = tf.size(self.ids)
-        return tf.random.stateless_uniform((), (self.seed, epoch), maxval=size, dtype=tf.int32)
+        return tf.random.stateless_uniform(
+            (), (self.seed, epoch), maxval=self.tokens, dtype=tf.int32
+        )
 
     def _windows(self, offset: tf.Tensor) -> tf.data.Dataset:
         windows = tf.data.Dataset.range(self.windows, output_type=tf.int32)
@@ -76,8 +78,8 @@ class Streams:
         streams = tf.range(self.streams, dtype=tf.int64)
         starts = offset + streams * (self.windows * self.window)  # (streams,)
         places = tf.range(-1, self.window, dtype=tf.int64) + number * self.window + starts[:, None]
-        places %= len(self.ids)  # (streams, 1 + window)
-        tokens = tf.gather(self.ids, len(self.ids) - 1 - places if self.backwards else places)
+        places %= self.tokens  # (streams, 1 + window)
+        tokens = tf.gather(self.ids(), self.tokens - 1 - places if self.backwards else places)
         tokens = tf.cast(tokens, tf.int32)  # stored ones are of a smaller type
         first = window == 0
         ids = tf.where(first & (tf.range(self.window) == 0), _BEGINNING, tokens[:, :-1])

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from rnnapps.data.batching import BatchesByLength
 from rnnapps.data.cache import cached
+from rnnapps.data.input_pipeline import InPlace
 from rnnapps.data.stored import StoredRows, read_ids, write_ids
 from rnnapps.data.tagged import Tagged
 from rnnapps.files import write
@@ -61,12 +62,13 @@ class TaggedBatches(BatchesByLength):
         pairs: tf.RaggedTensor | None = None,
     ):
         super().__init__(tokens.row_lengths(), batch_size, boundaries, seed)
-        self.tokens, self.tags, self.forms, self.pairs = tokens, tags, forms, pairs
+        self.tokens, self.tags, self.forms = InPlace(tokens), InPlace(tags), forms
+        self.pairs = None if pairs is None else InPlace(pairs)
 
     def _batch(self, indices: tf.Tensor) -> tuple:
         rows, real = tf.maximum(indices, 0), (indices >= 0)[:, None]
-        tokens = self._pad(tf.where(real, tf.gather(self.tokens, rows).to_tensor(), 0))
-        tags = tf.where(real, tf.gather(self.tags, rows).to_tensor(NO_TAG), NO_TAG)
+        tokens = self._pad(tf.where(real, tf.gather(self.tokens(), rows).to_tensor(), 0))
+        tags = tf.where(real, tf.gather(self.tags(), rows).to_tensor(NO_TAG), NO_TAG)
         missing = tf.shape(tokens)[1] - tf.shape(tags)[1]
         tags = tf.pad(tags, [[0, 0], [0, missing]], constant_values=NO_TAG)
         inputs = [tf.gather(self.forms.ids, tokens)]  # (batch, time)
@@ -81,7 +83,7 @@ class TaggedBatches(BatchesByLength):
         if self.forms.affixes is not None:
             inputs.append(tf.gather(self.forms.affixes, tokens))
         if self.pairs is not None:
-            inputs.append(self._pad(tf.where(real, tf.gather(self.pairs, rows).to_tensor(), 0)))
+            inputs.append(self._pad(tf.where(real, tf.gather(self.pairs(), rows).to_tensor(), 0)))
         tags = tf.ensure_shape(tags, (self.batch_size, None))
         fed = tuple(inputs) if len(inputs) > 1 else inputs[0]
         return fed, tags, tf.cast(indices >= 0, tf.float32)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from rnnapps.data.input_pipeline import as_it_is, feed, scaled
+from rnnapps.data.input_pipeline import InPlace, as_it_is, feed, scaled
 
 INPUTS = ("history", "future", "teacher", "scale", "series")
 
@@ -85,7 +85,7 @@ class Windows:
         spare = np.maximum(0, first - lookback)  # steps that no window reaches: before the first,
         ends = np.where(first < last, last + horizon - 1, spare)  # and from there on
         reached = [one[i:j] for one, i, j in zip(values, spare, ends, strict=True)]
-        self.values = tf.constant(reached[0] if len(reached) == 1 else np.concatenate(reached))
+        self.values = InPlace(reached[0] if len(reached) == 1 else np.concatenate(reached))
         self.counts = np.maximum(0, -(-(last - first) // stride))
         self.count = int(self.counts.sum())
         self._ends = tf.constant(np.cumsum(self.counts))  # (series,): windows up to each one's end
@@ -147,7 +147,7 @@ class Windows:
         origins = tf.gather(self._starts, series) + numbers * self.stride
         steps = tf.range(-self.lookback, self.horizon, dtype=tf.int64)
         places = origins[:, None] + steps
-        window = tf.gather(self.values, tf.maximum(places, 0))  # (batch, time, columns)
+        window = tf.gather(self.values(), tf.maximum(places, 0))  # (batch, time, columns)
         if self.padded:  # what lies before a series is another one
             before = places < tf.gather(self._begins, series)[:, None]
             window = tf.where(before[..., None], tf.constant(np.nan, window.dtype), window)

@@ -89,9 +89,9 @@ def test_a_window_never_leaves_its_series():
 
 def test_only_the_steps_that_windows_reach_are_kept():
     whole = Windows(SERIES, SPANS, **OPTIONS, inputs=("history", "future"))
-    assert len(whole.values) == (30 + 3 - 1) + (20 + 3 - 3)  # from 5 before the first origin on
+    assert len(whole.values()) == (30 + 3 - 1) + (20 + 3 - 3)  # from 5 before the first origin on
     last = Windows(SERIES, [(29, 30), (8, 8)], **OPTIONS, inputs=("history", "future"))
-    assert len(last.values) == 5 + 4
+    assert len(last.values()) == 5 + 4
     (one,), windows = gathered(last.one_pass()), list(cut())
     for left, right in zip(one, windows[23], strict=True):  # origin 29 is the 24th from 6 on
         np.testing.assert_array_equal(left, right)
