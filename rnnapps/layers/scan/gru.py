@@ -13,8 +13,10 @@ from rnnapps.layers.scan.loop import (
     unrolled_steps,
     write_all,
 )
+from rnnapps.layers.traced_once import traced_once
 
 
+@traced_once
 def gru(
     x, recurrent_kernel, h, recurrent_bias=None, reset_after=True, mask=None, dropout_mask=None
 ):

@@ -13,8 +13,10 @@ from rnnapps.layers.scan.loop import (
     unrolled_steps,
     write_all,
 )
+from rnnapps.layers.traced_once import traced_once
 
 
+@traced_once
 def layer_norm_lstm(x, recurrent_kernel, h, c, gammas, beta, epsilon, mask=None, dropout_mask=None):
     """Run an LSTM with layer normalization over time.
 

@@ -9,8 +9,10 @@ from rnnapps.layers.scan.loop import (
     loop,
     states_before,
 )
+from rnnapps.layers.traced_once import traced_once
 
 
+@traced_once
 def linear(kept, added, h):
     """Run `h[t] = kept[t] * h[t-1] + added[t]` over time.
 

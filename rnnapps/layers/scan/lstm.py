@@ -13,8 +13,10 @@ from rnnapps.layers.scan.loop import (
     unrolled_steps,
     write_all,
 )
+from rnnapps.layers.traced_once import traced_once
 
 
+@traced_once
 def lstm(x, recurrent_kernel, h, c, peephole=None, mask=None, dropout_mask=None):
     """Run an LSTM over time.
 

@@ -13,6 +13,7 @@ from rnnapps.layers.scan.loop import (
     unrolled_steps,
     write_all,
 )
+from rnnapps.layers.traced_once import traced_once
 
 
 def stabilized_gates(z_i, z_f, n, m) -> tuple:
@@ -34,6 +35,7 @@ def stabilized_gates(z_i, z_f, n, m) -> tuple:
     return tf.where(seen, tf.maximum(z_i, kept), z_i), i, f
 
 
+@traced_once
 def slstm(x, recurrent_kernel, h, c, n, m, mask=None, dropout_mask=None):
     """Run an sLSTM over time.
 
