@@ -32,32 +32,48 @@ _maps: weakref.WeakSet = weakref.WeakSet()  # of `mapped` files
 _EVERY = 10_000  # rows between two looks at how far the reading is
 
 
+class TextFile:
+    """A file of texts, and where each begins and ends; in memory once for all who read some of it.
+
+    Args:
+        folder: What `TextWriter` wrote.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder, self.ends = folder, np.load(folder / "ends.npy")  # (texts,)
+        self.starts = np.append(0, self.ends[:-1])[: len(self.ends)]
+        self.hashes = np.load(folder / "hashes.npy")
+        self.descriptor = os.open(folder / "texts", os.O_RDONLY)
+        weakref.finalize(self, os.close, self.descriptor)
+
+
 class StoredTexts(Sequence[str]):
     """Texts in a file, of which only the places and hashes are in memory.
 
     Args:
-        folder: What `TextWriter` wrote.
-        rows: int `(texts,)`, which of the file's texts these are; `None` for all.
+        file: The file, or the folder of one that nobody has opened.
+        rows: Which of the file's texts these are `(texts,)`; `None` for all.
     """
 
-    def __init__(self, folder: pathlib.Path, rows: np.ndarray | None = None):
-        self.folder = folder
-        ends = np.load(folder / "ends.npy")  # (all texts,)
-        self.rows = np.arange(len(ends)) if rows is None else rows
-        self.starts, self.ends = np.append(0, ends)[self.rows], ends[self.rows]
-        self.hashes = np.load(folder / "hashes.npy")[self.rows]
-        self._file = os.open(folder / "texts", os.O_RDONLY)
-        weakref.finalize(self, os.close, self._file)
+    def __init__(self, file: TextFile | pathlib.Path, rows: np.ndarray | None = None):
+        self.file = file if isinstance(file, TextFile) else TextFile(file)
+        count = len(self.file.ends)
+        self.rows = np.arange(count, dtype=np.min_scalar_type(count)) if rows is None else rows
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """A hash of each text `(texts,)`, see `hash_of`."""
+        return self.file.hashes[self.rows]
 
     @property
     def sizes(self) -> np.ndarray:
         """Bytes of each text `(texts,)`."""
-        return self.ends - self.starts
+        return self.file.ends[self.rows] - self.file.starts[self.rows]
 
     @property
     def key(self) -> str:
         """What tells these texts from others."""
-        return hashlib.sha256(self.hashes.tobytes()).hexdigest()
+        return hashlib.sha256(self.hashes.data).hexdigest()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -77,7 +93,7 @@ class StoredTexts(Sequence[str]):
 
     def take(self, indices: Iterable[int]) -> "StoredTexts":
         """The texts at these positions, in their order."""
-        return type(self)(self.folder, self.rows[np.asarray(indices, int)])
+        return type(self)(self.file, self.rows[np.asarray(indices, int)])
 
     def distinct(self) -> tuple[np.ndarray, np.ndarray]:
         """The different texts in their order, as `np.unique` finds them among strings.
@@ -95,9 +111,10 @@ class StoredTexts(Sequence[str]):
         """In which order different texts stand, by a few bytes of them at a time."""
         rank, tied, offset = np.zeros(len(places), int), np.arange(len(places)), 0
         while len(tied):
-            tied = tied[np.argsort(self.starts[places[tied]])]  # is read in the order of the file
-            starts = self.starts[places[tied]] + offset
-            ends = np.clip(self.ends[places[tied]], starts, starts + _PREFIX)
+            tied = tied[np.argsort(self.rows[places[tied]])]  # is read in the order of the file
+            rows = self.rows[places[tied]]
+            starts = self.file.starts[rows] + offset
+            ends = np.clip(self.file.ends[rows], starts, starts + _PREFIX)
             pieces = np.fromiter(self._pieces(starts, ends), f"S{_PREFIX}", len(tied))
             # One that has ended comes before one that goes on with the byte 0.
             columns = (ends - starts, pieces, rank[tied])
@@ -114,7 +131,8 @@ class StoredTexts(Sequence[str]):
         return np.argsort(rank, kind="stable")
 
     def _read(self, places: np.ndarray) -> list[str]:
-        found = self._pieces(self.starts[places], self.ends[places])
+        rows = self.rows[places]
+        found = self._pieces(self.file.starts[rows], self.file.ends[rows])
         return [one.decode("utf-8", "surrogatepass") for one in found]
 
     def _pieces(self, starts: np.ndarray, ends: np.ndarray) -> Iterator[bytes]:
@@ -124,7 +142,7 @@ class StoredTexts(Sequence[str]):
         cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(starts)]
         for first, last in itertools.pairwise(cuts if len(starts) else ()):
             begin = int(starts[first])
-            content = os.pread(self._file, int(ends[last - 1]) - begin, begin)
+            content = os.pread(self.file.descriptor, int(ends[last - 1]) - begin, begin)
             spans = (starts[first:last] - begin).tolist(), (ends[first:last] - begin).tolist()
             yield from (content[start:end] for start, end in zip(*spans, strict=True))
 
@@ -135,7 +153,7 @@ class StoredRows(StoredTexts):
     @property
     def texts(self) -> StoredTexts:
         """Each list as one text."""
-        return StoredTexts(self.folder, self.rows)
+        return StoredTexts(self.file, self.rows)
 
     def _read(self, places: np.ndarray) -> list[list[str]]:  # type: ignore[override]
         return [text.split("\t") for text in super()._read(places)]
@@ -168,10 +186,10 @@ def joined(texts: Sequence[T], others: Sequence[T]) -> Sequence[T]:
     if (
         isinstance(texts, StoredTexts)
         and isinstance(others, StoredTexts)
-        and texts.folder == others.folder
+        and texts.file.folder == others.file.folder
     ):
         rows = np.concatenate([texts.rows, others.rows])
-        return type(texts)(texts.folder, rows)  # type: ignore[return-value]
+        return type(texts)(texts.file, rows)  # type: ignore[return-value]
     return [*texts, *others]
 
 
