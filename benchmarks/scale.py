@@ -169,8 +169,8 @@ def torch(repeats: int = 60) -> None:
     import torch
 
     from rnnapps.config import TrainingConfig
+    from rnnapps.cores import usable_cores
     from rnnapps.training import share_cores, strategy_of
-    from rnnapps.training.strategy import usable_cores
 
     share_cores()
     torch.set_num_threads(usable_cores())

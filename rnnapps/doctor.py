@@ -1,10 +1,11 @@
 """Versions and devices of this machine, and what will be slow and why."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
 import tensorflow as tf
+
+from rnnapps.cores import usable_cores
 
 _PACKAGES = (
     "rnnapps", "tensorflow", "keras", "keras-tuner", "tensorflow-text", "tensorflow-datasets",
@@ -19,8 +20,7 @@ def examine() -> dict[str, str | list[str]]:
         What is to be said of each subject.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = usable_cores()
     return {
         "python": f"{platform.python_version()} on {platform.platform()}",
         **{package: _version(package) for package in _PACKAGES},

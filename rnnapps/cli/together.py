@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
+from rnnapps.cores import usable_cores
 from rnnapps.errors import ConfigError
 from rnnapps.workers import (
     Cluster,
@@ -15,6 +16,7 @@ from rnnapps.workers import (
     check_threads,
     cluster_here,
     cluster_of,
+    processes_of,
     rnnapps_process,
     shares,
     without,
@@ -38,6 +40,11 @@ def cluster_of_run(strategy: str, count: int | None) -> Cluster | None:
         ConfigError: If flags and environment contradict each other, or TF_CONFIG is invalid.
     """
     if count is None and strategy != "multi_worker":
+        if (several := processes_of(os.environ)) > 1:
+            raise ConfigError(
+                f"Expected --strategy=multi_worker where TF_CONFIG names {several} processes. "
+                f"Received: {strategy}; to train alone, unset TF_CONFIG."
+            )
         return None
     if count is not None and count < 1:
         raise ConfigError(f"Expected --workers to be at least 1. Received: {count}.")
@@ -75,9 +82,8 @@ def local_workers(
         yield [], threads
         return
     count = len(cluster.addresses)
-    cores = shares(1)[0]
     check_threads(threads)
-    threads = max(1, (threads or (len(cores) if cores else os.cpu_count() or 1)) // count)
+    threads = max(1, (threads or usable_cores()) // count)
     words = [*without(words, "--threads"), "--threads", str(threads)]
     with contextlib.ExitStack() as stack:
         started, logs = [], []

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import contextvars
 import itertools
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rnnapps.cores import usable_cores
 from rnnapps.progress import so_far
 
 PADDING = 0  # the id of padding
@@ -80,8 +80,7 @@ def _threads() -> int:
     """Number of texts' chunks that are worked on at once: as many threads as TensorFlow has."""
     asked = tf.config.threading
     own = asked.get_inter_op_parallelism_threads() or asked.get_intra_op_parallelism_threads()
-    affinity = getattr(os, "sched_getaffinity", None)
-    return own or (len(affinity(0)) if affinity else os.cpu_count() or 1)
+    return own or usable_cores()
 
 
 class Tokenizer(keras.layers.Layer):

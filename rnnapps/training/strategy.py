@@ -2,12 +2,12 @@
 
 import contextlib
 import functools
-import os
 
 import tensorflow as tf
 
 from rnnapps import workers
 from rnnapps.config import TrainingConfig
+from rnnapps.cores import usable_cores
 from rnnapps.errors import ConfigError
 from rnnapps.progress import say
 from rnnapps.training.replicas import CoresStrategy, MultiWorkerStrategy
@@ -79,16 +79,6 @@ def _checked(threads: int | None) -> int:
     """Number of cores to use."""
     workers.check_threads(threads)
     return threads or usable_cores()
-
-
-def usable_cores() -> int:
-    """Number of cores that this process may use, or of TensorFlow's threads if they are fewer."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 def strategy_of(config: TrainingConfig, rows: int | None = None) -> tf.distribute.Strategy:

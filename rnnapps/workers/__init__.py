@@ -1,6 +1,6 @@
 """Processes that train together: how they connect, compare and stop. Imports no TensorFlow."""
 
-from rnnapps.workers.cluster import Cluster, cluster_here, cluster_of
+from rnnapps.workers.cluster import Cluster, cluster_here, cluster_of, processes_of
 from rnnapps.workers.local import check_threads, rnnapps_process, shares, without
 from rnnapps.workers.meeting import (
     WorkerLost,
@@ -23,6 +23,7 @@ __all__ = [
     "is_chief",
     "joined",
     "lost",
+    "processes_of",
     "rnnapps_process",
     "share",
     "shares",

@@ -99,6 +99,23 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster:
     return Cluster(tuple(addresses), before + index)
 
 
+def processes_of(environment: Mapping[str, str]) -> int:
+    """Number of processes that TF_CONFIG names, of any type; 0 where it names none.
+
+    Args:
+        environment: The environment variables.
+
+    Example:
+    >>> processes_of({"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'})
+    2
+    """
+    try:
+        cluster = _part(json.loads(environment.get("TF_CONFIG", "")), "cluster")
+    except (ValueError, RecursionError, ConfigError):
+        return 0  # some platforms set it for one process, each in a form of its own
+    return sum(len(kind) for kind in cluster.values() if isinstance(kind, list))
+
+
 def _part(found: Any, name: str) -> dict[str, Any]:
     part = found.get(name) if isinstance(found, dict) else None
     if not isinstance(part, dict):

@@ -76,12 +76,14 @@ def test_flags_and_environment_agree(monkeypatch):
     monkeypatch.setenv(
         "TF_CONFIG", config({"worker": WORKERS}, type="worker", index=1)["TF_CONFIG"]
     )
-    assert cluster_of_run("auto", None) is None
     assert cluster_of_run("multi_worker", None).index == 1
     assert cluster_of_run("auto", 2).index == 1
-    for strategy, count in [("cpu", 2), ("auto", 0), ("auto", 3)]:
+    for strategy, count in [("cpu", 2), ("auto", 0), ("auto", 3), ("auto", None), ("gpu", None)]:
         with pytest.raises(ConfigError):
             cluster_of_run(strategy, count)
+    for alone in ({"worker": WORKERS[:1]}, {}):
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": alone}))
+        assert cluster_of_run("auto", None) is None
 
 
 def test_processes_here_are_led_by_this_one():

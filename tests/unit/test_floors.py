@@ -27,7 +27,7 @@ FLOORS = [
         "assertions",
         "spans",
     },
-    {"config", "errors", "files", "compatibility"},
+    {"config", "cores", "errors", "files", "compatibility"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 APPLICATIONS = {path.parent.name for path in HOME.glob("apps/*/app.py")}

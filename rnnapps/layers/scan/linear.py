@@ -9,7 +9,7 @@ from rnnapps.layers.scan.loop import (
     loop,
     states_before,
 )
-from rnnapps.layers.traced_once import traced_once
+from rnnapps.layers.scan.traced_once import traced_once
 
 
 @traced_once

@@ -13,7 +13,7 @@ from rnnapps.layers.scan.loop import (
     unrolled_steps,
     write_all,
 )
-from rnnapps.layers.traced_once import traced_once
+from rnnapps.layers.scan.traced_once import traced_once
 
 
 @traced_once
