@@ -221,6 +221,7 @@ class PairBatches(BatchesByLength):
         batch_size: Rows of a batch.
         boundaries: See `BatchesByLength`; of each side by itself.
         seed: Seed of the order.
+        kept: Which of the pairs to learn from `(kept,)`; `None` for all.
     """
 
     def __init__(
@@ -232,15 +233,19 @@ class PairBatches(BatchesByLength):
         batch_size: int,
         boundaries: Sequence[int] = (),
         seed: int = 0,
+        kept: np.ndarray | None = None,
     ):
         lengths = sources.row_lengths() + targets.row_lengths()
-        super().__init__(lengths, batch_size, boundaries, seed)
+        kept = np.arange(len(lengths)) if kept is None else kept
+        super().__init__(tf.gather(lengths, kept), batch_size, boundaries, seed)
         self.sources, self.targets = InPlace(sources), InPlace(targets)
+        self.kept = InPlace(kept.astype(np.int32))
         self.bos, self.eos = bos, eos
 
     def _batch(self, indices: tf.Tensor) -> tuple:
         real = (indices >= 0)[:, None]
-        sources, targets = ids_of(self.sources(), indices), ids_of(self.targets(), indices)
+        rows = tf.gather(self.kept(), tf.maximum(indices, 0))
+        sources, targets = ids_of(self.sources(), rows), ids_of(self.targets(), rows)
         ends = tf.ones([self.batch_size, 1], tf.int32)
         inputs = tf.concat([self.bos * ends, targets], 1).to_tensor()
         outputs = tf.concat([targets, self.eos * ends], 1).to_tensor()

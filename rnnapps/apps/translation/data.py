@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from rnnapps.apps.translation.config import TranslationConfig
@@ -188,8 +189,8 @@ def encode(
     tokenizers: tuple[Tokenizer, Tokenizer],
     config: TranslationConfig,
     part: str = "",
-) -> tuple[tuple[tf.RaggedTensor, tf.RaggedTensor], dict[str, int]]:
-    """Turns pairs into ids, leaves out those from which nothing can be learned, and says how many.
+) -> tuple[tuple[tf.RaggedTensor, tf.RaggedTensor], np.ndarray, dict[str, int]]:
+    """Turns pairs into ids, finds those from which something can be learned, and says how many.
 
     Args:
         pairs: The pairs.
@@ -198,7 +199,7 @@ def encode(
         part: What the pairs are called in what is printed.
 
     Returns:
-        The ids of both sides, ragged `(pairs, time)`; and the counts of `data.clean_pairs`.
+        The ids of both sides, ragged `(pairs, time)`; and what `data.clean_pairs` returns.
 
     Raises:
         DataError: If no pair is left.
@@ -218,9 +219,7 @@ def encode(
             f"Expected {part}pairs to learn from. Received: {found['pairs']:,}, all left out; see "
             "--max-length and --max-ratio."
         )
-    if not out:  # stored ids stay where they are
-        return ids, found
-    return tuple(tf.gather(side, kept) for side in ids), found
+    return ids, kept, found
 
 
 def _load_named(name: str, config: TranslationConfig) -> Splits[Pairs]:

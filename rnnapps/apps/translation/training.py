@@ -47,14 +47,13 @@ def train_translator(
     """
     with working("reading the texts"):
         tokenizers = data.make_tokenizers(splits.train, config)
-        ids, counts = data.encode(splits.train, tokenizers, config)
-        held_ids, _ = data.encode(splits.validation, tokenizers, config, "validation ")
+        ids, kept, counts = data.encode(splits.train, tokenizers, config)
+        held_ids, held_kept, _ = data.encode(splits.validation, tokenizers, config, "validation ")
     special = special_tokens(tokenizers[1])
     lengths = static_lengths(config, config.max_length + 1)
-    batches, held = (
-        PairBatches(*part, special.bos, special.eos, config.batch_size, lengths, config.seed)
-        for part in (ids, held_ids)
-    )
+    options = (special.bos, special.eos, config.batch_size, lengths, config.seed)
+    batches = PairBatches(*ids, *options, kept)
+    held = PairBatches(*held_ids, *options, held_kept).one_pass()[0]
     keras.utils.set_random_seed(config.seed)
     with strategy_of(config).scope():
         network = EncoderDecoder(config, special_tokens(tokenizers[0]).size, special.size)
@@ -69,7 +68,6 @@ def train_translator(
             steps=config.epochs * len(batches),
             loss=SmoothedCrossentropy(config.label_smoothing),
         )
-    held = held.one_pass()[0]
     keeper = KeepWeights(checkpoint_dir / "weights", config.average)
     callbacks, checkpoint_dir = [keeper, *callbacks], checkpoint_dir / "network"
     history = fit(network, batches, held, config, config.epochs, checkpoint_dir, callbacks)
