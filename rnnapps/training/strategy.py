@@ -45,6 +45,8 @@ def share_cores(threads: int | None = None) -> None:
     tf.config.set_logical_device_configuration(cpu, logical)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(count)
+    # On a graph of several replicas these take seconds; its steps are no faster for them.
+    tf.config.optimizer.set_experimental_options({"constant_folding": False, "remapping": False})
     _cores[:] = [f"CPU:{i}" for i in range(count)]
 
 
