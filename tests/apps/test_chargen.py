@@ -306,6 +306,10 @@ def test_costs_are_those_of_the_network_mixed_with_the_ngrams(mixed, monkeypatch
     np.testing.assert_allclose(token_nats(mixed.graph, ids), costs(ids), atol=1e-4)
     monkeypatch.setattr(answers, "_PART", 500)  # the state goes on from part to part
     np.testing.assert_allclose(token_nats(mixed.graph, ids), costs(ids), atol=1e-4)
+    monkeypatch.setattr(answers, "_LONG", 1000)  # from several places on, each with a warm-up
+    monkeypatch.setattr(answers, "_STREAMS", 7)
+    monkeypatch.setattr(answers, "_WARM_UP", 200)
+    np.testing.assert_allclose(token_nats(mixed.graph, ids), costs(ids), atol=1e-3)
     windows = token_nats(mixed.graph, ids, context=10)
     np.testing.assert_allclose(windows[10:20], costs(ids[11:22])[1:], atol=1e-4)
 
