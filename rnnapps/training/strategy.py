@@ -45,8 +45,9 @@ def share_cores(threads: int | None = None) -> None:
     tf.config.set_logical_device_configuration(cpu, logical)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(count)
-    # On a graph of several replicas these take seconds; its steps are no faster for them.
-    tf.config.optimizer.set_experimental_options({"constant_folding": False, "remapping": False})
+    # On a graph of several replicas these take seconds, and its steps are no faster for them.
+    costly = ("constant_folding", "layout_optimizer", "remapping")
+    tf.config.optimizer.set_experimental_options(dict.fromkeys(costly, False))
     _cores[:] = [f"CPU:{i}" for i in range(count)]
 
 
