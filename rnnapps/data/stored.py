@@ -40,15 +40,23 @@ class TextFile:
     """
 
     def __init__(self, folder: pathlib.Path):
-        self.folder, self.ends = folder, np.load(folder / "ends.npy")  # (texts,)
-        self.starts = np.append(0, self.ends[:-1])[: len(self.ends)]
-        self.hashes = np.load(folder / "hashes.npy")
+        self.folder = folder
+        edges = np.append(0, np.load(folder / "ends.npy"))  # (texts + 1,)
+        self.starts, self.ends = edges[:-1], edges[1:]
         self.descriptor = os.open(folder / "texts", os.O_RDONLY)
         weakref.finalize(self, os.close, self.descriptor)
+        self._hashes = (folder / "hashes.npy").open("rb")
+        weakref.finalize(self, self._hashes.close)
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """A hash of each text `(texts,)`, see `hash_of`; read each time, as few ask for them."""
+        self._hashes.seek(0)
+        return np.load(self._hashes)
 
 
 class StoredTexts(Sequence[str]):
-    """Texts in a file, of which only the places and hashes are in memory.
+    """Texts in a file, of which only the places are in memory.
 
     Args:
         file: The file, or the folder of one that nobody has opened.
