@@ -98,7 +98,7 @@ class _Training:
         metrics: dict[str, Any] = {}
         keras.utils.set_random_seed(config.seed)
         with strategy_of(config).scope(), precision(config.precision):
-            ids = tf.gather(batches.forms.ids, batches.tokens)
+            ids = tf.gather(batches.forms.ids, batches.tokens())
             network = _make_network(config, encoder, ids, self.names, bool(train.scheme.written))
             embedding = network.get_layer("embedding")
             vectors = config.vectors, "vectors" in frozen_vectors(config)
