@@ -100,10 +100,13 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster:
 
 
 def processes_of(environment: Mapping[str, str]) -> int:
-    """Number of processes that TF_CONFIG names, of any type; 0 where it names none.
+    """Counts the processes that TF_CONFIG names, of any type.
 
     Args:
         environment: The environment variables.
+
+    Returns:
+        Their number; 0 where it names none, or is in a form of some platform's own.
 
     Example:
     >>> processes_of({"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'})
@@ -112,7 +115,7 @@ def processes_of(environment: Mapping[str, str]) -> int:
     try:
         cluster = _part(json.loads(environment.get("TF_CONFIG", "")), "cluster")
     except (ValueError, RecursionError, ConfigError):
-        return 0  # some platforms set it for one process, each in a form of its own
+        return 0
     return sum(len(kind) for kind in cluster.values() if isinstance(kind, list))
 
 
