@@ -116,7 +116,7 @@ def processes_of(environment: Mapping[str, str]) -> int:
         cluster = _part(json.loads(environment.get("TF_CONFIG", "")), "cluster")
     except (ValueError, RecursionError, ConfigError):
         return 0
-    return sum(len(kind) for kind in cluster.values() if isinstance(kind, list))
+    return sum(len(kind) if isinstance(kind, list) else 1 for kind in cluster.values())
 
 
 def _part(found: Any, name: str) -> dict[str, Any]:

@@ -81,6 +81,9 @@ def test_flags_and_environment_agree(monkeypatch):
     for strategy, count in [("cpu", 2), ("auto", 0), ("auto", 3), ("auto", None), ("gpu", None)]:
         with pytest.raises(ConfigError):
             cluster_of_run(strategy, count)
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"chief": "a:1", "worker": "b:1"}}')
+    with pytest.raises(ConfigError, match="names 2 processes"):
+        cluster_of_run("auto", None)
     for alone in ({"worker": WORKERS[:1]}, {}):
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": alone}))
         assert cluster_of_run("auto", None) is None
