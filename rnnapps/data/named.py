@@ -13,6 +13,7 @@ from typing import Any
 from rnnapps.errors import DataError, nearest
 from rnnapps.files import check_there
 
+_BATCH = 1024  # examples that are read at a time
 _REGISTERED: dict[str, Callable[[], Any]] = {}
 
 
@@ -102,7 +103,15 @@ def load_tfds(name: str, splits: Sequence[str], data_dir: Path | str | None) -> 
                 f"({' '.join(str(error).split())[:200]}): name the folder that holds it with "
                 "--data-dir, or train on --data=sample."
             ) from error
-    return [list(tfds.as_numpy(builder.as_dataset(split=split))) for split in splits]
+    parts = (builder.as_dataset(split=split, batch_size=_BATCH) for split in splits)
+    return [
+        [
+            dict(zip(columns, row, strict=True))
+            for columns in tfds.as_numpy(part)
+            for row in zip(*columns.values(), strict=True)
+        ]
+        for part in parts
+    ]
 
 
 def _reach(urls: Iterable[str]) -> None:

@@ -34,6 +34,7 @@ from rnnapps.text import CharacterTokenizer, SubwordTokenizer, Tokenizer, WordTo
 
 _WHOLE = {"word": WordTokenizer, "character": CharacterTokenizer}
 _MOST = 2**24  # bytes of stored texts from which pieces of words are learned
+_MOST_HELD = 10_000  # pairs in each part that is set aside: to translate more says no more
 _CHARACTERS = 1_000  # of the texts, that there have to be for each piece of a word
 NAMED = ("sample", "multi30k", "ted_hrlr_translate")
 
@@ -41,8 +42,8 @@ NAMED = ("sample", "multi30k", "ted_hrlr_translate")
 def load_splits(config: TranslationConfig) -> Splits[Pairs]:
     """Loads the configuration's data and divides it.
 
-    A data set's own parts stay as they are. Otherwise validation and test are a twentieth each, and
-    all pairs of one text are in the same part.
+    A data set's own parts stay as they are. Otherwise validation and test are a twentieth each, at
+    most 10,000 pairs, and all pairs of one text are in the same part.
 
     Args:
         config: Its `data`, `target_data`, `data_dir`, `source`, `target`, their columns, `seed` and
@@ -93,7 +94,19 @@ def given_splits(config: TranslationConfig, **given: Any) -> Splits[Pairs]:
 
 
 def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:
-    """Divides pairs into parts, all pairs of one text in the same."""
+    """Divides pairs into parts, all pairs of one text in the same.
+
+    Args:
+        pairs: The pairs.
+        fractions: The share of each part. A part but the first has at most 10,000 pairs, or about
+            as many; the first has what it leaves.
+        seed: Seed of the division.
+
+    Returns:
+        The parts.
+    """
+    held = [min(fraction, _MOST_HELD / max(1, len(pairs))) for fraction in fractions[1:]]
+    fractions = (1 - sum(held), *held)
     parts = stratified_split(pairs.sources, [""] * len(pairs), fractions, seed)
     return [pairs.take(part) for part in parts]
 

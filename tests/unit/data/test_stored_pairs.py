@@ -51,6 +51,16 @@ def test_lines_of_two_files_and_columns_of_one(tmp_path, monkeypatch):
         same(*both_ways(monkeypatch, source))
 
 
+def test_of_many_pairs_no_more_than_ten_thousand_are_set_aside(tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text("".join(f"{i // 2}\t{i}\n" for i in range(500_000)))
+    parts = data.load_splits(TranslationConfig(data=str(path)))
+    train, *held = (set(part.sources) for part in (parts.train, parts.validation, parts.test))
+    assert [len(parts.validation), len(parts.test)] == [10_000, 10_000]
+    assert len(parts.train) == 480_000
+    assert train.isdisjoint(held[0] | held[1]) and held[0].isdisjoint(held[1])
+
+
 def test_mistakes_name_file_and_line(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_LARGE", 0)
     source, target = tmp_path / "x.de", tmp_path / "x.en"
