@@ -43,7 +43,7 @@ def load_splits(config: TranslationConfig) -> Splits[Pairs]:
     """Loads the configuration's data and divides it.
 
     A data set's own parts stay as they are. Otherwise validation and test are a twentieth each, at
-    most 10,000 pairs, and all pairs of one text are in the same part.
+    most 10,000 pairs each, and all pairs of one text are in the same part.
 
     Args:
         config: Its `data`, `target_data`, `data_dir`, `source`, `target`, their columns, `seed` and
@@ -98,8 +98,8 @@ def split(pairs: Pairs, fractions: Sequence[float], seed: int) -> list[Pairs]:
 
     Args:
         pairs: The pairs.
-        fractions: The share of each part. A part but the first has at most 10,000 pairs, or about
-            as many; the first has what it leaves.
+        fractions: The share of each part; they sum to 1. Of the parts behind the first none has
+            over 10,000 pairs (more by a text with several translations); the first has the rest.
         seed: Seed of the division.
 
     Returns:
